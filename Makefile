@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0
+# twsnoop: see README.md. Everything is built below $(BUILD); nothing else is
+# written, except by the install targets.
+
+BUILD ?= build
+PREFIX ?= /usr/local
+DESTDIR ?=
+MAKEFLAGS += --no-builtin-rules
+
+CC ?= cc
+ifeq ($(origin CC),default)
+CC := cc
+endif
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
+ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
+BPF_ARCH := $(if $(filter arm64,$(ARCH)),arm64,x86)
+
+VERSION := 0.1.0
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Werror
+override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
+	-I$(BUILD) -pthread
+LIBS := -lbpf -lelf -lz
+STATIC_LIBS := -lbpf -lelf -lzstd -lz
+# Older libelf needs no zstd; newer ones do. Link it only where it is there.
+STATIC_LIBS := $(filter-out $(if $(shell echo 'int main(void){return 0;}' | \
+	$(CC) -x c - -static -lzstd -o /dev/null 2>/dev/null || echo no),-lzstd,),$(STATIC_LIBS))
+
+BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
+USER_SRC := $(sort $(wildcard user/*.c))
+USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
+# All but main(): what the unit tests and fuzzers link.
+SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h
+
+all: $(BUILD)/twsnoop
+
+# ---- the kernel side ----
+
+BPF_CFLAGS := -O2 -g -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
+	-Wno-unused-parameter -Ivmlinux/$(ARCH) -Ibpf
+
+$(BUILD)/twsnoop.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -mcpu=v3 -DTWS_ATOMIC -c $< -o $@
+
+# For kernels before 5.12: see bpf/conns.h.
+$(BUILD)/twsnoop_legacy.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
+
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp
+	mv $@.tmp $@
+
+# ---- user space ----
+
+$(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/user/tracer.o: $(SKELETONS)
+
+-include $(USER_OBJ:.o=.d)
+
+$(BUILD)/twsnoop: $(USER_OBJ)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+static: $(BUILD)/static/twsnoop
+
+$(BUILD)/static/twsnoop: $(USER_OBJ)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS)
+
+clean:
+	rm -rf $(BUILD)
+
+.PHONY: all static clean
+.DELETE_ON_ERROR:

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * FIN_WAIT2 mini-sockets. When the peer's FIN comes, one of them turns into a
+ * TIME_WAIT one inside tcp_timewait_state_process(), where no state tracepoint
+ * is; but every segment that a timewait socket receives ends at discard_it in
+ * tcp_v4_rcv() or tcp_v6_rcv(), and so at skb:kfree_skb, the new substate
+ * already in place. This is the host's drop path too: leave at once on
+ * anything else.
+ */
+#ifndef TWSNOOP_BPF_DROP_H
+#define TWSNOOP_BPF_DROP_H
+
+#include "conns.h"
+#include "tuple.h"
+
+#define ETH_P_IP 0x0800
+#define ETH_P_IPV6 0x86dd
+#define IPPROTO_TCP 6
+#define TCP_FLAG_FIN 0x01 /* in the header's 14th byte */
+#define TCP_FLAG_RST 0x04
+
+static __always_inline bool key_of_v4(struct tws_key *key, const void *header)
+{
+	struct iphdr ip;
+
+	if (bpf_probe_read_kernel(&ip, sizeof(ip), header) || ip.protocol != IPPROTO_TCP)
+		return false;
+	*(__u32 *)key->local_addr = ip.daddr;
+	*(__u32 *)key->peer_addr = ip.saddr;
+	return true;
+}
+
+static __always_inline bool key_of_v6(struct tws_key *key, const void *header)
+{
+	struct ipv6hdr ip;
+
+	if (bpf_probe_read_kernel(&ip, sizeof(ip), header))
+		return false;
+	__builtin_memcpy(key->local_addr, &ip.daddr, sizeof(ip.daddr));
+	__builtin_memcpy(key->peer_addr, &ip.saddr, sizeof(ip.saddr));
+	return true;
+}
+
+/*
+ * The key out of a segment's headers, for kernels before 6.11. Only a FIN can
+ * be of interest. IPv6 extension headers do not matter: the transport header's
+ * place is known, and what is no TCP segment matches no key.
+ */
+static __always_inline bool key_of_segment(struct tws_key *key, const struct sk_buff *skb)
+{
+	const void *tcp = skb->head + skb->transport_header;
+	const void *ip = skb->head + skb->network_header;
+	__u8 th[14];
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (!key_of_v4(key, ip))
+			return false;
+	} else if (skb->protocol != bpf_htons(ETH_P_IPV6) || !key_of_v6(key, ip)) {
+		return false;
+	}
+	if (bpf_probe_read_kernel(th, sizeof(th), tcp) || !(th[13] & TCP_FLAG_FIN))
+		return false;
+	key->peer_port = (__u16)th[0] << 8 | th[1];
+	key->local_port = (__u16)th[2] << 8 | th[3];
+	key->netns = skb->dev->nd_net.net->ns.inum;
+	return true;
+}
+
+/*
+ * Whether the mini-socket kept as @pending has entered TIME_WAIT. Its memory
+ * comes from a cache that is SLAB_TYPESAFE_BY_RCU: at the worst it holds
+ * another mini-socket by now, with another cookie.
+ */
+static __always_inline bool has_entered(const struct tws_pending *pending)
+{
+	const struct inet_timewait_sock *tw = (const void *)pending->tw;
+
+	return BPF_CORE_READ(tw, __tw_common.skc_state) == BPF_TCP_TIME_WAIT &&
+	       BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
+	       BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
+		       (long long)pending->event.cookie &&
+	       BPF_CORE_READ(tw, __tw_common.skc_num) == pending->event.local_port &&
+	       BPF_CORE_READ(tw, __tw_common.skc_dport) == bpf_htons(pending->event.peer_port);
+}
+
+static __always_inline void send_pending(const struct tws_key *key)
+{
+	struct tws_pending *pending = bpf_map_lookup_elem(&tws_pending, key);
+	struct tws_event *ev;
+
+	if (!pending || !has_entered(pending))
+		return;
+	ev = reserve(TWS_TIME_WAIT);
+	if (ev) {
+		__builtin_memcpy(ev, &pending->event, sizeof(*ev));
+		ev->time_ns = bpf_ktime_get_ns();
+		send(ev);
+	}
+	bpf_map_delete_elem(&tws_pending, key);
+}
+
+/* Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. */
+static __always_inline void on_segment(const struct sk_buff *skb)
+{
+	struct tws_key key = {};
+
+	if (key_of_segment(&key, skb))
+		send_pending(&key);
+}
+
+static __always_inline void fill_from_mini(struct tws_event *ev, const struct sock_common *skc,
+					   const struct tws_slot *slot)
+{
+	struct tuple t;
+
+	t.netns = skc->skc_net.net->ns.inum;
+	t.local_port = skc->skc_num;
+	t.peer_port = bpf_ntohs(skc->skc_dport);
+	read_addresses(&t, skc);
+	tuple_to_event(ev, &t);
+	ev->time_ns = bpf_ktime_get_ns();
+	ev->end = 0;
+	ev->pad = 0;
+	ev->error = 0;
+	ev->cookie = skc->skc_cookie.counter;
+	ev->tx_bytes = slot->tx_bytes;
+	ev->rx_bytes = slot->rx_bytes;
+	__builtin_memcpy(&ev->conn, &slot->conn, sizeof(ev->conn));
+}
+
+/* The mini-socket that the segment was for, kept by its cookie. */
+static __always_inline void on_mini_segment(const struct sock *sk)
+{
+	const struct sock_common *skc = &sk->__sk_common;
+	const struct inet_timewait_sock *tw = (const void *)sk;
+	struct conn_ref ref;
+	struct tws_event *ev;
+
+	if (BPF_CORE_READ(tw, tw_substate) != BPF_TCP_TIME_WAIT)
+		return;
+	if (!conn_find(&ref, tws_mini_key(skc->skc_cookie.counter)))
+		return;
+	ev = reserve(TWS_TIME_WAIT);
+	if (ev) {
+		fill_from_mini(ev, skc, ref.slot);
+		send(ev);
+	}
+	conn_release(&ref);
+}
+
+static __always_inline int on_drop(unsigned long long *ctx)
+{
+	if (tws.has_rx_sk) {
+		struct sock *sk = (void *)ctx[3];
+
+		if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT)
+			on_mini_segment(sk);
+	} else {
+		on_segment((void *)ctx[0]);
+	}
+	return 0;
+}
+
+#endif

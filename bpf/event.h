@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The records that cross from the kernel to user space, and the settings that
+ * go the other way. Both sides include this file and nothing else of each
+ * other. Fixed-width fields, explicit padding, host byte order unless a field
+ * says otherwise. tests/unit/test_abi.c compares this layout with the BTF of
+ * the compiled BPF object.
+ */
+#ifndef TWSNOOP_EVENT_H
+#define TWSNOOP_EVENT_H
+
+#ifndef __VMLINUX_H__
+#include <linux/types.h>
+#endif
+
+#define TWS_COMM_LEN 16 /* TASK_COMM_LEN */
+
+/* event.action of the JSON contract. */
+enum tws_action {
+	TWS_TIME_WAIT = 1,
+	TWS_FIN_WAIT2,	   /* a mini-socket that still waits for the peer's FIN */
+	TWS_TIME_WAIT_END, /* see enum tws_end */
+	TWS_RESET,	   /* the peer's RST, or one that we sent for late data */
+	TWS_ABORT,	   /* closed here without the closing handshake */
+	TWS_TIMEOUT,	   /* retransmissions, keepalive or FIN_WAIT2 ran out */
+	TWS_OVERFLOW,	   /* tcp_max_tw_buckets or memory: no TIME_WAIT was made */
+	TWS_PASSIVE_CLOSE, /* the peer closed first */
+	TWS_CONNECT_FAILED,
+	TWS_LISTEN, /* internal: a process began to listen; never printed */
+	TWS_ACTION_END,
+};
+
+enum tws_side {
+	TWS_SIDE_UNKNOWN = 0,
+	TWS_SIDE_CLIENT,
+	TWS_SIDE_SERVER,
+	TWS_SIDE_END,
+};
+
+enum tws_cause {
+	TWS_CAUSE_UNKNOWN = 0,
+	TWS_CAUSE_CLOSE,
+	TWS_CAUSE_SHUTDOWN,
+	TWS_CAUSE_EXIT,
+	TWS_CAUSE_KERNEL,
+	TWS_CAUSE_END,
+};
+
+enum tws_end {
+	TWS_END_UNKNOWN = 0,
+	TWS_END_EXPIRED,
+	TWS_END_REUSED_BY_CONNECT,
+	TWS_END_REUSED_BY_SYN,
+	TWS_END_RESET,
+	TWS_END_PURGED,
+	TWS_END_END,
+};
+
+/* tws_conn.flags, and so tws_event.flags */
+#define TWS_F_ACTIVE 0x01    /* our FIN went first: FIN_WAIT1 was seen */
+#define TWS_F_PASSIVE 0x02   /* the peer's FIN came first: LAST_ACK was seen */
+#define TWS_F_CLOSER 0x04    /* tgid, tid, comm, … of the closer are known */
+#define TWS_F_OPENER 0x08    /* opener_tgid and opener_comm are known */
+#define TWS_F_SIGNALED 0x10  /* the closer was being killed by a signal */
+#define TWS_F_CGROUP_V1 0x20 /* cgroup_id is of a v1 controller's hierarchy */
+#define TWS_F_SOCK_CGROUP 0x40 /* cgroup_id is the socket's, not the closer's */
+#define TWS_F_SNAPSHOT 0x80  /* user space found it in the kernel's table */
+#define TWS_F_FILTERED 0x100 /* a filter left it out; stays in the kernel */
+#define TWS_F_LOST 0x200     /* its record found the ring full; stays there too */
+
+/*
+ * What is kept for one connection between its transitions, and sent on with
+ * its event unchanged. Who closed is filled in at FIN_WAIT1 (or LAST_ACK), the
+ * only moments when the current task is the closer.
+ */
+struct tws_conn {
+	__u64 open_ns;	      /* CLOCK_MONOTONIC when opened, 0 if before tracing */
+	__u64 closer_start_ns; /* the closer's start, CLOCK_BOOTTIME */
+	__u64 cgroup_id;      /* 0: unknown */
+	__u32 tgid;	      /* the closer, in the initial PID namespace */
+	__u32 tid;
+	__u32 uid;
+	__u32 ns_tgid;	      /* the closer as its own PID namespace sees it */
+	__u32 pid_ns;	      /* inode of the closer's PID namespace, 0: the host's */
+	__u32 opener_tgid;
+	char comm[TWS_COMM_LEN];	/* the closer's group leader */
+	char thread_comm[TWS_COMM_LEN]; /* the closing thread */
+	char opener_comm[TWS_COMM_LEN];
+	__u8 side;  /* enum tws_side */
+	__u8 cause; /* enum tws_cause */
+	__u16 flags; /* TWS_F_* */
+	__u8 pad[4];
+};
+
+/* One record of the ring buffer. */
+struct tws_event {
+	__u8 action;  /* enum tws_action */
+	__u8 family;  /* AF_INET or AF_INET6; a v4-mapped connection is AF_INET */
+	__u8 end;     /* enum tws_end, with TWS_TIME_WAIT_END */
+	__u8 pad;
+	__u32 error;  /* errno: sk_err, or why connect() failed; else 0 */
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 cookie; /* as in sock_diag; 0 where the kernel gives none */
+	__u64 tx_bytes; /* payload acknowledged by the peer */
+	__u64 rx_bytes; /* payload received */
+	__u32 netns;  /* inode */
+	__u16 local_port; /* host byte order */
+	__u16 peer_port;
+	__u8 local_addr[16]; /* network byte order; IPv4 in the first four bytes */
+	__u8 peer_addr[16];
+	struct tws_conn conn;
+};
+
+/* The identity of a connection end among all live sockets of the host. */
+struct tws_key {
+	__u8 local_addr[16]; /* as in struct tws_event */
+	__u8 peer_addr[16];
+	__u32 netns;
+	__u16 local_port;
+	__u16 peer_port;
+};
+
+/* A FIN_WAIT2 mini-socket: its event-to-be, sent when the peer's FIN comes.
+ * Only on kernels whose kfree_skb does not name the mini-socket. */
+struct tws_pending {
+	__u64 tw; /* the kernel's address of it: opaque */
+	struct tws_event event;
+};
+
+/*
+ * The table of connections: sets of TWS_WAYS slots. tag[i] names who has the
+ * slot i of the set (see sock_key() and tws_mini_key()), 0 nobody.
+ */
+#define TWS_WAYS 8
+
+struct tws_set {
+	__u64 tag[TWS_WAYS];
+};
+
+struct tws_slot {
+	struct tws_conn conn;
+	__u64 tx_bytes; /* these three for a mini-socket only */
+	__u64 rx_bytes;
+	__u64 time_ns; /* when it was put here */
+};
+
+/* Counters, one set per CPU. */
+struct tws_counters {
+	__u64 time_wait_lost; /* TWS_TIME_WAIT records that found the ring full */
+	__u64 other_lost;     /* other records, likewise */
+	__u64 table_full;     /* connections for which a table had no room */
+};
+
+/* ---- settings, fixed before the programs are loaded ---- */
+
+#define TWS_MAX_FILTER 16 /* entries of each list of a filter */
+
+struct tws_prefix {
+	__u8 addr[16]; /* IPv4 in the first four bytes; bits past len are 0 */
+	__u8 family;   /* 0: any address, only the port counts */
+	__u8 len;      /* prefix length in bits */
+	__u16 port;    /* host byte order, 0: any */
+};
+
+/* What an event must match to be sent: all of the criteria that are set. */
+struct tws_filter {
+	__u32 num_pids, num_comms, num_locals, num_peers, num_netns;
+	__u8 family; /* 0: both */
+	__u8 side;   /* 0: all */
+	__u8 by_cgroup; /* only cgroups in the map tws_cgroups */
+	__u8 pad;
+	__u32 pids[TWS_MAX_FILTER];
+	__u32 netns[TWS_MAX_FILTER];
+	char comms[TWS_MAX_FILTER][TWS_COMM_LEN]; /* zero-padded */
+	struct tws_prefix locals[TWS_MAX_FILTER];
+	struct tws_prefix peers[TWS_MAX_FILTER];
+};
+
+/*
+ * Constant once the programs are loaded: the verifier removes the branches
+ * that are off, so that they cost nothing and need not be possible on this
+ * kernel.
+ */
+struct tws_settings {
+	__u8 all;	   /* every outcome, not only TIME_WAIT */
+	__u8 has_task_btf; /* bpf_get_current_task_btf(), 5.11 */
+	__u8 has_cookie;   /* bpf_get_socket_cookie() in tracing, 5.12 */
+	__u8 has_rx_sk;	   /* kfree_skb names the socket, 6.11 */
+	__u8 has_filter;
+	__u8 cgroup_v1;	   /* containers are told apart by a v1 controller */
+	__u8 v1_subsys;	   /* its index in css_set.subsys[] */
+	__u8 pad;
+	__u32 set_mask;	   /* sets of the table of connections, less one */
+	__u32 keep_lost;   /* owners kept for the snapshot when the ring is full */
+	struct tws_filter filter;
+};
+
+#endif

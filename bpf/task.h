@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Who is running. Right only where the caller knows that the current task acts
+ * for itself: in process context, at the transitions that close or connect.
+ */
+#ifndef TWSNOOP_BPF_TASK_H
+#define TWSNOOP_BPF_TASK_H
+
+#include "twsnoop.h"
+
+/* Sixteen bytes as two words: clang copies char arrays byte by byte. */
+static __always_inline void copy_comm(char *to, const char *from)
+{
+	((__u64 *)to)[0] = ((const __u64 *)(const void *)from)[0];
+	((__u64 *)to)[1] = ((const __u64 *)(const void *)from)[1];
+}
+
+/* task_struct as a pointer that may be followed; see read_task_*(). */
+static __always_inline struct task_struct *current_task(void)
+{
+	if (tws.has_task_btf)
+		return bpf_get_current_task_btf();
+	return (struct task_struct *)bpf_get_current_task();
+}
+
+/* Reads a field by a direct, verified load where the kernel lets us, else by a
+ * probe read (5.10: the current task comes as a mere number). */
+#define TASK_READ(ptr, field)                                                  \
+	(tws.has_task_btf ? (ptr)->field : BPF_CORE_READ(ptr, field))
+
+static __always_inline __u32 task_flags(struct task_struct *task)
+{
+	return TASK_READ(task, flags);
+}
+
+static __always_inline void read_comm(char *to, struct task_struct *task)
+{
+	if (tws.has_task_btf)
+		copy_comm(to, task->comm);
+	else
+		bpf_probe_read_kernel(to, TWS_COMM_LEN, &task->comm);
+}
+
+static __always_inline __u64 v1_cgroup_id(struct task_struct *task)
+{
+	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct cgroup_subsys_state *css;
+
+	bpf_probe_read_kernel(&css, sizeof(css), &set->subsys[tws.v1_subsys & 15]);
+	return BPF_CORE_READ(css, cgroup, kn, id);
+}
+
+static __always_inline __u64 task_cgroup_id(struct task_struct *task)
+{
+	if (tws.cgroup_v1)
+		return v1_cgroup_id(task);
+	return bpf_get_current_cgroup_id();
+}
+
+/* The PID namespace of the task and its number there; nothing to do for the
+ * host's own processes. */
+static __always_inline void read_pid_ns(struct tws_conn *conn, struct task_struct *leader)
+{
+	struct pid *pid = TASK_READ(leader, thread_pid);
+	struct upid upid;
+	__u32 level;
+
+	if (!pid)
+		return;
+	level = TASK_READ(pid, level);
+	if (!level)
+		return;
+	if (bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr), &pid->numbers[level].nr) ||
+	    bpf_probe_read_kernel(&upid.ns, sizeof(upid.ns), &pid->numbers[level].ns))
+		return;
+	conn->ns_tgid = upid.nr;
+	conn->pid_ns = BPF_CORE_READ(upid.ns, ns.inum);
+}
+
+/* Names the current task as the one that closes @conn. */
+static __always_inline void read_closer(struct tws_conn *conn, struct task_struct *task)
+{
+	struct task_struct *leader = TASK_READ(task, group_leader);
+	__u64 id = bpf_get_current_pid_tgid();
+
+	conn->tgid = id >> 32;
+	conn->tid = id;
+	conn->uid = bpf_get_current_uid_gid();
+	conn->closer_start_ns = TASK_READ(leader, start_boottime);
+	read_comm(conn->comm, leader);
+	read_comm(conn->thread_comm, task);
+	read_pid_ns(conn, leader);
+	conn->flags |= TWS_F_CLOSER;
+}
+
+/* Names the current task as the one that opens @conn. */
+static __always_inline void read_opener(struct tws_conn *conn, struct task_struct *task)
+{
+	if (task_flags(task) & PF_KTHREAD)
+		return;
+	conn->opener_tgid = bpf_get_current_pid_tgid() >> 32;
+	read_comm(conn->opener_comm, TASK_READ(task, group_leader));
+	conn->flags |= TWS_F_OPENER;
+}
+
+#endif

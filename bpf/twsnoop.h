@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What all programs share: the settings that the loader fixes, the maps, and
+ * the way to the ring buffer. Included once, by twsnoop.bpf.c.
+ */
+#ifndef TWSNOOP_BPF_TWSNOOP_H
+#define TWSNOOP_BPF_TWSNOOP_H
+
+#include "vmlinux.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+#include <bpf/bpf_endian.h>
+
+#include "core.h"
+#include "event.h"
+
+#define AF_INET 2
+#define AF_INET6 10
+#define PF_EXITING 0x00000004
+#define PF_KTHREAD 0x00200000
+#define SEND_SHUTDOWN 2
+#define SHUTDOWN_MASK 3
+
+
+const volatile struct tws_settings tws = {};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 24);
+} tws_ring SEC(".maps");
+
+/* FIN_WAIT2 mini-sockets: on kernels before 6.11: see drop.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct tws_key);
+	__type(value, struct tws_pending);
+} tws_pending SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tws_counters);
+} tws_stats SEC(".maps");
+
+/* The cgroups that a container filter lets pass; filled by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u8);
+} tws_cgroups SEC(".maps");
+
+static __always_inline struct tws_counters *counters(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&tws_stats, &zero);
+}
+
+#define COUNT(name)                                                            \
+	do {                                                                   \
+		struct tws_counters *c_ = counters();                          \
+		if (c_)                                                        \
+			c_->name++;                                            \
+	} while (0)
+
+/*
+ * Makes room for one record. The caller fills all of it and calls send().
+ * The reader is never woken: that costs more than the record does. It looks by
+ * a timer instead.
+ */
+static __always_inline struct tws_event *reserve(__u8 action)
+{
+	struct tws_event *ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*ev), 0);
+
+	if (ev)
+		ev->action = action;
+	else if (action == TWS_TIME_WAIT)
+		COUNT(time_wait_lost);
+	else
+		COUNT(other_lost);
+	return ev;
+}
+
+static __always_inline void send(struct tws_event *ev)
+{
+	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+}
+
+#endif

@@ -1,0 +1,368 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Fetch the kernels of the matrix from Debian: for each series the newest cloud-amd64 kernel that
+# the machine's own mirror offers now. Nothing here names a mirror or a package version.
+#
+# Integrity is apt's: a private apt directory, indexes signed by Debian's archive keys, packages
+# fetched by `apt-get download`, which checks them against those indexes.
+#
+# Result, in $BUILD/matrix/kernels/SERIES/:
+#   vmlinuz  config  lib/modules/RELEASE/ (with modules.dep)
+#   release (what uname -r will say)   version (Debian's version; written last)
+set -euo pipefail
+
+prog=fetch.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "$0")/common.sh"
+
+usage()
+{
+	cat <<-EOF
+	usage: fetch.sh [--refresh] [SERIES...]     (default: $MATRIX_SERIES)
+
+	Puts each series' current Debian kernel into \$BUILD/matrix/kernels/SERIES.
+	A kernel that is there already is used as it is, unless --refresh is given.
+
+	Environment:
+	  BUILD                   build folder (default: build)
+	  MATRIX_MIRROR           base addresses of Debian mirrors to use instead of the ones in the
+	  MATRIX_SECURITY_MIRROR  machine's apt sources (several: separated by spaces)
+	EOF
+}
+
+# Where a series is found: groups separated by `|`, the first group that has the series wins. A
+# suite named *-security is asked of the security mirror.
+series_suites()
+{
+	case $1 in
+	5.10) echo "bullseye bullseye-updates bullseye-security" ;;
+	6.1) echo "bookworm bookworm-updates bookworm-security" ;;
+	6.12) echo "bookworm-updates bookworm-backports bookworm-security | trixie trixie-security" ;;
+	7.3) echo "trixie-backports" ;;
+	*) return 1 ;;
+	esac
+}
+
+# trixie-backports moves on to a new kernel every few weeks and drops the old one. There "7.3"
+# means 7.3 while it is offered, then the newest that is later than it.
+series_is_rolling()
+{
+	[ "$1" = 7.3 ]
+}
+
+# All (URI, suite, components) of the machine's apt sources, one a line, both formats.
+apt_entries()
+{
+	local f
+	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ -r "$f" ] || continue
+		sed -n -E 's/#.*//; s/^[[:space:]]*deb[[:space:]]+(\[[^]]*\])?[[:space:]]*//p' "$f"
+	done
+	for f in /etc/apt/sources.list.d/*.sources; do
+		[ -r "$f" ] || continue
+		awk '
+		function flush_stanza(	i, j, nu, ns, u, s) {
+			if (f["types"] ~ /(^| )deb( |$)/ && tolower(f["enabled"]) !~ /^ *(no|false)/) {
+				nu = split(f["uris"], u, " ")
+				ns = split(f["suites"], s, " ")
+				for (i = 1; i <= nu; i++)
+					for (j = 1; j <= ns; j++)
+						print u[i], s[j], f["components"]
+			}
+			split("", f)
+			key = ""
+		}
+		/^#/ { next }
+		/^[[:space:]]*$/ { flush_stanza(); next }
+		/^[[:space:]]/ { if (key != "") f[key] = f[key] " " $0; next }
+		{
+			i = index($0, ":")
+			key = tolower(substr($0, 1, i - 1))
+			f[key] = substr($0, i + 1)
+		}
+		END { flush_stanza() }
+		' "$f"
+	done
+}
+
+# mirror_base main|security: the base address of Debian's archive among those entries. Other
+# archives may use Debian's suite names too, so a path that ends as Debian's does goes first; a
+# wrong guess would be refused for its signature.
+mirror_base()
+{
+	apt_entries | awk -v want="$1" '
+	$3 != "main" && $0 !~ / main( |$)/ { next }
+	{
+		uri = $1
+		sub(/\/+$/, "", uri)
+		suite = $2
+		is_security = sub(/-security$/, "", suite)
+		sub(/-(updates|backports|proposed-updates)$/, "", suite)
+		if (suite !~ /^(bullseye|bookworm|trixie|forky|duke|sid|unstable|testing|stable|oldstable|oldoldstable)$/)
+			next
+		if ((want == "security") != is_security)
+			next
+		if (uri ~ /\/debian(-security)?$/) {
+			if (best == "") best = uri
+		} else if (other == "")
+			other = uri
+	}
+	END { print best != "" ? best : other }'
+}
+
+find_mirrors()
+{
+	main_mirrors=${MATRIX_MIRROR:-$(mirror_base main)}
+	[ -n "$main_mirrors" ] ||
+		die "no Debian mirror in this machine's apt sources; set MATRIX_MIRROR to one"
+	security_mirrors=${MATRIX_SECURITY_MIRROR:-$(mirror_base security)}
+	# Many mirrors carry it beside the main archive.
+	[ -n "$security_mirrors" ] || security_mirrors=${main_mirrors%% *}-security
+}
+
+find_keyring()
+{
+	local k
+	for k in /usr/share/keyrings/debian-archive-keyring.pgp \
+		/usr/share/keyrings/debian-archive-keyring.gpg; do
+		if [ -r "$k" ]; then
+			keyring=$k
+			return
+		fi
+	done
+	die "Debian's archive keys are missing; apt-get install debian-archive-keyring"
+}
+
+# write_apt_config DIR SUITE...: a private apt in DIR that knows only these suites. The machine's
+# apt.conf is still read (it may name a proxy), but its hooks are cleared: they clean up, or fill,
+# directories outside the build folder.
+write_apt_config()
+{
+	local dir=$1 suite base bases opts
+	shift
+	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/etc"
+	cat >"$dir/apt.conf" <<-EOF
+	#clear APT::Update::Pre-Invoke;
+	#clear APT::Update::Post-Invoke;
+	#clear APT::Update::Post-Invoke-Success;
+	Dir "$dir";
+	Dir::State "$dir";
+	Dir::State::lists "$dir/lists";
+	Dir::State::status "/dev/null";
+	Dir::Cache "$dir/cache";
+	Dir::Etc "$dir/etc";
+	Dir::Etc::sourcelist "$dir/sources.list";
+	Dir::Etc::sourceparts "/dev/null";
+	Dir::Etc::preferences "/dev/null";
+	Dir::Etc::preferencesparts "/dev/null";
+	Dir::Log "$dir";
+	APT::Architecture "amd64";
+	#clear APT::Architectures;
+	APT::Architectures { "amd64"; };
+	APT::Get::AllowUnauthenticated "false";
+	Acquire::AllowInsecureRepositories "false";
+	Acquire::AllowDowngradeToInsecureRepositories "false";
+	Acquire::Languages "none";
+	Acquire::Retries "3";
+	APT::Update::Error-Mode "any";
+	APT::Sandbox::User "root";
+	EOF
+	for suite in "$@"; do
+		opts="arch=amd64 signed-by=$keyring"
+		bases=$main_mirrors
+		case $suite in
+		*-security) bases=$security_mirrors ;;
+		esac
+		# A release that is no longer maintained is no longer re-signed either.
+		case $suite in
+		bullseye*) opts="$opts check-valid-until=no" ;;
+		esac
+		for base in $bases; do
+			echo "deb [$opts] ${base%/} $suite main"
+		done
+	done >"$dir/sources.list"
+}
+
+# list_kernels DIR SERIES: the kernels' ABI names ("6.1.0-56-cloud-amd64") in DIR's indexes,
+# newest first. With a rolling series the later ones come after it.
+list_kernels()
+{
+	local dir=$1 series=$2 names
+	names=$(apt-cache -c "$dir/apt.conf" pkgnames linux- |
+		grep -E '^linux-(image|binary)-[0-9]+\.[0-9]+\..*-cloud-amd64$') || return 0
+	# shellcheck disable=SC2086
+	apt-cache -c "$dir/apt.conf" show $names |
+		awk -v series="$series" -v rolling="$(series_is_rolling "$series" && echo 1 || echo 0)" '
+		BEGIN { split(series, want, ".") }
+		/^Package: / {
+			abi = $2
+			sub(/^linux-(image|binary)-/, "", abi)
+		}
+		/^Version: / {
+			split(abi, has, ".")
+			if (has[1] == want[1] && has[2] == want[2])
+				print 1, $2, abi
+			else if (rolling && (has[1] + 0 > want[1] + 0 ||
+				 (has[1] == want[1] && has[2] + 0 > want[2] + 0)))
+				print 0, $2, abi
+		}' | sort -k1,1nr -k2,2Vr -u | awk '!seen[$3]++ { print $3 }'
+}
+
+# download_kernel DIR ABI: all packages of that kernel. Up to 6.18 one package held image and
+# modules; later ones split it, and linux-image-* is an empty one that needs the rest.
+download_kernel()
+{
+	local dir=$1 abi=$2 kind names=
+	for kind in image binary modules base; do
+		if apt-cache -c "$dir/apt.conf" show "linux-$kind-$abi" >/dev/null 2>&1; then
+			names="$names linux-$kind-$abi"
+		fi
+	done
+	rm -rf "$dir/debs"
+	mkdir -p "$dir/debs"
+	# shellcheck disable=SC2086
+	(cd "$dir/debs" && apt-get -c "$dir/apt.conf" -q download $names) >>"$dir/apt.log" 2>&1
+}
+
+# unpack_kernel DIR SERIES ABI: lay DIR/debs out as this file's head says.
+unpack_kernel()
+{
+	local dir=$1 series=$2 abi=$3 deb tree=$1/tree out=$1/out image release
+	rm -rf "$tree" "$out"
+	mkdir -p "$tree" "$out/lib/modules"
+	for deb in "$dir"/debs/*.deb; do
+		dpkg-deb -x "$deb" "$tree"
+	done
+	for image in "$tree/boot/vmlinuz-$abi" "$tree/usr/lib/modules/$abi/vmlinuz" \
+		"$tree/lib/modules/$abi/vmlinuz"; do
+		[ -f "$image" ] && break
+	done
+	[ -f "$image" ] || die "$series: no kernel image in the packages of $abi"
+	mv "$image" "$out/vmlinuz"
+	for image in "$tree/boot/config-$abi" "$tree/usr/lib/modules/$abi/config"; do
+		if [ -f "$image" ]; then
+			mv "$image" "$out/config"
+			break
+		fi
+	done
+	for release in "$tree/lib/modules/$abi" "$tree/usr/lib/modules/$abi"; do
+		if [ -d "$release" ]; then
+			cp -a "$release" "$out/lib/modules/"
+			rm -rf "$release"
+		fi
+	done
+	[ -d "$out/lib/modules/$abi/kernel" ] || die "$series: no modules in the packages of $abi"
+	# The modules of a kernel package have no modules.dep until they are installed. depmod
+	# complains of absent lists of built-in modules, which nothing here reads.
+	depmod -b "$out" "$abi" 2>/dev/null || die "$series: depmod failed for $abi"
+	echo "$abi" >"$out/release"
+	for deb in "$dir"/debs/linux-image-*.deb "$dir"/debs/linux-binary-*.deb; do
+		if [ -f "$deb" ]; then
+			dpkg-deb -f "$deb" Version >"$out/version"
+			break
+		fi
+	done
+	rm -rf "${kernel_dir:?}/$series"
+	mv "$out" "$kernel_dir/$series"
+}
+
+# download_from DIR SERIES SUITE...: true if one of these suites had the series; its packages are
+# then in DIR/debs, its ABI name in $got_abi.
+download_from()
+{
+	local dir=$1 series=$2 abi
+	shift 2
+	write_apt_config "$dir" "$@"
+	# A suite that cannot be read is said, but the others may do. Not apt's own words: they hold the
+	# mirror's address, and logs are published.
+	if ! apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1; then
+		say "$series: not readable on the mirror:" \
+			"$(sed -n -E 's/^Err:[0-9]+ [^ ]+ ([^ ]+) .*/\1/p' "$dir/apt.log" | sort -u | xargs)"
+	fi
+	# Newest first; an index may be ahead of its pool for a while, then the next will do.
+	for abi in $(list_kernels "$dir" "$series" | head -n 3); do
+		if download_kernel "$dir" "$abi"; then
+			got_abi=$abi
+			return 0
+		fi
+		say "$series: $abi is listed but could not be downloaded"
+	done
+	return 1
+}
+
+fetch_series()
+{
+	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi=
+	groups=$(series_suites "$series")
+	if [ "$refresh" = 0 ] && [ -s "$kernel_dir/$series/version" ]; then
+		say "$series: $(cat "$kernel_dir/$series/release") (cached)"
+		return 0
+	fi
+	rm -rf "$dir"
+	mkdir -p "$dir" "$kernel_dir"
+	while [ -z "$got_abi" ] && [ -n "$groups" ]; do
+		group=${groups%%|*}
+		case $groups in
+		*'|'*) groups=${groups#*|} ;;
+		*) groups= ;;
+		esac
+		# shellcheck disable=SC2086
+		download_from "$dir" "$series" $group || true
+	done
+	if [ -z "$got_abi" ]; then
+		say "$series: FAILED: the mirror offers no such linux-image-*-cloud-amd64 (suites asked:" \
+			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $dir/apt.log)"
+		return 1
+	fi
+	unpack_kernel "$dir" "$series" "$got_abi"
+	rm -rf "$dir"
+	case $(cat "$kernel_dir/$series/release") in
+	"$series".*) ;;
+	*) say "$series: no longer offered; its successor is used in its place" ;;
+	esac
+	say "$series: $(cat "$kernel_dir/$series/release"), Debian $(cat "$kernel_dir/$series/version")"
+}
+
+main()
+{
+	local series status failed=0
+	refresh=0
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--refresh) refresh=1 ;;
+		-h | --help)
+			usage
+			exit 0
+			;;
+		-*) usage_die "unknown option $1" ;;
+		*) break ;;
+		esac
+		shift
+	done
+	# shellcheck disable=SC2086
+	[ $# -gt 0 ] || set -- $MATRIX_SERIES
+	for series in "$@"; do
+		series_suites "$series" >/dev/null || usage_die "unknown series '$series'"
+	done
+	need_programs apt-get apt-cache dpkg-deb depmod flock
+	find_keyring
+	mkdir -p "$matrix_dir"
+	exec 9>"$matrix_dir/fetch.lock"
+	flock 9
+	find_mirrors
+	for series in "$@"; do
+		# Not `fetch_series || failed=1`: that would switch set -e off in there.
+		set +e
+		(
+			set -e
+			fetch_series "$series"
+		)
+		status=$?
+		set -e
+		[ "$status" = 0 ] || failed=1
+	done
+	exit "$failed"
+}
+
+main "$@"

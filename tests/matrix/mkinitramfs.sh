@@ -1,0 +1,273 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Build the guest's whole file system: busybox, the kernel's modules that the tests need, some of
+# this machine's own programs with their libraries, and a payload in /payload.
+#
+# Needs no root: the archive says root owns everything, and the kernel makes the devices.
+set -euo pipefail
+
+prog=mkinitramfs.sh
+# shellcheck source-path=SCRIPTDIR source=common.sh
+. "$(dirname "$0")/common.sh"
+
+usage()
+{
+	cat <<-EOF
+	usage: mkinitramfs.sh --kernel DIR --out FILE [options]
+
+	  --kernel DIR             a kernel as fetch.sh lays it out
+	  --out FILE               the archive to write (compressed if FILE ends in .gz)
+	  --payload DIR            copied to /payload; /payload/run is what the guest runs. Programs
+	                           in it may be dynamic: their libraries are added
+	  --with-host-binary PROG  add this machine's PROG (name or path) as /usr/bin/PROG, with its
+	                           libraries; may be repeated. ip, nft, ss, tc, bash and a few small
+	                           ones are always added if present
+	  --module NAME            load this kernel module too; may be repeated
+	EOF
+}
+
+# Loaded at boot, in this order. A name that a kernel does not have is reported, not an error:
+# Debian's 5.10 has MPTCP switched off, for one, and nft_counter is part of nf_tables since 5.18.
+modules_load="inet_diag tcp_diag nf_tables veth dummy"
+
+# Taken from this machine without being asked for; the guest can do without the second group. A
+# busybox shell runs its own applet `ip` whatever PATH says, and so do its env, timeout and the like
+# for the program they start: so they come from here too, and so does /bin/sh.
+host_wanted="ip nft ss"
+host_optional="tc bridge dash bash env timeout setsid nohup nice xargs stdbuf chroot taskset unshare
+nsenter setpriv capsh flock strace"
+
+# Only put in place. The kernel itself asks for them by alias (/sbin/modprobe) when a socket, rule,
+# qdisc or link needs them, so they cost no boot time where they are not used.
+modules_carry="udp_diag unix_diag netlink_diag af_packet_diag mptcp_diag raw_diag
+nft_ct nft_counter nft_limit nft_numgen nft_log nft_queue nfnetlink_queue nft_reject_inet
+nft_reject_ipv4 nft_reject_ipv6 nft_chain_nat nft_masq nft_nat nft_redir nft_tproxy nft_socket
+nft_hash
+nft_dup_netdev nft_fwd_netdev nft_quota nft_connlimit nft_compat
+sch_netem sch_ingress sch_tbf sch_fq cls_bpf cls_u32 cls_matchall act_mirred act_gact act_bpf
+bridge tun overlay tls macvlan ipvlan"
+
+find_busybox()
+{
+	local p
+	p=$(command -v busybox) || die "busybox is not installed; apt-get install busybox-static"
+	p=$(readlink -f "$p")
+	# A dynamic busybox would need the loader before anything could be mounted or seen.
+	if ldd "$p" >/dev/null 2>&1; then
+		die "$p is not static; apt-get install busybox-static"
+	fi
+	echo "$p"
+}
+
+make_skeleton()
+{
+	local busybox applet
+	busybox=$(find_busybox)
+	mkdir -p "$stage"/{bin,dev,etc,lib/modules,newroot,payload,proc,root,run,sbin,sys,tmp,var} \
+		"$stage"/usr/{bin,sbin}
+	ln -s ../run "$stage/var/run"
+	ln -s ../tmp "$stage/var/tmp"
+	cp "$busybox" "$stage/bin/busybox"
+	for applet in $("$busybox" --list); do
+		[ "$applet" = busybox ] || ln -s busybox "$stage/bin/$applet"
+	done
+	# The kernel runs /sbin/modprobe to load what it misses.
+	ln -s ../bin/busybox "$stage/sbin/modprobe"
+	cp "$matrix_src/init" "$stage/init"
+	chmod 755 "$stage/init"
+	cat >"$stage/etc/passwd" <<-EOF
+	root:x:0:0:root:/root:/bin/sh
+	tester:x:1000:1000:tester:/tmp:/bin/sh
+	nobody:x:65534:65534:nobody:/:/bin/sh
+	EOF
+	printf 'root:x:0:\ntester:x:1000:\nnogroup:x:65534:\n' >"$stage/etc/group"
+	printf '127.0.0.1 localhost\n::1 localhost\n' >"$stage/etc/hosts"
+	printf 'passwd: files\ngroup: files\nhosts: files\nprotocols: files\nservices: files\n' \
+		>"$stage/etc/nsswitch.conf"
+	# nft and ss read names of protocols and ports from these.
+	for applet in protocols services; do
+		[ ! -r "/etc/$applet" ] || cp -L "/etc/$applet" "$stage/etc/"
+	done
+}
+
+# module_closure NAME: the module's file and, before it, those that it needs, as paths below
+# lib/modules/RELEASE. Nothing if the kernel has no such module. modules.dep names each module's
+# whole closure, the nearest first, so it is read backwards.
+module_closure()
+{
+	awk -v name="$1" '
+	{
+		file = $1
+		sub(/:$/, "", file)
+		base = file
+		sub(/.*\//, "", base)
+		sub(/\.ko(\.[a-z0-9]+)?$/, "", base)
+		gsub(/-/, "_", base)
+		if (base != name)
+			next
+		for (i = NF; i >= 2; i--)
+			print $i
+		print file
+		exit
+	}' "$modules/modules.dep"
+}
+
+# add_module_file PATH: copy it decompressed: busybox cannot read every format in use, and
+# unpacking it once here is faster than in each guest.
+add_module_file()
+{
+	local src=$modules/$1 dst=$stage/lib/modules/$release/$1
+	dst=${dst%.xz}
+	dst=${dst%.zst}
+	dst=${dst%.gz}
+	[ ! -f "$dst" ] || return 0
+	mkdir -p "$(dirname "$dst")"
+	case $src in
+	*.xz) xz -dc "$src" >"$dst" ;;
+	*.zst) zstd -q -dc "$src" >"$dst" ;;
+	*.gz) gzip -dc "$src" >"$dst" ;;
+	*) cp "$src" "$dst" ;;
+	esac
+}
+
+add_modules()
+{
+	local name path paths absent=
+	mkdir -p "$stage/lib/modules/$release"
+	: >"$stage/etc/modules.load"
+	for name in $modules_load $extra_modules $modules_carry; do
+		paths=$(module_closure "${name//-/_}")
+		if [ -n "$paths" ]; then
+			for path in $paths; do
+				add_module_file "$path"
+			done
+		elif ! grep -q "/${name//_/[-_]}\\.ko" "$modules/modules.builtin" 2>/dev/null; then
+			absent="$absent $name"
+			continue
+		fi
+		case " $modules_load $extra_modules " in
+		*" $name "*) echo "$name" >>"$stage/etc/modules.load" ;;
+		esac
+	done
+	for name in modules.order modules.builtin modules.builtin.modinfo; do
+		[ ! -f "$modules/$name" ] || cp "$modules/$name" "$stage/lib/modules/$release/"
+	done
+	depmod -b "$stage" "$release" 2>/dev/null
+	[ -z "$absent" ] || say "note: $release has no$absent"
+}
+
+# add_libraries FILE: the shared libraries and the loader of a dynamic program, under the paths
+# by which it looks for them.
+add_libraries()
+{
+	local lib
+	# Static ones and scripts make ldd fail: they need nothing.
+	ldd "$1" 2>/dev/null | grep -o -E '/[^ ]+' | while read -r lib; do
+		[ -f "$lib" ] || continue
+		[ ! -e "$stage$lib" ] || continue
+		mkdir -p "$stage$(dirname "$lib")"
+		cp -L "$lib" "$stage$lib"
+	done || true
+}
+
+# add_host_binary PROG: as /usr/bin/PROG, which the guest's PATH has before busybox.
+add_host_binary()
+{
+	local path
+	# Not `command -v`: some of the names are the shell's own too.
+	path=$(PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin type -P "$1") || return 1
+	path=$(readlink -f "$path")
+	cp -L "$path" "$stage/usr/bin/$(basename "$1")"
+	add_libraries "$path"
+}
+
+# choose_shell: /bin/sh is the host's dash, else its bash, else busybox's.
+choose_shell()
+{
+	local shell
+	for shell in dash bash; do
+		if [ -f "$stage/usr/bin/$shell" ]; then
+			ln -sf "../usr/bin/$shell" "$stage/bin/sh"
+			break
+		fi
+	done
+	[ ! -f "$stage/usr/bin/bash" ] || ln -sf ../usr/bin/bash "$stage/bin/bash"
+}
+
+add_payload()
+{
+	local f
+	[ -x "$payload/run" ] || die "$payload/run is missing or not executable"
+	cp -RL "$payload/." "$stage/payload/"
+	find "$stage/payload" -type f -perm -u+x | while read -r f; do
+		add_libraries "$f"
+	done
+}
+
+pack()
+{
+	local packer=cat
+	case $out in
+	*.gz) packer="gzip -1" ;;
+	esac
+	mkdir -p "$(dirname "$out")"
+	(cd "$stage" && find . -print0 | LC_ALL=C sort -z |
+		cpio --null --create --format=newc --owner=0:0 --quiet) | $packer >"$out.part"
+	mv "$out.part" "$out"
+}
+
+main()
+{
+	local prog_name
+	kernel='' out='' payload='' host_binaries='' extra_modules=''
+	while [ $# -gt 0 ]; do
+		case $1 in
+		-h | --help)
+			usage
+			exit 0
+			;;
+		--kernel | --out | --payload | --with-host-binary | --module)
+			[ $# -ge 2 ] || usage_die "$1 needs a value"
+			case $1 in
+			--kernel) kernel=$2 ;;
+			--out) out=$2 ;;
+			--payload) payload=$2 ;;
+			--with-host-binary) host_binaries="$host_binaries $2" ;;
+			--module) extra_modules="$extra_modules $2" ;;
+			esac
+			shift
+			;;
+		*) usage_die "unknown argument $1" ;;
+		esac
+		shift
+	done
+	if [ -z "$kernel" ] || [ -z "$out" ]; then
+		usage_die "--kernel and --out are needed"
+	fi
+	need_programs cpio depmod xz zstd ldd awk
+	[ -s "$kernel/release" ] || die "no kernel in $kernel; run fetch.sh"
+	release=$(cat "$kernel/release")
+	modules=$kernel/lib/modules/$release
+	stage=$out.stage
+	rm -rf "$stage"
+	mkdir -p "$stage"
+	trap 'rm -rf "$stage"' EXIT
+
+	make_skeleton
+	add_modules
+	for prog_name in $host_wanted; do
+		add_host_binary "$prog_name" || say "note: this machine has no $prog_name for the guest"
+	done
+	for prog_name in $host_optional; do
+		add_host_binary "$prog_name" || true
+	done
+	choose_shell
+	for prog_name in $host_binaries; do
+		add_host_binary "$prog_name" || die "no program $prog_name on this machine"
+	done
+	[ -z "$payload" ] || add_payload
+	pack
+}
+
+main "$@"

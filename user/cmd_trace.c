@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop trace: source, decode, attribute, sink, in one loop that wakes ten
+ * times a second.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/libbpf.h>
+
+#include "attribute.h"
+#include "command.h"
+#include "decode.h"
+#include "heal.h"
+#include "kernel.h"
+#include "options.h"
+#include "privileges.h"
+#include "sink.h"
+#include "tracer.h"
+
+#define NS_PER_S 1000000000ULL
+#define POLL_MS 100	 /* an event is shown within twice this */
+#define BUSY_POLL_MS 10	 /* while the backlog is large */
+#define CHECK_NS NS_PER_S /* how often the counters are looked at */
+#define HEAL_MIN_NS (5 * NS_PER_S)
+#define HEAL_IDLE_NS (60 * NS_PER_S)
+#define HEAL_SHARE 50 /* of the time at most one part in this goes into healing */
+
+/* Once attached: counters (BPF), others' namespaces (SYS_ADMIN), others'
+ * descriptors and namespaces in /proc (SYS_PTRACE). */
+#define CAPS_KEPT                                                              \
+	(1ULL << CAP_BPF | 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SYS_PTRACE)
+
+struct trace_options {
+	bool all;
+	uint64_t count;
+	uint64_t duration_ns;
+	uint64_t ring_bytes;
+	uint64_t max_connections;
+};
+
+struct trace {
+	struct trace_options opts;
+	struct filter_options filters;
+	struct output_options output;
+	struct kernel kernel;
+	struct tracer *tracer;
+	struct healer *healer;
+	struct procinfo_cache *processes;
+	struct listeners *listeners;
+	struct attributor *attributor;
+	struct sink *sink;
+	int signals; /* signalfd */
+	uint64_t delivered, unattributed, malformed;
+	struct tws_counters counters;
+	uint64_t recursion, healed_recursion;
+	uint64_t start_ns, next_check_ns, next_heal_ns, last_heal_ns;
+	bool stop;
+};
+
+static const struct option_spec trace_table[] = {
+	{ 'a', "all", NULL, "print every way in which a connection can end", option__flag,
+	  offsetof(struct trace_options, all) },
+	{ 'n', "count", "N", "stop after N events", option__count,
+	  offsetof(struct trace_options, count) },
+	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h", option__duration,
+	  offsetof(struct trace_options, duration_ns) },
+	{ 0, "ring-size", "SIZE", "of the ring buffer, a power of two (default 16M)",
+	  option__size, offsetof(struct trace_options, ring_bytes) },
+	{ 0, "max-connections", "N", "that are watched at once (default 262144)",
+	  option__count, offsetof(struct trace_options, max_connections) },
+	{ 0 },
+};
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
+}
+
+/* ---- the way of an event ---- */
+
+static int put_event(struct trace *t, const struct tws_event *ev)
+{
+	struct record rec;
+	int err;
+
+	attributor__record(t->attributor, ev, &rec);
+	err = sink__put(t->sink, &rec);
+	if (err)
+		return err;
+	t->delivered++;
+	if (ev->action == TWS_TIME_WAIT && !(ev->conn.flags & TWS_F_CLOSER) &&
+	    ev->conn.cause != TWS_CAUSE_KERNEL)
+		t->unattributed++;
+	if (t->opts.count && t->delivered >= t->opts.count)
+		t->stop = true;
+	return 0;
+}
+
+static void add_listener(struct trace *t, const struct tws_event *ev)
+{
+	struct listener listener = {
+		.cookie = ev->cookie,
+		.netns = ev->netns,
+		.tgid = ev->conn.opener_tgid,
+		.port = ev->local_port,
+		.family = ev->family,
+	};
+
+	memcpy(listener.addr, ev->local_addr, sizeof(listener.addr));
+	memcpy(listener.comm, ev->conn.opener_comm, sizeof(listener.comm));
+	listeners__add(t->listeners, &listener);
+}
+
+static int on_record(void *ctx, const void *data, size_t len)
+{
+	struct trace *t = ctx;
+	const struct tws_event *ev;
+
+	if (t->opts.count && t->stop)
+		return 0;
+	if (decode__event(data, len, &ev)) {
+		t->malformed++;
+		return 0;
+	}
+	if (ev->action == TWS_LISTEN) {
+		add_listener(t, ev);
+		return 0;
+	}
+	healer__note(t->healer, ev);
+	return put_event(t, ev);
+}
+
+static int on_found(void *ctx, const struct tws_event *ev)
+{
+	struct trace *t = ctx;
+
+	return filter__match(&t->filters.filter, ev) ? put_event(t, ev) : 0;
+}
+
+static int drain(struct trace *t)
+{
+	int num;
+
+	attributor__set_clock(t->attributor,
+			      now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC));
+	num = tracer__poll(t->tracer, on_record, t);
+	return num;
+}
+
+/* ---- what was missed ---- */
+
+/* A kernel without sock_diag cannot heal: check says so, and nothing else can
+ * be done about it here. */
+static int heal(struct trace *t)
+{
+	uint64_t begin_ns = now_ns(CLOCK_MONOTONIC);
+	int err;
+
+	if (healer__take(t->healer))
+		return 0;
+	err = drain(t);
+	if (err >= 0)
+		err = healer__find(t->healer, t->tracer, on_found, t);
+	t->last_heal_ns = now_ns(CLOCK_MONOTONIC);
+	t->next_heal_ns = t->last_heal_ns + HEAL_MIN_NS +
+			  (t->last_heal_ns - begin_ns) * HEAL_SHARE;
+	return err < 0 ? err : 0;
+}
+
+static int check_counters(struct trace *t)
+{
+	struct tws_counters before = t->counters;
+	uint64_t skips = t->recursion, now = now_ns(CLOCK_MONOTONIC);
+	bool moved;
+
+	t->next_check_ns = now + CHECK_NS;
+	if (tracer__counters(t->tracer, &t->counters, &t->recursion))
+		return 0;
+	moved = t->recursion != t->healed_recursion || t->recursion != skips ||
+		t->counters.time_wait_lost != before.time_wait_lost ||
+		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer);
+	if (!moved || now < t->next_heal_ns)
+		return 0;
+	t->healed_recursion = t->recursion;
+	return heal(t);
+}
+
+static void print_account(struct trace *t)
+{
+	struct heal_counts healed;
+	uint64_t lost;
+
+	tracer__counters(t->tracer, &t->counters, &t->recursion);
+	healer__counts(t->healer, &healed);
+	lost = t->counters.time_wait_lost + t->counters.other_lost;
+	lost = lost > healed.recovered ? lost - healed.recovered : 0;
+	fprintf(stderr,
+		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
+		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
+		t->delivered, lost + t->malformed, (uint64_t)t->counters.table_full,
+		t->recursion, healed.found, t->unattributed);
+}
+
+/* ---- setting up ---- */
+
+static int complain(const char *what, int err, const char *todo)
+{
+	fprintf(stderr, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "",
+		todo ?: "");
+	return err;
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
+}
+
+static int open_tracer(struct trace *t)
+{
+	struct tracer_options opts = {
+		.kernel = &t->kernel,
+		.filter = t->filters.filter,
+		.all = t->opts.all,
+		.ring_bytes = t->opts.ring_bytes,
+		.max_connections = t->opts.max_connections,
+	};
+	int err;
+
+	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
+		libbpf_set_print(silent);
+	err = tracer__new(&t->tracer, &opts);
+	if (err == -ENOMEM)
+		return complain("cannot load the BPF programs", err,
+				"try a smaller --ring-size or --max-connections");
+	if (err)
+		return complain("cannot load the BPF programs", err,
+				"see 'twsnoop check', or set TWSNOOP_LIBBPF_DEBUG=1");
+	err = tracer__attach(t->tracer);
+	if (err)
+		return complain("cannot attach the BPF programs", err, "see 'twsnoop check'");
+	return 0;
+}
+
+static int open_stages(struct trace *t)
+{
+	struct sink_options sink = {
+		.format = t->output.format,
+		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.actions = t->opts.all,
+		.utc_offset_s = LONG_MIN,
+	};
+	struct attribute_sources sources;
+	int err;
+
+	err = healer__new(&t->healer, t->kernel.cookie.state == FEATURE_PRESENT,
+			  &netns_default_places) ?:
+	      procinfo__new(&t->processes, "/proc", PROCINFO_CACHE_DEFAULT) ?:
+	      listeners__new(&t->listeners, LISTENERS_DEFAULT) ?:
+	      sink__new(&t->sink, STDOUT_FILENO, &sink);
+	if (err)
+		return complain("cannot start", err, NULL);
+	sources = (struct attribute_sources){ t->processes, t->listeners };
+	err = attributor__new(&t->attributor, &sources);
+	return err ? complain("cannot start", err, NULL) : 0;
+}
+
+static int open_signals(struct trace *t)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	signal(SIGPIPE, SIG_IGN);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return complain("cannot block signals", -errno, NULL);
+	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return t->signals < 0 ? complain("cannot wait for signals", -errno, NULL) : 0;
+}
+
+static int start(struct trace *t)
+{
+	const char *why;
+	int err;
+
+	kernel__probe(&t->kernel, "/sys", "/proc");
+	why = kernel__why_not(&t->kernel);
+	if (why) {
+		fprintf(stderr, "twsnoop: cannot trace: %s\n", why);
+		return -EPERM;
+	}
+	err = open_signals(t) ?: open_stages(t) ?: open_tracer(t);
+	if (err)
+		return err;
+	healer__baseline(t->healer);
+	listeners__fill(t->listeners, &netns_default_places, 0, NULL);
+	privileges__keep_only(CAPS_KEPT);
+	t->start_ns = now_ns(CLOCK_MONOTONIC);
+	t->last_heal_ns = t->start_ns;
+	t->next_heal_ns = t->start_ns + HEAL_MIN_NS;
+	fprintf(stderr, "twsnoop: tracing %s on Linux %s\n",
+		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
+	return sink__begin(t->sink) ?: sink__flush(t->sink);
+}
+
+/* ---- running ---- */
+
+static void read_signals(struct trace *t)
+{
+	struct signalfd_siginfo info;
+
+	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1) {
+			print_account(t);
+			continue;
+		}
+		t->stop = true;
+		/* A second one ends a run that is stuck in a write. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
+	}
+}
+
+/* Waits for the next look at the ring. Returns -EPIPE if the reader has gone. */
+static int wait_for(struct trace *t, int timeout_ms)
+{
+	struct pollfd fds[] = {
+		{ .fd = t->signals, .events = POLLIN },
+		{ .fd = STDOUT_FILENO }, /* POLLERR: a pipe without a reader */
+	};
+
+	if (poll(fds, 2, timeout_ms) > 0) {
+		if (fds[0].revents)
+			read_signals(t);
+		if (fds[1].revents & POLLERR)
+			return -EPIPE;
+	}
+	return 0;
+}
+
+static int timeout_of(const struct trace *t, int records)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC), left_ms;
+
+	if (records > 20000)
+		return BUSY_POLL_MS;
+	if (!t->opts.duration_ns)
+		return POLL_MS;
+	if (now >= t->start_ns + t->opts.duration_ns)
+		return 0;
+	left_ms = (t->start_ns + t->opts.duration_ns - now) / 1000000 + 1;
+	return left_ms < POLL_MS ? (int)left_ms : POLL_MS;
+}
+
+static bool time_is_up(const struct trace *t)
+{
+	return t->opts.duration_ns &&
+	       now_ns(CLOCK_MONOTONIC) >= t->start_ns + t->opts.duration_ns;
+}
+
+static int run(struct trace *t)
+{
+	int num = 0, err = 0;
+
+	while (!err && !t->stop && !time_is_up(t)) {
+		err = wait_for(t, timeout_of(t, num));
+		if (err)
+			break;
+		num = drain(t);
+		err = num < 0 ? num : 0;
+		if (!err && now_ns(CLOCK_MONOTONIC) >= t->next_check_ns)
+			err = check_counters(t);
+		if (!err)
+			err = sink__flush(t->sink);
+	}
+	return err;
+}
+
+/* What is in the ring and what only the kernel's table still knows, unless
+ * --count has been reached. */
+static int finish(struct trace *t)
+{
+	bool complete = t->opts.count && t->delivered >= t->opts.count;
+	int err = 0;
+
+	if (!complete && !healer__take(t->healer)) {
+		tracer__detach(t->tracer);
+		err = drain(t);
+		if (err >= 0)
+			err = healer__find(t->healer, t->tracer, on_found, t);
+	} else {
+		tracer__detach(t->tracer);
+		if (!complete)
+			err = drain(t);
+	}
+	return err < 0 ? err : sink__flush(t->sink);
+}
+
+static void close_all(struct trace *t)
+{
+	tracer__free(t->tracer);
+	healer__free(t->healer);
+	attributor__free(t->attributor);
+	procinfo__free(t->processes);
+	listeners__free(t->listeners);
+	sink__free(t->sink);
+	if (t->signals >= 0)
+		close(t->signals);
+}
+
+int cmd_trace(int argc, char **argv)
+{
+	static struct trace t = { .signals = -1 };
+	const struct option_part parts[] = {
+		{ NULL, trace_table, &t.opts },
+		{ "Output", output_option_table, &t.output },
+		{ "Filters", filter_option_table, &t.filters },
+	};
+	const struct command_spec spec = {
+		"trace", "[OPTION]...",
+		"Print each connection end that enters TIME_WAIT: which process closed it first,\n"
+		"from where to where, and how. Runs until it is interrupted.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	int err = options__parse(&spec, argc, argv, NULL);
+
+	if (err != OPTIONS_OK)
+		return options__exit_status(err);
+	err = start(&t);
+	if (err) {
+		close_all(&t);
+		return err == -EPIPE ? 0 : 1;
+	}
+	err = run(&t);
+	if (!err)
+		err = finish(&t);
+	if (err && err != -EPIPE)
+		complain("cannot write the output", err, NULL);
+	print_account(&t);
+	close_all(&t);
+	return err && err != -EPIPE;
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "decode.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define MAX_ERRNO 4095 /* include/linux/err.h */
+
+static bool conn_is_sound(const struct tws_conn *c)
+{
+	unsigned int pad = 0;
+
+	for (size_t i = 0; i < sizeof(c->pad); i++)
+		pad |= c->pad[i];
+	if (pad || c->side >= TWS_SIDE_END || c->cause >= TWS_CAUSE_END)
+		return false;
+	if (c->comm[TWS_COMM_LEN - 1] || c->thread_comm[TWS_COMM_LEN - 1] ||
+	    c->opener_comm[TWS_COMM_LEN - 1])
+		return false;
+	if ((c->flags & TWS_F_CLOSER) && (!c->tgid || !c->tid))
+		return false;
+	return !(c->flags & TWS_F_OPENER) || c->opener_tgid;
+}
+
+int decode__event(const void *data, size_t len, const struct tws_event **ev)
+{
+	const struct tws_event *e = data;
+
+	if (len != sizeof(*e) || (uintptr_t)data % _Alignof(struct tws_event))
+		return -EBADMSG;
+	if (e->action == 0 || e->action >= TWS_ACTION_END)
+		return -EBADMSG;
+	if (e->family != AF_INET && e->family != AF_INET6)
+		return -EBADMSG;
+	if (e->end >= TWS_END_END || (e->end && e->action != TWS_TIME_WAIT_END))
+		return -EBADMSG;
+	if (e->pad || e->error > MAX_ERRNO || !conn_is_sound(&e->conn))
+		return -EBADMSG;
+	*ev = e;
+	return 0;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * From the bytes of a ring buffer record, or of a recording, to an event that
+ * the later stages need not check again. Pure. Layer: above event.h only.
+ */
+#ifndef TWSNOOP_DECODE_H
+#define TWSNOOP_DECODE_H
+
+#include <stddef.h>
+
+#include "../bpf/event.h"
+
+/*
+ * decode__event() - check @len bytes at @data, which must be aligned to 8 (as
+ * ring buffer records are). Returns 0 and *ev, which points into @data, or
+ * -EBADMSG if the kernel side cannot have written this: wrong length, a value
+ * outside its enumeration, padding that is not zero, a name without its NUL, an
+ * end of TIME_WAIT or a process without its number. TWS_LISTEN passes.
+ */
+int decode__event(const void *data, size_t len, const struct tws_event **ev);
+
+#endif

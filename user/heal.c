@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "heal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "seen.h"
+#include "snapshot.h"
+#include "sockdiag.h"
+
+#define MAX_SEEN (1U << 20)
+#define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
+
+struct healer {
+	struct seen *seen;  /* reported, or there before */
+	struct seen *recent; /* reported since the snapshot was begun */
+	struct seen *alive; /* the snapshot's mini-sockets, while finding */
+	struct snapshot snap;
+	const struct netns_places *places;
+	struct heal_counts counts;
+	bool has_cookie;
+	bool full; /* an event could not be noted */
+	bool searching; /* between healer__take() and healer__find() */
+};
+
+/* A number for a connection end where there is no cookie. FNV-1a by words. */
+static uint64_t hash_key(const struct tws_key *key)
+{
+	uint64_t words[5], hash = 0xcbf29ce484222325ULL;
+
+	_Static_assert(sizeof(words) == sizeof(*key), "whole words, no padding");
+	memcpy(words, key, sizeof(words));
+	for (int i = 0; i < 5; i++) {
+		hash ^= words[i];
+		hash *= 0x100000001b3ULL;
+		hash ^= hash >> 29;
+	}
+	return hash ?: 1;
+}
+
+static uint64_t key_of_mini(const struct healer *h, const struct snapshot_mini *mini)
+{
+	return h->has_cookie && mini->cookie ? mini->cookie : hash_key(&mini->key);
+}
+
+static uint64_t key_of_event(const struct healer *h, const struct tws_event *ev)
+{
+	struct tws_key key = { .netns = ev->netns, .local_port = ev->local_port,
+			       .peer_port = ev->peer_port };
+
+	if (h->has_cookie && ev->cookie)
+		return ev->cookie;
+	memcpy(key.local_addr, ev->local_addr, sizeof(key.local_addr));
+	memcpy(key.peer_addr, ev->peer_addr, sizeof(key.peer_addr));
+	return hash_key(&key);
+}
+
+int healer__new(struct healer **healerp, bool has_cookie, const struct netns_places *places)
+{
+	struct healer *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	h->has_cookie = has_cookie;
+	h->places = places;
+	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->recent, MAX_SEEN) ||
+	    seen__new(&h->alive, SNAPSHOT_MAX)) {
+		healer__free(h);
+		return -ENOMEM;
+	}
+	*healerp = h;
+	return 0;
+}
+
+int healer__baseline(struct healer *h)
+{
+	int err = healer__take(h);
+
+	for (size_t i = 0; !err && i < h->snap.num; i++)
+		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT)
+			seen__add(h->seen, key_of_mini(h, &h->snap.minis[i]));
+	h->searching = false;
+	snapshot__free(&h->snap);
+	return err;
+}
+
+void healer__note(struct healer *h, const struct tws_event *ev)
+{
+	uint64_t key;
+
+	if (ev->action != TWS_TIME_WAIT)
+		return;
+	key = key_of_event(h, ev);
+	if (seen__add(h->seen, key) || (h->searching && seen__add(h->recent, key)))
+		h->full = true;
+}
+
+bool healer__needed(const struct healer *h)
+{
+	return h->full || seen__count(h->seen) > MAX_SEEN / 4 * 3;
+}
+
+int healer__take(struct healer *h)
+{
+	int err;
+
+	snapshot__free(&h->snap);
+	seen__clear(h->recent);
+	h->searching = true;
+	err = snapshot__take(&h->snap, h->places);
+	if (err)
+		h->searching = false;
+	return err;
+}
+
+static void fill_event(const struct healer *h, struct tws_event *ev,
+		       const struct snapshot_mini *mini)
+{
+	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
+
+	*ev = (struct tws_event){
+		.action = TWS_TIME_WAIT,
+		.family = mini->family,
+		.time_ns = h->snap.taken_ns - age_ms * 1000000ULL,
+		.cookie = h->has_cookie ? mini->cookie : 0,
+		.netns = mini->key.netns,
+		.local_port = mini->key.local_port,
+		.peer_port = mini->key.peer_port,
+	};
+	memcpy(ev->local_addr, mini->key.local_addr, sizeof(ev->local_addr));
+	memcpy(ev->peer_addr, mini->key.peer_addr, sizeof(ev->peer_addr));
+}
+
+/* The owner, if the kernel side has kept it. */
+static void add_owner(struct healer *h, struct tws_event *ev, const struct tracer *tracer)
+{
+	struct tws_slot slot;
+
+	if (ev->cookie && tracer__kept(tracer, ev->cookie, &slot)) {
+		if (slot.conn.flags & TWS_F_LOST)
+			h->counts.recovered++;
+		ev->time_ns = slot.time_ns;
+		ev->tx_bytes = slot.tx_bytes;
+		ev->rx_bytes = slot.rx_bytes;
+		ev->conn = slot.conn;
+		ev->conn.flags &= ~TWS_F_LOST;
+	}
+	ev->conn.flags |= TWS_F_SNAPSHOT;
+}
+
+static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
+{
+	const struct healer *h = ctx;
+
+	if (h->has_cookie && cookie)
+		return seen__has(h->alive, cookie);
+	return !key || seen__has(h->alive, hash_key(key));
+}
+
+/* Of what was reported, only what still exists need be remembered. */
+static void forget_the_dead(struct healer *h, struct tracer *tracer)
+{
+	if (h->snap.flags & SNAPSHOT_PARTIAL)
+		return;
+	tracer__sweep(tracer, h->snap.taken_ns, is_alive, h);
+}
+
+/* A snapshot that saw all makes room: keep what is alive, or came after it. */
+static void rebuild_seen(struct healer *h)
+{
+	struct seen *swap;
+
+	if (!healer__needed(h))
+		return;
+	swap = h->seen;
+	h->seen = h->recent;
+	h->recent = swap;
+	h->full = false;
+	for (size_t i = 0; i < h->snap.num; i++)
+		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT &&
+		    seen__add(h->seen, key_of_mini(h, &h->snap.minis[i])))
+			h->full = true;
+}
+
+int healer__find(struct healer *h, struct tracer *tracer, heal_fn fn, void *ctx)
+{
+	struct tws_event ev;
+	int err = 0;
+
+	seen__clear(h->alive);
+	for (size_t i = 0; !err && i < h->snap.num; i++) {
+		const struct snapshot_mini *mini = &h->snap.minis[i];
+		uint64_t key = key_of_mini(h, mini);
+
+		seen__add(h->alive, key);
+		if (mini->state != SOCKDIAG_TIME_WAIT || seen__has(h->seen, key) || h->full)
+			continue;
+		seen__add(h->seen, key);
+		fill_event(h, &ev, mini);
+		add_owner(h, &ev, tracer);
+		h->counts.found++;
+		err = fn(ctx, &ev);
+	}
+	forget_the_dead(h, tracer);
+	rebuild_seen(h);
+	h->searching = false;
+	snapshot__free(&h->snap);
+	return err;
+}
+
+void healer__counts(const struct healer *h, struct heal_counts *counts)
+{
+	*counts = h->counts;
+}
+
+void healer__free(struct healer *h)
+{
+	if (!h)
+		return;
+	seen__free(h->seen);
+	seen__free(h->recent);
+	seen__free(h->alive);
+	snapshot__free(&h->snap);
+	free(h);
+}

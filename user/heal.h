@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Finding what the programs missed. The kernel skips a program that is already
+ * running on the CPU, and a full ring takes no record; but a TIME_WAIT socket
+ * stands in the kernel's own table for a minute. Whatever stands there and was
+ * not reported is reported then.
+ * Layer: above tracer, snapshot, seen; hands events to one callback.
+ */
+#ifndef TWSNOOP_HEAL_H
+#define TWSNOOP_HEAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "netns.h"
+#include "tracer.h"
+
+struct healer;
+
+/* An event that was found; it lives until the callback returns. A negative
+ * return value ends the search and becomes its result. */
+typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
+
+struct heal_counts {
+	uint64_t found;	    /* TIME_WAIT sockets that had not been reported */
+	uint64_t recovered; /* of these, records that a full ring had refused */
+};
+
+/*
+ * healer__new() - @has_cookie: events carry cookies (else they are told apart
+ * by their addresses, and a second life of the same is not noticed).
+ * @places must outlive the healer. Returns 0 and *@healerp, or -ENOMEM.
+ */
+int healer__new(struct healer **healerp, bool has_cookie, const struct netns_places *places);
+
+/*
+ * healer__baseline() - what is there already is not ours to report. Call it
+ * once the programs are attached. Returns as snapshot__take().
+ */
+int healer__baseline(struct healer *healer);
+
+/* healer__note() - this event was reported. Cheap; for each one. */
+void healer__note(struct healer *healer, const struct tws_event *ev);
+
+/* healer__needed() - more events were noted than can be remembered: take a
+ * snapshot, which tells which of them may be forgotten. */
+bool healer__needed(const struct healer *healer);
+
+/*
+ * healer__take() - takes the snapshot. After it, poll the tracer (and note what
+ * it gives), and then call healer__find(): what entered the table before the
+ * snapshot has its record in the ring by then. Returns as snapshot__take().
+ */
+int healer__take(struct healer *healer);
+
+/*
+ * healer__find() - calls @fn for each TIME_WAIT socket of the snapshot that was
+ * not noted, and notes it; forgets what no longer exists, here and in the
+ * tracer. Returns 0, or the negative value of @fn.
+ */
+int healer__find(struct healer *healer, struct tracer *tracer, heal_fn fn, void *ctx);
+
+void healer__counts(const struct healer *healer, struct heal_counts *counts);
+
+void healer__free(struct healer *healer); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What this kernel and these privileges allow. Each feature is probed by its
+ * behaviour (a tiny program is loaded), never by a version number, and
+ * "missing" is kept apart from "could not be probed". Layer: lowest.
+ */
+#ifndef TWSNOOP_KERNEL_H
+#define TWSNOOP_KERNEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum feature_state {
+	FEATURE_UNPROBED = 0, /* not asked, or the probe itself failed */
+	FEATURE_MISSING,
+	FEATURE_PRESENT,
+};
+
+struct feature {
+	enum feature_state state;
+	int error; /* errno of the probe, with FEATURE_UNPROBED */
+};
+
+enum cgroup_mode {
+	CGROUP_NONE = 0,
+	CGROUP_V1,
+	CGROUP_V2,
+	CGROUP_HYBRID, /* v2 is mounted, but controllers are on v1 */
+};
+
+struct kernel {
+	char release[65];
+	struct feature btf;	 /* /sys/kernel/btf/vmlinux */
+	struct feature ringbuf;	 /* 5.8 */
+	struct feature tp_btf;	 /* on sock:inet_sock_set_state, 5.5 */
+	struct feature kfree_skb; /* tp_btf/kfree_skb */
+	struct feature task_btf; /* bpf_get_current_task_btf() in tracing, 5.11 */
+	struct feature cookie;	 /* bpf_get_socket_cookie() in tracing, 5.12 */
+	struct feature rx_sk;	 /* kfree_skb's rx_sk, 6.11 */
+	struct feature atomics;	 /* BPF compare-and-swap, 5.12 */
+	struct feature sock_diag; /* inet_diag and tcp_diag */
+	char lockdown[32];	 /* none, integrity, confidentiality; "" unknown */
+	enum cgroup_mode cgroup;
+	char cgroup2_path[256];	 /* where v2 is mounted, "" if nowhere */
+	char v1_controller[32];	 /* on which containers are told apart */
+	char v1_path[256];
+	int v1_subsys;		 /* its index in css_set.subsys[], or -1 */
+	uint64_t capabilities;	 /* effective, a bit each */
+};
+
+/*
+ * kernel__probe() - fills @k. Never fails as a whole: what could not be probed
+ * says so. @sysfs and @procfs are "/sys" and "/proc", or a test's own.
+ */
+void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
+
+/* Whether the caller has capability number @cap (CAP_* of linux/capability.h). */
+bool kernel__has_cap(const struct kernel *k, int cap);
+
+/*
+ * kernel__why_not() - why tracing is impossible here, as one sentence that says
+ * what to do, or NULL if it is possible. The string is constant.
+ */
+const char *kernel__why_not(const struct kernel *k);
+
+#endif

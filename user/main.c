@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+};
+
+static const struct command commands[] = {
+	{ "trace", cmd_trace, "print each active close as it enters TIME_WAIT (the default)" },
+	{ "check", cmd_check, "tell what this kernel and these privileges allow" },
+};
+
+#define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int print_help(void)
+{
+	puts("Usage: twsnoop [COMMAND] [OPTION]...\n\n"
+	     "Which process closes TCP connections first, and so leaves sockets in TIME_WAIT.\n\n"
+	     "Commands:");
+	for (size_t i = 0; i < NUM_COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].about);
+	puts("\n'twsnoop COMMAND --help' lists a command's options; see also twsnoop(8).");
+	return fflush(stdout) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "trace";
+
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+		return print_help();
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		puts("twsnoop " TWSNOOP_VERSION);
+		return fflush(stdout) ? 1 : 0;
+	}
+	for (size_t i = 0; i < NUM_COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - (argc > 1), argv + (argc > 1));
+	if (name[0] == '-') {
+		argv[0] = (char *)"trace";
+		return cmd_trace(argc, argv);
+	}
+	fprintf(stderr, "twsnoop: no such command: '%.40s' (try 'twsnoop --help')\n", name);
+	return 2;
+}

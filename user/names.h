@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The words of the JSON contract for the enumerations of event.h.
+ * Layer: above event.h only.
+ */
+#ifndef TWSNOOP_NAMES_H
+#define TWSNOOP_NAMES_H
+
+#include <stddef.h>
+
+struct word {
+	const char *text;
+	size_t len;
+};
+
+/* Each takes a value of its enumeration; any other value gives "unknown". */
+const struct word *names__action(unsigned int action);
+const struct word *names__side(unsigned int side);
+const struct word *names__cause(unsigned int cause);
+const struct word *names__end(unsigned int end);
+
+/* "ECONNRESET" for the errnos that end a connection, else NULL. */
+const char *names__errno(unsigned int error);
+
+#endif

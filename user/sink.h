@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where records go. A sink takes one record at a time and never calls back
+ * into the stage before it. Layer: above record, below the commands.
+ */
+#ifndef TWSNOOP_SINK_H
+#define TWSNOOP_SINK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "record.h"
+
+enum sink_format { SINK_TEXT, SINK_JSON, SINK_CSV };
+
+struct sink_options {
+	enum sink_format format;
+	bool color;	 /* text only: the caller knows whether it is a terminal */
+	bool containers; /* text only: print the CONTAINER column */
+	bool actions;	 /* text only: print the EVENT column (--all) */
+	long utc_offset_s; /* text only: seconds east of UTC to print times in;
+			    * LONG_MIN: the system's local time zone */
+};
+
+struct sink;
+
+/*
+ * sink__new() - a sink that writes to @fd, which stays the caller's.
+ * Output is buffered; nothing is written before sink__flush() or a full buffer.
+ * Returns 0 and *sinkp (to be freed by sink__free()), or -ENOMEM.
+ */
+int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts);
+
+/* sink__begin() - the column headings, where the format has them. */
+int sink__begin(struct sink *sink);
+
+/*
+ * sink__put() - append one record. Returns 0, or a negative errno of the write
+ * that a full buffer forced (-EPIPE: the reader has gone; -ENOSPC: disk full).
+ */
+int sink__put(struct sink *sink, const struct record *rec);
+
+/*
+ * sink__flush() - write all that is buffered. Returns as sink__put(); what
+ * could not be written stays counted by sink__pending().
+ */
+int sink__flush(struct sink *sink);
+
+/* sink__pending() - records that were put and not yet wholly written. */
+size_t sink__pending(const struct sink *sink);
+
+/* Frees without flushing; NULL is allowed. */
+void sink__free(struct sink *sink);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The mini-sockets that exist at one moment, in every network namespace that
+ * may be entered. Layer: above sockdiag and netns.
+ */
+#ifndef TWSNOOP_SNAPSHOT_H
+#define TWSNOOP_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "netns.h"
+
+struct snapshot_mini {
+	uint64_t cookie;
+	struct tws_key key;
+	uint32_t expires_ms;
+	uint8_t family;
+	uint8_t state; /* enum sockdiag_state: TIME_WAIT or FIN_WAIT2 */
+};
+
+struct snapshot {
+	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
+	size_t num;
+	struct snapshot_mini *minis;
+	unsigned int flags; /* SNAPSHOT_* */
+};
+
+#define SNAPSHOT_PARTIAL 0x1 /* some namespace could not be read */
+
+/* More mini-sockets than this are not looked at: -E2BIG. 256 MB. */
+#define SNAPSHOT_MAX (4U << 20)
+
+/*
+ * snapshot__take() - fills @snap, to be emptied by snapshot__free(). Where no
+ * other namespace may be entered, the caller's own alone is read. Returns 0,
+ * -EOPNOTSUPP where the kernel has no sock_diag, -ENOMEM, -E2BIG; on an error
+ * @snap is unchanged.
+ */
+int snapshot__take(struct snapshot *snap, const struct netns_places *places);
+
+void snapshot__free(struct snapshot *snap);
+
+#endif

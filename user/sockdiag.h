@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel's own table of TCP sockets, by NETLINK_SOCK_DIAG, as ss reads it.
+ * Plain netlink: libmnl has no static library in Debian.
+ * Layer: above netns.
+ */
+#ifndef TWSNOOP_SOCKDIAG_H
+#define TWSNOOP_SOCKDIAG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * TCP states as sock_diag numbers them (enum in the kernel's tcp_states.h).
+ * Mini-sockets are told by sockdiag_socket.mini: a TIME_WAIT always is one,
+ * FIN_WAIT2 may be one or a full socket, with the same state number.
+ */
+enum sockdiag_state {
+	SOCKDIAG_ESTABLISHED = 1,
+	SOCKDIAG_SYN_SENT,
+	SOCKDIAG_SYN_RECV, /* request sockets (NEW_SYN_RECV) come as this too */
+	SOCKDIAG_FIN_WAIT1,
+	SOCKDIAG_FIN_WAIT2,
+	SOCKDIAG_TIME_WAIT,
+	SOCKDIAG_CLOSE,
+	SOCKDIAG_CLOSE_WAIT,
+	SOCKDIAG_LAST_ACK,
+	SOCKDIAG_LISTEN,
+	SOCKDIAG_CLOSING,
+	SOCKDIAG_STATE_END,
+};
+
+#define SOCKDIAG_MASK(state) (1U << (state))
+/* The two states that mini-sockets have; full FIN_WAIT2 ones come along. */
+#define SOCKDIAG_MASK_MINI \
+	(SOCKDIAG_MASK(SOCKDIAG_TIME_WAIT) | SOCKDIAG_MASK(SOCKDIAG_FIN_WAIT2))
+#define SOCKDIAG_MASK_ALL ((1U << SOCKDIAG_STATE_END) - 2)
+
+struct sockdiag_socket {
+	uint64_t cookie; /* as tws_event.cookie; 0: the kernel gave none */
+	uint32_t inode;	 /* of the socket's file; 0: mini-sockets, orphans, requests */
+	uint32_t uid;	 /* of the socket; 0 too for mini-sockets */
+	uint32_t expires_ms; /* the timer's rest; for mini-sockets the time left */
+	uint32_t ifindex;    /* the bound device, 0: none */
+	uint16_t local_port; /* host byte order */
+	uint16_t peer_port;
+	uint8_t family; /* AF_INET or AF_INET6; a v4-mapped socket is AF_INET */
+	uint8_t state;	/* enum sockdiag_state */
+	bool mini;	/* an inet_timewait_sock (idiag_timer is 3) */
+	bool v6only;	/* listening, AF_INET6, and takes no IPv4 */
+	uint8_t local_addr[16]; /* network byte order; IPv4 in the first four bytes */
+	uint8_t peer_addr[16];
+};
+
+/* A non-zero return ends the dump and is passed on: use negative errnos. */
+typedef int (*sockdiag_fn)(void *ctx, const struct sockdiag_socket *sk);
+
+/* Flags of a dump */
+#define SOCKDIAG_INTERRUPTED 0x1 /* NLM_F_DUMP_INTR: the table moved meanwhile */
+
+/*
+ * sockdiag__dump() - call @fn for each TCP socket of network namespace
+ * @netns_fd (-1: the calling thread's) whose state is in @states
+ * (SOCKDIAG_MASK() bits). A socket that lives during the whole dump comes once
+ * (very rarely twice or not at all, if its hash bucket changes while the kernel
+ * waits in it: a consumer for which this matters compares cookies).
+ * @flags (may be NULL) gets SOCKDIAG_* bits added.
+ *
+ * Returns 0, @fn's value, or a negative errno: -EOPNOTSUPP where the kernel has
+ * no inet_diag or tcp_diag (a module that is not there), -EPERM where the
+ * namespace may not be entered, -EPROTO if the kernel's answer is malformed.
+ */
+int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+		   unsigned int *flags);
+
+/*
+ * sockdiag__parse() - decode one datagram of a dump's answer. Pure: reads
+ * @len bytes at @buf (any alignment, any content), calls @fn for each socket.
+ * Returns 0 (more is to come), 1 (the dump is complete), -EPROTO (malformed),
+ * the kernel's own negative errno, or @fn's non-zero value, wrapped in nothing:
+ * a callback that stops should return a negative one.
+ */
+int sockdiag__parse(const void *buf, size_t len, sockdiag_fn fn, void *ctx,
+		    unsigned int *flags);
+
+#endif

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "tracer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "../bpf/table.h"
+#include "twsnoop.skel.h"
+#include "twsnoop_legacy.skel.h"
+
+#define DEFAULT_CONNECTIONS (1U << 18)
+#define MIN_CONNECTIONS (1U << 12)
+#define MAX_CONNECTIONS (1U << 23) /* set_of() has 20 bits for the set */
+
+struct tracer {
+	struct twsnoop_bpf *skel;	   /* either this one */
+	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
+	struct bpf_object *obj;
+	struct ring_buffer *ring;
+	struct tws_set *sets; /* the table of connections, NULL with legacy */
+	struct tws_slot *slots;
+	uint32_t num_sets;
+	bool pending_by_tuple; /* before 6.11 */
+	tracer_record_fn fn;
+	void *ctx;
+};
+
+static int on_record(void *ctx, void *data, size_t len)
+{
+	struct tracer *tracer = ctx;
+
+	return tracer->fn(tracer->ctx, data, len);
+}
+
+static uint32_t round_up_connections(size_t wanted)
+{
+	uint32_t n = MIN_CONNECTIONS;
+
+	if (!wanted)
+		return DEFAULT_CONNECTIONS;
+	while (n < wanted && n < MAX_CONNECTIONS)
+		n *= 2;
+	return n;
+}
+
+static void configure(struct tws_settings *to, const struct tracer_options *opts,
+		      uint32_t connections)
+{
+	const struct kernel *k = opts->kernel;
+	static const struct tws_filter empty;
+
+	to->all = opts->all;
+	to->has_task_btf = k->task_btf.state == FEATURE_PRESENT;
+	to->has_cookie = k->cookie.state == FEATURE_PRESENT;
+	to->has_rx_sk = k->rx_sk.state == FEATURE_PRESENT;
+	to->cgroup_v1 = k->v1_subsys >= 0;
+	to->v1_subsys = k->v1_subsys >= 0 ? k->v1_subsys : 0;
+	to->has_filter = memcmp(&opts->filter, &empty, sizeof(empty)) != 0;
+	to->set_mask = connections / TWS_WAYS - 1;
+	to->keep_lost = connections / 8;
+	to->filter = opts->filter;
+}
+
+static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	/* The two objects differ in their tables of connections. */
+	return map && max ? bpf_map__set_max_entries(map, max) : 0;
+}
+
+static int open_object(struct tracer *tracer, const struct tracer_options *opts,
+		       uint32_t connections)
+{
+	struct tws_settings *settings;
+
+	if (opts->kernel->atomics.state == FEATURE_PRESENT) {
+		tracer->skel = twsnoop_bpf__open();
+		if (!tracer->skel)
+			return -errno;
+		tracer->obj = tracer->skel->obj;
+		settings = (struct tws_settings *)&tracer->skel->rodata->tws;
+	} else {
+		tracer->legacy = twsnoop_legacy_bpf__open();
+		if (!tracer->legacy)
+			return -errno;
+		tracer->obj = tracer->legacy->obj;
+		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
+	}
+	configure(settings, opts, connections);
+	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
+	return set_max(tracer->obj, "tws_ring", opts->ring_bytes) ?:
+	       set_max(tracer->obj, "tws_sets", connections / TWS_WAYS) ?:
+	       set_max(tracer->obj, "tws_slots", connections) ?:
+	       set_max(tracer->obj, "tws_conns", connections) ?:
+	       set_max(tracer->obj, "tws_pending",
+		       tracer->pending_by_tuple ? connections / 4 : 1);
+}
+
+static void *map_table(struct bpf_map *map, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int map_tables(struct tracer *tracer)
+{
+	if (!tracer->skel)
+		return 0;
+	tracer->sets = map_table(tracer->skel->maps.tws_sets,
+				 tracer->num_sets * sizeof(*tracer->sets));
+	tracer->slots = map_table(tracer->skel->maps.tws_slots,
+				  tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
+	return tracer->sets && tracer->slots ? 0 : -errno;
+}
+
+int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	uint32_t connections = round_up_connections(opts->max_connections);
+	int err = -ENOMEM;
+
+	if (!tracer)
+		return err;
+	tracer->num_sets = connections / TWS_WAYS;
+	err = open_object(tracer, opts, connections);
+	if (err)
+		goto out;
+	err = bpf_object__load(tracer->obj);
+	if (err)
+		goto out;
+	err = map_tables(tracer);
+	if (err)
+		goto out;
+	tracer->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"),
+					on_record, tracer, NULL);
+	if (!tracer->ring) {
+		err = -errno;
+		goto out;
+	}
+	*tracerp = tracer;
+	return 0;
+out:
+	tracer__free(tracer);
+	return err;
+}
+
+int tracer__attach(struct tracer *tracer)
+{
+	return tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
+			      twsnoop_legacy_bpf__attach(tracer->legacy);
+}
+
+int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+{
+	tracer->fn = fn;
+	tracer->ctx = ctx;
+	return ring_buffer__consume(tracer->ring);
+}
+
+static int add_recursion(const struct bpf_program *prog, uint64_t *sum)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
+
+	if (err)
+		return err;
+	*sum += info.recursion_misses;
+	return 0;
+}
+
+static int sum_stats(int fd, struct tws_counters *sum)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct tws_counters *each, total = {};
+	__u32 zero = 0;
+	int err;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(fd, &zero, each);
+	for (int i = 0; !err && i < cpus; i++) {
+		total.time_wait_lost += each[i].time_wait_lost;
+		total.other_lost += each[i].other_lost;
+		total.table_full += each[i].table_full;
+	}
+	free(each);
+	if (!err)
+		*sum = total;
+	return err;
+}
+
+int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
+{
+	struct bpf_program *prog;
+	struct tws_counters total;
+	uint64_t skips = 0;
+	int err;
+
+	err = sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
+	if (err)
+		return err;
+	bpf_object__for_each_program(prog, tracer->obj) {
+		err = add_recursion(prog, &skips);
+		if (err)
+			return err;
+	}
+	*sum = total;
+	*recursion = skips;
+	return 0;
+}
+
+bool tracer__kept(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
+{
+	uint64_t key = tws_mini_key(cookie);
+
+	if (tracer->legacy)
+		return !bpf_map_lookup_elem(bpf_map__fd(tracer->legacy->maps.tws_conns), &key,
+					    slot);
+	for (int probe = 0; probe < TWS_PROBES; probe++) {
+		uint32_t set = tws_set_of(key, probe, tracer->num_sets - 1);
+
+		for (int way = 0; way < TWS_WAYS; way++)
+			if (tracer->sets[set].tag[way] == key) {
+				*slot = tracer->slots[set * TWS_WAYS + way];
+				return true;
+			}
+	}
+	return false;
+}
+
+static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
+			 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
+			 void *ctx)
+{
+	size_t swept = 0;
+
+	for (size_t i = 0; tracer->sets && i < tracer->num_sets; i++)
+		for (int way = 0; way < TWS_WAYS; way++) {
+			uint64_t tag = tracer->sets[i].tag[way];
+			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + way];
+
+			if (!tws_is_mini_key(tag) || slot->time_ns >= before_ns ||
+			    alive(ctx, NULL, tws_mini_key(tag)))
+				continue;
+			__atomic_compare_exchange_n(&tracer->sets[i].tag[way], &tag, 0, false,
+						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+			swept++;
+		}
+	return swept;
+}
+
+static size_t sweep_pending(struct tracer *tracer, uint64_t before_ns,
+			    bool (*alive)(void *ctx, const struct tws_key *key,
+					  uint64_t cookie),
+			    void *ctx)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
+	struct tws_pending pending;
+	struct tws_key key, next;
+	size_t swept = 0;
+	int err = bpf_map_get_next_key(fd, NULL, &next);
+
+	while (!err) {
+		key = next;
+		err = bpf_map_get_next_key(fd, &key, &next);
+		if (bpf_map_lookup_elem(fd, &key, &pending) ||
+		    pending.event.time_ns >= before_ns ||
+		    alive(ctx, &key, pending.event.cookie))
+			continue;
+		bpf_map_delete_elem(fd, &key);
+		swept++;
+	}
+	return swept;
+}
+
+size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
+		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
+		     void *ctx)
+{
+	size_t swept = sweep_sets(tracer, before_ns, alive, ctx);
+
+	if (tracer->pending_by_tuple)
+		swept += sweep_pending(tracer, before_ns, alive, ctx);
+	return swept;
+}
+
+void tracer__detach(struct tracer *tracer)
+{
+	if (tracer->skel)
+		twsnoop_bpf__detach(tracer->skel);
+	if (tracer->legacy)
+		twsnoop_legacy_bpf__detach(tracer->legacy);
+}
+
+void tracer__free(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	if (tracer->sets)
+		munmap(tracer->sets, tracer->num_sets * sizeof(*tracer->sets));
+	if (tracer->slots)
+		munmap(tracer->slots, tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
+	ring_buffer__free(tracer->ring);
+	twsnoop_bpf__destroy(tracer->skel);
+	twsnoop_legacy_bpf__destroy(tracer->legacy);
+	free(tracer);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The source of live events: the BPF programs and their ring buffer.
+ * Layer: above kernel and event.h; hands raw bytes to one callback.
+ */
+#ifndef TWSNOOP_TRACER_H
+#define TWSNOOP_TRACER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/event.h"
+#include "kernel.h"
+
+struct tracer;
+
+struct tracer_options {
+	const struct kernel *kernel; /* probed; need not outlive tracer__new() */
+	struct tws_filter filter;
+	bool all;		/* every outcome, not only TIME_WAIT */
+	size_t ring_bytes;	/* a power of two and whole pages; 0: 16 MiB */
+	size_t max_connections; /* watched at once, rounded up to a power of two
+				 * from 4,096 to 8,388,608; 0: 262,144 */
+};
+
+/*
+ * One record: @len bytes, aligned to 8, that live until the callback returns.
+ * A negative return value stops the poll and becomes its result.
+ */
+typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t len);
+
+/*
+ * tracer__new() - loads the programs, unattached.
+ * Returns 0 and *@tracerp, to be freed by tracer__free(), or a negative errno:
+ * -EPERM no privilege, -ENOMEM, -EINVAL or -EACCES if the verifier refused.
+ */
+int tracer__new(struct tracer **tracerp, const struct tracer_options *opts);
+
+/* tracer__attach() - events flow from here on. Returns 0 or a negative errno. */
+int tracer__attach(struct tracer *tracer);
+
+/*
+ * tracer__poll() - hands all records that are there to @fn and returns their
+ * number, or the negative value that @fn returned. Does not wait: the kernel
+ * side wakes nobody, because a wake-up costs more than an event.
+ */
+int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx);
+
+/*
+ * tracer__counters() - the sums over all CPUs, and in *@recursion how often the
+ * kernel skipped one of the programs because it was already running.
+ * Returns 0 or a negative errno.
+ */
+int tracer__counters(const struct tracer *tracer, struct tws_counters *sum,
+		     uint64_t *recursion);
+
+/*
+ * tracer__kept() - the owner that the kernel side keeps for the mini-socket with
+ * this @cookie: it waits in FIN_WAIT2, or its record found the ring full.
+ * Returns true and fills *@slot. Only where the kernel has cookies.
+ */
+bool tracer__kept(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot);
+
+/*
+ * tracer__sweep() - forgets the owners of mini-sockets that were put there
+ * before @before_ns (CLOCK_MONOTONIC) and for whose cookie @alive says no: they
+ * expired or were reset, which no tracepoint tells. Returns how many.
+ */
+size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
+		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
+		     void *ctx);
+
+/* tracer__detach() - no event is made after this; poll once more for the rest. */
+void tracer__detach(struct tracer *tracer);
+
+void tracer__free(struct tracer *tracer); /* NULL is allowed */
+
+#endif
