@@ -73,6 +73,10 @@ $(BUILD)/static/twsnoop: $(USER_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS)
 
+include tests/unit/unit.mk
+include tests/fuzz/fuzz.mk
+include tests/scenarios/scenarios.mk
+
 clean:
 	rm -rf $(BUILD)
 

@@ -27,6 +27,7 @@ enum tws_action {
 	TWS_PASSIVE_CLOSE, /* the peer closed first */
 	TWS_CONNECT_FAILED,
 	TWS_LISTEN, /* internal: a process began to listen; never printed */
+	TWS_UNLISTEN, /* internal: that socket listens no more */
 	TWS_ACTION_END,
 };
 

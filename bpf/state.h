@@ -64,9 +64,9 @@ static __always_inline void on_connect(const struct tcp_sock *tp)
 	read_opener(conn, current_task());
 }
 
-/* listen(): tells user space whose connections come to this address. A socket
- * without a port yet is left out; sock_diag will know it. */
-static __always_inline void on_listen(const struct tcp_sock *tp)
+/* listen() and its end: tells user space whose connections come to an address. A
+ * socket without a port yet is left out. */
+static __always_inline void on_listener(const struct tcp_sock *tp, __u8 action)
 {
 	struct tws_event *ev;
 	struct tuple t;
@@ -74,13 +74,14 @@ static __always_inline void on_listen(const struct tcp_sock *tp)
 	read_tuple(&t, tp);
 	if (!t.local_port)
 		return;
-	ev = reserve(TWS_LISTEN);
+	ev = reserve(action);
 	if (!ev)
 		return;
 	fill_event(ev, tp, &t, NULL);
 	if (tws.has_cookie)
 		ev->cookie = bpf_get_socket_cookie((void *)tp);
-	read_opener(&ev->conn, current_task());
+	if (action == TWS_LISTEN)
+		read_opener(&ev->conn, current_task());
 	send(ev);
 }
 
@@ -282,7 +283,7 @@ static __always_inline void on_close(const struct tcp_sock *tp, int oldstate)
 	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
 	    find_mini(&mini, tp))
 		on_mini(tp, conn, &mini);
-	else if (tws.all && oldstate != BPF_TCP_CLOSE && oldstate != BPF_TCP_LISTEN)
+	else if (tws.all && oldstate != BPF_TCP_CLOSE)
 		on_other_end(tp, conn, oldstate);
 out:
 	if (conn)

@@ -31,7 +31,7 @@ int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
 		on_connect(tp);
 		break;
 	case BPF_TCP_LISTEN:
-		on_listen(tp);
+		on_listener(tp, TWS_LISTEN);
 		break;
 	default:
 		on_fin(tp, newstate == BPF_TCP_FIN_WAIT1 ? TWS_F_ACTIVE : TWS_F_PASSIVE);
@@ -50,10 +50,12 @@ int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
 	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
 		return 0;
-	if (newstate == BPF_TCP_CLOSE)
-		on_close(tp, oldstate);
-	else
+	if (newstate == BPF_TCP_SYN_RECV)
 		on_accept(tp);
+	else if (oldstate == BPF_TCP_LISTEN)
+		on_listener(tp, TWS_UNLISTEN);
+	else
+		on_close(tp, oldstate);
 	return 0;
 }
 

@@ -53,13 +53,14 @@ static uint8_t find_side(const struct attributor *a, const struct tws_event *ev)
 	return TWS_SIDE_UNKNOWN;
 }
 
-/* For a server the opener is the process that listens, if it is a single one. */
+/* For a server the opener is the process that called listen(), as we saw it, or
+ * the only one that holds the listening socket. */
 static void find_listener(struct attributor *a, struct tws_event *ev)
 {
 	struct listeners_match match;
 
-	if (!listens(a, ev, ev->local_addr, ev->local_port, &match) ||
-	    match.owner != LISTENERS_ONE || !match.tgid)
+	if (!listens(a, ev, ev->local_addr, ev->local_port, &match) || !match.tgid ||
+	    (match.owner != LISTENERS_ONE && match.owner != LISTENERS_CALLER))
 		return;
 	ev->conn.opener_tgid = match.tgid;
 	memcpy(ev->conn.opener_comm, match.comm, sizeof(ev->conn.opener_comm));

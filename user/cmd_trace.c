@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -110,7 +111,20 @@ static int put_event(struct trace *t, const struct tws_event *ev)
 	return 0;
 }
 
-static void add_listener(struct trace *t, const struct tws_event *ev)
+/* A socket bound to ::ffff:a.b.c.d takes IPv4 connections. The kernel side goes
+ * by the peer's address, which a listener does not have. */
+static void unmap_v4(struct listener *listener)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (listener->family != AF_INET6 || memcmp(listener->addr, mapped, sizeof(mapped)))
+		return;
+	listener->family = AF_INET;
+	memmove(listener->addr, listener->addr + 12, 4);
+	memset(listener->addr + 4, 0, 12);
+}
+
+static void note_listener(struct trace *t, const struct tws_event *ev)
 {
 	struct listener listener = {
 		.cookie = ev->cookie,
@@ -120,7 +134,13 @@ static void add_listener(struct trace *t, const struct tws_event *ev)
 		.family = ev->family,
 	};
 
+	if (ev->action == TWS_UNLISTEN) {
+		if (ev->cookie)
+			listeners__remove(t->listeners, ev->cookie);
+		return;
+	}
 	memcpy(listener.addr, ev->local_addr, sizeof(listener.addr));
+	unmap_v4(&listener);
 	memcpy(listener.comm, ev->conn.opener_comm, sizeof(listener.comm));
 	listeners__add(t->listeners, &listener);
 }
@@ -136,8 +156,8 @@ static int on_record(void *ctx, const void *data, size_t len)
 		t->malformed++;
 		return 0;
 	}
-	if (ev->action == TWS_LISTEN) {
-		add_listener(t, ev);
+	if (ev->action == TWS_LISTEN || ev->action == TWS_UNLISTEN) {
+		note_listener(t, ev);
 		return 0;
 	}
 	healer__note(t->healer, ev);

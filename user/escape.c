@@ -148,6 +148,14 @@ static size_t put_escape(char *to, char letter, uint32_t value, unsigned int dig
 	return 2 + put_hex(to + 2, value, digits);
 }
 
+static void append_escape(struct outbuf *ob, char letter, uint32_t value, unsigned int digits)
+{
+	char text[10];
+	size_t len = put_escape(text, letter, value, digits);
+
+	outbuf__bytes(ob, text, len);
+}
+
 /* What one character of the input becomes on a terminal. */
 struct unit {
 	size_t taken;	/* bytes of the input */
@@ -292,7 +300,6 @@ static void json_ascii(struct outbuf *ob, const char *s, size_t len)
 		['\t'] = 't', ['"'] = '"',  ['\\'] = '\\',
 	};
 	unsigned char c = (unsigned char)s[0];
-	char text[6];
 
 	if (looks_escaped(s, len)) {
 		json_byte(ob, c);
@@ -300,20 +307,18 @@ static void json_ascii(struct outbuf *ob, const char *s, size_t len)
 		outbuf__char(ob, '\\');
 		outbuf__char(ob, short_forms[c]);
 	} else {
-		outbuf__bytes(ob, text, put_escape(text, 'u', c, 4));
+		append_escape(ob, 'u', c, 4);
 	}
 }
 
 static void json_code_point(struct outbuf *ob, uint32_t cp)
 {
-	char text[6];
-
 	if (cp > 0xffff) {
 		cp -= 0x10000;
-		outbuf__bytes(ob, text, put_escape(text, 'u', 0xd800 | cp >> 10, 4));
+		append_escape(ob, 'u', 0xd800 | cp >> 10, 4);
 		cp = 0xdc00 | (cp & 0x3ff);
 	}
-	outbuf__bytes(ob, text, put_escape(text, 'u', cp, 4));
+	append_escape(ob, 'u', cp, 4);
 }
 
 /* One character that is not plain; returns the bytes it took of the input. */
@@ -373,12 +378,11 @@ static bool must_quote(const char *s, size_t len)
 void escape__csv(struct outbuf *ob, const char *s, size_t len)
 {
 	bool quoted = must_quote(s, len);
-	char text[4];
 
 	if (quoted)
 		outbuf__char(ob, '"');
 	if (len && memchr("=+-@", s[0], 4)) {
-		outbuf__bytes(ob, text, put_escape(text, 'x', (unsigned char)s[0], 2));
+		append_escape(ob, 'x', (unsigned char)s[0], 2);
 		s++;
 		len--;
 	}
@@ -396,12 +400,18 @@ void escape__csv(struct outbuf *ob, const char *s, size_t len)
 		outbuf__char(ob, '"');
 }
 
-const char *escape__quote(char *to, size_t size, const char *s)
+const char *escape__quote_n(char *to, size_t size, const char *s, size_t len)
 {
 	struct outbuf ob;
 
-	outbuf__init_fixed(&ob, to, size);
-	escape__text_columns(&ob, s, strlen(s), size / 2);
-	outbuf__terminate(&ob);
+	/* A byte is kept for the NUL, or ending the text could split a character. */
+	outbuf__init_fixed(&ob, to, size - 1);
+	escape__text_columns(&ob, s, len, size / 2);
+	to[ob.len] = '\0';
 	return to;
+}
+
+const char *escape__quote(char *to, size_t size, const char *s)
+{
+	return escape__quote_n(to, size, s, strlen(s));
 }

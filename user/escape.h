@@ -53,8 +53,10 @@ void escape__csv(struct outbuf *ob, const char *s, size_t len);
 
 /*
  * escape__quote() - for an error message: escape__text() of the C string @s
- * into the @size bytes of @to, cut off where it does not fit. Returns @to.
+ * into the @size bytes of @to, as a C string that is cut off between two
+ * characters where it does not fit. Returns @to. The other takes @len bytes.
  */
 const char *escape__quote(char *to, size_t size, const char *s);
+const char *escape__quote_n(char *to, size_t size, const char *s, size_t len);
 
 #endif

@@ -29,11 +29,18 @@ static const __u8 mapped_prefix[12] = { [10] = 0xff, [11] = 0xff };
 __attribute__((format(printf, 4, 5))) static int
 complain(int rc, char *why, size_t why_len, const char *format, ...)
 {
+	size_t len;
 	va_list ap;
 
 	va_start(ap, format);
 	vsnprintf(why, why_len, format, ap);
 	va_end(ap);
+	/* Where it was cut, half a character may be left. */
+	len = strnlen(why, why_len);
+	if (len + 1 == why_len) {
+		while (len && (why[len - 1] & 0x80))
+			why[--len] = '\0';
+	}
 	return rc;
 }
 
@@ -41,12 +48,10 @@ complain(int rc, char *why, size_t why_len, const char *format, ...)
 static int complain_about(int rc, char *why, size_t why_len, const char *arg, size_t len,
 			  const char *problem)
 {
-	char text[128];
-	struct outbuf quoted;
+	char quoted[128];
 
-	outbuf__init_fixed(&quoted, text, sizeof(text));
-	escape__text_columns(&quoted, arg, len, sizeof(text) / 2);
-	return complain(rc, why, why_len, "'%s' %s", outbuf__terminate(&quoted), problem);
+	return complain(rc, why, why_len, "'%s' %s",
+			escape__quote_n(quoted, sizeof(quoted), arg, len), problem);
 }
 
 static int complain_full(char *why, size_t why_len)
@@ -315,7 +320,7 @@ static int complain_about_path(int rc, char *why, size_t why_len, const char *pa
 int filter__add_netns(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
 	uint64_t number;
-	__u32 inode;
+	__u32 inode = 0;
 	int rc;
 
 	if (!parse__u64(arg, 1, UINT32_MAX, &number)) {

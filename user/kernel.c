@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kernel.h"
 
-#include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <linux/inet_diag.h>
 #include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -41,18 +41,30 @@
 			    .dst_reg = BPF_REG_10, .src_reg = BPF_REG_0,        \
 			    .off = (off_), .imm = BPF_CMPXCHG })
 
-static void set_feature(struct feature *f, int error)
+#ifndef ENOTSUPP
+#define ENOTSUPP 524 /* the kernel's own, which leaks out of bpf(2) */
+#endif
+
+/* These answers say that the kernel does not know the thing. Any other (no
+ * privilege, no memory, no descriptors left) says nothing about it. */
+static bool means_missing(int error)
 {
-	f->error = 0;
-	if (!error)
-		f->state = FEATURE_PRESENT;
-	else if (error == EPERM || error == ENOMEM || error == EAGAIN)
-		*f = (struct feature){ FEATURE_UNPROBED, error };
-	else
-		f->state = FEATURE_MISSING;
+	return error == EINVAL || error == EACCES || error == ENOENT || error == ENOSYS ||
+	       error == EOPNOTSUPP || error == ENOTSUPP || error == EPROTONOSUPPORT ||
+	       error == EAFNOSUPPORT;
 }
 
-/* Loads @insns as a tp_btf program on @tracepoint. Returns 0 or an errno. */
+static void set_feature(struct feature *f, int error)
+{
+	*f = (struct feature){ FEATURE_PRESENT, 0 };
+	if (means_missing(error))
+		f->state = FEATURE_MISSING;
+	else if (error)
+		*f = (struct feature){ FEATURE_UNPROBED, error };
+}
+
+/* Loads @insns as a tp_btf program on @tracepoint. Returns its descriptor or a
+ * negative errno. */
 static int load_tp_btf(const struct btf *btf, const char *tracepoint,
 		       const struct bpf_insn *insns, size_t num)
 {
@@ -64,50 +76,193 @@ static int load_tp_btf(const struct btf *btf, const char *tracepoint,
 	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
 	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
 	if (id < 0)
-		return ENOENT;
+		return -ENOENT;
 	opts.attach_btf_id = id;
 	fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "tws_probe", "GPL", insns, num, &opts);
+	return fd < 0 ? -errno : fd;
+}
+
+static int try_tp_btf(const struct btf *btf, const char *tracepoint,
+		      const struct bpf_insn *insns, size_t num)
+{
+	int fd = load_tp_btf(btf, tracepoint, insns, num);
+
+	if (fd < 0)
+		return -fd;
+	close(fd);
+	return 0;
+}
+
+/* The program that was loaded has machine code, or it has none. */
+static void probe_jit(struct kernel *k, int prog)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(prog, &info, &len))
+		k->jit = (struct feature){ FEATURE_UNPROBED, errno };
+	else
+		set_feature(&k->jit, info.jited_prog_len ? 0 : EOPNOTSUPP);
+}
+
+static const struct btf_type *skip_pointers(const struct btf *btf, const struct btf_type *t)
+{
+	while (t && (btf_is_ptr(t) || btf_is_mod(t) || btf_is_typedef(t)))
+		t = btf__type_by_id(btf, t->type);
+	return t;
+}
+
+/* Whether argument @n of @tracepoint is a pointer to a struct of this name. */
+static bool tracepoint_passes(const struct btf *btf, const char *tracepoint, int n,
+			      const char *struct_name)
+{
+	const struct btf_type *t;
+	char name[64];
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	t = id < 0 ? NULL : skip_pointers(btf, btf__type_by_id(btf, id));
+	/* The first parameter is the tracepoint's private data. */
+	if (!t || !btf_is_func_proto(t) || btf_vlen(t) <= n + 1)
+		return false;
+	t = btf__type_by_id(btf, btf_params(t)[n + 1].type);
+	if (!t || !btf_is_ptr(t))
+		return false;
+	t = skip_pointers(btf, t);
+	return t && btf_is_struct(t) &&
+	       !strcmp(btf__name_by_offset(btf, t->name_off), struct_name);
+}
+
+static void probe_rx_sk(struct kernel *k, const struct btf *btf)
+{
+	const struct bpf_insn insns[] = { INSN_LOAD_CTX_ARG(BPF_REG_2, 3), INSN_RETURN_0,
+					  INSN_EXIT };
+
+	set_feature(&k->rx_sk, tracepoint_passes(btf, "kfree_skb", 3, "sock") ?
+				       try_tp_btf(btf, "kfree_skb", insns, ARRAY_SIZE(insns)) :
+				       ENOENT);
+}
+
+static void probe_helpers(struct kernel *k, const struct btf *btf, const char *tracepoint)
+{
+	const struct bpf_insn task[] = { INSN_CALL(BPF_FUNC_get_current_task_btf),
+					 INSN_RETURN_0, INSN_EXIT };
+	const struct bpf_insn cookie[] = { INSN_LOAD_CTX_ARG(BPF_REG_1, 0),
+					   INSN_CALL(BPF_FUNC_get_socket_cookie),
+					   INSN_RETURN_0, INSN_EXIT };
+	const struct bpf_insn atomic[] = { INSN_STORE_0(-8), INSN_RETURN_0, INSN_CMPXCHG(-8),
+					   INSN_RETURN_0, INSN_EXIT };
+
+	set_feature(&k->task_btf, try_tp_btf(btf, tracepoint, task, ARRAY_SIZE(task)));
+	set_feature(&k->cookie, try_tp_btf(btf, tracepoint, cookie, ARRAY_SIZE(cookie)));
+	set_feature(&k->atomics, try_tp_btf(btf, tracepoint, atomic, ARRAY_SIZE(atomic)));
+}
+
+/* A feature is asked for by a program that differs from the empty one in that
+ * alone; where the empty one does not load, the answer would mean nothing. */
+static void probe_programs(struct kernel *k, const struct btf *btf)
+{
+	const struct bpf_insn empty[] = { INSN_RETURN_0, INSN_EXIT };
+	static const char state[] = "inet_sock_set_state";
+	int fd = load_tp_btf(btf, state, empty, ARRAY_SIZE(empty));
+	const struct feature unasked = { FEATURE_UNPROBED, fd < 0 ? -fd : 0 };
+
+	set_feature(&k->tp_btf, unasked.error);
+	k->jit = k->task_btf = k->cookie = k->atomics = k->kfree_skb = k->rx_sk = unasked;
+	if (fd < 0)
+		return;
+	probe_jit(k, fd);
+	close(fd);
+	probe_helpers(k, btf, state);
+	set_feature(&k->kfree_skb, try_tp_btf(btf, "kfree_skb", empty, ARRAY_SIZE(empty)));
+	if (k->kfree_skb.state == FEATURE_PRESENT)
+		probe_rx_sk(k, btf);
+}
+
+/* Its place in css_set.subsys[] depends on the kernel's configuration. */
+static void find_v1_subsys(struct kernel *k, const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "cgroup_subsys_id", BTF_KIND_ENUM);
+	const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(btf, id);
+	char name[64];
+
+	if (!t || !k->v1_controller[0])
+		return;
+	snprintf(name, sizeof(name), "%s_cgrp_id", k->v1_controller);
+	for (int i = 0; i < btf_vlen(t); i++) {
+		const struct btf_enum *e = btf_enum(t) + i;
+
+		if (!strcmp(btf__name_by_offset(btf, e->name_off), name))
+			k->v1_subsys = e->val;
+	}
+}
+
+/* libbpf says the same of a file that is not there and of one that it cannot
+ * read or understand. */
+static void explain_no_btf(struct kernel *k, const char *sysfs)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/kernel/btf/vmlinux", sysfs);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && errno != EACCES)
+		set_feature(&k->btf, errno);
+	else
+		k->btf = (struct feature){ FEATURE_UNPROBED, fd < 0 ? errno : EBADMSG };
+	if (fd >= 0)
+		close(fd);
+}
+
+static void probe_btf(struct kernel *k, const char *sysfs)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+
+	if (!btf) {
+		explain_no_btf(k, sysfs);
+		return;
+	}
+	set_feature(&k->btf, 0);
+	probe_programs(k, btf);
+	find_v1_subsys(k, btf);
+	btf__free(btf);
+}
+
+static int try_ringbuf(void)
+{
+	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "tws_probe", 0, 0,
+				(uint32_t)sysconf(_SC_PAGESIZE), NULL);
+
 	if (fd < 0)
 		return errno;
 	close(fd);
 	return 0;
 }
 
-static void probe_programs(struct kernel *k)
+/*
+ * Does a map count as locked memory? Then none can be made while none may be
+ * locked (5.10: bpf_map_charge_init(), for root too). Comes after the first map
+ * that libbpf made, because that is when it raises the limit, once.
+ */
+static void probe_memcg(struct kernel *k)
 {
-	const struct bpf_insn empty[] = { INSN_RETURN_0, INSN_EXIT };
-	const struct bpf_insn task[] = { INSN_CALL(BPF_FUNC_get_current_task_btf),
-					 INSN_RETURN_0, INSN_EXIT };
-	const struct bpf_insn cookie[] = { INSN_LOAD_CTX_ARG(BPF_REG_1, 0),
-					   INSN_CALL(BPF_FUNC_get_socket_cookie),
-					   INSN_RETURN_0, INSN_EXIT };
-	const struct bpf_insn rx_sk[] = { INSN_LOAD_CTX_ARG(BPF_REG_2, 3),
-					  INSN_RETURN_0, INSN_EXIT };
-	const struct bpf_insn atomic[] = { INSN_STORE_0(-8), INSN_RETURN_0, INSN_CMPXCHG(-8),
-					   INSN_RETURN_0, INSN_EXIT };
-	static const char state[] = "inet_sock_set_state", drop[] = "kfree_skb";
-	struct btf *btf = btf__load_vmlinux_btf();
+	struct rlimit old, none;
 
-	set_feature(&k->btf, btf ? 0 : errno == EPERM ? EPERM : ENOENT);
-	if (!btf)
+	if (getrlimit(RLIMIT_MEMLOCK, &old)) {
+		k->memcg = (struct feature){ FEATURE_UNPROBED, errno };
 		return;
-	set_feature(&k->tp_btf, load_tp_btf(btf, state, empty, ARRAY_SIZE(empty)));
-	set_feature(&k->kfree_skb, load_tp_btf(btf, drop, empty, ARRAY_SIZE(empty)));
-	set_feature(&k->task_btf, load_tp_btf(btf, state, task, ARRAY_SIZE(task)));
-	set_feature(&k->cookie, load_tp_btf(btf, state, cookie, ARRAY_SIZE(cookie)));
-	set_feature(&k->atomics, load_tp_btf(btf, state, atomic, ARRAY_SIZE(atomic)));
-	set_feature(&k->rx_sk, load_tp_btf(btf, drop, rx_sk, ARRAY_SIZE(rx_sk)));
-	btf__free(btf);
-}
-
-static void probe_ringbuf(struct kernel *k)
-{
-	int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "tws_probe", 0, 0,
-				(uint32_t)sysconf(_SC_PAGESIZE), NULL);
-
-	set_feature(&k->ringbuf, fd < 0 ? errno : 0);
-	if (fd >= 0)
-		close(fd);
+	}
+	k->memlock_bytes = old.rlim_cur == RLIM_INFINITY ? UINT64_MAX : old.rlim_cur;
+	if (k->ringbuf.state != FEATURE_PRESENT) {
+		k->memcg = k->ringbuf;
+		k->memcg.state = FEATURE_UNPROBED;
+		return;
+	}
+	none = (struct rlimit){ 0, old.rlim_max };
+	setrlimit(RLIMIT_MEMLOCK, &none);
+	set_feature(&k->memcg, try_ringbuf() == EPERM ? EOPNOTSUPP : 0);
+	setrlimit(RLIMIT_MEMLOCK, &old);
 }
 
 /* One request for a state that no socket is in: the kernel answers that there
@@ -145,14 +300,20 @@ static void probe_sock_diag(struct kernel *k)
 	close(fd);
 }
 
+static FILE *open_in(const char *root, const char *name)
+{
+	char path[512];
+	int len = snprintf(path, sizeof(path), "%s/%s", root, name);
+
+	return len > 0 && (size_t)len < sizeof(path) ? fopen(path, "re") : NULL;
+}
+
 /* "none [integrity] confidentiality": the one in brackets holds. */
 static void read_lockdown(struct kernel *k, const char *sysfs)
 {
-	char path[256], line[128], *begin, *end;
-	FILE *f;
+	char line[128], *begin, *end;
+	FILE *f = open_in(sysfs, "kernel/security/lockdown");
 
-	snprintf(path, sizeof(path), "%s/kernel/security/lockdown", sysfs);
-	f = fopen(path, "re");
 	if (!f)
 		return;
 	if (fgets(line, sizeof(line), f) && (begin = strchr(line, '[')) &&
@@ -163,24 +324,58 @@ static void read_lockdown(struct kernel *k, const char *sysfs)
 	fclose(f);
 }
 
+/* securityfs always has the file lsm, also where there is no lockdown. */
+static void find_securityfs(struct kernel *k, const char *sysfs)
+{
+	FILE *f = open_in(sysfs, "kernel/security/lsm");
+
+	k->securityfs = f || errno == EACCES || k->lockdown[0];
+	if (f)
+		fclose(f);
+}
+
 static void read_capabilities(struct kernel *k, const char *procfs)
 {
+	static const char init_user_ns[] = "user:[4026531837]"; /* PROC_USER_INIT_INO */
 	char path[256], line[256];
 	unsigned long long caps;
-	FILE *f;
+	FILE *f = open_in(procfs, "self/status");
+	ssize_t len;
 
-	snprintf(path, sizeof(path), "%s/self/status", procfs);
-	f = fopen(path, "re");
-	if (!f)
-		return;
-	while (fgets(line, sizeof(line), f))
+	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "CapEff: %llx", &caps) == 1)
 			k->capabilities = caps;
-	fclose(f);
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "%s/self/ns/user", procfs);
+	len = readlink(path, line, sizeof(line) - 1);
+	if (len > 0) {
+		line[len] = '\0';
+		k->user_ns = strcmp(line, init_user_ns);
+	}
+}
+
+static void read_bpf_stats(struct kernel *k, const char *procfs)
+{
+	FILE *f = open_in(procfs, "sys/kernel/bpf_stats_enabled");
+	int c = f ? fgetc(f) : EOF;
+
+	k->bpf_stats = c == '0' ? 0 : c == '1' ? 1 : -1;
+	if (f)
+		fclose(f);
+}
+
+static int silent(enum libbpf_print_level level, const char *format, va_list args)
+{
+	(void)level;
+	(void)format;
+	(void)args;
+	return 0;
 }
 
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs)
 {
+	libbpf_print_fn_t print = libbpf_set_print(silent);
 	struct utsname uts;
 
 	memset(k, 0, sizeof(*k));
@@ -189,9 +384,14 @@ void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs)
 		snprintf(k->release, sizeof(k->release), "%s", uts.release);
 	read_capabilities(k, procfs);
 	read_lockdown(k, sysfs);
-	probe_ringbuf(k);
-	probe_programs(k);
+	find_securityfs(k, sysfs);
+	read_bpf_stats(k, procfs);
+	kernel__probe_cgroups(k, procfs);
+	set_feature(&k->ringbuf, try_ringbuf());
+	probe_memcg(k);
+	probe_btf(k, sysfs);
 	probe_sock_diag(k);
+	libbpf_set_print(print);
 }
 
 bool kernel__has_cap(const struct kernel *k, int cap)
@@ -199,24 +399,40 @@ bool kernel__has_cap(const struct kernel *k, int cap)
 	return k->capabilities >> cap & 1;
 }
 
+static const char *why_not_privileged(const struct kernel *k)
+{
+	if (k->user_ns)
+		return "this is a user namespace, whose capabilities do not count for BPF: "
+		       "run it outside";
+	if (kernel__has_cap(k, CAP_SYS_ADMIN)) /* which includes these two */
+		return NULL;
+	if (!kernel__has_cap(k, CAP_BPF))
+		return "missing CAP_BPF: run as root, or grant cap_bpf,cap_perfmon";
+	if (!kernel__has_cap(k, CAP_PERFMON))
+		return "missing CAP_PERFMON: run as root, or grant cap_bpf,cap_perfmon";
+	return NULL;
+}
+
 const char *kernel__why_not(const struct kernel *k)
 {
-	if (!kernel__has_cap(k, CAP_SYS_ADMIN)) {
-		if (!kernel__has_cap(k, CAP_BPF))
-			return "missing CAP_BPF: run as root, or grant cap_bpf,cap_perfmon";
-		if (!kernel__has_cap(k, CAP_PERFMON))
-			return "missing CAP_PERFMON: run as root, or grant cap_bpf,cap_perfmon";
-	}
-	if (k->btf.state != FEATURE_PRESENT)
+	const char *why = why_not_privileged(k);
+
+	if (why)
+		return why;
+	if (k->btf.state == FEATURE_MISSING)
 		return "no kernel type information in /sys/kernel/btf/vmlinux: "
-		       "use a kernel built with CONFIG_DEBUG_INFO_BTF=y";
+		       "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, and mount sysfs";
+	if (k->btf.state == FEATURE_UNPROBED)
+		return "the kernel's type information in /sys/kernel/btf/vmlinux cannot be "
+		       "read: see that nothing is mounted over it";
 	if (k->ringbuf.state == FEATURE_MISSING)
 		return "this kernel has no BPF ring buffer: Linux 5.8 or newer is needed";
 	if (k->tp_btf.state == FEATURE_MISSING || k->kfree_skb.state == FEATURE_MISSING)
 		return "this kernel allows no tp_btf programs: Linux 5.5 or newer with "
 		       "CONFIG_BPF_EVENTS=y is needed";
-	if (k->ringbuf.state == FEATURE_UNPROBED || k->tp_btf.state == FEATURE_UNPROBED)
-		return "the kernel refuses to load BPF programs: run as root, and see "
-		       "'twsnoop check'";
+	if (k->ringbuf.state != FEATURE_PRESENT || k->tp_btf.state != FEATURE_PRESENT ||
+	    k->kfree_skb.state != FEATURE_PRESENT)
+		return "the kernel refuses to load BPF programs: a seccomp filter, a security "
+		       "module or a limit stands against it, see 'twsnoop check'";
 	return NULL;
 }

@@ -38,21 +38,41 @@ struct kernel {
 	struct feature cookie;	 /* bpf_get_socket_cookie() in tracing, 5.12 */
 	struct feature rx_sk;	 /* kfree_skb's rx_sk, 6.11 */
 	struct feature atomics;	 /* BPF compare-and-swap, 5.12 */
+	struct feature jit;	 /* programs run as machine code */
+	struct feature memcg;	 /* BPF memory is charged to the cgroup, 5.11; before
+				  * that RLIMIT_MEMLOCK limits it */
 	struct feature sock_diag; /* inet_diag and tcp_diag */
+	uint64_t memlock_bytes;	 /* RLIMIT_MEMLOCK once the probes ran, UINT64_MAX:
+				  * none. libbpf has raised it if it could */
+	int bpf_stats;		 /* kernel.bpf_stats_enabled: 0, 1, or -1 unknown */
 	char lockdown[32];	 /* none, integrity, confidentiality; "" unknown */
+	bool securityfs;	 /* mounted: without lockdown, the kernel has none */
 	enum cgroup_mode cgroup;
 	char cgroup2_path[256];	 /* where v2 is mounted, "" if nowhere */
-	char v1_controller[32];	 /* on which containers are told apart */
-	char v1_path[256];
+	char v1_controller[32];	 /* on which containers are told apart, "" if on v2 */
+	char v1_path[256];	 /* where it is mounted */
 	int v1_subsys;		 /* its index in css_set.subsys[], or -1 */
 	uint64_t capabilities;	 /* effective, a bit each */
+	bool user_ns;		 /* they hold in a user namespace only */
 };
 
 /*
  * kernel__probe() - fills @k. Never fails as a whole: what could not be probed
- * says so. @sysfs and @procfs are "/sys" and "/proc", or a test's own.
+ * says so. @sysfs and @procfs are "/sys" and "/proc", or a test's own. Keeps
+ * libbpf silent meanwhile.
  */
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
+
+/*
+ * kernel__probe_cgroups() - the part of it that reads self/mountinfo and the
+ * cgroup files below @procfs. Fills cgroup, cgroup2_path, v1_controller and
+ * v1_path of a zeroed @k.
+ *
+ * On a hybrid host the v2 tree may be mounted and yet unused: containers are
+ * told apart on v1 if neither the first process nor the caller is in a v2
+ * cgroup below the root.
+ */
+void kernel__probe_cgroups(struct kernel *k, const char *procfs);
 
 /* Whether the caller has capability number @cap (CAP_* of linux/capability.h). */
 bool kernel__has_cap(const struct kernel *k, int cap);

@@ -26,6 +26,7 @@ struct entry {
 	uint32_t next_inode; /* in its chain of the inode, while filling */
 	/* how sure socket.tgid is; LISTENERS_NONE never */
 	enum listeners_owner owner;
+	bool ended; /* listens no more */
 };
 
 struct listeners {
@@ -158,6 +159,25 @@ static void set_owner(struct entry *entry, uint32_t tgid, const char *comm)
 	memcpy(entry->socket.comm, comm, strnlen(comm, sizeof(entry->socket.comm) - 1));
 }
 
+/* The entry of a socket at the same place that has ended: one that restarts
+ * again and again must not make its chain longer each time. */
+static struct entry *take_over(struct listeners *table, const struct listener *socket)
+{
+	uint32_t i = *chain_of(table, socket->netns, socket->port);
+
+	for (; i != NO_ENTRY; i = table->entries[i].next) {
+		struct entry *entry = &table->entries[i];
+
+		if (!entry->ended || !same_place(&entry->socket, socket))
+			continue;
+		entry->socket = *socket;
+		entry->owner = LISTENERS_UNSURE;
+		entry->ended = false;
+		return entry;
+	}
+	return NULL;
+}
+
 int listeners__add(struct listeners *table, const struct listener *listener)
 {
 	struct listener socket = *listener;
@@ -171,12 +191,14 @@ int listeners__add(struct listeners *table, const struct listener *listener)
 
 	entry = find_same(table, &socket);
 	if (!entry) {
-		entry = insert(table, &socket);
+		entry = take_over(table, &socket) ?: insert(table, &socket);
 		set_owner(entry, socket.tgid, socket.comm);
+		if (socket.tgid)
+			entry->owner = LISTENERS_CALLER;
 		return 0;
 	}
 	/* what /proc said is later than, and so better than, who called listen() */
-	if (entry->owner != LISTENERS_UNSURE || !socket.tgid ||
+	if (entry->owner > LISTENERS_CALLER || !socket.tgid ||
 	    entry->socket.tgid == socket.tgid)
 		return 0;
 	if (entry->socket.tgid) {
@@ -184,8 +206,17 @@ int listeners__add(struct listeners *table, const struct listener *listener)
 		set_owner(entry, 0, "");
 	} else {
 		set_owner(entry, socket.tgid, socket.comm);
+		entry->owner = LISTENERS_CALLER;
 	}
 	return 0;
+}
+
+/* Its connections outlive a listener: it stays, for want of a better one. */
+void listeners__remove(struct listeners *table, uint64_t cookie)
+{
+	for (uint32_t i = 0; i < table->count; i++)
+		if (table->entries[i].socket.cookie == cookie)
+			table->entries[i].ended = true;
 }
 
 /* ---- lookup ---- */
@@ -215,14 +246,14 @@ static void match_entry(struct listeners_match *match, const struct entry *entry
 }
 
 static bool lookup_at(const struct listeners *table, const struct listener *place,
-		      bool dual_stack, struct listeners_match *match)
+		      bool dual_stack, bool ended, struct listeners_match *match)
 {
 	uint32_t i = *chain_of(table, place->netns, place->port);
 
 	for (; i != NO_ENTRY; i = table->entries[i].next) {
 		const struct entry *entry = &table->entries[i];
 
-		if (same_place(&entry->socket, place) &&
+		if (entry->ended == ended && same_place(&entry->socket, place) &&
 		    !(dual_stack && entry->socket.v6only))
 			match_entry(match, entry);
 	}
@@ -230,6 +261,20 @@ static bool lookup_at(const struct listeners *table, const struct listener *plac
 }
 
 /* The order is that of the scores in compute_score() of inet_hashtables.c. */
+static bool lookup(const struct listeners *table, struct listener place, bool ended,
+		   struct listeners_match *match)
+{
+	if (lookup_at(table, &place, false, ended, match))
+		return true;
+	memset(place.addr, 0, sizeof(place.addr));
+	if (lookup_at(table, &place, false, ended, match))
+		return true;
+	if (place.family != AF_INET)
+		return false;
+	place.family = AF_INET6;
+	return lookup_at(table, &place, true, ended, match);
+}
+
 bool listeners__lookup(const struct listeners *table, uint32_t netns, uint8_t family,
 		       const uint8_t addr[16], uint16_t port, struct listeners_match *match)
 {
@@ -237,15 +282,7 @@ bool listeners__lookup(const struct listeners *table, uint32_t netns, uint8_t fa
 
 	*match = (struct listeners_match){ .owner = LISTENERS_NONE };
 	memcpy(place.addr, addr, family == AF_INET ? 4 : 16);
-	if (lookup_at(table, &place, false, match))
-		return true;
-	memset(place.addr, 0, sizeof(place.addr));
-	if (lookup_at(table, &place, false, match))
-		return true;
-	if (family != AF_INET)
-		return false;
-	place.family = AF_INET6;
-	return lookup_at(table, &place, true, match);
+	return lookup(table, place, false, match) || lookup(table, place, true, match);
 }
 
 /* ---- filling ---- */

@@ -34,6 +34,9 @@ enum listeners_owner {
 	 * socket; whether others hold it too (forked workers) was not looked at,
 	 * or could not be. Good for the side, not as an owner. */
 	LISTENERS_UNSURE,
+	/* tgid called listen(), as its event told. Whether others hold the socket
+	 * too was not looked at. */
+	LISTENERS_CALLER,
 	LISTENERS_LIKELY, /* one process held it, of those that could be read; some
 			   * could not (listeners__fill()'s flags say why) */
 	LISTENERS_ONE,	   /* exactly one process held it when /proc was read */
@@ -84,6 +87,13 @@ int listeners__fill(struct listeners *table, const struct netns_places *places,
  * Returns 0, or -EINVAL (family).
  */
 int listeners__add(struct listeners *table, const struct listener *listener);
+
+/*
+ * listeners__remove() - the socket of this @cookie (not 0) listens no more. It
+ * still answers for connections that it accepted, as long as no other socket is
+ * known to listen at its address and port.
+ */
+void listeners__remove(struct listeners *table, uint64_t cookie);
 
 /*
  * listeners__lookup() - who takes connections to @addr (16 bytes as above) and

@@ -21,6 +21,7 @@ static const struct word actions[TWS_ACTION_END] = {
 	[TWS_PASSIVE_CLOSE] = WORD("passive_close"),
 	[TWS_CONNECT_FAILED] = WORD("connect_failed"),
 	[TWS_LISTEN] = WORD("listen"),
+	[TWS_UNLISTEN] = WORD("unlisten"),
 };
 
 static const struct word sides[TWS_SIDE_END] = {

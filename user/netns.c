@@ -11,6 +11,7 @@
 #include <linux/nsfs.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,11 +92,29 @@ static void *visit_thread(void *arg)
 	return NULL;
 }
 
+/* Signals stay the calling thread's matter. */
+static int visit(struct visit *visit)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	err = pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (err)
+		return -err;
+	err = pthread_create(&thread, NULL, visit_thread, visit);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	return visit->ret;
+}
+
 int netns__run(int fd, int (*fn)(void *ctx), void *ctx)
 {
-	struct visit visit = { .fd = fd, .fn = fn, .ctx = ctx };
-	uint32_t inode, own;
-	pthread_t thread;
+	struct visit inside = { .fd = fd, .fn = fn, .ctx = ctx };
+	uint32_t inode = 0, own = 0;
 	int err;
 
 	err = inode_of(fd, &inode);
@@ -104,11 +123,7 @@ int netns__run(int fd, int (*fn)(void *ctx), void *ctx)
 	/* setns() asks for CAP_SYS_ADMIN even where it changes nothing */
 	if (netns__inode(-1, &own) == 0 && own == inode)
 		return fn(ctx);
-	err = pthread_create(&thread, NULL, visit_thread, &visit);
-	if (err)
-		return -err;
-	pthread_join(thread, NULL);
-	return visit.ret;
+	return visit(&inside);
 }
 
 struct socket_args {

@@ -65,12 +65,15 @@ void outbuf__fill(struct outbuf *ob, char c, size_t count)
 void outbuf__u64(struct outbuf *ob, uint64_t value)
 {
 	char digits[FMT_U64_MAX];
+	size_t len;
 
 	/* Straight into the buffer unless it is nearly full. */
-	if (ob->cap - ob->len >= FMT_U64_MAX)
+	if (ob->cap - ob->len >= FMT_U64_MAX) {
 		ob->len += fmt__u64(ob->data + ob->len, value);
-	else
-		outbuf__bytes(ob, digits, fmt__u64(digits, value));
+		return;
+	}
+	len = fmt__u64(digits, value);
+	outbuf__bytes(ob, digits, len);
 }
 
 const char *outbuf__terminate(struct outbuf *ob)

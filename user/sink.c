@@ -88,7 +88,7 @@ int sink__put(struct sink *sink, const struct record *rec)
 	size_t start;
 	int rc;
 
-	if (rec->event->action == TWS_LISTEN)
+	if (rec->event->action >= TWS_LISTEN)
 		return -EINVAL;
 	if (out->len >= FLUSH_BYTES) {
 		rc = sink__flush(sink);

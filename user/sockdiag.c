@@ -27,7 +27,7 @@
 
 /* ---- decoding ---- */
 
-static bool is_v4_any_or_mapped(const struct inet_diag_msg *msg)
+static bool is_v4_mapped(const struct inet_diag_msg *msg)
 {
 	struct in6_addr src, dst;
 
@@ -45,7 +45,7 @@ static void fill_addresses(struct sockdiag_socket *sk, const struct inet_diag_ms
 	sk->family = msg->idiag_family;
 	if (msg->idiag_family == AF_INET) {
 		len = 4;
-	} else if (is_v4_any_or_mapped(msg)) {
+	} else if (is_v4_mapped(msg)) {
 		sk->family = AF_INET;
 		offset = 12;
 		len = 4;
@@ -233,7 +233,7 @@ static ssize_t receive(int fd, void *buf, size_t size)
 			return -EPROTO;
 		if (from.nl_pid != 0)
 			continue;
-		return msg.msg_flags & MSG_TRUNC ? -EPROTO : n;
+		return (msg.msg_flags & MSG_TRUNC) ? -EPROTO : n;
 	}
 }
 

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Any bytes as a record of the ring buffer: decode__event() refuses them or the
+ * three sinks write a line that a reader takes back apart. Bytes that are
+ * refused are mended and tried again, or hardly any would reach a sink.
+ */
+#include "fuzz.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "../../user/decode.h"
+#include "../../user/sink_format.h"
+#include "../unit/support.h"
+
+#define CSV_COMMAS 40
+
+static void mend(struct tws_event *ev)
+{
+	ev->action = (__u8)(1 + ev->action % (TWS_LISTEN - 1));
+	ev->family = ev->family & 1 ? AF_INET : AF_INET6;
+	ev->end = ev->action == TWS_TIME_WAIT_END ? ev->end % TWS_END_END : 0;
+	ev->pad = 0;
+	ev->error %= 4096;
+	memset(ev->conn.pad, 0, sizeof(ev->conn.pad));
+	ev->conn.side %= TWS_SIDE_END;
+	ev->conn.cause %= TWS_CAUSE_END;
+	ev->conn.comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.thread_comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.opener_comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.tgid |= 1;
+	ev->conn.tid |= 1;
+	ev->conn.opener_tgid |= 1;
+}
+
+/* The strings of a record, from what is left of the input, apart by NULs. */
+static void fill(struct record *rec, char *rest, size_t size)
+{
+	const char **fields[] = {
+		&rec->command_line,		&rec->cgroup_path,
+		&rec->netns_name,		&rec->workload.container_id,
+		&rec->workload.container_name,	&rec->workload.container_image,
+		&rec->workload.container_runtime, &rec->workload.unit,
+		&rec->workload.pod_name,	&rec->workload.pod_uid,
+		&rec->workload.pod_namespace,	&rec->workload.pod_container,
+	};
+	char *end = rest + size;
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]) && rest < end; i++) {
+		/* a lone 0xff is "unknown" */
+		*fields[i] = strcmp(rest, "\xff") ? rest : NULL;
+		rest += strlen(rest) + 1;
+	}
+}
+
+static void check_name(const json_t *object, const char *key, const char *want, size_t want_len)
+{
+	const json_t *string = json_object_get(object, key);
+	char *back;
+	size_t len;
+
+	CHECK(json_is_string(string));
+	back = malloc(json_string_length(string) + 1);
+	len = support__unescape_json(back, json_string_value(string),
+				     json_string_length(string));
+	CHECK(len == want_len && !memcmp(back, want, len));
+	free(back);
+}
+
+static void check_json(const struct outbuf *out, const struct record *rec)
+{
+	const struct tws_conn *conn = &rec->event->conn;
+	json_t *value = json_loadb(out->data, out->len,
+				   JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, NULL);
+	const json_t *process;
+
+	CHECK(json_is_object(value));
+	process = json_object_get(value, "process");
+	CHECK(!process == !(conn->flags & TWS_F_CLOSER));
+	if (process) {
+		check_name(process, "name", conn->comm, strlen(conn->comm));
+		check_name(json_object_get(process, "thread"), "name", conn->thread_comm,
+			   strlen(conn->thread_comm));
+		if (rec->command_line)
+			check_name(process, "command_line", rec->command_line,
+				   strlen(rec->command_line));
+	}
+	CHECK(!json_object_get(value, "opener") == !(conn->flags & TWS_F_OPENER));
+	if (rec->cgroup_path)
+		check_name(json_object_get(value, "cgroup"), "path", rec->cgroup_path,
+			   strlen(rec->cgroup_path));
+	json_decref(value);
+}
+
+static void check_csv(const struct outbuf *out)
+{
+	size_t commas = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; i < out->len; i++) {
+		if (out->data[i] == '"')
+			quoted = !quoted;
+		else if (out->data[i] == ',' && !quoted)
+			commas++;
+	}
+	CHECK(!quoted && commas == CSV_COMMAS);
+}
+
+/* One line that holds nothing dangerous. */
+static void check_line(const struct outbuf *out)
+{
+	CHECK(!out->failed && out->len && out->data[out->len - 1] == '\n');
+	CHECK(support__is_safe_text(out->data, out->len - 1));
+}
+
+static void check_sinks(const struct record *rec, unsigned int options)
+{
+	struct sink_state s = {
+		.opts = { .containers = options & 1,
+			  .actions = options & 2,
+			  .utc_offset_s = (long)(options >> 2) * 3600 - 100000 },
+	};
+
+	CHECK(!outbuf__init(&s.out, 64));
+	sink_json.put(&s, rec);
+	check_line(&s.out);
+	check_json(&s.out, rec);
+	s.out.len = 0;
+	sink_csv.put(&s, rec);
+	check_line(&s.out);
+	check_csv(&s.out);
+	s.out.len = 0;
+	s.cache.valid = false;
+	sink_text.put(&s, rec);
+	check_line(&s.out);
+	outbuf__free(&s.out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct record rec = { 0 };
+	const struct tws_event *ev = NULL;
+	struct tws_event mended;
+	char *copy = fuzz__copy(data, size), *rest = NULL;
+	int rc = decode__event(copy, size, &ev);
+
+	CHECK(rc == 0 || (rc == -EBADMSG && !ev));
+	if (size < sizeof(mended) + 10)
+		goto out;
+	memcpy(&mended, data, sizeof(mended));
+	rc = decode__event(&mended, sizeof(mended), &ev);
+	if (rc || ev->action == TWS_LISTEN)
+		mend(&mended);
+	CHECK(!decode__event(&mended, sizeof(mended), &ev) && ev == &mended);
+	rec.event = ev;
+	memcpy(&rec.wall_ns, data + sizeof(mended), sizeof(rec.wall_ns));
+	rec.evidence = data[sizeof(mended) + 8] % 3;
+	rest = fuzz__string(data + sizeof(mended) + 10, size - sizeof(mended) - 10);
+	fill(&rec, rest, size - sizeof(mended) - 10);
+	check_sinks(&rec, data[sizeof(mended) + 9]);
+out:
+	free(rest);
+	free(copy);
+	return 0;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "../../user/decode.h"
+#include "../../user/names.h"
+#include "support.h"
+
+static void sound_events(void **unused)
+{
+	const struct tws_event *got = NULL;
+	struct tws_event ev;
+
+	(void)unused;
+	support__event(&ev);
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+	assert_ptr_equal(got, &ev);
+	support__make_ipv6(&ev);
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+	ev.action = TWS_LISTEN;
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+	ev.action = TWS_TIME_WAIT_END;
+	ev.end = TWS_END_PURGED;
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+	/* no closer, no opener: their numbers may be zero */
+	memset(&ev.conn, 0, sizeof(ev.conn));
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+}
+
+static void wrong_lengths(void **unused)
+{
+	const struct tws_event *got = NULL;
+	char *data = calloc(2, sizeof(struct tws_event));
+	struct tws_event ev;
+
+	(void)unused;
+	support__event(&ev);
+	for (size_t len = 0; len < 2 * sizeof(ev); len++) {
+		char *exact = malloc(len ? len : 1);
+
+		memcpy(data, &ev, sizeof(ev));
+		memcpy(exact, data, len);
+		assert_int_equal(decode__event(exact, len, &got),
+				 len == sizeof(ev) ? 0 : -EBADMSG);
+		free(exact);
+	}
+	got = NULL;
+	memcpy(data + 4, &ev, sizeof(ev));
+	assert_int_equal(decode__event(data + 4, sizeof(ev), &got), -EBADMSG);
+	assert_null(got);
+	free(data);
+}
+
+#define IMPOSSIBLE(change)                                                            \
+	do {                                                                          \
+		const struct tws_event *got = NULL;                                   \
+		struct tws_event ev;                                                  \
+		support__event(&ev);                                                  \
+		change;                                                               \
+		assert_int_equal(decode__event(&ev, sizeof(ev), &got), -EBADMSG);     \
+		assert_null(got);                                                     \
+	} while (0)
+
+static void impossible_values(void **unused)
+{
+	(void)unused;
+	IMPOSSIBLE(ev.action = 0);
+	IMPOSSIBLE(ev.action = TWS_ACTION_END);
+	IMPOSSIBLE(ev.action = 255);
+	IMPOSSIBLE(ev.family = 0);
+	IMPOSSIBLE(ev.family = AF_UNIX);
+	IMPOSSIBLE(ev.end = TWS_END_EXPIRED); /* of a time_wait */
+	IMPOSSIBLE((ev.action = TWS_TIME_WAIT_END, ev.end = TWS_END_END));
+	IMPOSSIBLE(ev.pad = 1);
+	IMPOSSIBLE(ev.error = 4096);
+	IMPOSSIBLE(ev.error = (__u32)-104);
+	IMPOSSIBLE(ev.conn.side = TWS_SIDE_END);
+	IMPOSSIBLE(ev.conn.cause = TWS_CAUSE_END);
+	for (size_t i = 0; i < sizeof(((struct tws_conn *)0)->pad); i++)
+		IMPOSSIBLE(ev.conn.pad[i] = 0x80);
+	IMPOSSIBLE(ev.conn.comm[TWS_COMM_LEN - 1] = 'x');
+	IMPOSSIBLE(ev.conn.thread_comm[TWS_COMM_LEN - 1] = 'x');
+	IMPOSSIBLE(ev.conn.opener_comm[TWS_COMM_LEN - 1] = 'x');
+	IMPOSSIBLE(ev.conn.tgid = 0);
+	IMPOSSIBLE(ev.conn.tid = 0);
+	IMPOSSIBLE(ev.conn.opener_tgid = 0);
+}
+
+static void words(void **unused)
+{
+	(void)unused;
+	for (unsigned int i = 1; i < TWS_ACTION_END; i++)
+		assert_string_not_equal(names__action(i)->text, "unknown");
+	assert_string_equal(names__action(0)->text, "unknown");
+	assert_string_equal(names__action(TWS_TIME_WAIT)->text, "time_wait");
+	assert_string_equal(names__action(255)->text, "unknown");
+	assert_string_equal(names__side(TWS_SIDE_SERVER)->text, "server");
+	assert_string_equal(names__side(TWS_SIDE_END)->text, "unknown");
+	assert_string_equal(names__cause(TWS_CAUSE_KERNEL)->text, "kernel");
+	assert_string_equal(names__cause(TWS_CAUSE_END)->text, "unknown");
+	assert_string_equal(names__end(TWS_END_REUSED_BY_SYN)->text, "reused_by_syn");
+	assert_string_equal(names__end(TWS_END_END)->text, "unknown");
+	assert_int_equal(names__end(TWS_END_PURGED)->len, strlen("purged"));
+	assert_string_equal(names__errno(ECONNRESET), "ECONNRESET");
+	assert_null(names__errno(0));
+	assert_null(names__errno(4095));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sound_events),
+		cmocka_unit_test(wrong_lengths),
+		cmocka_unit_test(impossible_values),
+		cmocka_unit_test(words),
+	};
+
+	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
+}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+# Unit tests of the modules that need no kernel, under ASan and UBSan.
+# Included by the top Makefile; BUILD, CC and CFLAGS are its.
+#   make unit     build and run them
+
+UNIT_DIR := $(BUILD)/tests/unit
+UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
+	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+UNIT_MODULES := outbuf fmt escape names decode parse filter options \
+	sink sink_text sink_json sink_csv procinfo netns sockdiag listeners
+# test_abi needs the BPF object: the top Makefile has its rule.
+UNIT_TESTS := $(filter-out abi,$(patsubst tests/unit/test_%.c,%,$(sort \
+	$(wildcard tests/unit/test_*.c))))
+
+UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o
+# Each test links what it needs of it.
+UNIT_LIB := $(UNIT_DIR)/modules.a
+UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/test_%)
+
+$(UNIT_DIR)/user/%.o: user/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(UNIT_DIR)/%.o: tests/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+
+$(UNIT_LIB): $(UNIT_OBJS)
+	rm -f $@
+	$(AR) rc $@ $^
+
+$(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
+	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka -ljansson -pthread
+
+.PHONY: unit
+unit: $(UNIT_PROGRAMS)
+	@set -e; for t in $(UNIT_PROGRAMS); do $$t; done
+
+.SECONDARY: $(UNIT_PROGRAMS:%=%.o) $(UNIT_OBJS)
+-include $(UNIT_PROGRAMS:%=%.d) $(UNIT_OBJS:.o=.d)
