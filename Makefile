@@ -31,7 +31,6 @@ STATIC_LIBS := $(filter-out $(if $(shell echo 'int main(void){return 0;}' | \
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
-# All but main(): what the unit tests and fuzzers link.
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h
 
 all: $(BUILD)/twsnoop
@@ -73,12 +72,74 @@ $(BUILD)/static/twsnoop: $(USER_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS)
 
+# ---- the main job, and all tests, from a fresh clone ----
+
+deps:
+	tests/deps.sh build
+
+run:
+	tests/deps.sh build
+	$(MAKE) all
+	$(BUILD)/twsnoop $(ARGS)
+
+test:
+	tests/deps.sh test
+	$(MAKE) check
+
+check: all static $(BUILD)/scenarios
+	BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh $(SUITES)
+
+bench:
+	tests/deps.sh bench
+	$(MAKE) all
+	$(MAKE) -C tests/bench BUILD=$(abspath $(BUILD))
+	BUILD=$(abspath $(BUILD)) tests/bench/bench.py $(BENCH_ARGS)
+
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
 include tests/scenarios/scenarios.mk
+include tests/cli/cli.mk
+
+ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
+
+$(BUILD)/tests/test_abi: tests/unit/test_abi.c $(SKELETONS) bpf/event.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -DABI_OBJECTS='$(ABI_OBJECTS)' -o $@ $< -lcmocka -lbpf -lelf -lz
+
+abi: $(BUILD)/tests/test_abi
+	$<
+
+scenarios: all $(BUILD)/scenarios
+	$(BUILD)/scenarios --twsnoop $(BUILD)/twsnoop
+
+# The same static programs in guests with other kernels; SERIES="6.1 7.3".
+PAYLOAD := $(BUILD)/matrix-payload
+
+matrix: static $(BUILD)/scenarios $(CLITOOL)
+	@mkdir -p $(PAYLOAD)
+	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run $(PAYLOAD)/
+	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) $(SERIES)
+
+# ---- installing ----
+
+install: $(BUILD)/twsnoop
+	install -D -m 755 $(BUILD)/twsnoop $(DESTDIR)$(PREFIX)/sbin/twsnoop
+	install -D -m 644 docs/twsnoop.8 $(DESTDIR)$(PREFIX)/share/man/man8/twsnoop.8
+	install -D -m 644 packaging/completions/twsnoop.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/twsnoop
+	install -D -m 644 packaging/completions/_twsnoop \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_twsnoop
+	install -D -m 644 packaging/completions/twsnoop.fish \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/twsnoop $(DESTDIR)$(PREFIX)/share/man/man8/twsnoop.8 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/twsnoop \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_twsnoop \
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish
 
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static clean
+.PHONY: all static deps run test check bench abi scenarios matrix install uninstall clean
 .DELETE_ON_ERROR:

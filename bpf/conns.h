@@ -54,11 +54,42 @@ struct {
 	__type(value, struct tws_slot);
 } tws_slots SEC(".maps");
 
-static __always_inline bool ref_slot(struct conn_ref *ref, __u64 key, __u32 set, int way)
+/*
+ * Which of a set's tags are @key, a bit each. Without a branch: the verifier
+ * would follow everything that comes after for each way apart.
+ */
+static __always_inline __u64 ways_of(const struct tws_set *set, __u64 key)
 {
-	__u32 index = set * TWS_WAYS + way;
+	__u64 ways = 0;
+
+#pragma unroll
+	for (int way = 0; way < TWS_WAYS; way++) {
+		__u64 differs = set->tag[way] ^ key;
+
+		differs |= -differs;
+		barrier_var(differs); /* or clang makes a comparison of it again */
+		ways |= (differs >> 63 ^ 1) << way;
+	}
+	return ways;
+}
+
+/* The place of the lowest bit of @ways, which is not 0 and below 1 << 8. */
+static __always_inline __u32 first_way(__u64 ways)
+{
+	__u64 below = (ways & -ways) - 1;
+
+	below -= below >> 1 & 0x55;
+	below = (below & 0x33) + (below >> 2 & 0x33);
+	return ((below >> 4) + below) & (TWS_WAYS - 1);
+}
+
+static __always_inline bool ref_slot(struct conn_ref *ref, __u64 key, struct tws_set *set,
+				     __u32 set_index, __u32 way)
+{
+	__u32 index = set_index * TWS_WAYS + way;
 
 	ref->slot = bpf_map_lookup_elem(&tws_slots, &index);
+	ref->tag = &set->tag[way];
 	ref->key = key;
 	return ref->slot;
 }
@@ -68,15 +99,13 @@ static __always_inline bool conn_find(struct conn_ref *ref, __u64 key)
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
 		__u32 index = tws_set_of(key, probe, tws.set_mask);
 		struct tws_set *set = bpf_map_lookup_elem(&tws_sets, &index);
+		__u64 ways;
 
 		if (!set)
 			return false;
-#pragma unroll
-		for (int way = 0; way < TWS_WAYS; way++)
-			if (set->tag[way] == key) {
-				ref->tag = &set->tag[way];
-				return ref_slot(ref, key, index, way);
-			}
+		ways = ways_of(set, key);
+		if (ways)
+			return ref_slot(ref, key, set, index, first_way(ways));
 	}
 	return false;
 }
@@ -84,38 +113,41 @@ static __always_inline bool conn_find(struct conn_ref *ref, __u64 key)
 /*
  * The slot of @key, or a free one. A tag left from an earlier life of the same
  * address (its CLOSE was skipped) is taken over, so that skips leak no slots:
- * look for it in a set before claiming there.
+ * look for it in a set before claiming there. A way that another CPU snatches
+ * first is given up for the next set.
  */
 static __always_inline bool conn_claim(struct conn_ref *ref, __u64 key)
 {
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
 		__u32 index = tws_set_of(key, probe, tws.set_mask);
 		struct tws_set *set = bpf_map_lookup_elem(&tws_sets, &index);
+		__u64 ways;
+		__u32 way;
 
 		if (!set)
 			return false;
-#pragma unroll
-		for (int way = 0; way < TWS_WAYS; way++)
-			if (set->tag[way] == key) {
-				ref->tag = &set->tag[way];
-				return ref_slot(ref, key, index, way);
-			}
-#pragma unroll
-		for (int way = 0; way < TWS_WAYS; way++)
-			if (!set->tag[way] &&
-			    !__sync_val_compare_and_swap(&set->tag[way], 0, key)) {
-				ref->tag = &set->tag[way];
-				return ref_slot(ref, key, index, way);
-			}
+		ways = ways_of(set, key);
+		if (ways)
+			return ref_slot(ref, key, set, index, first_way(ways));
+		ways = ways_of(set, 0);
+		if (!ways)
+			continue;
+		way = first_way(ways);
+		if (!__sync_val_compare_and_swap(&set->tag[way], 0, key))
+			return ref_slot(ref, key, set, index, way);
 	}
 	COUNT(table_full);
 	return false;
 }
 
-/* A full barrier: the slot was read before anyone else may claim it. */
-static __always_inline void conn_release(struct conn_ref *ref)
+/*
+ * Gives the slot back. A full barrier: it was read before anyone else may claim
+ * it. Of two programs that release the same one, the one that gets true was
+ * the first.
+ */
+static __always_inline bool conn_release(struct conn_ref *ref)
 {
-	__sync_lock_test_and_set(ref->tag, 0);
+	return __sync_val_compare_and_swap(ref->tag, ref->key, 0) == ref->key;
 }
 
 #else /* !TWS_ATOMIC */
@@ -145,9 +177,9 @@ static __always_inline bool conn_claim(struct conn_ref *ref, __u64 key)
 	return false;
 }
 
-static __always_inline void conn_release(struct conn_ref *ref)
+static __always_inline bool conn_release(struct conn_ref *ref)
 {
-	bpf_map_delete_elem(&tws_conns, &ref->key);
+	return !bpf_map_delete_elem(&tws_conns, &ref->key);
 }
 
 #endif

@@ -88,15 +88,16 @@ static __always_inline void send_pending(const struct tws_key *key)
 	struct tws_pending *pending = bpf_map_lookup_elem(&tws_pending, key);
 	struct tws_event *ev;
 
-	if (!pending || !has_entered(pending))
+	if (!pending || pending->event.conn.flags & TWS_F_LOST || !has_entered(pending))
 		return;
 	ev = reserve(TWS_TIME_WAIT);
-	if (ev) {
-		__builtin_memcpy(ev, &pending->event, sizeof(*ev));
-		ev->time_ns = bpf_ktime_get_ns();
-		send(ev);
+	if (!ev) {
+		pending->event.conn.flags |= TWS_F_LOST;
+		return;
 	}
-	bpf_map_delete_elem(&tws_pending, key);
+	__builtin_memcpy(ev, &pending->event, sizeof(*ev));
+	ev->time_ns = bpf_ktime_get_ns();
+	send_if(ev, !bpf_map_delete_elem(&tws_pending, key));
 }
 
 /* Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. */
@@ -128,7 +129,10 @@ static __always_inline void fill_from_mini(struct tws_event *ev, const struct so
 	__builtin_memcpy(&ev->conn, &slot->conn, sizeof(ev->conn));
 }
 
-/* The mini-socket that the segment was for, kept by its cookie. */
+/*
+ * The mini-socket that the segment was for, kept by its cookie. One whose record
+ * found the ring full stays kept: it is counted as lost already.
+ */
 static __always_inline void on_mini_segment(const struct sock *sk)
 {
 	const struct sock_common *skc = &sk->__sk_common;
@@ -140,12 +144,15 @@ static __always_inline void on_mini_segment(const struct sock *sk)
 		return;
 	if (!conn_find(&ref, tws_mini_key(skc->skc_cookie.counter)))
 		return;
+	if (ref.slot->conn.flags & TWS_F_LOST)
+		return;
 	ev = reserve(TWS_TIME_WAIT);
-	if (ev) {
-		fill_from_mini(ev, skc, ref.slot);
-		send(ev);
+	if (!ev) {
+		ref.slot->conn.flags |= TWS_F_LOST;
+		return;
 	}
-	conn_release(&ref);
+	fill_from_mini(ev, skc, ref.slot);
+	send_if(ev, conn_release(&ref));
 }
 
 static __always_inline int on_drop(unsigned long long *ctx)

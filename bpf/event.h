@@ -22,7 +22,7 @@ enum tws_action {
 	TWS_TIME_WAIT_END, /* see enum tws_end */
 	TWS_RESET,	   /* the peer's RST, or one that we sent for late data */
 	TWS_ABORT,	   /* closed here without the closing handshake */
-	TWS_TIMEOUT,	   /* retransmissions, keepalive or FIN_WAIT2 ran out */
+	TWS_TIMEOUT,	   /* retransmissions or keepalive ran out */
 	TWS_OVERFLOW,	   /* tcp_max_tw_buckets or memory: no TIME_WAIT was made */
 	TWS_PASSIVE_CLOSE, /* the peer closed first */
 	TWS_CONNECT_FAILED,
@@ -102,7 +102,7 @@ struct tws_event {
 	__u32 error;  /* errno: sk_err, or why connect() failed; else 0 */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* as in sock_diag; 0 where the kernel gives none */
-	__u64 tx_bytes; /* payload acknowledged by the peer */
+	__u64 tx_bytes; /* payload sent, each byte once */
 	__u64 rx_bytes; /* payload received */
 	__u32 netns;  /* inode */
 	__u16 local_port; /* host byte order */
@@ -148,8 +148,10 @@ struct tws_slot {
 /* Counters, one set per CPU. */
 struct tws_counters {
 	__u64 time_wait_lost; /* TWS_TIME_WAIT records that found the ring full */
-	__u64 other_lost;     /* other records, likewise */
+	__u64 other_lost;     /* other outcomes' records, likewise */
+	__u64 listen_lost;    /* TWS_LISTEN and TWS_UNLISTEN, likewise */
 	__u64 table_full;     /* connections for which a table had no room */
+	__u64 walk_failed;    /* closes of which the hash table did not tell the end */
 };
 
 /* ---- settings, fixed before the programs are loaded ---- */
@@ -161,6 +163,7 @@ struct tws_prefix {
 	__u8 family;   /* 0: any address, only the port counts */
 	__u8 len;      /* prefix length in bits */
 	__u16 port;    /* host byte order, 0: any */
+	__u32 pad;
 };
 
 /* What an event must match to be sent: all of the criteria that are set. */

@@ -93,6 +93,14 @@ static __always_inline bool file_is_dead(const struct file *file)
 	return ((const struct file___count *)file)->f_count.counter == 0;
 }
 
+/* do_exit() sets exit_code before exit_files(); its low bits are a signal. */
+static __always_inline void read_exit(struct tws_conn *conn, struct task_struct *task)
+{
+	conn->cause = TWS_CAUSE_EXIT;
+	if (TASK_READ(task, exit_code) & 0x7f)
+		conn->flags |= TWS_F_SIGNALED;
+}
+
 /*
  * How and by whom the FIN is sent. sk_lock.owned tells process context from
  * softirq on every kernel; an MPTCP subflow's FIN comes with it clear.
@@ -116,7 +124,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	if (!file_is_dead(file))
 		conn->cause = TWS_CAUSE_SHUTDOWN;
 	else if (flags & PF_EXITING)
-		conn->cause = TWS_CAUSE_EXIT;
+		read_exit(conn, task);
 	else
 		conn->cause = TWS_CAUSE_CLOSE;
 }
@@ -218,6 +226,36 @@ static __always_inline void keep_lost(const struct tcp_sock *tp, const struct tw
 		keep(tp, conn, mini, TWS_F_LOST);
 }
 
+/*
+ * The mini-socket waits for the peer's FIN. That may come on another CPU before
+ * its owner is kept; then tws_drop did not find it, and it is ours to send.
+ */
+static __always_inline void on_fin_wait2(const struct tcp_sock *tp, const struct tuple *t,
+					 const struct tws_conn *conn, const struct mini *mini)
+{
+	struct tws_key key = {};
+	struct conn_ref ref;
+	struct tws_event *ev;
+
+	if (tws.has_rx_sk)
+		keep(tp, conn, mini, 0);
+	else
+		keep_by_tuple(tp, t, conn, mini);
+	if (!has_entered_since(mini))
+		return;
+	ev = reserve(TWS_TIME_WAIT);
+	if (!ev) /* stays kept, for the snapshot */
+		return;
+	fill_event(ev, tp, t, conn);
+	ev->cookie = mini->cookie;
+	if (tws.has_rx_sk) {
+		send_if(ev, conn_find(&ref, tws_mini_key(mini->cookie)) && conn_release(&ref));
+	} else {
+		tuple_to_key(&key, t);
+		send_if(ev, !bpf_map_delete_elem(&tws_pending, &key));
+	}
+}
+
 static __always_inline void on_mini(const struct tcp_sock *tp, const struct tws_conn *conn,
 				    const struct mini *mini)
 {
@@ -228,21 +266,18 @@ static __always_inline void on_mini(const struct tcp_sock *tp, const struct tws_
 	read_tuple(&t, tp);
 	if (!filter_connection(&t) || (!conn && !filter_owner(&nobody)))
 		return;
-	if (waits && tws.has_rx_sk)
-		keep(tp, conn, mini, 0);
-	else if (waits)
-		keep_by_tuple(tp, &t, conn, mini);
-	if (waits && !tws.all)
-		return;
-	ev = reserve(waits ? TWS_FIN_WAIT2 : TWS_TIME_WAIT);
-	if (!ev) {
-		if (!waits)
+	if (!waits || tws.all) {
+		ev = reserve(waits ? TWS_FIN_WAIT2 : TWS_TIME_WAIT);
+		if (ev) {
+			fill_event(ev, tp, &t, conn);
+			ev->cookie = mini->cookie;
+			send(ev);
+		} else if (!waits) {
 			keep_lost(tp, conn, mini);
-		return;
+		}
 	}
-	fill_event(ev, tp, &t, conn);
-	ev->cookie = mini->cookie;
-	send(ev);
+	if (waits)
+		on_fin_wait2(tp, &t, conn, mini);
 }
 
 /* Any other end. Who aborts is the current task, if it holds the socket. */

@@ -8,9 +8,9 @@
 
 #include "tuple.h"
 
-/* Longer chains than this were never seen; beyond it the answer is "none", and
- * the snapshot finds what the walk did not. */
-#define MAX_CHAIN 64
+/* Longer chains than 4 were never seen. What so many steps do not find is
+ * counted, and the snapshot finds it. */
+#define MAX_STEPS 24
 
 struct mini {
 	__u64 addr;   /* of the mini-socket: opaque, 0 if there is none */
@@ -88,6 +88,10 @@ static __always_inline bool same_end(const struct sock_common *skc, __be16 sport
  * Walks the one bucket that tcp_time_wait() has put the mini-socket into, by
  * inet_twsk_hashdance(), before tcp_done() brought the socket to CLOSE. New
  * entries go to the chain's head, so the first node is nearly always the one.
+ *
+ * No lock is held: a node may move to another bucket, and the walk with it. As
+ * in __inet_lookup_established(), the mark at the list's end tells which bucket
+ * it is; if it is another, the walk begins again.
  */
 static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *tp)
 {
@@ -95,28 +99,49 @@ static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *
 	const struct sock_common *skc = &inet->sk.__sk_common;
 	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock, tw_substate) + 1;
 	const struct inet_hashinfo *info = hashinfo_of(tp);
+	__u32 bucket = skc->skc_hash & info->ehash_mask;
+	const void *head = &info->ehash[bucket].chain.first;
 	__u8 copy[MINI_COPY_BYTES] __attribute__((aligned(8)));
-	struct hlist_nulls_node *node;
-	__u64 addr;
+	__u64 node = 0;
+	bool found = false;
 
-	if (bytes > sizeof(copy))
+	if (bytes > sizeof(copy) || bpf_probe_read_kernel(&node, sizeof(node), head))
 		return false;
-	bpf_probe_read_kernel(&node, sizeof(node),
-			      &info->ehash[skc->skc_hash & info->ehash_mask].chain.first);
-	for (int i = 0; i < MAX_CHAIN && !((__u64)node & 1); i++) {
-		addr = (__u64)node - bpf_core_field_offset(struct inet_timewait_sock,
-							   __tw_common.skc_nulls_node);
-		if (bpf_probe_read_kernel(copy, bytes, (void *)addr))
-			return false;
-		if (same_end(skc, inet->inet_sport, copy)) {
-			mini->addr = addr;
-			mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
-			mini->substate = MINI_FIELD(copy, tw_substate);
-			return true;
+	for (int i = 0; i < MAX_STEPS; i++) {
+		if (node & 1) {
+			if (node >> 1 == bucket)
+				return false;
+			if (bpf_probe_read_kernel(&node, sizeof(node), head))
+				break;
+			continue;
 		}
-		node = MINI_FIELD(copy, __tw_common.skc_nulls_node.next);
+		node -= bpf_core_field_offset(struct inet_timewait_sock,
+					      __tw_common.skc_nulls_node);
+		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
+			break;
+		if (same_end(skc, inet->inet_sport, copy)) {
+			found = true;
+			break;
+		}
+		node = (__u64)MINI_FIELD(copy, __tw_common.skc_nulls_node.next);
 	}
-	return false;
+	if (!found) {
+		COUNT(walk_failed);
+		return false;
+	}
+	mini->addr = node;
+	mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
+	mini->substate = MINI_FIELD(copy, tw_substate);
+	return true;
+}
+
+/* Whether the mini-socket has entered TIME_WAIT since it was found. */
+static __always_inline bool has_entered_since(const struct mini *mini)
+{
+	const struct inet_timewait_sock *tw = (const void *)mini->addr;
+
+	return BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
+	       BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) == (long long)mini->cookie;
 }
 
 #endif

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel side of twsnoop. Two programs share sock:inet_sock_set_state:
- * a BPF program that is running on a CPU is skipped when a softirq on the same
- * CPU fires the same tracepoint, so the one that acts on what happens in
- * process context, with softirqs enabled, leaves at once on everything else.
+ * The kernel side of twsnoop.
+ *
+ * Two programs share sock:inet_sock_set_state. A BPF program that is running on
+ * a CPU is skipped when a softirq on the same CPU fires the same tracepoint;
+ * so one acts only while the socket is owned by a process, where softirqs are
+ * enabled, and the other only where they are not. Each leaves at once on what
+ * is the other's, and only in that moment can a transition be missed.
  */
 #include "drop.h"
 #include "state.h"
@@ -11,51 +14,54 @@
 char LICENSE[] SEC("license") = "GPL";
 
 #define STATE(s) (1U << (s))
+#define OF_INTEREST                                                            \
+	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_SYN_RECV) | STATE(BPF_TCP_FIN_WAIT1) | \
+	 STATE(BPF_TCP_LAST_ACK) | STATE(BPF_TCP_CLOSE) | STATE(BPF_TCP_LISTEN))
 
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
+static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate)
 {
 	struct tcp_sock *tp;
 
-	if (!(STATE(newstate) & (STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_FIN_WAIT1) |
-				 STATE(BPF_TCP_LAST_ACK) | STATE(BPF_TCP_LISTEN))))
-		return 0;
 	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
-	if (newstate == oldstate || (newstate == BPF_TCP_LAST_ACK && !tws.all))
-		return 0;
+	if (!(STATE(newstate) & OF_INTEREST) || newstate == oldstate)
+		return;
+	if ((newstate == BPF_TCP_LAST_ACK && !tws.all) ||
+	    (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN))
+		return;
 	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
-		return 0;
-	switch (newstate) {
-	case BPF_TCP_SYN_SENT:
+		return;
+	if (newstate == BPF_TCP_SYN_SENT)
 		on_connect(tp);
-		break;
-	case BPF_TCP_LISTEN:
-		on_listener(tp, TWS_LISTEN);
-		break;
-	default:
-		on_fin(tp, newstate == BPF_TCP_FIN_WAIT1 ? TWS_F_ACTIVE : TWS_F_PASSIVE);
-	}
-	return 0;
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
-{
-	struct tcp_sock *tp;
-
-	if (newstate != BPF_TCP_CLOSE &&
-	    !(newstate == BPF_TCP_SYN_RECV && oldstate == BPF_TCP_LISTEN))
-		return 0;
-	tp = bpf_skc_to_tcp_sock((void *)sk);
-	if (!tp)
-		return 0;
-	if (newstate == BPF_TCP_SYN_RECV)
+	else if (newstate == BPF_TCP_SYN_RECV)
 		on_accept(tp);
+	else if (newstate == BPF_TCP_FIN_WAIT1)
+		on_fin(tp, TWS_F_ACTIVE);
+	else if (newstate == BPF_TCP_LAST_ACK)
+		on_fin(tp, TWS_F_PASSIVE);
+	else if (newstate == BPF_TCP_LISTEN)
+		on_listener(tp, TWS_LISTEN);
 	else if (oldstate == BPF_TCP_LISTEN)
 		on_listener(tp, TWS_UNLISTEN);
 	else
 		on_close(tp, oldstate);
+}
+
+/* In process context, the backlog that is run by release_sock() included. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
+{
+	if (sk->sk_lock.owned)
+		on_transition(sk, oldstate, newstate);
+	return 0;
+}
+
+/* Nobody owns the socket: bh_lock_sock() was taken, with softirqs disabled. */
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
+{
+	if (!sk->sk_lock.owned)
+		on_transition(sk, oldstate, newstate);
 	return 0;
 }
 

@@ -81,14 +81,25 @@ static __always_inline struct tws_event *reserve(__u8 action)
 		ev->action = action;
 	else if (action == TWS_TIME_WAIT)
 		COUNT(time_wait_lost);
-	else
+	else if (action < TWS_LISTEN)
 		COUNT(other_lost);
+	else
+		COUNT(listen_lost);
 	return ev;
 }
 
 static __always_inline void send(struct tws_event *ev)
 {
 	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+}
+
+/* For a record that two programs may have made: one of them is @mine. */
+static __always_inline void send_if(struct tws_event *ev, bool mine)
+{
+	if (mine)
+		bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+	else
+		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
 }
 
 #endif

@@ -37,10 +37,10 @@
 #define HEAL_IDLE_NS (60 * NS_PER_S)
 #define HEAL_SHARE 50 /* of the time at most one part in this goes into healing */
 
-/* Once attached: counters (BPF), others' namespaces (SYS_ADMIN), others'
- * descriptors and namespaces in /proc (SYS_PTRACE). */
-#define CAPS_KEPT                                                              \
-	(1ULL << CAP_BPF | 1ULL << CAP_SYS_ADMIN | 1ULL << CAP_SYS_PTRACE)
+/* Once attached: to enter others' network namespaces (SYS_ADMIN), and to learn
+ * from /proc which there are (SYS_PTRACE). */
+#define CAP_BIT(cap) (1ULL << (cap))
+#define CAPS_KEPT (CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE))
 
 struct trace_options {
 	bool all;
@@ -62,7 +62,7 @@ struct trace {
 	struct attributor *attributor;
 	struct sink *sink;
 	int signals; /* signalfd */
-	uint64_t delivered, unattributed, malformed;
+	uint64_t delivered, unattributed, malformed, unwritten, found;
 	struct tws_counters counters;
 	uint64_t recursion, healed_recursion;
 	uint64_t start_ns, next_check_ns, next_heal_ns, last_heal_ns;
@@ -100,8 +100,10 @@ static int put_event(struct trace *t, const struct tws_event *ev)
 
 	attributor__record(t->attributor, ev, &rec);
 	err = sink__put(t->sink, &rec);
-	if (err)
+	if (err) {
+		t->unwritten++;
 		return err;
+	}
 	t->delivered++;
 	if (ev->action == TWS_TIME_WAIT && !(ev->conn.flags & TWS_F_CLOSER) &&
 	    ev->conn.cause != TWS_CAUSE_KERNEL)
@@ -168,7 +170,10 @@ static int on_found(void *ctx, const struct tws_event *ev)
 {
 	struct trace *t = ctx;
 
-	return filter__match(&t->filters.filter, ev) ? put_event(t, ev) : 0;
+	if (!filter__match(&t->filters.filter, ev))
+		return 0;
+	t->found++;
+	return put_event(t, ev);
 }
 
 static int drain(struct trace *t)
@@ -210,8 +215,11 @@ static int check_counters(struct trace *t)
 	t->next_check_ns = now + CHECK_NS;
 	if (tracer__counters(t->tracer, &t->counters, &t->recursion))
 		return 0;
+	if (t->counters.listen_lost != before.listen_lost)
+		listeners__fill(t->listeners, &netns_default_places, 0, NULL);
 	moved = t->recursion != t->healed_recursion || t->recursion != skips ||
 		t->counters.time_wait_lost != before.time_wait_lost ||
+		t->counters.walk_failed != before.walk_failed ||
 		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer);
 	if (!moved || now < t->next_heal_ns)
 		return 0;
@@ -222,17 +230,19 @@ static int check_counters(struct trace *t)
 static void print_account(struct trace *t)
 {
 	struct heal_counts healed;
-	uint64_t lost;
+	uint64_t lost, pending;
 
 	tracer__counters(t->tracer, &t->counters, &t->recursion);
 	healer__counts(t->healer, &healed);
 	lost = t->counters.time_wait_lost + t->counters.other_lost;
 	lost = lost > healed.recovered ? lost - healed.recovered : 0;
+	pending = sink__pending(t->sink);
+	lost += t->malformed + t->unwritten + pending;
 	fprintf(stderr,
 		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
 		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
-		t->delivered, lost + t->malformed, (uint64_t)t->counters.table_full,
-		t->recursion, healed.found, t->unattributed);
+		t->delivered - pending, lost, (uint64_t)t->counters.table_full,
+		t->recursion + (uint64_t)t->counters.walk_failed, t->found, t->unattributed);
 }
 
 /* ---- setting up ---- */
@@ -296,6 +306,7 @@ static int open_stages(struct trace *t)
 	      sink__new(&t->sink, STDOUT_FILENO, &sink);
 	if (err)
 		return complain("cannot start", err, NULL);
+	sink__stop_by(t->sink, t->signals);
 	sources = (struct attribute_sources){ t->processes, t->listeners };
 	err = attributor__new(&t->attributor, &sources);
 	return err ? complain("cannot start", err, NULL) : 0;
@@ -316,6 +327,27 @@ static int open_signals(struct trace *t)
 	return t->signals < 0 ? complain("cannot wait for signals", -errno, NULL) : 0;
 }
 
+/*
+ * Before 5.19 a kernel with unprivileged_bpf_disabled answers no bpf(2) call
+ * without CAP_BPF, not even for a counter; newer ones do. So try it.
+ * CAP_SYS_ADMIN includes CAP_BPF.
+ */
+static int give_up_privileges(struct trace *t)
+{
+	uint64_t keep = CAPS_KEPT;
+	int err;
+
+	if (!kernel__has_cap(&t->kernel, CAP_SYS_ADMIN)) {
+		err = privileges__use(CAPS_KEPT);
+		if (err)
+			return complain("cannot give up privileges", err, NULL);
+		if (tracer__counters(t->tracer, &t->counters, &t->recursion))
+			keep |= CAP_BIT(CAP_BPF);
+	}
+	err = privileges__keep_only(keep);
+	return err ? complain("cannot give up privileges", err, NULL) : 0;
+}
+
 static int start(struct trace *t)
 {
 	const char *why;
@@ -332,13 +364,15 @@ static int start(struct trace *t)
 		return err;
 	healer__baseline(t->healer);
 	listeners__fill(t->listeners, &netns_default_places, 0, NULL);
-	privileges__keep_only(CAPS_KEPT);
+	err = give_up_privileges(t);
+	if (err)
+		return err;
 	t->start_ns = now_ns(CLOCK_MONOTONIC);
 	t->last_heal_ns = t->start_ns;
 	t->next_heal_ns = t->start_ns + HEAL_MIN_NS;
 	fprintf(stderr, "twsnoop: tracing %s on Linux %s\n",
 		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
-	return sink__begin(t->sink) ?: sink__flush(t->sink);
+	return 0;
 }
 
 /* ---- running ---- */
@@ -396,20 +430,36 @@ static bool time_is_up(const struct trace *t)
 	       now_ns(CLOCK_MONOTONIC) >= t->start_ns + t->opts.duration_ns;
 }
 
+/* One look at the ring. Returns 0 or a negative errno. */
+static int turn(struct trace *t, int *records)
+{
+	int err = wait_for(t, timeout_of(t, *records));
+
+	if (err)
+		return err;
+	*records = drain(t);
+	if (*records < 0)
+		return *records;
+	if (now_ns(CLOCK_MONOTONIC) >= t->next_check_ns) {
+		err = check_counters(t);
+		if (err)
+			return err;
+	}
+	return sink__flush(t->sink);
+}
+
 static int run(struct trace *t)
 {
-	int num = 0, err = 0;
+	int records = 0, err = sink__begin(t->sink) ?: sink__flush(t->sink);
 
 	while (!err && !t->stop && !time_is_up(t)) {
-		err = wait_for(t, timeout_of(t, num));
-		if (err)
-			break;
-		num = drain(t);
-		err = num < 0 ? num : 0;
-		if (!err && now_ns(CLOCK_MONOTONIC) >= t->next_check_ns)
-			err = check_counters(t);
-		if (!err)
-			err = sink__flush(t->sink);
+		err = turn(t, &records);
+		/* A signal came while a reader that takes nothing held us. */
+		if (err == -ECANCELED) {
+			read_signals(t);
+			err = 0;
+			records = 0;
+		}
 	}
 	return err;
 }
@@ -464,17 +514,22 @@ int cmd_trace(int argc, char **argv)
 
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	err = start(&t);
-	if (err) {
+	if (t.filters.num_containers)
+		return options__exit_status(options__complain(
+			&spec, "--container: not available yet: filter by --pid, --comm or --netns"));
+	if (t.opts.ring_bytes & (t.opts.ring_bytes - 1))
+		return options__exit_status(options__complain(
+			&spec, "--ring-size: not a power of two"));
+	if (start(&t)) {
 		close_all(&t);
-		return err == -EPIPE ? 0 : 1;
+		return 1;
 	}
 	err = run(&t);
 	if (!err)
 		err = finish(&t);
-	if (err && err != -EPIPE)
+	if (err && err != -EPIPE && err != -ECANCELED)
 		complain("cannot write the output", err, NULL);
 	print_account(&t);
 	close_all(&t);
-	return err && err != -EPIPE;
+	return err && err != -EPIPE && err != -ECANCELED;
 }

@@ -132,12 +132,17 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 	memcpy(ev->peer_addr, mini->key.peer_addr, sizeof(ev->peer_addr));
 }
 
-/* The owner, if the kernel side has kept it. */
-static void add_owner(struct healer *h, struct tws_event *ev, const struct tracer *tracer)
+/* The owner, if the kernel side has kept it. Returns false if that has just sent
+ * the event itself. */
+static bool add_owner(struct healer *h, struct tws_event *ev, const struct snapshot_mini *mini,
+		      struct tracer *tracer)
 {
 	struct tws_slot slot;
+	int err = tracer__take_kept(tracer, &mini->key, ev->cookie, &slot);
 
-	if (ev->cookie && tracer__kept(tracer, ev->cookie, &slot)) {
+	if (err == -EALREADY)
+		return false;
+	if (!err) {
 		if (slot.conn.flags & TWS_F_LOST)
 			h->counts.recovered++;
 		ev->time_ns = slot.time_ns;
@@ -147,6 +152,7 @@ static void add_owner(struct healer *h, struct tws_event *ev, const struct trace
 		ev->conn.flags &= ~TWS_F_LOST;
 	}
 	ev->conn.flags |= TWS_F_SNAPSHOT;
+	return true;
 }
 
 static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
@@ -198,8 +204,8 @@ int healer__find(struct healer *h, struct tracer *tracer, heal_fn fn, void *ctx)
 			continue;
 		seen__add(h->seen, key);
 		fill_event(h, &ev, mini);
-		add_owner(h, &ev, tracer);
-		h->counts.found++;
+		if (!add_owner(h, &ev, mini, tracer))
+			continue;
 		err = fn(ctx, &ev);
 	}
 	forget_the_dead(h, tracer);

@@ -24,8 +24,7 @@ struct healer;
 typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
 
 struct heal_counts {
-	uint64_t found;	    /* TIME_WAIT sockets that had not been reported */
-	uint64_t recovered; /* of these, records that a full ring had refused */
+	uint64_t recovered; /* records that a full ring had refused, and were found */
 };
 
 /*

@@ -64,15 +64,18 @@ struct kernel {
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
 
 /*
- * kernel__probe_cgroups() - the part of it that reads self/mountinfo and the
- * cgroup files below @procfs. Fills cgroup, cgroup2_path, v1_controller and
- * v1_path of a zeroed @k.
+ * The parts of it that ask no more than files, and fill a zeroed @k.
  *
- * On a hybrid host the v2 tree may be mounted and yet unused: containers are
- * told apart on v1 if neither the first process nor the caller is in a v2
- * cgroup below the root.
+ * kernel__read_files() - release (of uname(2)), capabilities, user_ns, lockdown,
+ * securityfs and bpf_stats.
+ *
+ * kernel__read_cgroups() - cgroup, cgroup2_path, v1_controller and v1_path. On a
+ * hybrid host the v2 tree may be mounted and yet unused: containers are told
+ * apart on v1 if neither the first process nor the caller is in a v2 cgroup
+ * below the root.
  */
-void kernel__probe_cgroups(struct kernel *k, const char *procfs);
+void kernel__read_files(struct kernel *k, const char *sysfs, const char *procfs);
+void kernel__read_cgroups(struct kernel *k, const char *procfs);
 
 /* Whether the caller has capability number @cap (CAP_* of linux/capability.h). */
 bool kernel__has_cap(const struct kernel *k, int cap);

@@ -170,7 +170,7 @@ static enum cgroup_mode mode_of(const struct cgroup_mounts *mounts)
 	return mounts->v1 ? CGROUP_V1 : CGROUP_NONE;
 }
 
-void kernel__probe_cgroups(struct kernel *k, const char *procfs)
+void kernel__read_cgroups(struct kernel *k, const char *procfs)
 {
 	struct cgroup_mounts mounts = { .rank = ARRAY_SIZE(v1_controllers) };
 

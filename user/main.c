@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "escape.h"
 
 struct command {
 	const char *name;
@@ -31,6 +32,7 @@ static int print_help(void)
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "trace";
+	char quoted[64];
 
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
 		return print_help();
@@ -45,6 +47,7 @@ int main(int argc, char **argv)
 		argv[0] = (char *)"trace";
 		return cmd_trace(argc, argv);
 	}
-	fprintf(stderr, "twsnoop: no such command: '%.40s' (try 'twsnoop --help')\n", name);
+	fprintf(stderr, "twsnoop: no such command: '%s' (try 'twsnoop --help')\n",
+		escape__quote(quoted, sizeof(quoted), name));
 	return 2;
 }

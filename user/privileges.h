@@ -8,11 +8,22 @@
 #include <stdint.h>
 
 /*
- * privileges__keep_only() - drops every capability that is not in @mask (bit
- * numbers: CAP_* of linux/capability.h) from the effective, permitted,
- * inheritable and ambient sets. Returns 0 or a negative errno. For programs of
- * a single thread: other threads keep theirs.
+ * In both, @mask has a bit for each capability (CAP_* of linux/capability.h).
+ * Both return 0 or a negative errno, and are for programs of a single thread:
+ * other threads keep theirs.
+ */
+
+/*
+ * privileges__keep_only() - drops every capability that is not in @mask from the
+ * effective, permitted, inheritable and ambient sets, and sees to it that no
+ * program that is executed from here on gets any back (no_new_privs).
  */
 int privileges__keep_only(uint64_t mask);
+
+/*
+ * privileges__use() - makes just those of the permitted capabilities effective
+ * that are in @mask. The others can be taken up again.
+ */
+int privileges__use(uint64_t mask);
 
 #endif

@@ -2,11 +2,14 @@
 #include "sink.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +26,9 @@ struct sink {
 	struct sink_state state;
 	size_t pending;	 /* records in state.out */
 	size_t headings; /* lines in state.out, before them, that are no records */
-	int fd;
+	int fd;	     /* to write to: the caller's, or own_fd */
+	int own_fd;  /* -1: none */
+	int stop_fd; /* -1: none */
 };
 
 int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
@@ -44,6 +49,7 @@ int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
 	sink->writer = writers[opts->format];
 	sink->state.opts = *opts;
 	sink->fd = fd;
+	sink->own_fd = sink->stop_fd = -1;
 	if (opts->format == SINK_TEXT && opts->utc_offset_s == LONG_MIN)
 		tzset(); /* localtime_r() need not */
 	*sinkp = sink;
@@ -54,8 +60,29 @@ void sink__free(struct sink *sink)
 {
 	if (!sink)
 		return;
+	if (sink->own_fd >= 0)
+		close(sink->own_fd);
 	outbuf__free(&sink->state.out);
 	free(sink);
+}
+
+/*
+ * O_NONBLOCK belongs to the open file, which others share with us (a shell's
+ * terminal, the other writers to a pipe): so open it anew, not fcntl().
+ */
+void sink__stop_by(struct sink *sink, int stop_fd)
+{
+	char path[32];
+	struct stat st;
+
+	sink->stop_fd = stop_fd;
+	if (sink->own_fd >= 0 || fstat(sink->fd, &st) ||
+	    !(S_ISFIFO(st.st_mode) || isatty(sink->fd)))
+		return;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", sink->fd);
+	sink->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (sink->own_fd >= 0)
+		sink->fd = sink->own_fd;
 }
 
 /* Take back a half-written line. */
@@ -123,12 +150,16 @@ static void drop_written(struct sink *sink, size_t written)
 	memmove(out->data, end, out->len);
 }
 
-static void wait_writable(int fd)
+static int wait_writable(const struct sink *sink)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+	struct pollfd fds[] = {
+		{ .fd = sink->fd, .events = POLLOUT },
+		{ .fd = sink->stop_fd, .events = POLLIN }, /* -1 is passed over */
+	};
 
-	/* What goes wrong here, the next write() tells. */
-	poll(&pfd, 1, -1);
+	/* What else goes wrong here, the next write() tells. */
+	poll(fds, 2, -1);
+	return fds[1].revents ? -ECANCELED : 0;
 }
 
 int sink__flush(struct sink *sink)
@@ -146,7 +177,9 @@ int sink__flush(struct sink *sink)
 			rc = -EIO; /* a device that takes nothing: no endless loop */
 			break;
 		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			wait_writable(sink->fd);
+			rc = wait_writable(sink);
+			if (rc)
+				break;
 		} else if (errno != EINTR) {
 			rc = -errno;
 			break;

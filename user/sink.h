@@ -46,6 +46,15 @@ int sink__put(struct sink *sink, const struct record *rec);
  */
 int sink__flush(struct sink *sink);
 
+/*
+ * sink__stop_by() - from now on, while sink__put() or sink__flush() waits for a
+ * slow reader, they give up with -ECANCELED once @stop_fd is readable (such as
+ * a signalfd, which stays the caller's). To be able to, the sink writes to a
+ * pipe or terminal through a non-blocking descriptor of its own; where there is
+ * none to be had, it waits for ever as before.
+ */
+void sink__stop_by(struct sink *sink, int stop_fd);
+
 /* sink__pending() - records that were put and not yet wholly written. */
 size_t sink__pending(const struct sink *sink);
 

@@ -193,7 +193,9 @@ static int sum_stats(int fd, struct tws_counters *sum)
 	for (int i = 0; !err && i < cpus; i++) {
 		total.time_wait_lost += each[i].time_wait_lost;
 		total.other_lost += each[i].other_lost;
+		total.listen_lost += each[i].listen_lost;
 		total.table_full += each[i].table_full;
+		total.walk_failed += each[i].walk_failed;
 	}
 	free(each);
 	if (!err)
@@ -221,23 +223,68 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 	return 0;
 }
 
-bool tracer__kept(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
+/* Kernels before 5.12, where the table is a hash map. */
+static int take_from_map(const struct bpf_map *map, const void *key, void *value)
 {
-	uint64_t key = tws_mini_key(cookie);
+	if (bpf_map_lookup_elem(bpf_map__fd(map), key, value))
+		return -ENOENT;
+	return bpf_map_delete_elem(bpf_map__fd(map), key) ? -EALREADY : 0;
+}
 
-	if (tracer->legacy)
-		return !bpf_map_lookup_elem(bpf_map__fd(tracer->legacy->maps.tws_conns), &key,
-					    slot);
+static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot *slot)
+{
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
 		uint32_t set = tws_set_of(key, probe, tracer->num_sets - 1);
 
-		for (int way = 0; way < TWS_WAYS; way++)
-			if (tracer->sets[set].tag[way] == key) {
-				*slot = tracer->slots[set * TWS_WAYS + way];
-				return true;
-			}
+		for (int way = 0; way < TWS_WAYS; way++) {
+			uint64_t tag = key;
+
+			if (tracer->sets[set].tag[way] != key)
+				continue;
+			*slot = tracer->slots[set * TWS_WAYS + way];
+			return __atomic_compare_exchange_n(&tracer->sets[set].tag[way], &tag, 0,
+							   false, __ATOMIC_SEQ_CST,
+							   __ATOMIC_RELAXED) ? 0 : -EALREADY;
+		}
 	}
-	return false;
+	return -ENOENT;
+}
+
+static int take_pending(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
+			struct tws_slot *slot)
+{
+	const struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
+	struct tws_pending pending;
+	int err;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(map), key, &pending) ||
+	    pending.event.cookie != cookie)
+		return -ENOENT;
+	err = take_from_map(map, key, &pending);
+	if (err)
+		return err;
+	*slot = (struct tws_slot){
+		.conn = pending.event.conn,
+		.tx_bytes = pending.event.tx_bytes,
+		.rx_bytes = pending.event.rx_bytes,
+		.time_ns = pending.event.time_ns,
+	};
+	return 0;
+}
+
+int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
+		      struct tws_slot *slot)
+{
+	uint64_t mini = tws_mini_key(cookie);
+	int err = -ENOENT;
+
+	if (tracer->pending_by_tuple)
+		err = take_pending(tracer, key, cookie, slot);
+	if (err != -ENOENT || !cookie)
+		return err;
+	if (tracer->legacy)
+		return take_from_map(tracer->legacy->maps.tws_conns, &mini, slot);
+	return take_from_table(tracer, mini, slot);
 }
 
 static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,

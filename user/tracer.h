@@ -56,11 +56,14 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum,
 		     uint64_t *recursion);
 
 /*
- * tracer__kept() - the owner that the kernel side keeps for the mini-socket with
- * this @cookie: it waits in FIN_WAIT2, or its record found the ring full.
- * Returns true and fills *@slot. Only where the kernel has cookies.
+ * tracer__take_kept() - takes over the owner that the kernel side keeps for the
+ * mini-socket @key with this @cookie (0: the kernel has none): it waited in
+ * FIN_WAIT2, or its record found the ring full. The kernel side will not send
+ * it any more. Returns 0 and fills *@slot, -ENOENT if nothing is kept, or
+ * -EALREADY if the kernel side has just sent it.
  */
-bool tracer__kept(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot);
+int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
+		      struct tws_slot *slot);
 
 /*
  * tracer__sweep() - forgets the owners of mini-sockets that were put there

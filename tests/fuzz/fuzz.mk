@@ -11,8 +11,9 @@ FUZZ_SECONDS ?= 600
 FUZZ_SHORT_SECONDS ?= 10
 FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
-FUZZ_MODULES := outbuf fmt escape names decode parse filter options \
-	sink sink_text sink_json sink_csv procinfo netns sockdiag listeners
+# All but the commands and what needs libbpf.
+FUZZ_MODULES := $(filter-out main cmd_% tracer kernel,$(patsubst user/%.c,%,$(sort \
+	$(wildcard user/*.c))))
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_FLAGS := -max_len=2048 -timeout=10 -rss_limit_mb=1024
 
@@ -60,5 +61,4 @@ fuzz-short: $(FUZZ_PROGRAMS)
 fuzz: $(FUZZ_PROGRAMS)
 	$(call fuzz_run,$(FUZZ_SECONDS))
 
-.SECONDARY: $(FUZZ_PROGRAMS:%=%.o) $(FUZZ_OBJS)
 -include $(FUZZ_PROGRAMS:%=%.d) $(FUZZ_OBJS:.o=.d)

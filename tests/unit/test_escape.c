@@ -46,6 +46,7 @@ static const struct form forms[] = {
 	{ GIVEN("\xef\xb7\x90"), "\\ufdd0", "\"\\ufdd0\"", "\\ufdd0" },
 	{ GIVEN("\xef\xb7\xaf"), "\\ufdef", "\"\\ufdef\"", "\\ufdef" },
 	{ GIVEN("\xf4\x8f\xbf\xbe"), "\\U0010fffe", "\"\\udbff\\udffe\"", "\\U0010fffe" },
+	{ GIVEN("\xf4\x8f\xbf\xbf"), "\\U0010ffff", "\"\\udbff\\udfff\"", "\\U0010ffff" },
 	/* overlong, surrogate, beyond the end, cut short, stray */
 	{ GIVEN("\xc0\xaf"), "\\xc0\\xaf", "\"\\\\xc0\\\\xaf\"", "\\xc0\\xaf" },
 	{ GIVEN("\xe0\x80\xaf"), "\\xe0\\x80\\xaf", "\"\\\\xe0\\\\x80\\\\xaf\"",
@@ -188,6 +189,7 @@ static void limited_columns(void **unused)
 		{ "", 0, "", 0 },
 		{ "a\33b", 6, "a\\x1bb", 6 },
 		{ "a\33b", 5, "a+", 2 },
+		{ "a b\33", 7, "a b\\x1b", 7 },
 		{ "\33\33\33", 9, "\\x1b\\x1b+", 9 },
 		/* two columns each */
 		{ "\xe6\x97\xa5\xe6\x9c\xac", 4, "\xe6\x97\xa5\xe6\x9c\xac", 4 },

@@ -968,6 +968,43 @@ static void slow_readers(void **unused)
 	check_pipe(O_NONBLOCK);
 }
 
+/* A reader that takes nothing holds the sink only until it is told to stop. */
+static void stuck_reader(void **unused)
+{
+	struct tws_event ev;
+	struct record rec = { .event = &ev };
+	int ends[2], stop[2], rc = 0;
+	struct sink *sink;
+	size_t taken = 0;
+	char *text;
+
+	(void)unused;
+	support__event(&ev);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(stop, O_CLOEXEC), 0);
+	assert_int_equal(write(stop[1], "x", 1), 1);
+	assert_int_equal(sink__new(&sink, ends[1], &json_options), 0);
+	sink__stop_by(sink, stop[0]);
+	for (; taken < 10000 && !rc; taken += !rc)
+		rc = sink__put(sink, &rec);
+	assert_int_equal(rc, -ECANCELED);
+	assert_int_equal(sink__flush(sink), -ECANCELED);
+	assert_in_range(sink__pending(sink), 1, taken - 1);
+	/* the descriptor that others share is as it was */
+	assert_int_equal(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+	/* with a reader again, the rest goes out */
+	text = malloc(1 << 20);
+	assert_true(read(ends[0], text, 1 << 20) > 0);
+	assert_int_equal(sink__flush(sink), 0);
+	assert_int_equal(sink__pending(sink), 0);
+	free(text);
+	sink__free(sink);
+	for (int i = 0; i < 2; i++) {
+		close(ends[i]);
+		close(stop[i]);
+	}
+}
+
 /* Longer than the buffer: one record still goes out whole. */
 static void huge_record(void **unused)
 {
@@ -1010,6 +1047,7 @@ int main(void)
 		cmocka_unit_test(failing_outputs),
 		cmocka_unit_test(short_writes_are_counted),
 		cmocka_unit_test(slow_readers),
+		cmocka_unit_test(stuck_reader),
 		cmocka_unit_test(huge_record),
 	};
 

@@ -6,8 +6,9 @@
 UNIT_DIR := $(BUILD)/tests/unit
 UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-UNIT_MODULES := outbuf fmt escape names decode parse filter options \
-	sink sink_text sink_json sink_csv procinfo netns sockdiag listeners
+# All but the commands and what needs libbpf.
+UNIT_MODULES := $(filter-out main cmd_% tracer kernel,$(patsubst user/%.c,%,$(sort \
+	$(wildcard user/*.c))))
 # test_abi needs the BPF object: the top Makefile has its rule.
 UNIT_TESTS := $(filter-out abi,$(patsubst tests/unit/test_%.c,%,$(sort \
 	$(wildcard tests/unit/test_*.c))))
@@ -36,5 +37,4 @@ $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
 unit: $(UNIT_PROGRAMS)
 	@set -e; for t in $(UNIT_PROGRAMS); do $$t; done
 
-.SECONDARY: $(UNIT_PROGRAMS:%=%.o) $(UNIT_OBJS)
 -include $(UNIT_PROGRAMS:%=%.d) $(UNIT_OBJS:.o=.d)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+# bash completion for twsnoop(8)
+
+_twsnoop_words() {
+	local IFS=$' \t\n'
+
+	# shellcheck disable=SC2207
+	COMPREPLY=($(compgen -W "$1" -- "$cur"))
+}
+
+# The command on the line, "trace" if there is none yet.
+_twsnoop_command() {
+	case ${COMP_WORDS[1]} in
+	trace | check | help) echo "${COMP_WORDS[1]}" ;;
+	*) echo trace ;;
+	esac
+}
+
+_twsnoop() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local output='-o --output --json -h --help'
+	local trace='-a --all -n --count -d --duration --ring-size --max-connections
+		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
+		-r --remote --side --netns'
+
+	COMPREPLY=()
+	case $prev in
+	-o | --output)
+		if [[ $(_twsnoop_command) == check ]]; then
+			_twsnoop_words 'text json'
+		else
+			_twsnoop_words 'text json csv'
+		fi
+		return
+		;;
+	--side)
+		_twsnoop_words 'client server'
+		return
+		;;
+	--netns)
+		compopt -o filenames 2>/dev/null
+		if [[ $cur ]]; then
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		else
+			mapfile -t COMPREPLY < <(compgen -f -- /run/netns/)
+		fi
+		return
+		;;
+	-p | --pid)
+		_twsnoop_words "$(cd /proc && echo [0-9]*)"
+		return
+		;;
+	-c | --comm)
+		mapfile -t COMPREPLY < <(compgen -W "$(ps -e -o comm= 2>/dev/null |
+			grep -x '[A-Za-z0-9_.-]*' | sort -u)" -- "$cur")
+		return
+		;;
+	-n | --count | -d | --duration | --ring-size | --max-connections | \
+		-C | --container | -l | --local | -r | --remote)
+		return
+		;;
+	esac
+	if ((COMP_CWORD == 1)); then
+		_twsnoop_words "trace check help $trace $output --version"
+	elif [[ $(_twsnoop_command) == check ]]; then
+		_twsnoop_words "$output"
+	elif [[ $(_twsnoop_command) == trace ]]; then
+		_twsnoop_words "$trace $output"
+	fi
+}
+
+complete -F _twsnoop twsnoop

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Section 1: what the BPF programs cost, by the kernel's own count."""
+
+import json
+import os
+import subprocess
+
+import benchlib as b
+
+
+class Ledger:
+    """`twsnoop attach`: programs that live on with no process of ours."""
+
+    kind = "twsnoop ledger"
+
+    def __init__(self, probe):
+        before = {p["id"] for p in probe.snap()["progs"]}
+        self._call("attach")
+        self.ids = [p["id"] for p in probe.snap()["progs"] if p["id"] not in before]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exc):
+        self._call("detach")
+
+    @staticmethod
+    def _call(verb):
+        done = subprocess.run([b.TWSNOOP, verb], capture_output=True, text=True, check=False)
+        if done.returncode == 2:
+            raise b.Absent(f"twsnoop has no {verb}: its row is left out")
+        if done.returncode:
+            raise b.BenchError(f"twsnoop {verb}: {done.stderr.strip()[:200]}")
+
+
+def churn_cost(probe, tool, options):
+    """One load under one tool: its cost and what the load itself saw."""
+    pids = [tool.pid] if isinstance(tool, b.Tool) else []
+    with b.Churn(*options) as churn:
+        before = probe.snap(*pids)
+        result = churn.run()
+        after = probe.snap(*pids)
+    if isinstance(tool, Ledger):
+        after["pids"]["0"] = {"progs": tool.ids}
+        pids = [0]
+    return b.Cost(before, after, result["connections"], pids), result
+
+
+def one_round(ctx, probe, kind, loads, samples):
+    """Several short runs of each load: one that the hypervisor interrupts spoils
+    only itself, and the median leaves it out."""
+    opened = Ledger(probe) if kind == Ledger.kind else b.tool(kind)
+    with opened as tool:
+        for _ in range(1 if ctx.quick else 6):
+            for load, options in loads.items():
+                samples.setdefault((kind, load), []).append(
+                    one_sample(*churn_cost(probe, tool, options)))
+
+
+def one_sample(cost, result):
+    return {"net_ns_per_connection": cost.net_ns_per_connection(),
+            "connections": cost.connections,
+            "recursion": cost.recursion(), "runs": cost.runs(),
+            "empty_state_ns": cost.empty_ns("empty_state"),
+            "empty_drop_ns": cost.empty_ns("empty_drop"),
+            "rate": result["rate"], "progs": cost.progs}
+
+
+def cost_table(samples, loads):
+    head = ["net ns a connection, both ends"]
+    head += [f"{load}: median (range)" for load in loads]
+    head += ["runs/conn", "skipped", "empty ns/run"]
+    rows, figures = [], {}
+    for kind in dict.fromkeys(k for k, _ in samples):
+        cells = [kind]
+        for load in loads:
+            nets = b.spread([s["net_ns_per_connection"] for s in samples[kind, load]])
+            figures[f"{kind}, {load}"] = {**nets, "samples": samples[kind, load]}
+            cells.append(b.show(nets))
+        full = samples[kind, list(loads)[-1]]
+        runs = sum(s["runs"] for s in full)
+        skipped = sum(s["recursion"] for s in full)
+        cells.append(f"{runs / max(1, sum(s['connections'] for s in full)):.1f}")
+        cells.append(f"{100 * skipped / max(1, runs + skipped):.4f} %")
+        cells.append(f"{b.spread([s['empty_state_ns'] for s in full])['median']:.1f}")
+        rows.append(cells)
+    b.table("1. BPF time (the kernel's count, less an empty program's)", head, rows)
+    ratio_table(figures)
+    return figures
+
+
+def ratio_table(figures):
+    """Each peer against twsnoop, of the medians."""
+    rows = []
+    for name, figure in figures.items():
+        kind, load = name.rsplit(", ", 1)
+        ours = figures.get(f"twsnoop, {load}")
+        if ours and kind != "twsnoop" and ours["median"] > 0:
+            rows.append([name, f"{figure['median'] / ours['median']:.2f}"])
+    if rows:
+        b.table("   times twsnoop trace", ["tool, load", "ratio"], rows)
+
+
+def program_table(samples, load):
+    """The last sample of each, program by program: where the time goes."""
+    rows = []
+    for (kind, which), values in samples.items():
+        if which != load:
+            continue
+        for p in values[-1]["progs"]:
+            runs = max(1, p["run_cnt"])
+            rows.append([f"{kind}: {p['name']}", p["run_cnt"],
+                         f"{p['run_time_ns'] / runs:.0f}", f"{p['net_ns'] / runs:.0f}",
+                         p["recursion_misses"], p["verified_insns"], p["jited_bytes"]])
+    b.table(f"   program by program ({load}, last round)",
+            ["program", "runs", "ns/run", "net ns/run", "skipped", "insns", "jit bytes"], rows)
+
+
+def bpf_time(ctx):
+    loads = {"paced": ["--count", 600, "--rate", 1000],
+             "full churn": ["--count", 3000 if ctx.quick else 6000]}
+    kinds = ["twsnoop", "twsnoop --all", "twsnoop filter", "twsnoop ledger",
+             "tcpstates", "tcplife", "bpftrace"]
+    samples, working = {}, b.available(kinds)
+    with b.Probe() as probe:
+        for number in range(ctx.rounds):
+            for kind in ctx.order(working, number):
+                ctx.attempt(kind, one_round, ctx, probe, kind, loads, samples)
+            working = [k for k in working if (k, "paced") in samples]
+    if not samples:
+        raise b.BenchError("no tracer could be measured")
+    samples = {(k, load): samples[k, load] for k in working for load in loads}
+    figures = cost_table(samples, loads)
+    program_table(samples, "full churn")
+    return figures
+
+
+# --- dropped packets ---------------------------------------------------------------
+
+def flood_once(probe, kind, mode, millis, pids):
+    argv = [b.program("flood"), mode, str(millis)]
+    with b.Process(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as flood:
+        flood.popen.stdout.readline()
+        before = probe.snap(*pids)
+        flood.popen.stdin.write("\n")
+        flood.popen.stdin.flush()
+        result = json.loads(flood.popen.stdout.readline())
+        after = probe.snap(*pids)
+    cost = b.Cost(before, after, result["packets"], pids)
+    return {"net_ns_per_packet": cost.net_ns_per_connection(), "rate": result["rate"],
+            "cpu_ns_per_packet": result["cpu_ns_per_packet"], "skipped": cost.recursion(),
+            "empty_drop_ns": cost.empty_ns("empty_drop"), "kind": kind, "mode": mode}
+
+
+def flood_round(ctx, probe, kind, samples):
+    def all_modes(pids):
+        for mode in ("udp", "tcp") * (1 if ctx.quick else 5):
+            samples.setdefault((kind, mode), []).append(
+                flood_once(probe, kind, mode, 150, pids))
+    if kind == "empty only":
+        all_modes([])
+        return
+    with b.tool(kind) as tool:
+        all_modes([tool.pid])
+
+
+def flood(ctx):
+    samples = {}
+    kinds = ["twsnoop"] if ctx.quick else ["twsnoop", "twsnoop --all", "twsnoop filter"]
+    kinds = ["empty only", *b.available(kinds)]
+    with b.Probe() as probe:
+        for number in range(ctx.rounds):
+            for kind in ctx.order(kinds, number):
+                ctx.attempt(kind, flood_round, ctx, probe, kind, samples)
+    rows, figures = [], {}
+    for (kind, mode), values in samples.items():
+        nets = b.spread([v["net_ns_per_packet"] for v in values])
+        cpu = b.spread([v["cpu_ns_per_packet"] for v in values])
+        figures[f"{kind}, {mode}"] = {"net_ns_per_packet": nets, "cpu_ns_per_packet": cpu,
+                                      "samples": values}
+        rows.append([f"{kind}, {mode}", b.show(nets, 1), b.show(cpu),
+                     f"{b.spread([v['empty_drop_ns'] for v in values])['median']:.1f}"])
+    b.table("1b. A flood of dropped packets (udp: full socket buffer; tcp: no listener)",
+            ["under", "net BPF ns a packet", "sender's CPU ns a packet", "empty ns/run"], rows)
+    return figures
+
+
+def reader_alone(ctx):
+    """Section 5, by a program of its own when it has been built."""
+    path = os.path.join(b.BUILD, "tests", "bench_reader")
+    if not os.access(path, os.X_OK):
+        b.say(f"bench: {path} is not built; section 5 is left out")
+        return {"absent": True}
+    argv = [path, "--quick"] if ctx.quick else [path]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    print("\n5. The reader alone\n" + done.stdout.rstrip())
+    if done.returncode:
+        raise b.BenchError(f"bench_reader: {done.stderr.strip()[:200]}")
+    return {"output": done.stdout}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "clitool.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAME(literal) { literal, sizeof(literal) - 1 }
+
+const struct hostile_name hostile_names[] = {
+	NAME("\033[31mred\033[0m"),	  /* colours */
+	NAME("\033]0;title\007"),	  /* a window's title */
+	NAME("\033[2J\033[H"),		  /* clears the screen */
+	NAME("two\nlines"),
+	NAME("cr\rover"),
+	NAME("tab\tbed\bback"),
+	NAME("\"quo\"ted'"),
+	NAME("back\\slash\\"),
+	NAME("a,b;c|d"),
+	NAME("=1+cmd|'x'!A1"),		  /* a formula to a spreadsheet */
+	NAME(" blank "),
+	NAME("{\"a\":1}"),
+	NAME("<b>&amp;</b>"),
+	NAME("\xff\xfe bad"),		  /* no UTF-8 at all */
+	NAME("cut\xe2\x82"),		  /* half a character */
+	NAME("\xc0\xaf overlong"),
+	NAME("\xed\xa0\x80 half"),	  /* a surrogate */
+	NAME("\xe2\x80\xaegnp.exe"),	  /* right-to-left override */
+	NAME("\xc2\x9b""31mC1"),	  /* CSI as one C1 character */
+	NAME("del\x7f\x01\x1f"),
+	NAME("\\x41\\n\\u0041"),	  /* looks escaped already */
+	NAME("%s%n%d"),
+	NAME("caf\xc3\xa9"),		  /* nothing wrong with this one */
+};
+const size_t num_hostile_names = sizeof(hostile_names) / sizeof(hostile_names[0]);
+
+static int listen_on(struct sockaddr_in *addr)
+{
+	socklen_t len = sizeof(*addr);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	*addr = (struct sockaddr_in){ .sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	if (fd < 0 || bind(fd, (struct sockaddr *)addr, len) || listen(fd, 16) ||
+	    getsockname(fd, (struct sockaddr *)addr, &len))
+		die("listen");
+	return fd;
+}
+
+/* The client's end goes straight into TIME_WAIT. */
+static void close_once(int listener, const struct sockaddr_in *addr)
+{
+	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+	char byte;
+
+	if (client < 0 || connect(client, (const struct sockaddr *)addr, sizeof(*addr)))
+		die("connect");
+	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (server < 0)
+		die("accept");
+	shutdown(client, SHUT_WR);
+	if (read(server, &byte, 1) != 0)
+		die("end of file at the server");
+	close(server);
+	if (read(client, &byte, 1) != 0)
+		die("end of file at the client");
+	close(client);
+}
+
+int tool__close(int argc, char **argv)
+{
+	unsigned long num = number(argc > 0 ? argv[0] : "");
+	struct sockaddr_in addr;
+	int listener = listen_on(&addr);
+
+	if (argc > 1)
+		prctl(PR_SET_NAME, argv[1]);
+	while (num--)
+		close_once(listener, &addr);
+	return 0;
+}
+
+int tool__hostile(int argc, char **argv)
+{
+	struct sockaddr_in addr;
+	int listener = listen_on(&addr);
+
+	(void)argc;
+	(void)argv;
+	for (size_t i = 0; i < num_hostile_names; i++) {
+		prctl(PR_SET_NAME, hostile_names[i].bytes);
+		close_once(listener, &addr);
+	}
+	return 0;
+}
+
+/* ---- latency ---- */
+
+struct tracer {
+	pid_t pid;
+	int out, err;
+};
+
+static void start(struct tracer *t, char **argv)
+{
+	int out[2], err[2];
+
+	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
+		die("pipe");
+	t->pid = fork();
+	if (t->pid < 0)
+		die("fork");
+	if (!t->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(out[1], STDOUT_FILENO);
+		dup2(err[1], STDERR_FILENO);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	close(out[1]);
+	close(err[1]);
+	t->out = out[0];
+	t->err = err[0];
+}
+
+/* Reads what is there until a line is complete, or dies at the deadline. */
+static void read_line(int fd)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	char bytes[65536];
+	ssize_t num;
+
+	do {
+		errno = 0;
+		if (poll(&pfd, 1, DEADLINE_S * 1000) <= 0)
+			die("no line before the deadline");
+		num = read(fd, bytes, sizeof(bytes));
+		if (num <= 0)
+			die("the program ended");
+	} while (bytes[num - 1] != '\n');
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* An odd number of closes, at times that have nothing to do with the tracer's. */
+int tool__latency(int argc, char **argv)
+{
+	enum { NUM = 15 };
+	uint64_t took_ns[NUM];
+	struct sockaddr_in addr;
+	struct tracer t;
+	int listener = listen_on(&addr);
+
+	if (argc < 1)
+		die("latency PROGRAM...");
+	start(&t, argv);
+	read_line(t.err);
+	for (int i = 0; i < NUM; i++) {
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 + 17000000 * i }, NULL);
+		took_ns[i] = now_ns();
+		close_once(listener, &addr);
+		read_line(t.out);
+		took_ns[i] = now_ns() - took_ns[i];
+	}
+	kill(t.pid, SIGTERM);
+	waitpid(t.pid, NULL, 0);
+	qsort(took_ns, NUM, sizeof(took_ns[0]), by_value);
+	printf("%u\n", (unsigned int)(took_ns[NUM / 2] / 1000000));
+	return 0;
+}

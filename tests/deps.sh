@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# Installs, on Debian or Ubuntu, what a part of the project needs and this
+# machine lacks. Services that packages bring along are not started.
+# Usage: deps.sh build|test|bench
+set -eu
+
+cd "$(dirname "$0")/.."
+
+build="gcc libc6-dev make clang llvm libbpf-dev bpftool libelf-dev zlib1g-dev libzstd-dev pkg-config"
+test="$build libcmocka-dev libjansson-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin iproute2 \
+	util-linux procps $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages)"
+bench="$build $(make -s -C tests/bench print-deps)"
+
+case ${1:-} in
+build) wanted=$build ;;
+test) wanted=$test ;;
+bench) wanted=$bench ;;
+*)
+	echo "usage: deps.sh build|test|bench" >&2
+	exit 2
+	;;
+esac
+
+installed() {
+	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
+}
+
+# A|B: the first that is installed or can be had.
+choose() {
+	for name in $(echo "$1" | tr '|' ' '); do
+		if installed "$name"; then
+			return
+		fi
+	done
+	for name in $(echo "$1" | tr '|' ' '); do
+		if apt-cache show "$name" >/dev/null 2>&1; then
+			echo "$name"
+			return
+		fi
+	done
+	echo "$1"
+}
+
+missing_of() {
+	for name in $wanted; do
+		choose "$name"
+	done
+}
+
+command -v apt-get >/dev/null 2>&1 || {
+	echo "deps.sh: no apt-get here; see README.md for other systems' packages" >&2
+	exit 1
+}
+missing=$(missing_of)
+[ -n "$missing" ] || exit 0
+[ "$(id -u)" = 0 ] || {
+	echo "deps.sh: not root: apt-get install" $missing >&2
+	exit 1
+}
+# Debian's way to say that a package's daemon must not start: exit 101.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+	trap 'rm -f $policy' EXIT
+	printf '#!/bin/sh\nexit 101\n' >$policy
+	chmod +x $policy
+fi
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+missing=$(missing_of)
+# shellcheck disable=SC2086
+apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Runs every suite, shows what failed, and ends with one line that sums up all.
+# Usage: run.sh [SUITE]...   (all if none is named; see the list below)
+# Environment: BUILD (default build), MAKE
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+BUILD=${BUILD:-build}
+MAKE=${MAKE:-make}
+TWSNOOP=$BUILD/twsnoop
+log_dir=$BUILD/tests/log
+mkdir -p "$log_dir"
+passed=0 failed=0 skipped=0
+
+suite_unit() { "$MAKE" --no-print-directory unit abi; }
+suite_layers() { sh tests/layers.sh "$BUILD"; }
+suite_headers() {
+	if python3 vmlinux/generate.py --check; then
+		echo "1 passed, 0 failed"
+	else
+		echo "0 passed, 1 failed"
+		return 1
+	fi
+}
+suite_fuzz() { "$MAKE" --no-print-directory fuzz-short; }
+suite_budget() { sh tests/budget.sh "$BUILD"; }
+suite_cli() { "$MAKE" --no-print-directory cli; }
+suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
+suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
+suite_matrix() { "$MAKE" --no-print-directory matrix; }
+
+all="layers headers unit fuzz budget cli scenarios real matrix"
+
+# count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
+# "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".
+# The matrix's lines for each guest end in the sum that counts.
+count() {
+	awk -v status="$2" '
+		/^[a-z]+: [0-9]+ passed, [0-9]+ failed/ { sub(/^[a-z]+: /, "") }
+		/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3; if ($6 ~ /^skipped/) s += $5 }
+		/^\[  PASSED  \] [0-9]+ test/ { p += $4 }
+		/^\[  FAILED  \] [0-9]+ test/ { f += $4 }
+		/^\[  SKIPPED \] [0-9]+ test/ { s += $4 }
+		END {
+			if (status != 0 && !f) f = 1
+			if (!p && !f && !s) f = 1
+			print p + 0, f + 0, s + 0
+		}' "$1"
+}
+
+run() {
+	local name=$1 log=$log_dir/$1.log status p f s start=$SECONDS
+	"suite_$name" </dev/null >"$log" 2>&1
+	status=$?
+	read -r p f s < <(count "$log" "$status")
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+	printf '%-10s %5d passed %4d failed %4d skipped  %4d s\n' "$name" "$p" "$f" "$s" \
+		$((SECONDS - start))
+	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | head -50
+	if [ "$f" -gt 0 ]; then
+		grep -aE '(^|\] )FAIL |^\[  FAILED|: error:|FAILED' "$log" | head -100
+		echo "--- the end of $log:"
+		tail -n 30 "$log"
+		echo "---"
+	fi
+}
+
+# shellcheck disable=SC2086
+for suite in ${*:-$all}; do
+	run "$suite"
+done
+if [ $skipped -gt 0 ]; then
+	echo "$passed passed, $failed failed, $skipped skipped"
+else
+	echo "$passed passed, $failed failed"
+fi
+[ $failed = 0 ]

@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Churn: pairs of processes open and close connections as fast as they can, half of them
+ * closed first by the client and half by the server. Then three lists are compared: what the
+ * processes did, what the kernel's table holds, and what twsnoop said.
+ */
+#define _GNU_SOURCE
+#include "scenarios.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <getopt.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PORT 7000
+#define FIRST_PORT 10000
+#define CONNS_MAX 55000
+#define SETTLE_MS 60000
+
+/* An end in TIME_WAIT, so laid out that memcmp() orders it. */
+struct key {
+	uint8_t family, pad;
+	uint16_t lport, rport;
+	uint8_t laddr[16], raddr[16];
+};
+
+/* What a process did: written by the client's process, in shared memory. */
+struct deed {
+	struct key key;
+	uint8_t server_first;
+	pid_t pid;
+};
+
+/* What somebody says about an end: the kernel's table, or twsnoop. */
+struct claim {
+	struct key key;
+	uint64_t cookie;
+	const struct event *ev; /* NULL: from the kernel's table */
+};
+
+struct claims {
+	struct claim *c;
+	size_t n, cap;
+	unsigned long others; /* seen, but not TIME_WAIT: not settled yet */
+};
+
+struct churn_shared {
+	pid_t server[64];
+	long made;	/* by all, for the one who waits */
+	int ready;
+	int failed;	/* errno of the first fault */
+	int fault_line;
+	struct deed deeds[];
+};
+
+static void key__set(struct key *k, const struct tuple *t)
+{
+	memset(k, 0, sizeof(*k));
+	k->family = t->family == AF_INET ? 4 : 6;
+	k->lport = t->lport;
+	k->rport = t->rport;
+	inet_pton(t->family, t->laddr, k->laddr);
+	inet_pton(t->family, t->raddr, k->raddr);
+}
+
+static void fault(struct churn_shared *sh, int line)
+{
+	sh->fault_line = line;
+	__atomic_store_n(&sh->failed, errno ? errno : EIO, __ATOMIC_SEQ_CST);
+	_exit(1);
+}
+
+/* Pair w: IPv4 for even ones, each with its own server address; IPv6 with its own port. */
+static socklen_t server_address(int w, struct sockaddr_storage *ss)
+{
+	socklen_t len = net__loopback(w % 2 ? FAM_V6 : FAM_V4, (uint16_t)(PORT + w), ss);
+
+	if (w % 2 == 0)
+		((struct sockaddr_in *)ss)->sin_addr.s_addr = htonl(0x7f010001u + ((uint32_t)w << 8));
+	return len;
+}
+
+/* Serves connections until it is killed: closes first where the client asks for it. */
+static void serve(int w, struct churn_shared *sh)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = server_address(w, &ss);
+	int lfd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char name[16];
+
+	snprintf(name, sizeof(name), "ch-server%d", w);
+	prctl(PR_SET_NAME, name);
+	if (lfd < 0 || bind(lfd, (struct sockaddr *)&ss, len) || listen(lfd, 1024))
+		fault(sh, __LINE__);
+	__atomic_add_fetch(&sh->ready, 1, __ATOMIC_SEQ_CST);
+	for (;;) {
+		int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
+		char who, rest;
+
+		if (fd < 0 || recv(fd, &who, 1, 0) != 1)
+			fault(sh, __LINE__);
+		if (who == 'c' && recv(fd, &rest, 1, 0) != 0)
+			fault(sh, __LINE__);
+		close(fd);
+	}
+}
+
+/*
+ * No tuple may come twice, or TIME_WAIT sockets would be taken over. IPv4: a fresh source
+ * address each time, the kernel picks the port; IPv6 has one loopback address, so a fresh port.
+ */
+static int client_socket(int w, long i)
+{
+	struct sockaddr_storage from;
+	struct sockaddr_in *in = (struct sockaddr_in *)&from;
+	socklen_t len = net__loopback(w % 2 ? FAM_V6 : FAM_V4, 0, &from);
+	int fd = socket(from.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
+
+	if (w % 2) {
+		((struct sockaddr_in6 *)&from)->sin6_port = htons((uint16_t)(FIRST_PORT + i));
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	} else {
+		in->sin_addr.s_addr = htonl(0x7f400000u + ((uint32_t)w << 16) + (uint32_t)i + 1);
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	}
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&from, len)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void one_connection(int w, long i, struct churn_shared *sh, struct deed *d)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = server_address(w, &ss);
+	struct tuple t;
+	char who = i % 2 ? 's' : 'c', rest;
+	int fd = client_socket(w, i);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&ss, len) || tuple__from_fd(fd, &t))
+		fault(sh, __LINE__);
+	d->server_first = who == 's';
+	if (d->server_first)
+		t = tuple__flip(&t);
+	key__set(&d->key, &t);
+	d->pid = d->server_first ? sh->server[w] : getpid();
+	if (send(fd, &who, 1, MSG_NOSIGNAL) != 1)
+		fault(sh, __LINE__);
+	if (d->server_first && recv(fd, &rest, 1, 0) != 0)
+		fault(sh, __LINE__);
+	close(fd);
+	__atomic_add_fetch(&sh->made, 1, __ATOMIC_RELAXED);
+}
+
+static void be_client(int w, long n, struct churn_shared *sh)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "ch-client%d", w);
+	prctl(PR_SET_NAME, name);
+	for (long i = 0; i < n; i++)
+		one_connection(w, i, sh, &sh->deeds[(long)w * n + i]);
+	_exit(0);
+}
+
+static void claims__add(struct claims *cs, const struct tuple *t, uint64_t cookie,
+			const struct event *ev)
+{
+	if (cs->n == cs->cap) {
+		cs->cap = cs->cap ? 2 * cs->cap : 4096;
+		cs->c = realloc(cs->c, cs->cap * sizeof(*cs->c));
+		if (!cs->c)
+			abort();
+	}
+	cs->c[cs->n].cookie = cookie;
+	cs->c[cs->n].ev = ev;
+	key__set(&cs->c[cs->n++].key, t);
+}
+
+static void from_table(const struct diag *d, void *ctx)
+{
+	struct claims *cs = ctx;
+
+	if (d->mini && d->state == ST_TIME_WAIT)
+		claims__add(cs, &d->t, d->cookie, NULL);
+	else if (d->state != ST_CLOSE)
+		cs->others++;
+}
+
+/* Every struct here begins with its key. */
+static int by_key(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct key));
+}
+
+static void spawn_servers(struct stage *st, struct churn_shared *sh, int procs)
+{
+	uint64_t end = net__mono_ns() + DEADLINE_MS * 1000000ULL;
+
+	for (int w = 0; w < procs; w++) {
+		pid_t pid = fork();
+
+		EXPECT(st, pid >= 0);
+		if (pid == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			serve(w, sh);
+		}
+		sh->server[w] = pid;
+	}
+	while (__atomic_load_n(&sh->ready, __ATOMIC_SEQ_CST) < procs && !sh->failed) {
+		EXPECT(st, net__mono_ns() < end);
+		usleep(1000);
+	}
+}
+
+/* Runs the clients to their end, the tracer's output being read meanwhile. */
+static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
+			struct tracer *t)
+{
+	long total = how->procs * how->conns, stop_at = how->stop_reader ? total / 10 : -1;
+	int left = how->procs;
+	pid_t pids[64];
+
+	for (int w = 0; w < how->procs; w++) {
+		pids[w] = fork();
+		EXPECT(st, pids[w] >= 0);
+		if (pids[w] == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			be_client(w, how->conns, sh);
+		}
+	}
+	while (left > 0 && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST)) {
+		if (stop_at >= 0 && __atomic_load_n(&sh->made, __ATOMIC_RELAXED) >= stop_at) {
+			kill(t->pid, SIGSTOP);
+			stop_at = -1;
+		}
+		for (int w = 0; w < how->procs; w++)
+			if (pids[w] > 0 && waitpid(pids[w], NULL, WNOHANG) == pids[w]) {
+				pids[w] = 0;
+				left--;
+			}
+		tracer__pump(t, 10);
+	}
+	if (how->stop_reader)
+		kill(t->pid, SIGCONT);
+	for (int w = 0; w < how->procs; w++)
+		if (pids[w] > 0)
+			kill(pids[w], SIGKILL);
+	if (sh->failed)
+		stage__fail(st, "churn.c:%d failed: %s", sh->fault_line, strerror(sh->failed));
+}
+
+/*
+ * Waits until every connection has reached its end, and takes the kernel's list. A dump that
+ * runs while sockets change places may miss some: so the one after the first quiet one counts.
+ */
+static void take_table(struct stage *st, struct tracer *t, struct claims *cs)
+{
+	uint64_t end = net__mono_ns() + SETTLE_MS * 1000000ULL;
+	int quiet = 0;
+
+	do {
+		cs->n = 0;
+		cs->others = 0;
+		EXPECT(st, referee__dump(from_table, cs) == 0);
+		tracer__pump(t, 10);
+		EXPECT(st, net__mono_ns() < end);
+		quiet = cs->others ? 0 : quiet + 1;
+	} while (quiet < 2);
+	qsort(cs->c, cs->n, sizeof(*cs->c), by_key);
+}
+
+static void take_events(struct stage *st, const struct tracer *t, struct claims *cs)
+{
+	for (size_t i = 0; i < t->nevents; i++) {
+		const struct event *ev = &t->events[i];
+
+		if (ev->t.netns == st->rec->netns && ev->action == ACT_TIME_WAIT)
+			claims__add(cs, &ev->t, ev->cookie, ev);
+	}
+	qsort(cs->c, cs->n, sizeof(*cs->c), by_key);
+}
+
+struct tally {
+	unsigned long missing, twice, nobody, wrong_pid, wrong, foreign, cookies, not_in_table;
+};
+
+static bool event_wrong(const struct deed *d, const struct event *ev)
+{
+	char name[16];
+	unsigned int side = d->server_first ? SIDE_SERVER : SIDE_CLIENT;
+
+	if (!ev->pid)
+		return false;
+	snprintf(name, sizeof(name), "ch-%s%d", d->server_first ? "server" : "client",
+		 (d->server_first ? d->key.lport : d->key.rport) - PORT);
+	return ev->side != side || ev->cause != CAUSE_CLOSE || strcmp(ev->name, name) != 0;
+}
+
+static void compare(const struct deed *deeds, size_t n, const struct claims *table,
+		    const struct claims *events, struct tally *ty)
+{
+	bool cookies = net__kernel_at_least(5, 12);
+	size_t e = 0, k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct deed *d = &deeds[i];
+		const struct claim *c, *in_table = NULL;
+		unsigned int times = 0;
+
+		for (; k < table->n && by_key(&table->c[k], d) < 0; k++)
+			ty->foreign++;
+		if (k < table->n && by_key(&table->c[k], d) == 0)
+			in_table = &table->c[k++];
+		ty->not_in_table += !in_table;
+		for (; e < events->n && by_key(&events->c[e], d) < 0; e++)
+			ty->foreign++;
+		for (; e < events->n && by_key(&events->c[e], d) == 0; e++) {
+			c = &events->c[e];
+			times++;
+			ty->nobody += !c->ev->pid;
+			ty->wrong_pid += c->ev->pid && c->ev->pid != d->pid;
+			ty->wrong += event_wrong(d, c->ev);
+			ty->cookies += cookies && in_table && c->cookie != in_table->cookie;
+		}
+		ty->missing += !times;
+		ty->twice += times > 1;
+	}
+	ty->foreign += table->n - k + events->n - e;
+}
+
+static void judge(struct stage *st, const struct churn *how, const struct tracer *t,
+		  const struct tally *ty, size_t n)
+{
+	const struct account *a = &t->account;
+
+	if (how->report)
+		printf("# %zu closes: missing=%lu twice=%lu nobody=%lu wrong_pid=%lu wrong=%lu "
+		       "cookies=%lu foreign=%lu not_in_table=%lu; delivered=%lu lost=%lu map_full=%lu "
+		       "recursion=%lu snapshot=%lu unattributed=%lu\n",
+		       n, ty->missing, ty->twice, ty->nobody, ty->wrong_pid, ty->wrong, ty->cookies,
+		       ty->foreign, ty->not_in_table, a->delivered, a->lost, a->map_full,
+		       a->recursion, a->snapshot, a->unattributed);
+	fflush(stdout);
+	if (ty->wrong_pid || ty->wrong)
+		stage__fail(st, "%lu events name a wrong pid, %lu a wrong name, side or cause",
+			    ty->wrong_pid, ty->wrong);
+	if (ty->twice || ty->foreign)
+		stage__fail(st, "%lu ends reported twice, %lu that nobody made", ty->twice,
+			    ty->foreign);
+	if (ty->cookies)
+		stage__fail(st, "%lu cookies are not the kernel's", ty->cookies);
+	if (ty->not_in_table)
+		stage__fail(st, "%lu ends are not in the kernel's table", ty->not_in_table);
+	/* Whatever is missing has to be confessed; and without --all the sum is exact. */
+	if (ty->missing > a->lost || (!how->all && ty->missing != a->lost))
+		stage__fail(st, "%lu ends missing, but lost=%lu", ty->missing, a->lost);
+	if (ty->missing && !how->stop_reader)
+		stage__fail(st, "%lu of %zu ends missing though the reader ran", ty->missing, n);
+	if (ty->nobody > a->unattributed)
+		stage__fail(st, "%lu events name nobody, but unattributed=%lu", ty->nobody,
+			    a->unattributed);
+}
+
+static void await_tracer(struct tracer *t, const struct claims *table)
+{
+	uint64_t end = net__mono_ns() + 8000 * 1000000ULL;
+
+	while (t->nevents < table->n && net__mono_ns() < end && tracer__pump(t, 20))
+		;
+}
+
+void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
+{
+	size_t n = (size_t)how->procs * (size_t)how->conns;
+	const char *args[] = { "trace", "--json", how->all ? "--all" : NULL, NULL };
+	struct claims table = { 0 }, events = { 0 };
+	struct churn_shared *sh;
+	struct tally ty = { 0 };
+	struct tracer t;
+
+	sh = mmap(NULL, sizeof(*sh) + n * sizeof(struct deed), PROT_READ | PROT_WRITE,
+		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	EXPECT(st, sh != MAP_FAILED && how->procs <= 60);
+	EXPECT(st, net__sysctl("tcp_max_tw_buckets", 4000000) == 0);
+	/*
+	 * On several CPUs the client's ACK may be overtaken by its FIN; TIME_WAIT answers the
+	 * late one, the client that is gone answers with a RST, and without this it would kill
+	 * a few in 100,000 of the sockets that the table is to be compared with.
+	 */
+	EXPECT(st, net__sysctl("tcp_rfc1337", 1) == 0);
+	EXPECT(st, net__sysctl_text("ip_local_port_range", "10000 65535") == 0);
+	spawn_servers(st, sh, how->procs);
+	solo__trace(st, &t, twsnoop, args);
+	run_clients(st, sh, how, &t);
+	take_table(st, &t, &table);
+	await_tracer(&t, &table);
+	solo__ended_well(st, &t, tracer__stop(&t, SIGINT));
+	for (int w = 0; w < how->procs; w++)
+		if (sh->server[w] > 0)
+			kill(sh->server[w], SIGKILL);
+	take_events(st, &t, &events);
+	qsort(sh->deeds, n, sizeof(sh->deeds[0]), by_key);
+	compare(sh->deeds, n, &table, &events, &ty);
+	judge(st, how, &t, &ty, n);
+	tracer__free(&t);
+	free(table.c);
+	free(events.c);
+	munmap(sh, sizeof(*sh) + n * sizeof(struct deed));
+}
+
+static struct churn asked = { .procs = 4, .conns = 5000, .report = true };
+
+static void run_asked(struct stage *st, const char *twsnoop)
+{
+	churn__run(st, twsnoop, &asked);
+}
+
+int churn__main(int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "twsnoop", required_argument, NULL, 't' }, { "procs", required_argument, NULL, 'p' },
+		{ "conns", required_argument, NULL, 'n' },   { "stop-reader", no_argument, NULL, 's' },
+		{ "all", no_argument, NULL, 'a' },	     { NULL, 0, NULL, 0 },
+	};
+	const char *twsnoop = "build/twsnoop";
+	char why[512] = "";
+	enum verdict v;
+	int c;
+
+	while ((c = getopt_long(argc, argv, "t:p:n:sa", longs, NULL)) >= 0) {
+		if (c == '?')
+			return 2;
+		twsnoop = c == 't' ? optarg : twsnoop;
+		asked.procs = c == 'p' ? (int)strtol(optarg, NULL, 10) : asked.procs;
+		asked.conns = c == 'n' ? strtol(optarg, NULL, 10) : asked.conns;
+		asked.stop_reader |= c == 's';
+		asked.all |= c == 'a';
+	}
+	if (asked.procs < 1 || asked.procs > 60 || asked.conns < 1 || asked.conns > CONNS_MAX ||
+	    optind < argc)
+		return 2;
+	v = solo__run(run_asked, twsnoop, why, sizeof(why));
+	printf("%s churn%s%s\n", v == V_DONE ? "ok" : v == V_SKIP ? "skip" : "FAIL",
+	       v == V_DONE ? "" : ": ", v == V_DONE ? "" : why);
+	printf("%d passed, %d failed, %d skipped\n", v == V_DONE, v == V_FAIL, v == V_SKIP);
+	return v == V_FAIL;
+}

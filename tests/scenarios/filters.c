@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Filters: tracers with different filters watch the same few connections, and each has to
+ * show those that match and no other.
+ */
+#define _GNU_SOURCE
+#include "scenarios.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CONNS 6
+#define BATCH 6
+#define WORDS 8
+
+/* The connections; each makes one TIME_WAIT, at the end `first`. */
+struct conn {
+	int client, server; /* index of the actor */
+	enum fam fam;
+	int first;
+};
+
+enum { A_CLIENT, A_SERVER, B_CLIENT, B_SERVER, N_BOTH, MENU_ACTORS };
+
+static const char *const actor_names[MENU_ACTORS] = { "fa-client", "fa-server", "fb-client",
+						      "fb-server", "fn-both" };
+
+static const struct conn conns[CONNS] = {
+	{ A_CLIENT, A_SERVER, FAM_V4, END_C },	   /* 0 */
+	{ A_CLIENT, A_SERVER, FAM_V4, END_S },	   /* 1 */
+	{ B_CLIENT, B_SERVER, FAM_V6, END_C },	   /* 2 */
+	{ B_CLIENT, B_SERVER, FAM_V4, END_S },	   /* 3 */
+	{ A_CLIENT, A_SERVER, FAM_MAPPED, END_C }, /* 4 */
+	{ N_BOTH, N_BOTH, FAM_V4, END_C },	   /* 5, in the second namespace */
+};
+
+struct menu {
+	struct stage *st;
+	struct actor *actors[MENU_ACTORS];
+	long lfd[CONNS], port[CONNS];
+	uint64_t netns, netns2;
+	struct tuple t[CONNS]; /* the end in TIME_WAIT */
+	struct tuple *shared;
+};
+
+/* A word of the form "%pN" (an actor's pid), "%lN" (a connection's port), "%n", "%m" stands for
+ * what is only known at run time: see expand(). */
+struct filter {
+	const char *words[WORDS];
+	unsigned int conns; /* bits of those that have to be shown */
+	bool only_ours;	    /* no event of another namespace may come */
+};
+
+#define C(n) (1u << (n))
+#define V4S (C(0) | C(1) | C(3) | C(4) | C(5))
+
+static const struct filter filters[] = {
+	{ { NULL }, C(0) | C(1) | C(2) | C(3) | C(4) | C(5), false },
+	{ { "-p", "%p0" }, C(0) | C(4), true },
+	{ { "--pid", "%p0,%p3" }, C(0) | C(3) | C(4), true },
+	{ { "-p", "%p0", "-p", "%p2" }, C(0) | C(2) | C(4), true },
+	{ { "-c", "fa-server" }, C(1), true },
+	{ { "--comm", "fb-client" }, C(2), true },
+	{ { "-4" }, V4S, false },
+	{ { "-6" }, C(2), false },
+	{ { "-l", ":%l1" }, C(1), false },
+	{ { "--local", "127.0.0.0/8" }, V4S, false },
+	{ { "-l", "127.0.0.0/8:%l3" }, C(3), false },
+	{ { "-l", "10.0.0.0/8" }, 0, false },
+	{ { "-r", ":%l0" }, C(0), false },
+	{ { "--remote", "::1" }, C(2), false },
+	{ { "-r", "[::1]:%l2" }, C(2), false },
+	{ { "-r", "127.0.0.1/32:%l4" }, C(4), false },
+	{ { "-r", "127.0.0.1" }, V4S, false },
+	{ { "-r", "::/0" }, C(2), false },
+	{ { "--side", "client" }, C(0) | C(2) | C(4) | C(5), false },
+	{ { "--side", "server" }, C(1) | C(3), false },
+	{ { "--netns", "%m" }, C(5), true },
+	{ { "--netns", "/proc/%p4/ns/net" }, C(5), true },
+	{ { "--netns", "%n" }, C(0) | C(1) | C(2) | C(3) | C(4), true },
+	{ { "-4", "--side", "server" }, C(1) | C(3), false },
+	{ { "-p", "%p0", "-6" }, 0, true },
+	{ { "-c", "fb-client", "-6", "--side", "client", "-r", "::1" }, C(2), true },
+	{ { "--netns", "%m", "-4", "--side", "client" }, C(5), true },
+	{ { "--netns", "%m", "--side", "server" }, 0, true },
+	{ { "-c", "fa-client", "-r", ":%l4" }, C(4), true },
+	{ { "-p", "%p1", "-l", ":%l1", "-4" }, C(1), true },
+	{ { "-p", "%p0", "-c", "fa-server" }, 0, true },
+	{ { "-C", "no-such-container" }, 0, true },
+};
+#define FILTERS ((int)(sizeof(filters) / sizeof(filters[0])))
+
+static long do_enter_netns(long a, long b, long c)
+{
+	int err = net__new_netns();
+
+	(void)a, (void)b, (void)c;
+	return err ? err : (long)net__netns_inode();
+}
+
+/* Waits in the actor's own namespace until the end is as the mask says. */
+static long do_referee(long tuple_ptr, long mask, long c)
+{
+	(void)c;
+	return referee__await((const struct tuple *)tuple_ptr, (unsigned int)mask, DEADLINE_MS,
+			      NULL);
+}
+
+static void menu__set(struct menu *m, struct stage *st)
+{
+	long inode;
+
+	memset(m, 0, sizeof(*m));
+	m->st = st;
+	m->shared = (struct tuple *)st->arena;
+	m->netns = net__netns_inode();
+	for (int i = 0; i < MENU_ACTORS; i++)
+		m->actors[i] = actor__start(st, actor_names[i], 0);
+	inode = actor__call(m->actors[N_BOTH], do_enter_netns, 0, 0, 0);
+	EXPECT(st, inode > 0);
+	m->netns2 = (uint64_t)inode;
+	for (int i = 0; i < CONNS; i++) {
+		struct actor *s = m->actors[conns[i].server];
+
+		m->lfd[i] = actor__call(s, do_listen, conns[i].fam, 0, 0);
+		EXPECT(st, m->lfd[i] >= 0);
+		m->port[i] = actor__call(s, do_port, m->lfd[i], 0, 0);
+	}
+}
+
+/* Opens connection i and closes both ends, the `first` one first. */
+static void menu__play(struct menu *m, int i)
+{
+	const struct conn *n = &conns[i];
+	struct actor *a[2] = { m->actors[n->client], m->actors[n->server] };
+	struct stage *st = m->st;
+	long fd[2];
+
+	fd[END_C] = actor__call(a[END_C], do_connect, n->fam, m->port[i], 0);
+	EXPECT(st, fd[END_C] >= 0);
+	fd[END_S] = actor__call(a[END_S], do_accept, m->lfd[i], 0, 0);
+	EXPECT(st, fd[END_S] >= 0);
+	EXPECT(st, actor__call(a[n->first], do_tuple, fd[n->first], (long)m->shared, 0) == 0);
+	m->t[i] = *m->shared;
+	EXPECT(st, actor__call(a[n->first], do_close, fd[n->first], 0, 0) == 0);
+	EXPECT(st, actor__call(a[!n->first], do_recv_eof, fd[!n->first], 0, 0) == 0);
+	EXPECT(st, actor__call(a[!n->first], do_close, fd[!n->first], 0, 0) == 0);
+	EXPECT(st, actor__call(a[n->first], do_referee, (long)m->shared, REF_TIME_WAIT, 0) == 0);
+}
+
+static int expand(const struct menu *m, const char *word, char *out, size_t size)
+{
+	int n = 0;
+
+	for (; *word && n < (int)size - 1; word++) {
+		if (*word != '%') {
+			out[n++] = *word;
+			continue;
+		}
+		word++;
+		if (*word == 'n' || *word == 'm')
+			n += snprintf(out + n, size - (size_t)n, "%lu",
+				      (unsigned long)(*word == 'n' ? m->netns : m->netns2));
+		else if (*word == 'p')
+			n += snprintf(out + n, size - (size_t)n, "%d",
+				      (int)m->actors[*++word - '0']->pid);
+		else
+			n += snprintf(out + n, size - (size_t)n, "%ld", m->port[*++word - '0']);
+	}
+	out[n] = '\0';
+	return n;
+}
+
+static void start(struct menu *m, const struct filter *f, struct tracer *t, const char *twsnoop)
+{
+	static char text[WORDS][64];
+	const char *args[WORDS + 4] = { "trace", "--json" };
+	int n = 2;
+
+	for (int i = 0; i < WORDS && f->words[i]; i++) {
+		expand(m, f->words[i], text[i], sizeof(text[i]));
+		args[n++] = text[i];
+	}
+	solo__trace(m->st, t, twsnoop, args);
+}
+
+static const char *describe(const struct filter *f)
+{
+	static char text[128];
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (int i = 0; i < WORDS && f->words[i] && n < sizeof(text) - 1; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "", f->words[i]);
+	return text;
+}
+
+static int conn_of(const struct menu *m, const struct event *ev)
+{
+	for (int i = 0; i < CONNS; i++)
+		if (tuple__equal(&m->t[i], &ev->t))
+			return i;
+	return -1;
+}
+
+static unsigned int shown(const struct menu *m, const struct tracer *t)
+{
+	unsigned int seen = 0;
+
+	for (size_t k = 0; k < t->nevents; k++) {
+		int i = conn_of(m, &t->events[k]);
+
+		if (i >= 0)
+			seen |= C(i);
+	}
+	return seen;
+}
+
+static void check(struct menu *m, const struct filter *f, struct tracer *t)
+{
+	unsigned int count[CONNS] = { 0 };
+	struct stage *st = m->st;
+
+	for (size_t k = 0; k < t->nevents; k++) {
+		const struct event *ev = &t->events[k];
+		int i = conn_of(m, ev);
+
+		if (ev->action != ACT_TIME_WAIT)
+			stage__fail(st, "%s: a %s event without --all", describe(f),
+				    action__name(ev->action));
+		if (i >= 0)
+			count[i]++;
+		else if (f->only_ours || ev->t.netns == m->netns || ev->t.netns == m->netns2)
+			stage__fail(st, "%s: an event of pid %d, netns %lu, port %u is not right here",
+				    describe(f), (int)ev->pid, (unsigned long)ev->t.netns,
+				    ev->t.lport);
+	}
+	for (int i = 0; i < CONNS; i++)
+		if (count[i] != !!(f->conns & C(i)))
+			stage__fail(st, "%s: %u events of connection %d, not %u", describe(f), count[i],
+				    i, !!(f->conns & C(i)));
+}
+
+static void run_batch(struct stage *st, const char *twsnoop, int from)
+{
+	int n = FILTERS - from < BATCH ? FILTERS - from : BATCH;
+	struct tracer *t = calloc(BATCH, sizeof(*t));
+	struct menu m;
+
+	if (!t)
+		abort();
+	menu__set(&m, st);
+	for (int i = 0; i < n; i++)
+		start(&m, &filters[from + i], &t[i], twsnoop);
+	for (int i = 0; i < CONNS; i++)
+		menu__play(&m, i);
+	for (int i = 0; i < n; i++) {
+		const struct filter *f = &filters[from + i];
+		uint64_t end = net__mono_ns() + 8000 * 1000000ULL;
+
+		while ((shown(&m, &t[i]) & f->conns) != f->conns && net__mono_ns() < end)
+			tracer__pump(&t[i], 20);
+		solo__ended_well(st, &t[i], tracer__stop(&t[i], SIGINT));
+		check(&m, f, &t[i]);
+		tracer__free(&t[i]);
+	}
+	free(t);
+}
+
+#define BATCH_FN(n)                                                    \
+	static void run_batch_##n(struct stage *st, const char *twsnoop) \
+	{                                                              \
+		run_batch(st, twsnoop, (n) * BATCH);                   \
+	}
+BATCH_FN(0)
+BATCH_FN(1)
+BATCH_FN(2)
+BATCH_FN(3)
+BATCH_FN(4)
+BATCH_FN(5)
+_Static_assert(FILTERS <= 6 * BATCH, "one more BATCH_FN");
+
+const struct solo solo_filters[] = {
+	{ "filters/pid-comm", run_batch_0 },   { "filters/family-local", run_batch_1 },
+	{ "filters/remote", run_batch_2 },     { "filters/side-netns", run_batch_3 },
+	{ "filters/combined", run_batch_4 },   { "filters/combined-2", run_batch_5 },
+	{ NULL, NULL },
+};

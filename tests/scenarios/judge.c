@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "judge.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECOND_NS 1000000000ULL
+
+struct judge {
+	const struct record *r;
+	struct tracer *t;
+	char *why;
+	size_t size;
+	bool ok;
+};
+
+static void blame(struct judge *j, const char *label, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* All faults of a scenario are told, as many as there is room for. */
+static void blame(struct judge *j, const char *label, const char *fmt, ...)
+{
+	size_t n = strlen(j->why);
+	va_list ap;
+
+	if (!j->ok && n + 2 < j->size)
+		n += (size_t)snprintf(j->why + n, j->size - n, "; ");
+	j->ok = false;
+	if (n < j->size)
+		n += (size_t)snprintf(j->why + n, j->size - n, "%s: ", label);
+	va_start(ap, fmt);
+	if (n < j->size)
+		vsnprintf(j->why + n, j->size - n, fmt, ap);
+	va_end(ap);
+}
+
+bool judge__in_record(const struct record *r, const struct event *ev)
+{
+	/* An earlier event is of an earlier namespace that had the same inode number. */
+	return ev->t.netns == r->netns && ev->timestamp_ns >= r->begin_real_ns;
+}
+
+/* The nth event of an action for a tuple, NULL if there are not so many. */
+static struct event *nth_event(const struct tracer *t, const struct truth *tr, enum action a)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < t->nevents; i++) {
+		struct event *ev = &t->events[i];
+
+		if (ev->action == a && tuple__equal(&ev->t, &tr->t) && n++ == tr->nth)
+			return ev;
+	}
+	return NULL;
+}
+
+static unsigned int count(const struct tracer *t, const struct truth *tr, enum action a)
+{
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < t->nevents; i++)
+		n += t->events[i].action == a && tuple__equal(&t->events[i].t, &tr->t);
+	return n;
+}
+
+bool judge__complete(const struct record *r, const struct tracer *t)
+{
+	for (unsigned int i = 0; i < r->ntruths; i++) {
+		const struct truth *tr = &r->truths[i];
+		bool any = tr->one_of == 0;
+
+		for (unsigned int a = 0; a < ACT_NR; a++) {
+			bool there = nth_event(t, tr, (enum action)a) != NULL;
+
+			if ((tr->once & (1u << a)) && !there)
+				return false;
+			any |= (tr->one_of & (1u << a)) && there;
+		}
+		if (!any)
+			return false;
+	}
+	return true;
+}
+
+static bool name_right(const char *have, const char *want)
+{
+	size_t len = strlen(want);
+
+	if (len && want[len - 1] == '*')
+		return strncmp(have, want, len - 1) == 0;
+	return strcmp(have, want) == 0;
+}
+
+static void judge_process(struct judge *j, const struct truth *tr, const struct event *ev)
+{
+	const char *l = tr->label, *act = action__name(ev->action);
+
+	if (!ev->pid) {
+		if ((tr->who_on & (1u << ev->action)) && !tr->pid_optional)
+			blame(j, l, "%s names no process, not %d (%s)", act, tr->pid, tr->name);
+		return;
+	}
+	if (tr->pid_alt && ev->pid == tr->pid_alt)
+		return;
+	if (ev->pid != tr->pid) {
+		blame(j, l, "%s names pid %d (%s), not %d (%s)", act, ev->pid, ev->name, tr->pid,
+		      tr->name);
+		return;
+	}
+	if (tr->name[0] && strcmp(ev->name, tr->name) != 0 &&
+	    (!tr->name_alt[0] || strcmp(ev->name, tr->name_alt) != 0))
+		blame(j, l, "%s: process.name %s, not %s", act, ev->name, tr->name);
+	if (tr->tid && ev->tid != tr->tid)
+		blame(j, l, "%s: thread.id %d, not %d", act, ev->tid, tr->tid);
+	if (tr->tname[0] && !name_right(ev->tname, tr->tname))
+		blame(j, l, "%s: thread.name %s, not %s", act, ev->tname, tr->tname);
+	if (tr->uid >= 0 && ev->uid != tr->uid)
+		blame(j, l, "%s: user.id %ld, not %ld", act, ev->uid, tr->uid);
+}
+
+static void judge_numbers(struct judge *j, const struct truth *tr, const struct event *ev)
+{
+	const char *l = tr->label, *act = action__name(ev->action);
+	uint64_t span = j->r->end_real_ns - j->r->begin_real_ns + 5 * SECOND_NS;
+
+	if (tr->tx_bytes >= 0 && ev->tx_bytes != tr->tx_bytes)
+		blame(j, l, "%s: tx_bytes %ld, not %ld", act, ev->tx_bytes, tr->tx_bytes);
+	if (tr->rx_bytes >= 0 && ev->rx_bytes != tr->rx_bytes)
+		blame(j, l, "%s: rx_bytes %ld, not %ld", act, ev->rx_bytes, tr->rx_bytes);
+	if (tr->life_min_ns && ev->life_ns < (long)tr->life_min_ns)
+		blame(j, l, "%s: lifetime_ns %ld, at least %lu", act, ev->life_ns,
+		      (unsigned long)tr->life_min_ns);
+	if (tr->life_min_ns && ev->life_ns > (long)span)
+		blame(j, l, "%s: lifetime_ns %ld, longer than the scenario", act, ev->life_ns);
+	if (tr->cookie && ev->action == ACT_TIME_WAIT && ev->cookie != tr->cookie)
+		blame(j, l, "%s: cookie %lu, the kernel's is %lu", act, (unsigned long)ev->cookie,
+		      (unsigned long)tr->cookie);
+}
+
+static void judge_event(struct judge *j, const struct truth *tr, const struct event *ev)
+{
+	const char *l = tr->label, *act = action__name(ev->action);
+	bool close_event = tr->who_on & (1u << ev->action);
+
+	if (ev->action == ACT_TIME_WAIT_END) {
+		if (tr->ends && !(ev->end & tr->ends))
+			blame(j, l, "%s: tcp.end is wrong (%#x of %#x)", act, ev->end, tr->ends);
+		return;
+	}
+	judge_process(j, tr, ev);
+	if (close_event && tr->causes && !(ev->cause & tr->causes))
+		blame(j, l, "%s: tcp.cause is wrong (%#x, not %#x)", act, ev->cause, tr->causes);
+	if (tr->sides && !(ev->side & tr->sides))
+		blame(j, l, "%s: tcp.side is wrong (%#x, not %#x)", act, ev->side, tr->sides);
+	if (tr->opener && ev->opener != tr->opener && !(tr->opener_optional && !ev->opener))
+		blame(j, l, "%s: opener.pid %d, not %d", act, ev->opener, tr->opener);
+	if (tr->errno_ && ev->errno_ != tr->errno_)
+		blame(j, l, "%s: tcp.errno %d, not %d", act, ev->errno_, tr->errno_);
+	if (ev->timestamp_ns + SECOND_NS < j->r->begin_real_ns ||
+	    ev->timestamp_ns > ev->seen_ns + SECOND_NS)
+		blame(j, l, "%s: timestamp is not of the scenario's time", act);
+	judge_numbers(j, tr, ev);
+}
+
+/* How many events of this action the truths of one tuple call for, as a range. */
+static void expected(const struct record *r, const struct truth *tr, enum action a,
+		     unsigned int *min, unsigned int *max)
+{
+	*min = *max = 0;
+	for (unsigned int i = 0; i < r->ntruths; i++) {
+		const struct truth *o = &r->truths[i];
+
+		if (!tuple__equal(&o->t, &tr->t))
+			continue;
+		*min += !!(o->once & (1u << a));
+		*max += !!((o->once | o->maybe | o->one_of) & (1u << a));
+	}
+}
+
+/* Is there an earlier truth of this tuple, which has counted the events of all? */
+static bool counted(const struct record *r, const struct truth *tr)
+{
+	for (const struct truth *o = r->truths; o < tr; o++)
+		if (tuple__equal(&o->t, &tr->t))
+			return true;
+	return false;
+}
+
+static void judge_truth(struct judge *j, const struct truth *tr)
+{
+	bool count_here = !counted(j->r, tr);
+	unsigned int any = 0;
+
+	for (unsigned int a = 0; a < ACT_NR; a++) {
+		unsigned int min, max, n = count(j->t, tr, (enum action)a);
+		const struct event *ev = nth_event(j->t, tr, (enum action)a);
+
+		expected(j->r, tr, (enum action)a, &min, &max);
+		if (count_here && n < min)
+			blame(j, tr->label, "%u %s events, not %u", n, action__name((enum action)a),
+			      min);
+		if (count_here && n > max)
+			blame(j, tr->label, "%u %s events, not %u", n, action__name((enum action)a),
+			      max);
+		any += ev && (tr->one_of & (1u << a));
+		if (ev && ((tr->once | tr->one_of | tr->maybe) & (1u << a)))
+			judge_event(j, tr, ev);
+	}
+	if (tr->one_of && any != 1)
+		blame(j, tr->label, "%u events of the kinds that exactly one must come of", any);
+}
+
+static void judge_strays(struct judge *j)
+{
+	const struct record *r = j->r;
+
+	for (size_t i = 0; i < j->t->nevents; i++) {
+		struct event *ev = &j->t->events[i];
+
+		if (!judge__in_record(r, ev))
+			continue;
+		if (!ev->matched && (ev->action == ACT_TIME_WAIT || !r->strays_ok))
+			blame(j, "stray", "%s of %s %u - %s %u", action__name(ev->action),
+			      ev->t.laddr, ev->t.lport, ev->t.raddr, ev->t.rport);
+	}
+}
+
+void judge__mark(const struct record *r, struct tracer *t)
+{
+	for (size_t i = 0; i < t->nevents; i++) {
+		struct event *ev = &t->events[i];
+
+		for (unsigned int k = 0; k < r->ntruths && !ev->matched; k++)
+			ev->matched = tuple__equal(&r->truths[k].t, &ev->t);
+	}
+}
+
+bool judge__record(const struct record *r, struct tracer *t, char *why, size_t size)
+{
+	struct judge j = { .r = r, .t = t, .why = why, .size = size, .ok = true };
+
+	why[0] = '\0';
+	for (unsigned int i = 0; i < r->ntruths; i++)
+		judge_truth(&j, &r->truths[i]);
+	judge_strays(&j);
+	return j.ok;
+}

@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Known-truth tests of twsnoop on the running kernel. Each scenario closes a connection in
+ * one known way in a network namespace of its own; sock_diag confirms what the kernel made
+ * of it; then twsnoop's JSON has to say exactly that. One tracer serves all of them.
+ */
+#define _GNU_SOURCE
+#include "judge.h"
+#include "scenarios.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* How long an event may be on its way before it counts as missing. */
+#define ARRIVAL_MS 8000
+
+struct options {
+	const char *twsnoop;
+	const char *filter;
+	bool list, verbose, slow, referee_only;
+	long jobs;
+};
+
+struct tally {
+	unsigned int passed, failed, skipped;
+};
+
+struct play {
+	const struct scenario *sc;
+	struct record *rec;
+	pid_t pid;
+	int nsfd; /* keeps the namespace, and so its inode number, until the end */
+};
+
+void table__add(struct table *t, const struct scenario *model, const char *fmt, ...)
+{
+	struct scenario *s;
+	char *name;
+	va_list ap;
+
+	if (t->n == t->cap) {
+		t->cap = t->cap ? 2 * t->cap : 64;
+		t->s = realloc(t->s, t->cap * sizeof(*t->s));
+		if (!t->s)
+			abort();
+	}
+	va_start(ap, fmt);
+	if (vasprintf(&name, fmt, ap) < 0)
+		abort();
+	va_end(ap);
+	s = &t->s[t->n++];
+	*s = *model;
+	s->name = name;
+}
+
+static void say(struct tally *tally, enum verdict v, const char *name, const char *why)
+{
+	static const char *const words[] = { "?", "ok", "FAIL", "skip" };
+
+	tally->passed += v == V_DONE;
+	tally->failed += v == V_FAIL;
+	tally->skipped += v == V_SKIP;
+	if (v == V_DONE)
+		printf("ok %s\n", name);
+	else
+		printf("%s %s: %s\n", words[v], name, why);
+	fflush(stdout);
+}
+
+static bool chosen(const struct options *o, const char *name)
+{
+	return !o->filter || strstr(name, o->filter);
+}
+
+static void play__start(struct play *p)
+{
+	int ready[2], go[2];
+	char path[64], byte;
+
+	if (pipe2(ready, O_CLOEXEC) || pipe2(go, O_CLOEXEC))
+		abort();
+	p->pid = fork();
+	if (p->pid < 0)
+		abort();
+	if (p->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		prctl(PR_SET_NAME, "sc-stage");
+		close(ready[0]);
+		close(go[1]);
+		stage__play(p->sc, p->rec, ready[1], go[0]);
+	}
+	close(ready[1]);
+	close(go[0]);
+	/* The stage has entered its namespace (or given up) when it writes or closes. */
+	if (read(ready[0], &byte, 1) == 1) {
+		snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)p->pid);
+		p->nsfd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	close(ready[0]);
+	close(go[1]);
+}
+
+/* A stage that died without a verdict has failed. */
+static void play__ended(struct play *plays, size_t n, pid_t pid, int status)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (plays[i].pid != pid)
+			continue;
+		plays[i].pid = 0;
+		if (plays[i].rec->verdict != V_PENDING)
+			return;
+		plays[i].rec->verdict = V_FAIL;
+		plays[i].rec->end_real_ns = net__real_ns();
+		snprintf(plays[i].rec->why, sizeof(plays[i].rec->why),
+			 "the stage died (wait status %#x)", (unsigned int)status);
+		return;
+	}
+}
+
+static void play_all(struct play *plays, size_t n, struct tracer *t, long jobs)
+{
+	size_t next = 0;
+	long running = 0;
+
+	while (next < n || running > 0) {
+		int status;
+		pid_t pid;
+
+		if (next < n && running < jobs) {
+			play__start(&plays[next++]);
+			running++;
+		}
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+			if (t && pid == t->pid) {
+				t->pid = 0;
+				continue;
+			}
+			play__ended(plays, n, pid, status);
+			running--;
+		}
+		if (t)
+			tracer__pump(t, running < jobs && next < n ? 0 : 5);
+		else
+			usleep(1000);
+	}
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* Every stage is over, and so all their namespaces are known: nothing else matters. */
+static uint64_t *keep_ours(const struct play *plays, size_t n, struct tracer *t)
+{
+	uint64_t *netns = calloc(n * (TRUTHS_MAX + 1), sizeof(*netns));
+	size_t k = 0;
+
+	if (!netns)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		const struct record *r = plays[i].rec;
+
+		netns[k++] = r->netns;
+		for (unsigned int j = 0; j < r->ntruths; j++)
+			if (r->truths[j].t.netns != r->netns)
+				netns[k++] = r->truths[j].t.netns;
+	}
+	qsort(netns, k, sizeof(*netns), by_number);
+	tracer__keep(t, netns, k);
+	return netns;
+}
+
+static void await_arrival(struct play *plays, size_t n, struct tracer *t)
+{
+	uint64_t end = net__mono_ns() + ARRIVAL_MS * 1000000ULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct record *r = plays[i].rec;
+
+		while (r->verdict == V_DONE && !judge__complete(r, t) && net__mono_ns() < end)
+			tracer__pump(t, 20);
+	}
+	/* Whatever comes without being called for would come about now. */
+	end = net__mono_ns() + 300 * 1000000ULL;
+	while (net__mono_ns() < end)
+		tracer__pump(t, 20);
+}
+
+static void judge_all(struct play *plays, size_t n, struct tracer *t, struct tally *tally)
+{
+	char why[512];
+
+	for (size_t i = 0; t && i < n; i++)
+		judge__mark(plays[i].rec, t);
+	for (size_t i = 0; i < n; i++) {
+		const struct record *r = plays[i].rec;
+
+		if (r->verdict != V_DONE || !t)
+			say(tally, r->verdict, plays[i].sc->name, r->why);
+		else if (judge__record(r, t, why, sizeof(why)))
+			say(tally, V_DONE, plays[i].sc->name, "");
+		else
+			say(tally, V_FAIL, plays[i].sc->name, why);
+	}
+}
+
+/* What holds for the whole run: the contract of each line, and the accounting. */
+static void judge_run(struct tracer *t, size_t before_stop, int status, struct tally *tally)
+{
+	const struct account *a = &t->account;
+	char why[600];
+	bool sums;
+
+	snprintf(why, sizeof(why), "%lu lines break the contract, the first: %s", t->bad_lines,
+		 t->bad);
+	say(tally, t->bad_lines ? V_FAIL : V_DONE, "run/json-contract", why);
+	snprintf(why, sizeof(why), "%zu events came only at the end", t->nevents - before_stop);
+	say(tally, t->nevents != before_stop ? V_FAIL : V_DONE, "run/nothing-late", why);
+	snprintf(why, sizeof(why),
+		 "%lu lines, but delivered=%lu lost=%lu map_full=%lu recursion=%lu snapshot=%lu "
+		 "unattributed=%lu%s",
+		 t->lines, a->delivered, a->lost, a->map_full, a->recursion, a->snapshot,
+		 a->unattributed, a->seen ? "" : " (no accounting line)");
+	sums = a->seen && a->delivered == t->lines && !a->lost && !a->map_full;
+	say(tally, sums ? V_DONE : V_FAIL, "run/accounting", why);
+	snprintf(why, sizeof(why), "wait status %#x; stderr: %.400s", (unsigned int)status, t->err);
+	say(tally, status == 0 ? V_DONE : V_FAIL, "run/clean-exit", why);
+}
+
+static void print_latency(const struct tracer *t)
+{
+	uint64_t worst = 0, sum = 0;
+
+	for (size_t i = 0; i < t->nevents; i++) {
+		const struct event *ev = &t->events[i];
+		uint64_t d = ev->seen_ns > ev->timestamp_ns ? ev->seen_ns - ev->timestamp_ns : 0;
+
+		sum += d;
+		worst = d > worst ? d : worst;
+	}
+	if (t->nevents)
+		fprintf(stderr, "# %zu events; shown after %lu ms on average, %lu at worst\n",
+			t->nevents, (unsigned long)(sum / t->nevents / 1000000),
+			(unsigned long)(worst / 1000000));
+}
+
+static int run_shared(const struct options *o, const struct table *table, struct tally *tally)
+{
+	static const char *const args[] = { "trace", "--json", "--all", NULL };
+	struct tracer tracer = { .echo = o->verbose }, *t = o->referee_only ? NULL : &tracer;
+	struct play *plays = calloc(table->n + 1, sizeof(*plays));
+	size_t size = (table->n + 1) * sizeof(struct record), n = 0, before_stop;
+	uint64_t *netns = NULL;
+	struct record *recs;
+	int err, status;
+
+	recs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!plays || recs == MAP_FAILED)
+		abort();
+	for (size_t i = 0; i < table->n; i++)
+		if (chosen(o, table->s[i].name) && (o->slow || !(table->s[i].flags & SCN_SLOW)))
+			plays[n++] = (struct play){ .sc = &table->s[i], .rec = &recs[i], .nsfd = -1 };
+	if (!n)
+		goto out;
+	err = t ? tracer__start(t, o->twsnoop, args) : 0;
+	if (err) {
+		fprintf(stderr, "scenarios: %s does not trace: %s; it said: %s\n", o->twsnoop,
+			strerror(-err), t->err);
+		tally->failed++;
+		goto out;
+	}
+	play_all(plays, n, t, o->jobs);
+	if (t) {
+		netns = keep_ours(plays, n, t);
+		await_arrival(plays, n, t);
+		before_stop = t->nevents;
+		status = tracer__stop(t, SIGINT);
+		judge_all(plays, n, t, tally);
+		judge_run(t, before_stop, status, tally);
+		print_latency(t);
+	} else {
+		judge_all(plays, n, NULL, tally);
+	}
+out:
+	for (size_t i = 0; i < n; i++)
+		if (plays[i].nsfd >= 0)
+			close(plays[i].nsfd);
+	if (t)
+		tracer__free(t);
+	munmap(recs, size);
+	free(netns);
+	free(plays);
+	return 0;
+}
+
+static void run_solos(const struct options *o, const struct solo *s, struct tally *tally)
+{
+	for (; s->name; s++) {
+		char why[512] = "";
+
+		if (chosen(o, s->name))
+			say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
+	}
+}
+
+static void usage(FILE *f)
+{
+	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow] [--list] [-v]\n"
+	      "       scenarios --referee-only ...  the kernel's side alone, without twsnoop\n"
+	      "       scenarios churn [--twsnoop PATH] [--procs P] [--conns N] [--stop-reader]\n",
+	      f);
+}
+
+static void list(const struct options *o, const struct table *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (chosen(o, t->s[i].name))
+			puts(t->s[i].name);
+	for (const struct solo *s = solo_filters; s->name; s++)
+		if (chosen(o, s->name))
+			puts(s->name);
+	for (const struct solo *s = solo_control; s->name; s++)
+		if (chosen(o, s->name))
+			puts(s->name);
+}
+
+static int parse(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{ "twsnoop", required_argument, NULL, 't' },
+		{ "filter", required_argument, NULL, 'f' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "list", no_argument, NULL, 'l' },
+		{ "slow", no_argument, NULL, 's' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ "referee-only", no_argument, NULL, 'r' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "t:f:j:lsvrh", longs, NULL)) >= 0) {
+		o->twsnoop = c == 't' ? optarg : o->twsnoop;
+		o->filter = c == 'f' ? optarg : o->filter;
+		o->list |= c == 'l';
+		o->slow |= c == 's';
+		o->verbose |= c == 'v';
+		o->referee_only |= c == 'r';
+		if (c == 'j')
+			o->jobs = strtol(optarg, NULL, 10);
+		if (c == 'h' || c == '?') {
+			usage(c == 'h' ? stdout : stderr);
+			return c == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc || o->jobs < 1 || o->jobs > 64) {
+		usage(stderr);
+		return 2;
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .twsnoop = "build/twsnoop", .jobs = 8 };
+	struct rlimit files = { 8192, 8192 };
+	struct tally tally = { 0 };
+	struct table table = { 0 };
+	int status;
+
+	/* The program that way_exec() becomes: it lives until it is killed. */
+	if (argc == 2 && strcmp(argv[1], "--idle") == 0)
+		for (;;)
+			pause();
+	setrlimit(RLIMIT_NOFILE, &files);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && strcmp(argv[1], "churn") == 0)
+		return churn__main(argc - 1, argv + 1);
+	status = parse(argc, argv, &o);
+	if (status >= 0)
+		return status;
+	scen_close__add(&table);
+	scen_miniwait__add(&table);
+	scen_abort__add(&table);
+	scen_ids__add(&table);
+	if (o.list) {
+		list(&o, &table);
+		return 0;
+	}
+	run_shared(&o, &table, &tally);
+	if (!o.referee_only) {
+		run_solos(&o, solo_filters, &tally);
+		run_solos(&o, solo_control, &tally);
+	}
+	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
+	return tally.failed ? 1 : 0;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The tables of scenarios, one for each file that plays some. */
+#ifndef SCENARIOS_SCENARIOS_H
+#define SCENARIOS_SCENARIOS_H
+
+#include "stage.h"
+#include "tracer.h"
+
+#include <stddef.h>
+
+/* Appends the file's scenarios to a table that grows. */
+struct table {
+	struct scenario *s;
+	size_t n, cap;
+};
+
+/* Adds a copy; the name is built as in printf. Aborts without memory. */
+void table__add(struct table *t, const struct scenario *model, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+void scen_close__add(struct table *t);
+void scen_abort__add(struct table *t);
+void scen_miniwait__add(struct table *t);
+void scen_ids__add(struct table *t);
+
+/*
+ * A test that runs tracers of its own, in a process of its own that is a stage: it ends with
+ * stage__fail(), stage__skip() or by returning, which is success.
+ */
+struct solo {
+	const char *name;
+	void (*run)(struct stage *st, const char *twsnoop);
+};
+
+extern const struct solo solo_filters[], solo_control[]; /* end with a NULL name */
+
+/* Starts a tracer in the namespace that the test program was started in. Ends the stage if not. */
+void solo__trace(struct stage *st, struct tracer *t, const char *twsnoop,
+		 const char *const args[]);
+/* Stops it and fails the stage if it does not end well; then judges the stage's truths. */
+void solo__stop_and_judge(struct stage *st, struct tracer *t, int sig);
+/* Fails the stage unless the tracer has ended with status 0 and kept the contract. */
+void solo__ended_well(struct stage *st, struct tracer *t, int status);
+
+struct churn {
+	int procs;	  /* pairs of client and server processes */
+	long conns;	  /* of each pair */
+	bool stop_reader; /* SIGSTOP the tracer meanwhile */
+	bool all;	  /* trace with --all */
+	bool report;	  /* print a line about it */
+};
+
+/* Plays churn on a stage and judges it; ends the stage on the first fault. */
+void churn__run(struct stage *st, const char *twsnoop, const struct churn *how);
+/* `scenarios churn [options]`. Returns the exit status. */
+int churn__main(int argc, char **argv);
+
+/* Runs a function as a solo test in a child; *why (size bytes) is set if it did not succeed. */
+enum verdict solo__run(void (*run)(struct stage *st, const char *twsnoop), const char *twsnoop,
+		       char *why, size_t size);
+
+#endif
