@@ -106,7 +106,16 @@ $(BUILD)/tests/test_abi: tests/unit/test_abi.c $(SKELETONS) bpf/event.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DABI_OBJECTS='$(ABI_OBJECTS)' -o $@ $< -lcmocka -lbpf -lelf -lz
 
+$(BUILD)/tests/test_budget: tests/unit/test_budget.c $(SKELETONS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
+
+# These two look at the BPF objects; budget loads them, as root, on a kernel
+# that has all features.
 abi: $(BUILD)/tests/test_abi
+	$<
+
+budget: $(BUILD)/tests/test_budget
 	$<
 
 scenarios: all $(BUILD)/scenarios
@@ -141,5 +150,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check bench abi scenarios matrix install uninstall clean
+.PHONY: all static deps run test check bench abi budget scenarios matrix install uninstall clean
 .DELETE_ON_ERROR:

@@ -24,7 +24,7 @@ suite_headers() {
 	fi
 }
 suite_fuzz() { "$MAKE" --no-print-directory fuzz-short; }
-suite_budget() { sh tests/budget.sh "$BUILD"; }
+suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }

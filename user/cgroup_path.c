@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem() */
+#endif
 #include "cgroup_path.h"
 
 #include <errno.h>
@@ -80,6 +83,11 @@ static bool is_hex(char c)
 static bool is_alnum(char c)
 {
 	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+static bool is_one_of(char c, const char *set)
+{
+	return c && strchr(set, c);
 }
 
 static bool part__is_hex(struct part p, size_t len)
@@ -213,14 +221,15 @@ static bool copy_pod_uid(char *uid, struct part p, char dash)
 	}
 	if (p.len != UUID_LEN)
 		return false;
+	part__copy(copy, sizeof(copy), p);
 	for (i = 0; i < UUID_LEN; i++) {
 		bool at_dash = i == 8 || i == 13 || i == 18 || i == 23;
 
-		if (at_dash ? p.s[i] != dash : !is_hex(p.s[i]))
+		if (at_dash ? copy[i] != dash : !is_hex(copy[i]))
 			return false;
-		copy[i] = at_dash ? '-' : p.s[i];
+		if (at_dash)
+			copy[i] = '-';
 	}
-	copy[UUID_LEN] = '\0';
 	memcpy(uid, copy, sizeof(copy));
 	return true;
 }
@@ -327,7 +336,7 @@ static bool is_name(struct part p)
 	if (p.len == 0 || p.len >= CGROUP_NAME_SIZE || !is_alnum(p.s[0]))
 		return false;
 	for (i = 1; i < p.len; i++)
-		if (!is_alnum(p.s[i]) && !memchr("-_.", p.s[i], 3))
+		if (!is_alnum(p.s[i]) && !is_one_of(p.s[i], "-_."))
 			return false;
 	return true;
 }
@@ -436,7 +445,7 @@ static bool is_unit_text(struct part p)
 	size_t i;
 
 	for (i = 0; i < p.len; i++)
-		if (!is_alnum(p.s[i]) && !memchr(":-_.\\@", p.s[i], 6))
+		if (!is_alnum(p.s[i]) && !is_one_of(p.s[i], ":-_.\\@"))
 			return false;
 	return p.len > 0 && p.len <= UNIT_MAX;
 }

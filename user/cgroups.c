@@ -196,11 +196,14 @@ static void list__take(struct list *list, struct entry *entry)
 
 static void forget(struct cgroups *cgroups, struct entry *entry)
 {
-	struct entry **at = chain_of(cgroups, entry->cgroup.id);
+	struct entry **at;
 
-	while (*at != entry)
-		at = &(*at)->chain;
-	*at = entry->chain;
+	for (at = chain_of(cgroups, entry->cgroup.id); *at; at = &(*at)->chain) {
+		if (*at != entry)
+			continue;
+		*at = entry->chain;
+		break;
+	}
 	list__take(list_of(cgroups, entry), entry);
 	free(entry);
 }

@@ -9,8 +9,8 @@ UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
 # All but the commands and what needs libbpf.
 UNIT_MODULES := $(filter-out main cmd_% tracer kernel,$(patsubst user/%.c,%,$(sort \
 	$(wildcard user/*.c))))
-# test_abi needs the BPF object: the top Makefile has its rule.
-UNIT_TESTS := $(filter-out abi,$(patsubst tests/unit/test_%.c,%,$(sort \
+# test_abi and test_budget need the BPF objects: the top Makefile has their rules.
+UNIT_TESTS := $(filter-out abi budget,$(patsubst tests/unit/test_%.c,%,$(sort \
 	$(wildcard tests/unit/test_*.c))))
 
 UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o
