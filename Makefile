@@ -23,6 +23,15 @@ WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
 	-I$(BUILD) -pthread
 LIBS := -lbpf -lelf -lz
+# Containers' names: libcurl to ask over sockets, jansson to read the answers. The
+# static program reads what runtimes keep on disk, and asks nobody.
+PKG_CONFIG ?= pkg-config
+HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
+HAVE_LIBCURL := $(if $(HAVE_JANSSON),$(shell \
+	$(PKG_CONFIG) --atleast-version=7.80 libcurl 2>/dev/null && echo 1))
+NAMES_DISK := $(if $(HAVE_JANSSON),-DHAVE_JANSSON)
+NAMES_CFLAGS := $(if $(HAVE_LIBCURL),-DHAVE_LIBCURL,$(NAMES_DISK))
+NAMES_LIBS := $(if $(HAVE_LIBCURL),-lcurl) $(if $(HAVE_JANSSON),-ljansson)
 STATIC_LIBS := -lbpf -lelf -lzstd -lz
 # Older libelf needs no zstd; newer ones do. Link it only where it is there.
 STATIC_LIBS := $(filter-out $(if $(shell echo 'int main(void){return 0;}' | \
@@ -31,6 +40,9 @@ STATIC_LIBS := $(filter-out $(if $(shell echo 'int main(void){return 0;}' | \
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
+# Built twice: see NAMES_CFLAGS and NAMES_DISK.
+STATIC_OBJ := $(filter-out $(BUILD)/user/runtime_%.o,$(USER_OBJ)) \
+	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/runtime_%.c,$(USER_SRC)))
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h
 
 all: $(BUILD)/twsnoop
@@ -57,20 +69,25 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 
 $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(if $(filter runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
 $(BUILD)/user/tracer.o: $(SKELETONS)
 
--include $(USER_OBJ:.o=.d)
+$(BUILD)/static/user/%.o: user/%.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(NAMES_DISK) -MMD -MP -c $< -o $@
+
+-include $(USER_OBJ:.o=.d) $(STATIC_OBJ:.o=.d)
 
 $(BUILD)/twsnoop: $(USER_OBJ)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
 
 static: $(BUILD)/static/twsnoop
 
-$(BUILD)/static/twsnoop: $(USER_OBJ)
+$(BUILD)/static/twsnoop: $(STATIC_OBJ)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS) \
+		$(if $(HAVE_JANSSON),-ljansson)
 
 # ---- the main job, and all tests, from a fresh clone ----
 

@@ -11,13 +11,13 @@
 #define TWSNOOP_BPF_DROP_H
 
 #include "conns.h"
+#include "held.h"
 #include "tuple.h"
 
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define IPPROTO_TCP 6
 #define TCP_FLAG_FIN 0x01 /* in the header's 14th byte */
-#define TCP_FLAG_RST 0x04
 
 static __always_inline bool key_of_v4(struct tws_key *key, const void *header)
 {
@@ -42,11 +42,13 @@ static __always_inline bool key_of_v6(struct tws_key *key, const void *header)
 }
 
 /*
- * The key out of a segment's headers, for kernels before 6.11. Only a FIN can
- * be of interest. IPv6 extension headers do not matter: the transport header's
- * place is known, and what is no TCP segment matches no key.
+ * The key out of a segment's headers, for kernels before 6.11, and which of the
+ * @wanted flags it has; 0 if it is of no interest. IPv6 extension headers do not
+ * matter: the transport header's place is known, and what is no TCP segment
+ * matches no key.
  */
-static __always_inline bool key_of_segment(struct tws_key *key, const struct sk_buff *skb)
+static __always_inline __u8 key_of_segment(struct tws_key *key, const struct sk_buff *skb,
+					   __u8 wanted)
 {
 	const void *tcp = skb->head + skb->transport_header;
 	const void *ip = skb->head + skb->network_header;
@@ -54,16 +56,16 @@ static __always_inline bool key_of_segment(struct tws_key *key, const struct sk_
 
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		if (!key_of_v4(key, ip))
-			return false;
+			return 0;
 	} else if (skb->protocol != bpf_htons(ETH_P_IPV6) || !key_of_v6(key, ip)) {
-		return false;
+		return 0;
 	}
-	if (bpf_probe_read_kernel(th, sizeof(th), tcp) || !(th[13] & TCP_FLAG_FIN))
-		return false;
+	if (bpf_probe_read_kernel(th, sizeof(th), tcp) || !(th[13] & wanted))
+		return 0;
 	key->peer_port = (__u16)th[0] << 8 | th[1];
 	key->local_port = (__u16)th[2] << 8 | th[3];
 	key->netns = skb->dev->nd_net.net->ns.inum;
-	return true;
+	return th[13] & wanted;
 }
 
 /*
@@ -97,6 +99,8 @@ static __always_inline void send_pending(const struct tws_key *key)
 	}
 	__builtin_memcpy(ev, &pending->event, sizeof(*ev));
 	ev->time_ns = bpf_ktime_get_ns();
+	if (tws.all)
+		keep_held(key, pending->tw, pending->event.cookie);
 	send_if(ev, !bpf_map_delete_elem(&tws_pending, key));
 }
 
@@ -104,13 +108,18 @@ static __always_inline void send_pending(const struct tws_key *key)
 static __always_inline void on_segment(const struct sk_buff *skb)
 {
 	struct tws_key key = {};
+	__u8 flags;
 
-	if (key_of_segment(&key, skb))
+	flags = key_of_segment(&key, skb, tws.all ? TCP_FLAG_FIN | TCP_FLAG_RST : TCP_FLAG_FIN);
+	if (flags & TCP_FLAG_FIN)
 		send_pending(&key);
+	if (tws.all && flags & TCP_FLAG_RST)
+		on_held_reset(&key, skb);
 }
 
 static __always_inline void fill_from_mini(struct tws_event *ev, const struct sock_common *skc,
-					   const struct tws_slot *slot)
+					   const struct tws_slot *slot,
+					   const struct tws_way *way)
 {
 	struct tuple t;
 
@@ -127,6 +136,8 @@ static __always_inline void fill_from_mini(struct tws_event *ev, const struct so
 	ev->tx_bytes = slot->tx_bytes;
 	ev->rx_bytes = slot->rx_bytes;
 	__builtin_memcpy(&ev->conn, &slot->conn, sizeof(ev->conn));
+	ev->conn.open_ns = way->open & TWS_OPEN_NS;
+	ev->conn.side = way->open >> TWS_OPEN_SIDE;
 }
 
 /*
@@ -138,20 +149,22 @@ static __always_inline void on_mini_segment(const struct sock *sk)
 	const struct sock_common *skc = &sk->__sk_common;
 	const struct inet_timewait_sock *tw = (const void *)sk;
 	struct conn_ref ref;
+	struct tws_slot *slot;
 	struct tws_event *ev;
 
 	if (BPF_CORE_READ(tw, tw_substate) != BPF_TCP_TIME_WAIT)
 		return;
 	if (!conn_find(&ref, tws_mini_key(skc->skc_cookie.counter)))
 		return;
-	if (ref.slot->conn.flags & TWS_F_LOST)
+	slot = conn_slot(&ref);
+	if (!slot || slot->conn.flags & TWS_F_LOST)
 		return;
 	ev = reserve(TWS_TIME_WAIT);
 	if (!ev) {
-		ref.slot->conn.flags |= TWS_F_LOST;
+		slot->conn.flags |= TWS_F_LOST;
 		return;
 	}
-	fill_from_mini(ev, skc, ref.slot);
+	fill_from_mini(ev, skc, slot, ref.way);
 	send_if(ev, conn_release(&ref));
 }
 
@@ -160,8 +173,11 @@ static __always_inline int on_drop(unsigned long long *ctx)
 	if (tws.has_rx_sk) {
 		struct sock *sk = (void *)ctx[3];
 
-		if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT)
+		if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT) {
 			on_mini_segment(sk);
+			if (tws.all)
+				on_mini_reset(sk, (void *)ctx[0]);
+		}
 	} else {
 		on_segment((void *)ctx[0]);
 	}

@@ -28,7 +28,15 @@ enum tws_action {
 	TWS_CONNECT_FAILED,
 	TWS_LISTEN, /* internal: a process began to listen; never printed */
 	TWS_UNLISTEN, /* internal: that socket listens no more */
+	TWS_OPEN, /* internal, with tws.all: a tuple is in use from now on */
 	TWS_ACTION_END,
+};
+
+/* The actions of struct tws_cgroup: a record of its own, and internal. */
+enum tws_cgroup_action {
+	TWS_CGROUP_ADDED = 0x40, /* made, or renamed */
+	TWS_CGROUP_REMOVED,
+	TWS_CGROUP_ACTION_END,
 };
 
 enum tws_side {
@@ -112,6 +120,18 @@ struct tws_event {
 	struct tws_conn conn;
 };
 
+/* Longer paths are rare: Kubernetes' have about 200 bytes, twice that in a nested
+ * cluster. User space asks the kernel for what does not fit. */
+#define TWS_CGROUP_PATH_LEN 512
+
+/* A cgroup of the hierarchy that tws_conn.cgroup_id is of came or went. */
+struct tws_cgroup {
+	__u8 action; /* enum tws_cgroup_action; at the same place as tws_event's */
+	__u8 pad[7];
+	__u64 id;
+	char path[TWS_CGROUP_PATH_LEN]; /* from the root; "" if too long */
+};
+
 /* The identity of a connection end among all live sockets of the host. */
 struct tws_key {
 	__u8 local_addr[16]; /* as in struct tws_event */
@@ -129,20 +149,38 @@ struct tws_pending {
 };
 
 /*
- * The table of connections: sets of TWS_WAYS slots. tag[i] names who has the
- * slot i of the set (see sock_key() and tws_mini_key()), 0 nobody.
+ * The table of connections. A set is one cache line of TWS_WAYS ways; a way's
+ * tag names who has it (see sock_key() and tws_mini_key()), 0 nobody. What every
+ * connection needs stands in the way itself; the slot that belongs to the way,
+ * two more lines, is touched for a client's opener and for who sends a FIN.
  */
-#define TWS_WAYS 8
+#define TWS_WAYS 4
+#define TWS_TAG_BUSY 1 /* claimed, and not filled yet */
+
+struct tws_way {
+	__u64 tag;
+	__u64 open; /* CLOCK_MONOTONIC in ns, and TWS_OPEN_* */
+};
+
+#define TWS_OPEN_SIDE 62	   /* the two top bits: enum tws_side */
+#define TWS_OPEN_FIN (1ULL << 61) /* a FIN was sent: the slot is filled */
+#define TWS_OPEN_NS (TWS_OPEN_FIN - 1)
 
 struct tws_set {
-	__u64 tag[TWS_WAYS];
+	struct tws_way way[TWS_WAYS];
 };
 
 struct tws_slot {
-	struct tws_conn conn;
-	__u64 tx_bytes; /* these three for a mini-socket only */
+	struct tws_conn conn; /* but open_ns and side, which the way has */
+	__u64 tx_bytes;	      /* these three for a mini-socket only */
 	__u64 rx_bytes;
 	__u64 time_ns; /* when it was put here */
+};
+
+/* Before Linux 5.12 the table is a hash map of both. */
+struct tws_entry {
+	struct tws_way way;
+	struct tws_slot slot;
 };
 
 /* Counters, one set per CPU. */
@@ -152,6 +190,7 @@ struct tws_counters {
 	__u64 listen_lost;    /* TWS_LISTEN and TWS_UNLISTEN, likewise */
 	__u64 table_full;     /* connections for which a table had no room */
 	__u64 walk_failed;    /* closes of which the hash table did not tell the end */
+	__u64 cgroup_lost;    /* struct tws_cgroup records that found the ring full */
 };
 
 /* ---- settings, fixed before the programs are loaded ---- */
@@ -196,6 +235,8 @@ struct tws_settings {
 	__u8 pad;
 	__u32 set_mask;	   /* sets of the table of connections, less one */
 	__u32 keep_lost;   /* owners kept for the snapshot when the ring is full */
+	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */
+	__u32 pad2;
 	struct tws_filter filter;
 };
 

@@ -9,6 +9,7 @@
 
 #include "conns.h"
 #include "filter.h"
+#include "held.h"
 #include "outcome.h"
 #include "task.h"
 #include "timewait.h"
@@ -32,8 +33,38 @@ static __always_inline __u64 received_bytes(const struct tcp_sock *tp)
 	return bytes;
 }
 
+/* What the way knows goes over what the slot has. */
+static __always_inline void read_way(struct tws_conn *conn, const struct tws_way *way)
+{
+	conn->open_ns = way->open & TWS_OPEN_NS;
+	conn->side = way->open >> TWS_OPEN_SIDE;
+}
+
+/* A client's slot has its opener from the start, and the rest from its FIN on. */
+static __always_inline void fill_conn(struct tws_conn *to, const struct conn_ref *ref)
+{
+	const struct tws_slot *slot = NULL;
+
+	if (ref)
+		slot = conn_slot(ref);
+	if (slot && ref->way->open & TWS_OPEN_FIN) {
+		__builtin_memcpy(to, &slot->conn, sizeof(*to));
+		read_way(to, ref->way);
+		return;
+	}
+	__builtin_memset(to, 0, sizeof(*to));
+	if (!slot)
+		return;
+	read_way(to, ref->way);
+	if (to->side == TWS_SIDE_CLIENT) {
+		to->opener_tgid = slot->conn.opener_tgid;
+		copy_comm(to->opener_comm, slot->conn.opener_comm);
+		to->flags = slot->conn.flags & TWS_F_OPENER;
+	}
+}
+
 static __always_inline void fill_event(struct tws_event *ev, const struct tcp_sock *tp,
-			      const struct tuple *t, const struct tws_conn *conn)
+				       const struct tuple *t, const struct conn_ref *ref)
 {
 	tuple_to_event(ev, t);
 	ev->time_ns = bpf_ktime_get_ns();
@@ -43,10 +74,7 @@ static __always_inline void fill_event(struct tws_event *ev, const struct tcp_so
 	ev->cookie = 0;
 	ev->tx_bytes = sent_bytes(tp);
 	ev->rx_bytes = received_bytes(tp);
-	if (conn)
-		__builtin_memcpy(&ev->conn, conn, sizeof(*conn));
-	else
-		__builtin_memset(&ev->conn, 0, sizeof(ev->conn));
+	fill_conn(&ev->conn, ref);
 }
 
 /* ---- process context ---- */
@@ -55,13 +83,17 @@ static __always_inline void fill_event(struct tws_event *ev, const struct tcp_so
  * yet, so a filter on it cannot decide here. */
 static __always_inline void on_connect(const struct tcp_sock *tp)
 {
-	struct tws_conn *conn = conn_open(sock_key(tp));
+	struct tws_slot *slot;
+	struct conn_ref ref;
 
-	if (!conn)
+	if (!conn_claim(&ref, sock_key(tp)))
 		return;
-	conn->open_ns = bpf_ktime_get_ns();
-	conn->side = TWS_SIDE_CLIENT;
-	read_opener(conn, current_task());
+	ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_CLIENT << TWS_OPEN_SIDE;
+	slot = conn_slot(&ref);
+	if (!slot)
+		return;
+	slot->conn.flags = 0;
+	read_opener(&slot->conn, current_task());
 }
 
 /* listen() and its end: tells user space whose connections come to an address. A
@@ -117,6 +149,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 		file = sk->sk_socket->file;
 	if (flags & PF_KTHREAD || !file) {
 		conn->cause = TWS_CAUSE_KERNEL;
+		read_sock_cgroup(conn, sk);
 		return;
 	}
 	read_closer(conn, task);
@@ -129,14 +162,38 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 		conn->cause = TWS_CAUSE_CLOSE;
 }
 
-/* The entry of a connection; a new one if it was open before tracing began. */
-static __always_inline struct tws_conn *conn_of(__u64 key)
+/*
+ * Fills the slot of a connection as far as it is known: by its opener alone.
+ * One that was open before tracing began gets its way now.
+ */
+static __always_inline struct tws_conn *conn_begin_fin(struct conn_ref *ref, __u64 key)
 {
-	struct conn_ref ref;
+	struct tws_slot *slot;
+	struct tws_conn *conn;
 
-	if (conn_find(&ref, key))
-		return &ref.slot->conn;
-	return conn_open(key);
+	if (!conn_find(ref, key)) {
+		if (!conn_claim(ref, key))
+			return NULL;
+		ref->way->open = 0;
+	}
+	slot = conn_slot(ref);
+	if (!slot)
+		return NULL;
+	conn = &slot->conn;
+	if (ref->way->open >> TWS_OPEN_SIDE == TWS_SIDE_CLIENT) {
+		conn->flags &= TWS_F_OPENER;
+	} else {
+		conn->flags = 0;
+		conn->opener_tgid = 0;
+		__builtin_memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
+	}
+	__builtin_memset(conn, 0, offsetof(struct tws_conn, opener_tgid));
+	__builtin_memset(conn->comm, 0, sizeof(conn->comm) + sizeof(conn->thread_comm));
+	__builtin_memset(conn->pad, 0, sizeof(conn->pad));
+	conn->side = ref->way->open >> TWS_OPEN_SIDE;
+	conn->cause = TWS_CAUSE_UNKNOWN;
+	ref->way->open |= TWS_OPEN_FIN;
+	return conn;
 }
 
 /* -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). */
@@ -144,6 +201,7 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
 	struct tws_conn *conn;
+	struct conn_ref ref;
 	struct tuple t;
 
 	if (tws.has_filter) {
@@ -151,7 +209,7 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 		if (!filter_connection(&t))
 			return;
 	}
-	conn = conn_of(sock_key(tp));
+	conn = conn_begin_fin(&ref, sock_key(tp));
 	if (!conn)
 		return;
 	conn->flags |= flag;
@@ -168,23 +226,21 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 /* A child of a listener. Whatever its address carried before is gone. */
 static __always_inline void on_accept(const struct tcp_sock *tp)
 {
-	struct tws_conn *conn = conn_open(sock_key(tp));
+	struct conn_ref ref;
 
-	if (!conn)
-		return;
-	conn->open_ns = bpf_ktime_get_ns();
-	conn->side = TWS_SIDE_SERVER;
+	if (conn_claim(&ref, sock_key(tp)))
+		ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_SERVER << TWS_OPEN_SIDE;
 }
 
 /* The same for kernels whose kfree_skb does not name the mini-socket. */
 static __always_inline void keep_by_tuple(const struct tcp_sock *tp, const struct tuple *t,
-					  const struct tws_conn *conn, const struct mini *mini)
+					  const struct conn_ref *ref, const struct mini *mini)
 {
 	struct tws_pending pending = {};
 	struct tws_key key = {};
 
 	tuple_to_key(&key, t);
-	fill_event(&pending.event, tp, t, conn);
+	fill_event(&pending.event, tp, t, ref);
 	pending.event.action = TWS_TIME_WAIT;
 	pending.event.cookie = mini->cookie;
 	pending.tw = mini->addr;
@@ -198,32 +254,33 @@ static __always_inline void keep_by_tuple(const struct tcp_sock *tp, const struc
  * the kernel's table. Without a cookie its FIN_WAIT1 was skipped, and there is
  * no owner to keep.
  */
-static __always_inline void keep(const struct tcp_sock *tp, const struct tws_conn *conn,
+static __always_inline void keep(const struct tcp_sock *tp, const struct conn_ref *from,
 				 const struct mini *mini, __u16 flag)
 {
 	struct conn_ref ref;
 	struct tws_slot *slot;
 
-	if (!mini->cookie || !conn_claim(&ref, tws_mini_key(mini->cookie)))
+	if (!mini->cookie || !conn_reserve(&ref, tws_mini_key(mini->cookie)))
 		return;
-	slot = ref.slot;
-	if (conn)
-		__builtin_memcpy(&slot->conn, conn, sizeof(*conn));
-	else
-		__builtin_memset(&slot->conn, 0, sizeof(*conn));
+	slot = conn_slot(&ref);
+	if (!slot)
+		return;
+	fill_conn(&slot->conn, from);
 	slot->conn.flags |= flag;
 	slot->tx_bytes = sent_bytes(tp);
 	slot->rx_bytes = received_bytes(tp);
 	slot->time_ns = bpf_ktime_get_ns();
+	ref.way->open = TWS_OPEN_FIN | (from ? from->way->open : 0);
+	conn_publish(&ref);
 }
 
-static __always_inline void keep_lost(const struct tcp_sock *tp, const struct tws_conn *conn,
+static __always_inline void keep_lost(const struct tcp_sock *tp, const struct conn_ref *ref,
 				      const struct mini *mini)
 {
 	struct tws_counters *c = counters();
 
 	if (c && c->time_wait_lost <= tws.keep_lost)
-		keep(tp, conn, mini, TWS_F_LOST);
+		keep(tp, ref, mini, TWS_F_LOST);
 }
 
 /*
@@ -231,32 +288,32 @@ static __always_inline void keep_lost(const struct tcp_sock *tp, const struct tw
  * its owner is kept; then tws_drop did not find it, and it is ours to send.
  */
 static __always_inline void on_fin_wait2(const struct tcp_sock *tp, const struct tuple *t,
-					 const struct tws_conn *conn, const struct mini *mini)
+					 const struct conn_ref *ref, const struct mini *mini)
 {
 	struct tws_key key = {};
-	struct conn_ref ref;
+	struct conn_ref kept;
 	struct tws_event *ev;
 
 	if (tws.has_rx_sk)
-		keep(tp, conn, mini, 0);
+		keep(tp, ref, mini, 0);
 	else
-		keep_by_tuple(tp, t, conn, mini);
+		keep_by_tuple(tp, t, ref, mini);
 	if (!has_entered_since(mini))
 		return;
 	ev = reserve(TWS_TIME_WAIT);
 	if (!ev) /* stays kept, for the snapshot */
 		return;
-	fill_event(ev, tp, t, conn);
+	fill_event(ev, tp, t, ref);
 	ev->cookie = mini->cookie;
 	if (tws.has_rx_sk) {
-		send_if(ev, conn_find(&ref, tws_mini_key(mini->cookie)) && conn_release(&ref));
+		send_if(ev, conn_find(&kept, tws_mini_key(mini->cookie)) && conn_release(&kept));
 	} else {
 		tuple_to_key(&key, t);
 		send_if(ev, !bpf_map_delete_elem(&tws_pending, &key));
 	}
 }
 
-static __always_inline void on_mini(const struct tcp_sock *tp, const struct tws_conn *conn,
+static __always_inline void on_mini(const struct tcp_sock *tp, const struct conn_ref *ref,
 				    const struct mini *mini)
 {
 	bool waits = mini->substate == BPF_TCP_FIN_WAIT2;
@@ -264,24 +321,26 @@ static __always_inline void on_mini(const struct tcp_sock *tp, const struct tws_
 	struct tuple t;
 
 	read_tuple(&t, tp);
-	if (!filter_connection(&t) || (!conn && !filter_owner(&nobody)))
+	if (!filter_connection(&t))
 		return;
 	if (!waits || tws.all) {
 		ev = reserve(waits ? TWS_FIN_WAIT2 : TWS_TIME_WAIT);
 		if (ev) {
-			fill_event(ev, tp, &t, conn);
+			fill_event(ev, tp, &t, ref);
 			ev->cookie = mini->cookie;
 			send(ev);
 		} else if (!waits) {
-			keep_lost(tp, conn, mini);
+			keep_lost(tp, ref, mini);
 		}
 	}
 	if (waits)
-		on_fin_wait2(tp, &t, conn, mini);
+		on_fin_wait2(tp, &t, ref, mini);
+	else if (tws.all && !tws.has_rx_sk)
+		keep_held_tuple(&t, mini->addr, mini->cookie);
 }
 
 /* Any other end. Who aborts is the current task, if it holds the socket. */
-static __always_inline void on_other_end(const struct tcp_sock *tp, struct tws_conn *conn,
+static __always_inline void on_other_end(const struct tcp_sock *tp, const struct conn_ref *ref,
 					 int oldstate)
 {
 	__u8 action = outcome_of(tp, oldstate);
@@ -291,37 +350,46 @@ static __always_inline void on_other_end(const struct tcp_sock *tp, struct tws_c
 	read_tuple(&t, tp);
 	if (!filter_connection(&t))
 		return;
-	if (conn && action == TWS_ABORT && !(conn->flags & (TWS_F_ACTIVE | TWS_F_PASSIVE)))
-		read_close(conn, &tp->inet_conn.icsk_inet.sk);
-	if (!filter_owner(conn ?: &nobody))
-		return;
 	ev = reserve(action);
 	if (!ev)
 		return;
-	fill_event(ev, tp, &t, conn);
+	fill_event(ev, tp, &t, ref);
+	if (action == TWS_ABORT && !(ev->conn.flags & (TWS_F_ACTIVE | TWS_F_PASSIVE)))
+		read_close(&ev->conn, &tp->inet_conn.icsk_inet.sk);
 	ev->error = action == TWS_CONNECT_FAILED ? connect_error(tp) : sock_error(tp);
 	if (tws.has_cookie)
 		ev->cookie = bpf_get_socket_cookie((void *)tp);
-	send(ev);
+	send_if(ev, filter_owner(&ev->conn));
+}
+
+/* Whether the closer was asked for and is another, or nobody knows who it is. */
+static __always_inline bool is_filtered(const struct conn_ref *ref)
+{
+	const struct tws_slot *slot = NULL;
+
+	if (!tws.has_filter)
+		return false;
+	if (ref)
+		slot = conn_filled_slot(ref);
+	return slot ? slot->conn.flags & TWS_F_FILTERED : !filter_owner(&nobody);
 }
 
 static __always_inline void on_close(const struct tcp_sock *tp, int oldstate)
 {
-	struct tws_conn *conn = NULL;
+	const struct conn_ref *known = NULL;
 	struct conn_ref ref;
 	struct mini mini;
 
 	if (conn_find(&ref, sock_key(tp)))
-		conn = &ref.slot->conn;
-	if (conn && conn->flags & TWS_F_FILTERED)
-		goto out;
+		known = &ref;
 	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-	    find_mini(&mini, tp))
-		on_mini(tp, conn, &mini);
-	else if (tws.all && oldstate != BPF_TCP_CLOSE)
-		on_other_end(tp, conn, oldstate);
-out:
-	if (conn)
+	    find_mini(&mini, tp)) {
+		if (!is_filtered(known))
+			on_mini(tp, known, &mini);
+	} else if (tws.all && oldstate != BPF_TCP_CLOSE) {
+		on_other_end(tp, known, oldstate);
+	}
+	if (known)
 		conn_release(&ref);
 }
 

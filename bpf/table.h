@@ -9,7 +9,7 @@
 #include "event.h"
 
 #define TWS_PROBES 4	/* sets in which a key may stand */
-#define TWS_HOT_SETS 64 /* a power of two, at most the least number of sets */
+#define TWS_HOT_SETS 128 /* a power of two, at most the least number of sets */
 
 /* The key of a mini-socket. Bits 62 and 63 of a difference of two kernel
  * addresses are equal, so that this is never the key of a socket. */

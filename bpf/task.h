@@ -90,7 +90,18 @@ static __always_inline void read_closer(struct tws_conn *conn, struct task_struc
 	read_comm(conn->comm, leader);
 	read_comm(conn->thread_comm, task);
 	read_pid_ns(conn, leader);
-	conn->flags |= TWS_F_CLOSER;
+	conn->flags |= TWS_F_CLOSER | (tws.cgroup_v1 ? TWS_F_CGROUP_V1 : 0);
+}
+
+/* For a closer that is no process: the cgroup of who made the socket. It is kept
+ * for v2 alone, and was not told from net_cls's number before 8520e224f547 (5.15). */
+static __always_inline void read_sock_cgroup(struct tws_conn *conn, const struct sock *sk)
+{
+	if (tws.cgroup_v1 || !bpf_core_field_exists(sk->sk_cgrp_data.cgroup))
+		return;
+	conn->cgroup_id = BPF_CORE_READ(sk, sk_cgrp_data.cgroup, kn, id);
+	if (conn->cgroup_id)
+		conn->flags |= TWS_F_SOCK_CGROUP;
 }
 
 /* Names the current task as the one that opens @conn. */

@@ -102,19 +102,22 @@ static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *
 	__u32 bucket = skc->skc_hash & info->ehash_mask;
 	const void *head = &info->ehash[bucket].chain.first;
 	__u8 copy[MINI_COPY_BYTES] __attribute__((aligned(8)));
+	const void *next = head;
 	__u64 node = 0;
 	bool found = false;
 
-	if (bytes > sizeof(copy) || bpf_probe_read_kernel(&node, sizeof(node), head))
+	if (bytes > sizeof(copy))
 		return false;
 	for (int i = 0; i < MAX_STEPS; i++) {
+		if (bpf_probe_read_kernel(&node, sizeof(node), next))
+			break;
 		if (node & 1) {
 			if (node >> 1 == bucket)
 				return false;
-			if (bpf_probe_read_kernel(&node, sizeof(node), head))
-				break;
+			next = head;
 			continue;
 		}
+		next = (void *)node;
 		node -= bpf_core_field_offset(struct inet_timewait_sock,
 					      __tw_common.skc_nulls_node);
 		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
@@ -123,7 +126,6 @@ static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *
 			found = true;
 			break;
 		}
-		node = (__u64)MINI_FIELD(copy, __tw_common.skc_nulls_node.next);
 	}
 	if (!found) {
 		COUNT(walk_failed);

@@ -8,7 +8,9 @@
  * enabled, and the other only where they are not. Each leaves at once on what
  * is the other's, and only in that moment can a transition be missed.
  */
+#include "cgroup.h"
 #include "drop.h"
+#include "held.h"
 #include "state.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -23,8 +25,11 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 	struct tcp_sock *tp;
 
 	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
-	if (!(STATE(newstate) & OF_INTEREST) || newstate == oldstate)
+	if (!(STATE(newstate) & OF_INTEREST) || newstate == oldstate) {
+		if (tws.all && newstate == BPF_TCP_ESTABLISHED)
+			on_opened(sk, oldstate);
 		return;
+	}
 	if ((newstate == BPF_TCP_LAST_ACK && !tws.all) ||
 	    (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN))
 		return;
@@ -69,4 +74,24 @@ SEC("tp_btf/kfree_skb")
 int tws_drop(unsigned long long *ctx)
 {
 	return on_drop(ctx);
+}
+
+/* These three are optional: see tracer.c. */
+
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(tws_cgroup_mkdir, struct cgroup *cgrp, const char *path)
+{
+	return on_cgroup(cgrp, path, TWS_CGROUP_ADDED);
+}
+
+SEC("tp_btf/cgroup_rename")
+int BPF_PROG(tws_cgroup_rename, struct cgroup *cgrp, const char *path)
+{
+	return on_cgroup(cgrp, path, TWS_CGROUP_ADDED);
+}
+
+SEC("tp_btf/cgroup_rmdir")
+int BPF_PROG(tws_cgroup_rmdir, struct cgroup *cgrp, const char *path)
+{
+	return on_cgroup(cgrp, path, TWS_CGROUP_REMOVED);
 }

@@ -46,7 +46,7 @@ struct {
 	__type(value, struct tws_counters);
 } tws_stats SEC(".maps");
 
-/* The cgroups that a container filter lets pass; filled by user space. */
+/* The cgroups that a container filter lets pass: see cgroup.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 1024);

@@ -21,7 +21,7 @@ layers="
 record event table parse escape outbuf fmt names procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_source
 decode filter netns cgroups runtime_names
 sockdiag
-snapshot listeners tracer
+snapshot listeners tracer containers
 heal attribute sink sink_format sink_text sink_json sink_csv held
 options
 command main cmd_trace cmd_check"

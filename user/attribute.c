@@ -91,6 +91,8 @@ void attributor__record(struct attributor *a, const struct tws_event *ev, struct
 		rec->command_line = procinfo__command_line(a->from.processes, ev->conn.tgid,
 							   ev->conn.closer_start_ns,
 							   ev->conn.comm);
+	if (a->from.containers && ev->conn.cgroup_id)
+		containers__fill(a->from.containers, rec);
 }
 
 void attributor__free(struct attributor *a)

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * From an event to a record: the wall clock, the command line, the listener,
- * each with its own source. Layer: above decode, procinfo, listeners; below the
- * sinks' users.
+ * From an event to a record: the wall clock, the command line, the listener, the
+ * container, each with its own source. Layer: above decode, procinfo, listeners,
+ * containers; below the sinks' users.
  */
 #ifndef TWSNOOP_ATTRIBUTE_H
 #define TWSNOOP_ATTRIBUTE_H
 
 #include <stdint.h>
 
+#include "containers.h"
 #include "listeners.h"
 #include "procinfo.h"
 #include "record.h"
@@ -20,6 +21,7 @@ struct attributor;
 struct attribute_sources {
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
+	struct containers *containers;
 };
 
 /* attributor__new() - returns 0 and *attributorp, or -ENOMEM. */

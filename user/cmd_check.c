@@ -65,8 +65,8 @@ static const struct feature_row features[] = {
 	  { "time: each field of a process is copied by a call",
 	    "no bpf_get_current_task_btf", "Linux 5.11 or newer" } },
 	{ "socket_cookie", "socket cookie", FEATURE(cookie), "joins events and live sockets",
-	  { "events have no tcp.cookie, and a missed one is not found again if an earlier "
-	    "one had the same addresses",
+	  { "events have no tcp.cookie; a missed one with the addresses of an earlier one stays "
+	    "missed",
 	    "no bpf_get_socket_cookie in tp_btf programs", "Linux 5.12 or newer" } },
 	{ "kfree_skb_rx_sk", "kfree_skb rx_sk", FEATURE(rx_sk), "the socket of a late FIN",
 	  { "time: the headers of each dropped FIN are read to find its FIN_WAIT2 socket",
@@ -75,8 +75,8 @@ static const struct feature_row features[] = {
 	  { "time: programs are interpreted", "the BPF JIT is off",
 	    "sysctl net.core.bpf_jit_enable=1" } },
 	{ "sock_diag", "sock_diag", FEATURE(sock_diag), "the kernel's own table of sockets",
-	  { "events that were missed are not found again, and the side of connections that "
-	    "were open before is unknown",
+	  { "missed events are not found again, and connections that were open before have no "
+	    "side",
 	    "no tcp_diag", "modprobe tcp_diag, or a kernel with CONFIG_INET_TCP_DIAG" } },
 };
 
@@ -92,15 +92,14 @@ static const struct cap_row caps[] = {
 	{ CAP_BPF, "CAP_BPF", true, "to load programs and make their maps", {} },
 	{ CAP_PERFMON, "CAP_PERFMON", true, "to load programs that follow kernel pointers", {} },
 	{ CAP_SYS_ADMIN, "CAP_SYS_ADMIN", false, "to enter other network namespaces",
-	  { "in other network namespaces: events that were missed are not found again, and the "
-	    "side of connections that were open before is unknown",
+	  { "in other network namespaces missed events are not found again, and connections that "
+	    "were open before have no side",
 	    "missing CAP_SYS_ADMIN", "run as root, or grant cap_sys_admin" } },
 	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false, "to see others' namespaces and descriptors",
-	  { "network namespaces without a name are not found, nor who listens in other users' "
-	    "processes",
+	  { "network namespaces without a name are not found, nor who listens for other users",
 	    "missing CAP_SYS_PTRACE", "run as root, or grant cap_sys_ptrace" } },
 	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", false, "to read other users' /proc/PID/fd",
-	  { "who listens in other users' processes is unknown for servers that started before",
+	  { "who listens for other users is unknown, if that began before twsnoop did",
 	    "missing CAP_DAC_READ_SEARCH", "run as root, or grant cap_dac_read_search" } },
 };
 
@@ -119,21 +118,6 @@ static int silent(enum libbpf_print_level level, const char *format, va_list arg
 	return 0;
 }
 
-static const char *why_not_loaded(const struct kernel *k, int error)
-{
-	if (error == EPERM && k->memcg.state == FEATURE_MISSING && k->memlock_bytes != UINT64_MAX)
-		return "RLIMIT_MEMLOCK is too small for the maps: raise it (ulimit -l), grant "
-		       "cap_sys_resource, or choose a smaller --max-connections and --ring-size";
-	if (error == ENOMEM)
-		return "there is no memory for the maps: choose a smaller --max-connections and "
-		       "--ring-size";
-	if (!strcmp(k->lockdown, "confidentiality"))
-		return "lockdown=confidentiality forbids programs that read kernel memory: boot "
-		       "with lockdown=integrity";
-	return "the kernel refuses the programs: see TWSNOOP_LIBBPF_DEBUG=1 twsnoop trace, and "
-	       "report it";
-}
-
 static void load_programs(struct check *c)
 {
 	const struct tracer_options opts = { .kernel = &c->kernel };
@@ -144,7 +128,9 @@ static void load_programs(struct check *c)
 	libbpf_set_print(print);
 	if (err) {
 		c->programs = (struct feature){ FEATURE_UNPROBED, -err };
-		c->why_not = why_not_loaded(&c->kernel, -err);
+		if (err == -EINVAL || err == -EACCES) /* the verifier's answers */
+			c->programs.state = FEATURE_MISSING;
+		c->why_not = kernel__why_not_loaded(&c->kernel, -err);
 		return;
 	}
 	c->programs = (struct feature){ FEATURE_PRESENT, 0 };

@@ -21,8 +21,10 @@
 
 #include "attribute.h"
 #include "command.h"
+#include "containers.h"
 #include "decode.h"
 #include "heal.h"
+#include "held.h"
 #include "kernel.h"
 #include "options.h"
 #include "privileges.h"
@@ -33,14 +35,17 @@
 #define POLL_MS 100	 /* an event is shown within twice this */
 #define BUSY_POLL_MS 10	 /* while the backlog is large */
 #define CHECK_NS NS_PER_S /* how often the counters are looked at */
+#define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define HEAL_IDLE_NS (60 * NS_PER_S)
 #define HEAL_SHARE 50 /* of the time at most one part in this goes into healing */
 
-/* Once attached: to enter others' network namespaces (SYS_ADMIN), and to learn
- * from /proc which there are (SYS_PTRACE). */
+/* Once attached: to enter others' network namespaces (SYS_ADMIN), to learn from
+ * /proc which there are (SYS_PTRACE), and to find a cgroup by its id
+ * (DAC_READ_SEARCH, for open_by_handle_at(2)). */
 #define CAP_BIT(cap) (1ULL << (cap))
-#define CAPS_KEPT (CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE))
+#define CAPS_KEPT \
+	(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH))
 
 struct trace_options {
 	bool all;
@@ -48,6 +53,8 @@ struct trace_options {
 	uint64_t duration_ns;
 	uint64_t ring_bytes;
 	uint64_t max_connections;
+	bool no_names;
+	const char *runtime_socket;
 };
 
 struct trace {
@@ -57,8 +64,11 @@ struct trace {
 	struct kernel kernel;
 	struct tracer *tracer;
 	struct healer *healer;
+	struct held *held; /* NULL without --all */
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
+	struct containers *containers;
+	bool shows_containers; /* the sink's column */
 	struct attributor *attributor;
 	struct sink *sink;
 	int signals; /* signalfd */
@@ -80,6 +90,10 @@ static const struct option_spec trace_table[] = {
 	  option__size, offsetof(struct trace_options, ring_bytes) },
 	{ 0, "max-connections", "N", "that are watched at once (default 262144)",
 	  option__count, offsetof(struct trace_options, max_connections) },
+	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
+	  offsetof(struct trace_options, no_names) },
+	{ 0, "runtime-socket", "PATH", "ask Docker or Podman at this socket for names",
+	  option__string, offsetof(struct trace_options, runtime_socket) },
 	{ 0 },
 };
 
@@ -98,6 +112,8 @@ static int put_event(struct trace *t, const struct tws_event *ev)
 	struct record rec;
 	int err;
 
+	if (t->opts.count && t->delivered >= t->opts.count)
+		return 0;
 	attributor__record(t->attributor, ev, &rec);
 	err = sink__put(t->sink, &rec);
 	if (err) {
@@ -105,12 +121,62 @@ static int put_event(struct trace *t, const struct tws_event *ev)
 		return err;
 	}
 	t->delivered++;
+	if (t->held && ev->action == TWS_TIME_WAIT)
+		held__add(t->held, rec.event);
 	if (ev->action == TWS_TIME_WAIT && !(ev->conn.flags & TWS_F_CLOSER) &&
 	    ev->conn.cause != TWS_CAUSE_KERNEL)
 		t->unattributed++;
 	if (t->opts.count && t->delivered >= t->opts.count)
 		t->stop = true;
 	return 0;
+}
+
+/* The end of a TIME_WAIT, if that is what @ev means to one that was printed. */
+static int put_end_by(struct trace *t, const struct tws_event *ev)
+{
+	struct tws_event end;
+
+	return t->held && held__ended(t->held, ev, &end) ? put_event(t, &end) : 0;
+}
+
+static int put_end(void *ctx, const struct tws_event *end)
+{
+	return put_event(ctx, end);
+}
+
+/* What the container filter lets pass, perhaps later. */
+static int put_wanted(struct trace *t, const struct tws_event *ev)
+{
+	switch (containers__judge(t->containers, ev)) {
+	case CONTAINERS_DROP:
+		return 0;
+	case CONTAINERS_WAIT:
+		containers__hold(t->containers, ev);
+		return 0;
+	default:
+		t->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+		return put_event(t, ev);
+	}
+}
+
+/* One that a name was awaited for. */
+static int put_held(void *ctx, const struct tws_event *ev)
+{
+	struct trace *t = ctx;
+
+	t->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+	return put_event(t, ev);
+}
+
+/* The first container brings its column along. */
+static int note_cgroup(struct trace *t, const struct tws_cgroup *cgroup)
+{
+	containers__note(t->containers, cgroup);
+	if (t->shows_containers || !containers__any(t->containers))
+		return 0;
+	t->shows_containers = true;
+	sink__show_containers(t->sink);
+	return t->output.format == SINK_TEXT ? sink__begin(t->sink) : 0;
 }
 
 /* A socket bound to ::ffff:a.b.c.d takes IPv4 connections. The kernel side goes
@@ -150,10 +216,14 @@ static void note_listener(struct trace *t, const struct tws_event *ev)
 static int on_record(void *ctx, const void *data, size_t len)
 {
 	struct trace *t = ctx;
+	const struct tws_cgroup *cgroup;
 	const struct tws_event *ev;
+	int err;
 
 	if (t->opts.count && t->stop)
 		return 0;
+	if (!decode__cgroup(data, len, &cgroup))
+		return note_cgroup(t, cgroup);
 	if (decode__event(data, len, &ev)) {
 		t->malformed++;
 		return 0;
@@ -162,8 +232,11 @@ static int on_record(void *ctx, const void *data, size_t len)
 		note_listener(t, ev);
 		return 0;
 	}
+	err = put_end_by(t, ev);
+	if (err || ev->action == TWS_OPEN || ev->action == TWS_TIME_WAIT_END)
+		return err;
 	healer__note(t->healer, ev);
-	return put_event(t, ev);
+	return put_wanted(t, ev);
 }
 
 static int on_found(void *ctx, const struct tws_event *ev)
@@ -172,18 +245,36 @@ static int on_found(void *ctx, const struct tws_event *ev)
 
 	if (!filter__match(&t->filters.filter, ev))
 		return 0;
-	t->found++;
-	return put_event(t, ev);
+	return put_end_by(t, ev) ?: put_wanted(t, ev);
 }
 
 static int drain(struct trace *t)
 {
-	int num;
+	int num, err = 0;
 
 	attributor__set_clock(t->attributor,
 			      now_ns(CLOCK_REALTIME) - now_ns(CLOCK_MONOTONIC));
+	containers__tick(t->containers, now_ns(CLOCK_MONOTONIC));
 	num = tracer__poll(t->tracer, on_record, t);
-	return num;
+	if (num >= 0)
+		err = containers__release(t->containers, false, put_held, t);
+	return err ?: num;
+}
+
+/* All that is in the ring now. A program may still be writing a record, or its
+ * CPU may not run for a moment if it is a virtual one. */
+static int drain_all(struct trace *t)
+{
+	uint64_t mark = tracer__mark(t->tracer);
+	uint64_t deadline_ns = now_ns(CLOCK_MONOTONIC) + DRAIN_NS;
+	int err = drain(t);
+
+	while (err >= 0 && !tracer__passed(t->tracer, mark) &&
+	       now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+		poll(NULL, 0, 1);
+		err = drain(t);
+	}
+	return err;
 }
 
 /* ---- what was missed ---- */
@@ -195,9 +286,13 @@ static int heal(struct trace *t)
 	uint64_t begin_ns = now_ns(CLOCK_MONOTONIC);
 	int err;
 
-	if (healer__take(t->healer))
+	if (healer__take(t->healer)) {
+		t->next_heal_ns = begin_ns + HEAL_MIN_NS;
 		return 0;
-	err = drain(t);
+	}
+	err = drain_all(t);
+	if (err >= 0 && t->held)
+		err = held__compare(t->held, healer__snapshot(t->healer), put_end, t);
 	if (err >= 0)
 		err = healer__find(t->healer, t->tracer, on_found, t);
 	t->last_heal_ns = now_ns(CLOCK_MONOTONIC);
@@ -217,10 +312,13 @@ static int check_counters(struct trace *t)
 		return 0;
 	if (t->counters.listen_lost != before.listen_lost)
 		listeners__fill(t->listeners, &netns_default_places, 0, NULL);
+	if (t->counters.cgroup_lost != before.cgroup_lost)
+		containers__refresh(t->containers);
 	moved = t->recursion != t->healed_recursion || t->recursion != skips ||
 		t->counters.time_wait_lost != before.time_wait_lost ||
 		t->counters.walk_failed != before.walk_failed ||
-		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer);
+		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer) ||
+		(t->held && held__due(t->held, now));
 	if (!moved || now < t->next_heal_ns)
 		return 0;
 	t->healed_recursion = t->recursion;
@@ -231,7 +329,10 @@ static void print_account(struct trace *t)
 {
 	struct heal_counts healed;
 	uint64_t lost, pending;
+	char no_end[32] = "";
 
+	if (t->held)
+		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, held__dropped(t->held));
 	tracer__counters(t->tracer, &t->counters, &t->recursion);
 	healer__counts(t->healer, &healed);
 	lost = t->counters.time_wait_lost + t->counters.other_lost;
@@ -240,9 +341,10 @@ static void print_account(struct trace *t)
 	lost += t->malformed + t->unwritten + pending;
 	fprintf(stderr,
 		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
+		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",
 		t->delivered - pending, lost, (uint64_t)t->counters.table_full,
-		t->recursion + (uint64_t)t->counters.walk_failed, t->found, t->unattributed);
+		t->recursion + (uint64_t)t->counters.walk_failed, t->found, t->unattributed,
+		no_end);
 }
 
 /* ---- setting up ---- */
@@ -276,16 +378,18 @@ static int open_tracer(struct trace *t)
 	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
 		libbpf_set_print(silent);
 	err = tracer__new(&t->tracer, &opts);
-	if (err == -ENOMEM)
-		return complain("cannot load the BPF programs", err,
-				"try a smaller --ring-size or --max-connections");
 	if (err)
 		return complain("cannot load the BPF programs", err,
-				"see 'twsnoop check', or set TWSNOOP_LIBBPF_DEBUG=1");
+				kernel__why_not_loaded(&t->kernel, -err));
 	err = tracer__attach(t->tracer);
 	if (err)
 		return complain("cannot attach the BPF programs", err, "see 'twsnoop check'");
 	return 0;
+}
+
+static int pass_cgroup(void *ctx, uint64_t id, bool pass)
+{
+	return tracer__pass_cgroup(((struct trace *)ctx)->tracer, id, pass);
 }
 
 static int open_stages(struct trace *t)
@@ -296,18 +400,29 @@ static int open_stages(struct trace *t)
 		.actions = t->opts.all,
 		.utc_offset_s = LONG_MIN,
 	};
+	struct containers_options containers = {
+		.controller = t->kernel.v1_subsys >= 0 ? t->kernel.v1_controller : NULL,
+		.no_names = t->opts.no_names,
+		.socket = t->opts.runtime_socket,
+		.wanted = t->filters.containers,
+		.num_wanted = t->filters.num_containers,
+		.pass = pass_cgroup,
+		.ctx = t,
+	};
 	struct attribute_sources sources;
 	int err;
 
 	err = healer__new(&t->healer, t->kernel.cookie.state == FEATURE_PRESENT,
 			  &netns_default_places) ?:
+	      (t->opts.all ? held__new(&t->held, HELD_MAX, now_ns(CLOCK_MONOTONIC)) : 0) ?:
 	      procinfo__new(&t->processes, "/proc", PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&t->listeners, LISTENERS_DEFAULT) ?:
+	      containers__new(&t->containers, &containers) ?:
 	      sink__new(&t->sink, STDOUT_FILENO, &sink);
 	if (err)
 		return complain("cannot start", err, NULL);
 	sink__stop_by(t->sink, t->signals);
-	sources = (struct attribute_sources){ t->processes, t->listeners };
+	sources = (struct attribute_sources){ t->processes, t->listeners, t->containers };
 	err = attributor__new(&t->attributor, &sources);
 	return err ? complain("cannot start", err, NULL) : 0;
 }
@@ -348,6 +463,18 @@ static int give_up_privileges(struct trace *t)
 	return err ? complain("cannot give up privileges", err, NULL) : 0;
 }
 
+static int find_containers(struct trace *t)
+{
+	int err = containers__begin(t->containers, now_ns(CLOCK_MONOTONIC));
+
+	if (err)
+		return complain("cannot look for containers", err, NULL);
+	t->shows_containers = containers__any(t->containers);
+	if (t->shows_containers)
+		sink__show_containers(t->sink);
+	return 0;
+}
+
 static int start(struct trace *t)
 {
 	const char *why;
@@ -364,7 +491,7 @@ static int start(struct trace *t)
 		return err;
 	healer__baseline(t->healer);
 	listeners__fill(t->listeners, &netns_default_places, 0, NULL);
-	err = give_up_privileges(t);
+	err = give_up_privileges(t) ?: find_containers(t);
 	if (err)
 		return err;
 	t->start_ns = now_ns(CLOCK_MONOTONIC);
@@ -473,14 +600,16 @@ static int finish(struct trace *t)
 
 	if (!complete && !healer__take(t->healer)) {
 		tracer__detach(t->tracer);
-		err = drain(t);
+		err = drain_all(t);
 		if (err >= 0)
 			err = healer__find(t->healer, t->tracer, on_found, t);
 	} else {
 		tracer__detach(t->tracer);
 		if (!complete)
-			err = drain(t);
+			err = drain_all(t);
 	}
+	if (err >= 0)
+		err = containers__release(t->containers, true, put_held, t);
 	return err < 0 ? err : sink__flush(t->sink);
 }
 
@@ -488,9 +617,11 @@ static void close_all(struct trace *t)
 {
 	tracer__free(t->tracer);
 	healer__free(t->healer);
+	held__free(t->held);
 	attributor__free(t->attributor);
 	procinfo__free(t->processes);
 	listeners__free(t->listeners);
+	containers__free(t->containers);
 	sink__free(t->sink);
 	if (t->signals >= 0)
 		close(t->signals);
@@ -514,9 +645,7 @@ int cmd_trace(int argc, char **argv)
 
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	if (t.filters.num_containers)
-		return options__exit_status(options__complain(
-			&spec, "--container: not available yet: filter by --pid, --comm or --netns"));
+	t.filters.filter.by_cgroup = t.filters.num_containers > 0;
 	if (t.opts.ring_bytes & (t.opts.ring_bytes - 1))
 		return options__exit_status(options__complain(
 			&spec, "--ring-size: not a power of two"));

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #define MAX_ERRNO 4095 /* include/linux/err.h */
@@ -39,5 +40,24 @@ int decode__event(const void *data, size_t len, const struct tws_event **ev)
 	if (e->pad || e->error > MAX_ERRNO || !conn_is_sound(&e->conn))
 		return -EBADMSG;
 	*ev = e;
+	return 0;
+}
+
+int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgroup)
+{
+	const struct tws_cgroup *c = data;
+	unsigned int pad = 0;
+
+	if (len != sizeof(*c) || (uintptr_t)data % _Alignof(struct tws_cgroup))
+		return -EBADMSG;
+	if (c->action < TWS_CGROUP_ADDED || c->action >= TWS_CGROUP_ACTION_END || !c->id)
+		return -EBADMSG;
+	for (size_t i = 0; i < sizeof(c->pad); i++)
+		pad |= c->pad[i];
+	if (pad || !memchr(c->path, '\0', sizeof(c->path)))
+		return -EBADMSG;
+	if (c->path[0] && (c->path[0] != '/' || strchr(c->path, '\n')))
+		return -EBADMSG;
+	*cgroup = c;
 	return 0;
 }

@@ -19,4 +19,10 @@
  */
 int decode__event(const void *data, size_t len, const struct tws_event **ev);
 
+/*
+ * decode__cgroup() - the same for a cgroup that came or went. Its path is "", or
+ * begins with '/' and has any bytes but '\n', which the kernel forbids there.
+ */
+int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgroup);
+
 #endif

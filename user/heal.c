@@ -114,6 +114,11 @@ int healer__take(struct healer *h)
 	return err;
 }
 
+const struct snapshot *healer__snapshot(const struct healer *h)
+{
+	return &h->snap;
+}
+
 static void fill_event(const struct healer *h, struct tws_event *ev,
 		       const struct snapshot_mini *mini)
 {

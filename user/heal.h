@@ -15,6 +15,7 @@
 
 #include "../bpf/event.h"
 #include "netns.h"
+#include "snapshot.h"
 #include "tracer.h"
 
 struct healer;
@@ -53,6 +54,10 @@ bool healer__needed(const struct healer *healer);
  * snapshot has its record in the ring by then. Returns as snapshot__take().
  */
 int healer__take(struct healer *healer);
+
+/* healer__snapshot() - what healer__take() took, until healer__find(), which
+ * empties it. */
+const struct snapshot *healer__snapshot(const struct healer *healer);
 
 /*
  * healer__find() - calls @fn for each TIME_WAIT socket of the snapshot that was

@@ -142,6 +142,20 @@ static void probe_rx_sk(struct kernel *k, const struct btf *btf)
 				       ENOENT);
 }
 
+/* They take a cgroup and its path; all three are of one kind. */
+static void probe_cgroup_events(struct kernel *k, const struct btf *btf)
+{
+	const struct bpf_insn insns[] = { INSN_LOAD_CTX_ARG(BPF_REG_2, 1), INSN_RETURN_0,
+					  INSN_EXIT };
+
+	set_feature(&k->cgroup_events,
+		    tracepoint_passes(btf, "cgroup_mkdir", 0, "cgroup") &&
+		    tracepoint_passes(btf, "cgroup_rmdir", 0, "cgroup") &&
+		    tracepoint_passes(btf, "cgroup_rename", 0, "cgroup") ?
+			    try_tp_btf(btf, "cgroup_mkdir", insns, ARRAY_SIZE(insns)) :
+			    ENOENT);
+}
+
 static void probe_helpers(struct kernel *k, const struct btf *btf, const char *tracepoint)
 {
 	const struct bpf_insn task[] = { INSN_CALL(BPF_FUNC_get_current_task_btf),
@@ -168,6 +182,7 @@ static void probe_programs(struct kernel *k, const struct btf *btf)
 
 	set_feature(&k->tp_btf, unasked.error);
 	k->jit = k->task_btf = k->cookie = k->atomics = k->kfree_skb = k->rx_sk = unasked;
+	k->cgroup_events = unasked;
 	if (fd < 0)
 		return;
 	probe_jit(k, fd);
@@ -176,6 +191,7 @@ static void probe_programs(struct kernel *k, const struct btf *btf)
 	set_feature(&k->kfree_skb, try_tp_btf(btf, "kfree_skb", empty, ARRAY_SIZE(empty)));
 	if (k->kfree_skb.state == FEATURE_PRESENT)
 		probe_rx_sk(k, btf);
+	probe_cgroup_events(k, btf);
 }
 
 /* Its place in css_set.subsys[] depends on the kernel's configuration. */

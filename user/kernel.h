@@ -37,6 +37,7 @@ struct kernel {
 	struct feature task_btf; /* bpf_get_current_task_btf() in tracing, 5.11 */
 	struct feature cookie;	 /* bpf_get_socket_cookie() in tracing, 5.12 */
 	struct feature rx_sk;	 /* kfree_skb's rx_sk, 6.11 */
+	struct feature cgroup_events; /* tp_btf/cgroup_mkdir and its kin */
 	struct feature atomics;	 /* BPF compare-and-swap, 5.12 */
 	struct feature jit;	 /* programs run as machine code */
 	struct feature memcg;	 /* BPF memory is charged to the cgroup, 5.11; before
@@ -52,6 +53,7 @@ struct kernel {
 	char v1_controller[32];	 /* on which containers are told apart, "" if on v2 */
 	char v1_path[256];	 /* where it is mounted */
 	int v1_subsys;		 /* its index in css_set.subsys[], or -1 */
+	uint32_t v1_hierarchy;	 /* its number in /proc/cgroups */
 	uint64_t capabilities;	 /* effective, a bit each */
 	bool user_ns;		 /* they hold in a user namespace only */
 };
@@ -69,10 +71,10 @@ void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
  * kernel__read_files() - release (of uname(2)), capabilities, user_ns, lockdown,
  * securityfs and bpf_stats.
  *
- * kernel__read_cgroups() - cgroup, cgroup2_path, v1_controller and v1_path. On a
- * hybrid host the v2 tree may be mounted and yet unused: containers are told
- * apart on v1 if neither the first process nor the caller is in a v2 cgroup
- * below the root.
+ * kernel__read_cgroups() - cgroup, cgroup2_path, v1_controller, v1_path and
+ * v1_hierarchy. On a hybrid host the v2 tree may be mounted and yet unused:
+ * containers are told apart on v1 if neither the first process nor the caller is
+ * in a v2 cgroup below the root.
  */
 void kernel__read_files(struct kernel *k, const char *sysfs, const char *procfs);
 void kernel__read_cgroups(struct kernel *k, const char *procfs);
@@ -85,5 +87,11 @@ bool kernel__has_cap(const struct kernel *k, int cap);
  * what to do, or NULL if it is possible. The string is constant.
  */
 const char *kernel__why_not(const struct kernel *k);
+
+/*
+ * kernel__why_not_loaded() - the same for programs that the kernel refused with
+ * @error, an errno, although kernel__why_not() found nothing. Never NULL.
+ */
+const char *kernel__why_not_loaded(const struct kernel *k, int error);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parse.h"
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 /* In the order of preference. Container runtimes and systemd use them all, but
@@ -163,6 +165,25 @@ static bool is_below_v2_root(const char *procfs, const char *name)
 	return below;
 }
 
+/* "memory	4	20	1" in cgroups: the second; 0, the v2 hierarchy's, if not found. */
+static uint32_t read_hierarchy(const char *procfs, const char *controller)
+{
+	FILE *f = open_in(procfs, "cgroups");
+	size_t len = strlen(controller), room = 0;
+	uint64_t number = 0;
+	char *line = NULL;
+
+	if (!f)
+		return 0;
+	while (getline(&line, &room, f) > 0)
+		if (!strncmp(line, controller, len) && line[len] == '\t')
+			parse__u64_n(line + len + 1, strspn(line + len + 1, "0123456789"), 0,
+				     UINT32_MAX, &number);
+	free(line);
+	fclose(f);
+	return (uint32_t)number;
+}
+
 static enum cgroup_mode mode_of(const struct cgroup_mounts *mounts)
 {
 	if (mounts->v2[0])
@@ -185,4 +206,5 @@ void kernel__read_cgroups(struct kernel *k, const char *procfs)
 	snprintf(k->v1_controller, sizeof(k->v1_controller), "%s",
 		 v1_controllers[mounts.rank]);
 	memcpy(k->v1_path, mounts.v1_path, sizeof(mounts.v1_path));
+	k->v1_hierarchy = read_hierarchy(procfs, k->v1_controller);
 }

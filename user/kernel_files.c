@@ -128,3 +128,20 @@ const char *kernel__why_not(const struct kernel *k)
 		       "module or a limit stands against it, see 'twsnoop check'";
 	return NULL;
 }
+
+const char *kernel__why_not_loaded(const struct kernel *k, int error)
+{
+	if (error == EPERM && k->memcg.state == FEATURE_MISSING && k->memlock_bytes != UINT64_MAX)
+		return "RLIMIT_MEMLOCK is too small for the maps: raise it (ulimit -l), grant "
+		       "cap_sys_resource, or choose a smaller --max-connections and --ring-size";
+	if (error == EMFILE || error == ENFILE)
+		return "raise the limit of open files (ulimit -n)";
+	if (error == ENOMEM)
+		return "there is no memory for the maps: choose a smaller --max-connections and "
+		       "--ring-size";
+	if (!strcmp(k->lockdown, "confidentiality"))
+		return "lockdown=confidentiality forbids programs that read kernel memory: boot "
+		       "with lockdown=integrity";
+	return "the kernel refuses the programs: report what TWSNOOP_LIBBPF_DEBUG=1 twsnoop "
+	       "trace prints";
+}

@@ -22,6 +22,7 @@ static const struct word actions[TWS_ACTION_END] = {
 	[TWS_CONNECT_FAILED] = WORD("connect_failed"),
 	[TWS_LISTEN] = WORD("listen"),
 	[TWS_UNLISTEN] = WORD("unlisten"),
+	[TWS_OPEN] = WORD("open"),
 };
 
 static const struct word sides[TWS_SIDE_END] = {

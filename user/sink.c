@@ -109,6 +109,11 @@ int sink__begin(struct sink *sink)
 	return rc;
 }
 
+void sink__show_containers(struct sink *sink)
+{
+	sink->state.opts.containers = true;
+}
+
 int sink__put(struct sink *sink, const struct record *rec)
 {
 	struct outbuf *out = &sink->state.out;

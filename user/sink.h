@@ -35,6 +35,12 @@ int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts);
 int sink__begin(struct sink *sink);
 
 /*
+ * sink__show_containers() - from now on as with the option @containers. After
+ * sink__begin() call that again: the columns have changed.
+ */
+void sink__show_containers(struct sink *sink);
+
+/*
  * sink__put() - append one record. Returns 0, or a negative errno of the write
  * that a full buffer forced (-EPIPE: the reader has gone; -ENOSPC: disk full).
  */

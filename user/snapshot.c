@@ -47,12 +47,30 @@ static int add(void *ctx, const struct sockdiag_socket *sk)
 	return 0;
 }
 
+/* Grows by doubling: a power of two is a full array. */
+static int add_netns(struct snapshot *snap, uint32_t inode)
+{
+	size_t num = snap->num_netns;
+
+	if (!(num & (num - 1))) {
+		void *more = realloc(snap->netns, (num ? num * 2 : 1) * sizeof(*snap->netns));
+
+		if (!more)
+			return -ENOMEM;
+		snap->netns = more;
+	}
+	snap->netns[snap->num_netns++] = inode;
+	return 0;
+}
+
 static int dump_one(struct collector *c, int fd, uint32_t inode)
 {
 	int err;
 
 	c->netns = inode;
 	err = sockdiag__dump(fd, SOCKDIAG_MASK_MINI, add, c, NULL);
+	if (!err)
+		err = add_netns(&c->snap, inode);
 	if (err == -ENOMEM || err == -E2BIG)
 		return err;
 	if (err) {
@@ -95,7 +113,7 @@ int snapshot__take(struct snapshot *snap, const struct netns_places *places)
 	c.snap.taken_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
 	err = dump_all(&c, places);
 	if (err) {
-		free(c.snap.minis);
+		snapshot__free(&c.snap);
 		return err;
 	}
 	*snap = c.snap;
@@ -105,5 +123,6 @@ int snapshot__take(struct snapshot *snap, const struct netns_places *places)
 void snapshot__free(struct snapshot *snap)
 {
 	free(snap->minis);
+	free(snap->netns);
 	memset(snap, 0, sizeof(*snap));
 }

@@ -24,6 +24,8 @@ struct snapshot {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
 	size_t num;
 	struct snapshot_mini *minis;
+	size_t num_netns;
+	uint32_t *netns; /* the namespaces that were read to the end, by inode */
 	unsigned int flags; /* SNAPSHOT_* */
 };
 

@@ -17,6 +17,8 @@
 #define DEFAULT_CONNECTIONS (1U << 18)
 #define MIN_CONNECTIONS (1U << 12)
 #define MAX_CONNECTIONS (1U << 23) /* set_of() has 20 bits for the set */
+#define HELD_BY_TUPLE (1U << 16)
+#define MAX_PASSING_CGROUPS (1U << 14)
 
 struct tracer {
 	struct twsnoop_bpf *skel;	   /* either this one */
@@ -27,6 +29,9 @@ struct tracer {
 	struct tws_slot *slots;
 	uint32_t num_sets;
 	bool pending_by_tuple; /* before 6.11 */
+	/* The ring's positions, as the kernel lays its map out: a page that the
+	 * consumer writes, and one that the producers do. */
+	const unsigned long *consumer, *producer;
 	tracer_record_fn fn;
 	void *ctx;
 };
@@ -61,10 +66,28 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->has_rx_sk = k->rx_sk.state == FEATURE_PRESENT;
 	to->cgroup_v1 = k->v1_subsys >= 0;
 	to->v1_subsys = k->v1_subsys >= 0 ? k->v1_subsys : 0;
+	to->cgroup_hierarchy = k->v1_subsys >= 0 ? k->v1_hierarchy : 0;
 	to->has_filter = memcmp(&opts->filter, &empty, sizeof(empty)) != 0;
 	to->set_mask = connections / TWS_WAYS - 1;
 	to->keep_lost = connections / 8;
 	to->filter = opts->filter;
+}
+
+/* What short-lived cgroups were called is worth having, and no more. */
+static void choose_programs(struct bpf_object *obj, const struct kernel *k)
+{
+	static const char *const names[] = { "tws_cgroup_mkdir", "tws_cgroup_rename",
+					     "tws_cgroup_rmdir" };
+
+	if (k->cgroup_events.state == FEATURE_PRESENT &&
+	    (k->v1_subsys < 0 || k->v1_hierarchy))
+		return;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_program *prog = bpf_object__find_program_by_name(obj, names[i]);
+
+		if (prog)
+			bpf_program__set_autoload(prog, false);
+	}
 }
 
 static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
@@ -94,13 +117,18 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
 	}
 	configure(settings, opts, connections);
+	choose_programs(tracer->obj, opts->kernel);
 	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
 	return set_max(tracer->obj, "tws_ring", opts->ring_bytes) ?:
 	       set_max(tracer->obj, "tws_sets", connections / TWS_WAYS) ?:
 	       set_max(tracer->obj, "tws_slots", connections) ?:
 	       set_max(tracer->obj, "tws_conns", connections) ?:
+	       set_max(tracer->obj, "tws_cgroups",
+		       opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
 	       set_max(tracer->obj, "tws_pending",
-		       tracer->pending_by_tuple ? connections / 4 : 1);
+		       tracer->pending_by_tuple ? connections / 4 : 1) ?:
+	       set_max(tracer->obj, "tws_held",
+		       tracer->pending_by_tuple && opts->all ? HELD_BY_TUPLE : 1);
 }
 
 static void *map_table(struct bpf_map *map, size_t bytes)
@@ -108,6 +136,18 @@ static void *map_table(struct bpf_map *map, size_t bytes)
 	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return at == MAP_FAILED ? NULL : at;
+}
+
+static int map_positions(struct tracer *tracer)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring");
+	long page = sysconf(_SC_PAGESIZE);
+	void *consumer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+	void *producer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, page);
+
+	tracer->consumer = consumer == MAP_FAILED ? NULL : consumer;
+	tracer->producer = producer == MAP_FAILED ? NULL : producer;
+	return tracer->consumer && tracer->producer ? 0 : -errno;
 }
 
 static int map_tables(struct tracer *tracer)
@@ -136,7 +176,7 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;
-	err = map_tables(tracer);
+	err = map_tables(tracer) ?: map_positions(tracer);
 	if (err)
 		goto out;
 	tracer->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"),
@@ -165,12 +205,25 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	return ring_buffer__consume(tracer->ring);
 }
 
+uint64_t tracer__mark(const struct tracer *tracer)
+{
+	return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
+}
+
+bool tracer__passed(const struct tracer *tracer, uint64_t mark)
+{
+	return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
+}
+
 static int add_recursion(const struct bpf_program *prog, uint64_t *sum)
 {
 	struct bpf_prog_info info = {};
 	__u32 len = sizeof(info);
-	int err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
+	int err;
 
+	if (!bpf_program__autoload(prog))
+		return 0;
+	err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
 	if (err)
 		return err;
 	*sum += info.recursion_misses;
@@ -196,6 +249,7 @@ static int sum_stats(int fd, struct tws_counters *sum)
 		total.listen_lost += each[i].listen_lost;
 		total.table_full += each[i].table_full;
 		total.walk_failed += each[i].walk_failed;
+		total.cgroup_lost += each[i].cgroup_lost;
 	}
 	free(each);
 	if (!err)
@@ -231,19 +285,28 @@ static int take_from_map(const struct bpf_map *map, const void *key, void *value
 	return bpf_map_delete_elem(bpf_map__fd(map), key) ? -EALREADY : 0;
 }
 
+/* The way knows when and how the connection was opened, the slot the rest. */
+static void merge_way(struct tws_slot *slot, const struct tws_way *way)
+{
+	slot->conn.open_ns = way->open & TWS_OPEN_NS;
+	slot->conn.side = way->open >> TWS_OPEN_SIDE;
+}
+
 static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot *slot)
 {
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
 		uint32_t set = tws_set_of(key, probe, tracer->num_sets - 1);
 
-		for (int way = 0; way < TWS_WAYS; way++) {
+		for (int i = 0; i < TWS_WAYS; i++) {
+			struct tws_way *way = &tracer->sets[set].way[i];
 			uint64_t tag = key;
 
-			if (tracer->sets[set].tag[way] != key)
+			if (way->tag != key)
 				continue;
-			*slot = tracer->slots[set * TWS_WAYS + way];
-			return __atomic_compare_exchange_n(&tracer->sets[set].tag[way], &tag, 0,
-							   false, __ATOMIC_SEQ_CST,
+			*slot = tracer->slots[set * TWS_WAYS + i];
+			merge_way(slot, way);
+			return __atomic_compare_exchange_n(&way->tag, &tag, 0, false,
+							   __ATOMIC_SEQ_CST,
 							   __ATOMIC_RELAXED) ? 0 : -EALREADY;
 		}
 	}
@@ -276,14 +339,21 @@ int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t
 		      struct tws_slot *slot)
 {
 	uint64_t mini = tws_mini_key(cookie);
+	struct tws_entry entry;
 	int err = -ENOENT;
 
 	if (tracer->pending_by_tuple)
 		err = take_pending(tracer, key, cookie, slot);
 	if (err != -ENOENT || !cookie)
 		return err;
-	if (tracer->legacy)
-		return take_from_map(tracer->legacy->maps.tws_conns, &mini, slot);
+	if (tracer->legacy) {
+		err = take_from_map(tracer->legacy->maps.tws_conns, &mini, &entry);
+		if (err)
+			return err;
+		*slot = entry.slot;
+		merge_way(slot, &entry.way);
+		return 0;
+	}
 	return take_from_table(tracer, mini, slot);
 }
 
@@ -294,14 +364,15 @@ static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
 	size_t swept = 0;
 
 	for (size_t i = 0; tracer->sets && i < tracer->num_sets; i++)
-		for (int way = 0; way < TWS_WAYS; way++) {
-			uint64_t tag = tracer->sets[i].tag[way];
-			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + way];
+		for (int j = 0; j < TWS_WAYS; j++) {
+			struct tws_way *way = &tracer->sets[i].way[j];
+			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + j];
+			uint64_t tag = way->tag;
 
 			if (!tws_is_mini_key(tag) || slot->time_ns >= before_ns ||
 			    alive(ctx, NULL, tws_mini_key(tag)))
 				continue;
-			__atomic_compare_exchange_n(&tracer->sets[i].tag[way], &tag, 0, false,
+			__atomic_compare_exchange_n(&way->tag, &tag, 0, false,
 						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 			swept++;
 		}
@@ -343,6 +414,16 @@ size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
 	return swept;
 }
 
+int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_cgroups");
+	__u8 yes = 1;
+
+	if (pass)
+		return bpf_map_update_elem(fd, &id, &yes, BPF_ANY) ? -errno : 0;
+	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
+}
+
 void tracer__detach(struct tracer *tracer)
 {
 	if (tracer->skel)
@@ -359,6 +440,10 @@ void tracer__free(struct tracer *tracer)
 		munmap(tracer->sets, tracer->num_sets * sizeof(*tracer->sets));
 	if (tracer->slots)
 		munmap(tracer->slots, tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
+	if (tracer->consumer)
+		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));
+	if (tracer->producer)
+		munmap((void *)tracer->producer, sysconf(_SC_PAGESIZE));
 	ring_buffer__free(tracer->ring);
 	twsnoop_bpf__destroy(tracer->skel);
 	twsnoop_legacy_bpf__destroy(tracer->legacy);

@@ -48,6 +48,14 @@ int tracer__attach(struct tracer *tracer);
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx);
 
 /*
+ * tracer__mark() - how far the ring is filled now; tracer__passed() - whether all
+ * that was there then has been polled. A poll stops at a record that a program
+ * on another CPU is still writing, so that one poll need not be enough.
+ */
+uint64_t tracer__mark(const struct tracer *tracer);
+bool tracer__passed(const struct tracer *tracer, uint64_t mark);
+
+/*
  * tracer__counters() - the sums over all CPUs, and in *@recursion how often the
  * kernel skipped one of the programs because it was already running.
  * Returns 0 or a negative errno.
@@ -73,6 +81,13 @@ int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t
 size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
 		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
 		     void *ctx);
+
+/*
+ * tracer__pass_cgroup() - with filter.by_cgroup: whether events of the cgroup @id
+ * pass the kernel side. New cgroups do until told otherwise. Returns 0 or a
+ * negative errno: -E2BIG for more than 16,384 of them.
+ */
+int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass);
 
 /* tracer__detach() - no event is made after this; poll once more for the rest. */
 void tracer__detach(struct tracer *tracer);

@@ -13,7 +13,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *usage;
 } tools[] = {
-	{ "close", tool__close, "N [NAME]: N connections whose client closes first" },
+	{ "close", tool__close, "N [NAME [ANYTHING]]: N connections whose client closes first" },
 	{ "hostile", tool__hostile, ": one connection under each hostile name" },
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },

@@ -23,15 +23,15 @@ FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%)
 
 $(FUZZ_DIR)/user/%.o: user/%.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+	$(CLANG) $(FUZZ_CFLAGS) -DHAVE_JANSSON -MMD -MP -c $< -o $@
 
 $(FUZZ_DIR)/support.o: tests/unit/support.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+	$(CLANG) $(FUZZ_CFLAGS) -DHAVE_JANSSON -MMD -MP -c $< -o $@
 
 $(FUZZ_DIR)/fuzz_%.o: tests/fuzz/fuzz_%.c
 	@mkdir -p $(@D)
-	$(CLANG) $(FUZZ_CFLAGS) -MMD -MP -c $< -o $@
+	$(CLANG) $(FUZZ_CFLAGS) -DHAVE_JANSSON -MMD -MP -c $< -o $@
 
 $(FUZZ_LIB): $(FUZZ_OBJS)
 	rm -f $@

@@ -12,7 +12,9 @@ DIR=$4
 OUTSIDE=$5 # a process in the network namespace that twsnoop runs in
 SRC=$(cd "$(dirname "$0")" && pwd)
 
+# shellcheck source=lib.sh
 . "$SRC/lib.sh"
+# shellcheck source=/dev/null
 . "$SRC/${CASE%%-*}.sh"
 
 trap clean_up EXIT

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # lib.sh and case.sh set what is used here
 #
-# haproxy, with two threads, in front of nginx: both say in their logs which
-# process had which connection, on both legs.
+# haproxy, one worker process with two threads, in front of nginx.
 
+# shellcheck source=nginx.sh
 . "$SRC/nginx.sh"
 
-PROXY_PORT=8000
+PROXY_PORT=$((BASE_PORT + 1))
 
-# haproxy_start OPTIONS: sets WORKER and PROXY. IPv4 clients come to an IPv6 socket.
+# haproxy_start OPTIONS: sets PROXY, WORKER, and CLOSER to what is true of the
+# connections that the worker closes. IPv4 clients come to an IPv6 socket.
 haproxy_start()
 {
 	need haproxy
@@ -16,17 +17,13 @@ haproxy_start()
 global
 	nbthread 2
 	maxconn 200
-	log stdout format raw local0
 	tune.pool-low-fd-ratio 90
 	tune.pool-high-fd-ratio 95
 defaults
 	mode http
-	log global
 	timeout connect 5s
 	timeout client 60s
 	timeout server 60s
-	# client leg, server leg (both as haproxy sees them), process
-	log-format "%fi %fp %ci %cp %bi %bp %si %sp %pid %ST"
 $1
 frontend in
 	bind :::$PROXY_PORT v4v6
@@ -39,41 +36,34 @@ EOF
 	judge listening "$PROXY_PORT"
 	WORKER=$(ps -o pid= --ppid "$PROXY" | tr -d ' ')
 	[ -n "$WORKER" ] || fail "haproxy has no worker"
+	# Which of its threads closes is not told, but that it is one of them is.
+	tids=$(cd "/proc/$WORKER/task" && printf '%s|' *)
+	CLOSER="process.pid=$WORKER process.name=haproxy process.thread.id=${tids%|}"
+	CLOSER="$CLOSER tcp.cause=close|shutdown process.user.id=0"
 }
 
-# What is true at haproxy's end of the client leg, `client`, where haproxy closes
-# each connection, or at its end of the server leg, `server`, where it may.
-# proxy_truth LEG
-proxy_truth()
-{
-	# The threads: which one closes is not told, but that it is one of them is.
-	tids=$(ls "/proc/$WORKER/task" | paste -sd '|')
-	awk -v leg="$1" -v opener="$PROXY" -v tids="$tids" '
-		NF != 10 || $10 != 200 { next } # ab gives up some before it asks
-		leg == "client" { print $1, $2, $3, $4, "tcp.side=server opener.pid=" opener, who() }
-		leg == "server" { print $5, $6, $7, $8, "may tcp.side=client opener.pid=" $9, who() }
-		function who() {
-			return "process.pid=" $9 " process.name=haproxy process.thread.id=" tids \
-				" tcp.cause=close|shutdown process.user.id=0"
-		}' haproxy.log
-}
-
-# Both write their logs a little after the client has the answer.
+# nginx writes its log a little after the client has the answer.
 all_logged()
 {
-	[ "$(grep -c ' 200$' haproxy.log)" -ge "$1" ] && [ "$(wc -l <access)" -ge "$1" ]
+	[ "$(wc -l <access)" -ge "$1" ]
 }
 
-# ab_through_proxy REQUESTS: what is true of its connections to haproxy.
+# ab_through_proxy REQUESTS: what is true on the clients' leg, where haproxy closes
+# each connection that ab used.
 ab_through_proxy()
 {
 	spawn ab.log ab -q -n "$1" -c 8 "http://127.0.0.1:$PROXY_PORT/small"
 	reap "$spawned" ab
-	wait_until "the logs of $1 requests" all_logged "$1"
-	proxy_truth client >truth
-	[ "$(wc -l <truth)" = "$1" ] || fail "haproxy logged $(wc -l <truth) connections of $1"
-	echo "* * * $PROXY_PORT min=0 max=8 tcp.side=client process.pid=$spawned" \
-		"process.name=ab tcp.tx_bytes=0 tcp.rx_bytes=0" >>truth
+	wait_until "the log of $1 requests" all_logged "$1"
+	echo "127.0.0.1 $PROXY_PORT 127.0.0.1 * min=$1 max=$1 tcp.side=server" \
+		"opener.pid=$PROXY $CLOSER" >truth
+	unused_by_ab "$spawned" "$PROXY_PORT" >>truth
+}
+
+# What is true on nginx's leg of those that haproxy closes first.
+closed_by_proxy()
+{
+	echo "127.0.0.1 * 127.0.0.1 $NGINX_PORT min=0 tcp.side=client opener.pid=$WORKER $CLOSER"
 }
 
 # haproxy closes the clients' connections. On the other leg it asks nginx to close,
@@ -87,17 +77,17 @@ case_haproxy_close()
 	ab_through_proxy 500
 	judge settled table
 	connections | server_truth may close >>truth
-	proxy_truth server >>truth
+	closed_by_proxy >>truth
 	finish_trace
 	n=$(awk -v port="$NGINX_PORT" '$2 == port || $4 == port' table | wc -l)
 	[ "$n" -ge 100 ] || fail "only $n TIME_WAITs on haproxy's other leg"
 }
 
-# The pids of nginx's workers that have idle connections, from `idle`.
-idle_workers()
+# The lines of a file (of stdin, `-`) whose first four columns are a line of `idle`.
+only_idle()
 {
 	awk 'FNR == NR { idle[$1 " " $2 " " $3 " " $4]; next }
-	     ($1 " " $2 " " $3 " " $4) in idle { print $5 }' idle access | sort -u
+	     ($1 " " $2 " " $3 " " $4) in idle' idle "$1"
 }
 
 # haproxy keeps its connections to nginx. Then a worker of nginx is killed, and
@@ -114,19 +104,19 @@ case_haproxy_pool()
 	ss -Htn state established sport = ":$NGINX_PORT" |
 		awk '{ print $3, $4 }' | sed 's/:\([0-9]*\)/ \1/g' >idle
 	[ -s idle ] || fail "haproxy keeps no idle connection"
-	victim=$(idle_workers | head -n 1)
+	connections | only_idle - >kept
+	[ "$(wc -l <kept)" = "$(wc -l <idle)" ] ||
+		fail "nginx knows $(wc -l <kept) of $(wc -l <idle) idle connections"
+	victim=$(awk 'NR == 1 { print $5 }' kept)
 	COMMAND="nginx:_worker_process|nginx:_worker_process_is_shutting_down|"
-	connections >logged
-	awk 'FNR == NR { idle[$1 " " $2 " " $3 " " $4]; next }
-	     ($1 " " $2 " " $3 " " $4) in idle' idle logged >kept
-	[ "$(wc -l <kept)" = "$(wc -l <idle)" ] || fail "nginx knows $(wc -l <kept) of" \
-		"$(wc -l <idle) idle connections"
-	awk -v victim="$victim" '$5 == victim' kept | server_truth "" exit >>truth
-	awk -v victim="$victim" '$5 != victim' kept | server_truth "" close >>truth
+	{
+		awk -v victim="$victim" '$5 == victim' kept | server_truth "" exit |
+			sed 's/$/ process.killed=true/'
+		awk -v victim="$victim" '$5 != victim' kept | server_truth "" close |
+			sed 's/$/ process.killed=/'
+		closed_by_proxy
+	} >>truth
 	kill -KILL "$victim"
 	kill -HUP "$MASTER"
-	judge settled table
-	# Those that haproxy gave up before.
-	proxy_truth server | sort -u | grep -v -w -F -f idle >>truth
 	finish_trace
 }

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # lib.sh and case.sh set what is used here
 #
 # memcached: a connection is accepted by one thread and closed by another, whose
 # name is not the program's.
 
-MEMCACHED_PORT=11211
+MEMCACHED_PORT=$BASE_PORT
 
 # The ids of the worker threads, joined by '|'.
 workers()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2154 # lib.sh and case.sh set what is used here
 #
 # A node cluster: the primary accepts and passes the connection to a worker, which
 # closes it. The workers say which they had.
 
-NODE_PORT=3000
+NODE_PORT=$BASE_PORT
 
 case_node_cluster()
 {
@@ -24,7 +24,6 @@ case_node_cluster()
 	}' served >truth
 	[ "$(wc -l <truth)" = 300 ] || fail "node served $(wc -l <truth) connections of 300"
 	[ "$(distinct served 5)" = 2 ] || fail "not both of node's workers served"
-	echo "* * * $NODE_PORT min=0 max=8 tcp.side=client process.pid=$spawned" \
-		"process.name=ab tcp.tx_bytes=0 tcp.rx_bytes=0" >>truth
+	unused_by_ab "$spawned" "$NODE_PORT" >>truth
 	finish_trace
 }

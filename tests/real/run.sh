@@ -9,7 +9,7 @@ set -u
 
 # Debian packages of the programs that take part. None of their services is used.
 REAL_PACKAGES="nginx-light haproxy redis-server redis-tools memcached nodejs wrk \
-apache2-utils curl iproute2 util-linux libjansson-dev"
+apache2-utils curl iproute2 util-linux procps libjansson-dev"
 
 # In this order. A case NAME-REST is the function case_NAME_REST of NAME.sh.
 REAL_CASES="nginx-close nginx-close-ipv6 nginx-lingering nginx-keepalive nginx-client \
@@ -66,7 +66,7 @@ build_judge()
 run_case()
 {
 	rm -rf "${dir:?}/$1"
-	mkdir -p "$dir/$1" && chmod 755 "$dir/$1" || die "cannot make $dir/$1"
+	mkdir -m 755 "$dir/$1" || die "cannot make $dir/$1"
 	timeout -k 5 "$CASE_LIMIT_S" unshare --net -- \
 		sh "$src/case.sh" "$1" "$twsnoop" "$dir/judge" "$dir/$1" "$$" \
 		>"$dir/$1.out" 2>&1 </dev/null &
@@ -94,7 +94,9 @@ run_case()
 		;;
 	esac
 	# The first line of a failure is above. `# ` marks a remark.
-	[ "$status" -eq 0 ] && cat "$dir/$1.out" || sed 1d "$dir/$1.out"
+	first=2
+	[ "$status" -ne 0 ] || first=1
+	tail -n "+$first" "$dir/$1.out"
 }
 
 case ${1-} in
@@ -103,7 +105,7 @@ case ${1-} in
 	exit 0
 	;;
 --list)
-	printf '%s\n' $REAL_CASES
+	echo "$REAL_CASES" | tr ' ' '\n'
 	exit 0
 	;;
 -h | --help)
@@ -131,14 +133,19 @@ done
 
 running=
 dir=${REAL_DIR:-$(mktemp -d "${TMPDIR:-/tmp}/twsnoop-real.XXXXXX")} || die "no temporary folder"
-mkdir -p "$dir" && chmod 755 "$dir" || die "cannot write to $dir"
+# Servers that give up root read there.
+if ! mkdir -p "$dir" || ! chmod 755 "$dir"; then
+	die "cannot write to $dir"
+fi
 trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 build_judge
 
 passed=0 failed=0 skipped=0
-for name in ${*:-$REAL_CASES}; do
+# shellcheck disable=SC2086 # names without spaces
+[ $# -gt 0 ] || set -- $REAL_CASES
+for name; do
 	run_case "$name"
 done
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -154,15 +154,18 @@ static const char *read_tcp(json_t *root, struct event *ev)
 
 int event__parse(const char *line, size_t len, struct event *ev, const char **why)
 {
-	const char *action;
-	json_t *root;
+	const char *action, *source;
+	json_t *root, *event;
 
 	memset(ev, 0, sizeof(*ev));
 	*why = "not a JSON object";
 	root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_object(root))
 		goto out;
-	action = json_string_value(json_object_get(json_object_get(root, "event"), "action"));
+	event = json_object_get(root, "event");
+	action = json_string_value(json_object_get(event, "action"));
+	source = json_string_value(json_object_get(event, "source"));
+	ev->healed = source && strcmp(source, "snapshot") == 0;
 	ev->action = action ? (enum action)lookup(actions, action) : ACT_UNKNOWN;
 	*why = ev->action == ACT_UNKNOWN ? "event.action" : NULL;
 	if (!*why)

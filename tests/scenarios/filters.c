@@ -53,44 +53,44 @@ struct filter {
 	const char *words[WORDS];
 	unsigned int conns; /* bits of those that have to be shown */
 	bool only_ours;	    /* no event of another namespace may come */
+	bool quick;	    /* tried in a quick run, too */
 };
 
 #define C(n) (1u << (n))
 #define V4S (C(0) | C(1) | C(3) | C(4) | C(5))
 
 static const struct filter filters[] = {
-	{ { NULL }, C(0) | C(1) | C(2) | C(3) | C(4) | C(5), false },
-	{ { "-p", "%p0" }, C(0) | C(4), true },
-	{ { "--pid", "%p0,%p3" }, C(0) | C(3) | C(4), true },
-	{ { "-p", "%p0", "-p", "%p2" }, C(0) | C(2) | C(4), true },
-	{ { "-c", "fa-server" }, C(1), true },
-	{ { "--comm", "fb-client" }, C(2), true },
-	{ { "-4" }, V4S, false },
-	{ { "-6" }, C(2), false },
-	{ { "-l", ":%l1" }, C(1), false },
-	{ { "--local", "127.0.0.0/8" }, V4S, false },
-	{ { "-l", "127.0.0.0/8:%l3" }, C(3), false },
-	{ { "-l", "10.0.0.0/8" }, 0, false },
-	{ { "-r", ":%l0" }, C(0), false },
-	{ { "--remote", "::1" }, C(2), false },
-	{ { "-r", "[::1]:%l2" }, C(2), false },
-	{ { "-r", "127.0.0.1/32:%l4" }, C(4), false },
-	{ { "-r", "127.0.0.1" }, V4S, false },
-	{ { "-r", "::/0" }, C(2), false },
-	{ { "--side", "client" }, C(0) | C(2) | C(4) | C(5), false },
-	{ { "--side", "server" }, C(1) | C(3), false },
-	{ { "--netns", "%m" }, C(5), true },
-	{ { "--netns", "/proc/%p4/ns/net" }, C(5), true },
-	{ { "--netns", "%n" }, C(0) | C(1) | C(2) | C(3) | C(4), true },
-	{ { "-4", "--side", "server" }, C(1) | C(3), false },
-	{ { "-p", "%p0", "-6" }, 0, true },
-	{ { "-c", "fb-client", "-6", "--side", "client", "-r", "::1" }, C(2), true },
-	{ { "--netns", "%m", "-4", "--side", "client" }, C(5), true },
-	{ { "--netns", "%m", "--side", "server" }, 0, true },
-	{ { "-c", "fa-client", "-r", ":%l4" }, C(4), true },
-	{ { "-p", "%p1", "-l", ":%l1", "-4" }, C(1), true },
-	{ { "-p", "%p0", "-c", "fa-server" }, 0, true },
-	{ { "-C", "no-such-container" }, 0, true },
+	{ { NULL }, C(0) | C(1) | C(2) | C(3) | C(4) | C(5), false, true },
+	{ { "-p", "%p0" }, C(0) | C(4), true, false },
+	{ { "--pid", "%p0,%p3" }, C(0) | C(3) | C(4), true, true },
+	{ { "-p", "%p0", "-p", "%p2" }, C(0) | C(2) | C(4), true, false },
+	{ { "-c", "fa-server" }, C(1), true, true },
+	{ { "--comm", "fb-client" }, C(2), true, false },
+	{ { "-4" }, V4S, false, true },
+	{ { "-6" }, C(2), false, true },
+	{ { "-l", ":%l1" }, C(1), false, false },
+	{ { "--local", "127.0.0.0/8" }, V4S, false, false },
+	{ { "-l", "127.0.0.0/8:%l3" }, C(3), false, true },
+	{ { "-l", "10.0.0.0/8" }, 0, false, false },
+	{ { "-r", ":%l0" }, C(0), false, false },
+	{ { "--remote", "::1" }, C(2), false, false },
+	{ { "-r", "[::1]:%l2" }, C(2), false, true },
+	{ { "-r", "127.0.0.1/32:%l4" }, C(4), false, false },
+	{ { "-r", "127.0.0.1" }, V4S, false, false },
+	{ { "-r", "::/0" }, C(2), false, false },
+	{ { "--side", "client" }, C(0) | C(2) | C(4) | C(5), false, false },
+	{ { "--side", "server" }, C(1) | C(3), false, true },
+	{ { "--netns", "%m" }, C(5), true, false },
+	{ { "--netns", "/proc/%p4/ns/net" }, C(5), true, true },
+	{ { "--netns", "%n" }, C(0) | C(1) | C(2) | C(3) | C(4), true, false },
+	{ { "-4", "--side", "server" }, C(1) | C(3), false, false },
+	{ { "-p", "%p0", "-6" }, 0, true, true },
+	{ { "-c", "fb-client", "-6", "--side", "client", "-r", "::1" }, C(2), true, true },
+	{ { "--netns", "%m", "-4", "--side", "client" }, C(5), true, true },
+	{ { "--netns", "%m", "--side", "server" }, 0, true, false },
+	{ { "-c", "fa-client", "-r", ":%l4" }, C(4), true, false },
+	{ { "-p", "%p1", "-l", ":%l1", "-4" }, C(1), true, true },
+	{ { "-p", "%p0", "-c", "fa-server" }, 0, true, true },
 };
 #define FILTERS ((int)(sizeof(filters) / sizeof(filters[0])))
 
@@ -185,7 +185,7 @@ static void start(struct menu *m, const struct filter *f, struct tracer *t, cons
 		expand(m, f->words[i], text[i], sizeof(text[i]));
 		args[n++] = text[i];
 	}
-	solo__trace(m->st, t, twsnoop, args);
+	solo__spawn(m->st, t, twsnoop, args);
 }
 
 static const char *describe(const struct filter *f)
@@ -245,27 +245,61 @@ static void check(struct menu *m, const struct filter *f, struct tracer *t)
 				    i, !!(f->conns & C(i)));
 }
 
-static void run_batch(struct stage *st, const char *twsnoop, int from)
+static bool quick_run;
+
+void filters__be_quick(void)
 {
-	int n = FILTERS - from < BATCH ? FILTERS - from : BATCH;
+	quick_run = true;
+}
+
+int filters__batches(void)
+{
+	int n = 0;
+
+	for (int i = 0; i < FILTERS; i++)
+		n += !quick_run || filters[i].quick;
+	return (n + BATCH - 1) / BATCH;
+}
+
+/* Starts the tracers of a batch; returns how many, their filters in used[]. */
+static int start_batch(struct menu *m, const char *twsnoop, int batch, struct tracer *t,
+		       const struct filter **used)
+{
+	int n = 0, skip = batch * BATCH;
+
+	for (int i = 0; i < FILTERS && n < BATCH; i++) {
+		if ((quick_run && !filters[i].quick) || skip-- > 0)
+			continue;
+		used[n] = &filters[i];
+		start(m, used[n], &t[n], twsnoop);
+		n++;
+	}
+	for (int i = 0; i < n; i++)
+		solo__await(m->st, &t[i]);
+	return n;
+}
+
+static void run_batch(struct stage *st, const char *twsnoop, int batch)
+{
 	struct tracer *t = calloc(BATCH, sizeof(*t));
+	const struct filter *used[BATCH];
 	struct menu m;
+	int n;
 
 	if (!t)
 		abort();
 	menu__set(&m, st);
-	for (int i = 0; i < n; i++)
-		start(&m, &filters[from + i], &t[i], twsnoop);
+	n = start_batch(&m, twsnoop, batch, t, used);
 	for (int i = 0; i < CONNS; i++)
 		menu__play(&m, i);
 	for (int i = 0; i < n; i++) {
-		const struct filter *f = &filters[from + i];
 		uint64_t end = net__mono_ns() + 8000 * 1000000ULL;
 
-		while ((shown(&m, &t[i]) & f->conns) != f->conns && net__mono_ns() < end)
+		while ((shown(&m, &t[i]) & used[i]->conns) != used[i]->conns &&
+		       net__mono_ns() < end)
 			tracer__pump(&t[i], 20);
 		solo__ended_well(st, &t[i], tracer__stop(&t[i], SIGINT));
-		check(&m, f, &t[i]);
+		check(&m, used[i], &t[i]);
 		tracer__free(&t[i]);
 	}
 	free(t);
@@ -274,7 +308,7 @@ static void run_batch(struct stage *st, const char *twsnoop, int from)
 #define BATCH_FN(n)                                                    \
 	static void run_batch_##n(struct stage *st, const char *twsnoop) \
 	{                                                              \
-		run_batch(st, twsnoop, (n) * BATCH);                   \
+		run_batch(st, twsnoop, n);                   \
 	}
 BATCH_FN(0)
 BATCH_FN(1)
@@ -285,8 +319,7 @@ BATCH_FN(5)
 _Static_assert(FILTERS <= 6 * BATCH, "one more BATCH_FN");
 
 const struct solo solo_filters[] = {
-	{ "filters/pid-comm", run_batch_0 },   { "filters/family-local", run_batch_1 },
-	{ "filters/remote", run_batch_2 },     { "filters/side-netns", run_batch_3 },
-	{ "filters/combined", run_batch_4 },   { "filters/combined-2", run_batch_5 },
+	{ "filters/1", run_batch_0 }, { "filters/2", run_batch_1 }, { "filters/3", run_batch_2 },
+	{ "filters/4", run_batch_3 }, { "filters/5", run_batch_4 }, { "filters/6", run_batch_5 },
 	{ NULL, NULL },
 };

@@ -71,7 +71,8 @@ bool judge__complete(const struct record *r, const struct tracer *t)
 		bool any = tr->one_of == 0;
 
 		for (unsigned int a = 0; a < ACT_NR; a++) {
-			bool there = nth_event(t, tr, (enum action)a) != NULL;
+			const struct event *ev = nth_event(t, tr, (enum action)a);
+			bool there = ev && !ev->healed;
 
 			if ((tr->once & (1u << a)) && !there)
 				return false;

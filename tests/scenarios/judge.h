@@ -6,7 +6,7 @@
 #include "tracer.h"
 #include "truth.h"
 
-/* Have all the events that must come for this record come? */
+/* Have all the events that must come for this record come, and from the tracepoints? */
 bool judge__complete(const struct record *r, const struct tracer *t);
 
 /*

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +24,9 @@
 #include <unistd.h>
 
 /* How long an event may be on its way before it counts as missing. */
-#define ARRIVAL_MS 8000
+#define ARRIVAL_MS 5000
+/* Of some 400 scenarios. */
+#define MAX_REPLAYS 25
 
 struct options {
 	const char *twsnoop;
@@ -39,8 +42,8 @@ struct tally {
 struct play {
 	const struct scenario *sc;
 	struct record *rec;
-	pid_t pid;
-	int nsfd; /* keeps the namespace, and so its inode number, until the end */
+	pid_t pids[3]; /* live to the end: with them their namespaces and the inode numbers */
+	unsigned int replays;
 };
 
 void table__add(struct table *t, const struct scenario *model, const char *fmt, ...)
@@ -85,75 +88,62 @@ static bool chosen(const struct options *o, const char *name)
 
 static void play__start(struct play *p)
 {
-	int ready[2], go[2];
-	char path[64], byte;
+	pid_t pid = fork();
 
-	if (pipe2(ready, O_CLOEXEC) || pipe2(go, O_CLOEXEC))
+	if (pid < 0)
 		abort();
-	p->pid = fork();
-	if (p->pid < 0)
-		abort();
-	if (p->pid == 0) {
+	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		prctl(PR_SET_NAME, "sc-stage");
-		close(ready[0]);
-		close(go[1]);
-		stage__play(p->sc, p->rec, ready[1], go[0]);
+		stage__play(p->sc, p->rec);
 	}
-	close(ready[1]);
-	close(go[0]);
-	/* The stage has entered its namespace (or given up) when it writes or closes. */
-	if (read(ready[0], &byte, 1) == 1) {
-		snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)p->pid);
-		p->nsfd = open(path, O_RDONLY | O_CLOEXEC);
-	}
-	close(ready[0]);
-	close(go[1]);
+	p->pids[p->replays] = pid;
 }
 
-/* A stage that died without a verdict has failed. */
-static void play__ended(struct play *plays, size_t n, pid_t pid, int status)
+static bool play__over(struct play *p)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (plays[i].pid != pid)
+	int status;
+
+	if (__atomic_load_n(&p->rec->verdict, __ATOMIC_SEQ_CST) != V_PENDING)
+		return true;
+	if (waitpid(p->pids[p->replays], &status, WNOHANG) != p->pids[p->replays])
+		return false;
+	/* A stage that died without a verdict has failed. */
+	p->pids[p->replays] = 0;
+	p->rec->end_real_ns = net__real_ns();
+	snprintf(p->rec->why, sizeof(p->rec->why), "the stage died (wait status %#x)",
+		 (unsigned int)status);
+	p->rec->verdict = V_FAIL;
+	return true;
+}
+
+static void play__end(struct play *p)
+{
+	for (unsigned int i = 0; i <= p->replays; i++) {
+		if (p->pids[i] <= 0)
 			continue;
-		plays[i].pid = 0;
-		if (plays[i].rec->verdict != V_PENDING)
-			return;
-		plays[i].rec->verdict = V_FAIL;
-		plays[i].rec->end_real_ns = net__real_ns();
-		snprintf(plays[i].rec->why, sizeof(plays[i].rec->why),
-			 "the stage died (wait status %#x)", (unsigned int)status);
-		return;
+		kill(p->pids[i], SIGKILL);
+		waitpid(p->pids[i], NULL, 0);
 	}
 }
 
-static void play_all(struct play *plays, size_t n, struct tracer *t, long jobs)
+static void play_all(struct play **plays, size_t n, struct tracer *t, long jobs)
 {
-	size_t next = 0;
-	long running = 0;
+	size_t first = 0, next = 0, running;
 
-	while (next < n || running > 0) {
-		int status;
-		pid_t pid;
-
-		if (next < n && running < jobs) {
-			play__start(&plays[next++]);
-			running++;
-		}
-		while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-			if (t && pid == t->pid) {
-				t->pid = 0;
-				continue;
-			}
-			play__ended(plays, n, pid, status);
-			running--;
-		}
+	do {
+		running = 0;
+		for (size_t i = first; i < next; i++)
+			running += !play__over(plays[i]);
+		for (; next < n && running < (size_t)jobs; running++)
+			play__start(plays[next++]);
+		while (first < next && play__over(plays[first]))
+			first++;
 		if (t)
-			tracer__pump(t, running < jobs && next < n ? 0 : 5);
+			tracer__pump(t, 5);
 		else
-			usleep(1000);
-	}
+			usleep(2000);
+	} while (first < n);
 }
 
 static int by_number(const void *a, const void *b)
@@ -200,6 +190,38 @@ static void await_arrival(struct play *plays, size_t n, struct tracer *t)
 		tracer__pump(t, 20);
 }
 
+/*
+ * A program that is interrupted by its own tracepoint is skipped (KERNEL.md 2). And on some
+ * virtual machines (seen with nested PVM) one in some hundred timer softirqs is seen by no BPF
+ * program at all, whosever it is, and no counter tells. So a scenario whose events are missing,
+ * or were found by the snapshot only, is played again; that is said aloud, and judge_run() limits
+ * how often it may happen. What is wrong in itself is wrong each time.
+ */
+static unsigned int play_again(struct play *plays, size_t n, struct tracer *t, long jobs)
+{
+	struct play **again = calloc(n + 1, sizeof(*again));
+	unsigned int k = 0;
+
+	if (!again)
+		abort();
+	for (size_t i = 0; i < n; i++) {
+		struct play *p = &plays[i];
+
+		if (p->rec->verdict != V_DONE || judge__complete(p->rec, t))
+			continue;
+		fprintf(stderr, "# %s: events are missing; once more\n", p->sc->name);
+		memset(p->rec, 0, sizeof(*p->rec));
+		p->replays++;
+		again[k++] = p;
+	}
+	if (k) {
+		tracer__keep(t, NULL, 0);
+		play_all(again, k, t, jobs);
+	}
+	free(again);
+	return k;
+}
+
 static void judge_all(struct play *plays, size_t n, struct tracer *t, struct tally *tally)
 {
 	char why[512];
@@ -219,7 +241,8 @@ static void judge_all(struct play *plays, size_t n, struct tracer *t, struct tal
 }
 
 /* What holds for the whole run: the contract of each line, and the accounting. */
-static void judge_run(struct tracer *t, size_t before_stop, int status, struct tally *tally)
+static void judge_run(struct tracer *t, size_t before_stop, int status, unsigned int replays,
+		      struct tally *tally)
 {
 	const struct account *a = &t->account;
 	char why[600];
@@ -237,6 +260,8 @@ static void judge_run(struct tracer *t, size_t before_stop, int status, struct t
 		 a->unattributed, a->seen ? "" : " (no accounting line)");
 	sums = a->seen && a->delivered == t->lines && !a->lost && !a->map_full;
 	say(tally, sums ? V_DONE : V_FAIL, "run/accounting", why);
+	snprintf(why, sizeof(why), "%u scenarios were played again, too many", replays);
+	say(tally, replays > MAX_REPLAYS ? V_FAIL : V_DONE, "run/seen-at-once", why);
 	snprintf(why, sizeof(why), "wait status %#x; stderr: %.400s", (unsigned int)status, t->err);
 	say(tally, status == 0 ? V_DONE : V_FAIL, "run/clean-exit", why);
 }
@@ -258,58 +283,76 @@ static void print_latency(const struct tracer *t)
 			(unsigned long)(worst / 1000000));
 }
 
-static int run_shared(const struct options *o, const struct table *table, struct tally *tally)
+static void run_traced(const struct options *o, struct play *plays, struct play **order, size_t n,
+		       struct tally *tally)
 {
 	static const char *const args[] = { "trace", "--json", "--all", NULL };
-	struct tracer tracer = { .echo = o->verbose }, *t = o->referee_only ? NULL : &tracer;
-	struct play *plays = calloc(table->n + 1, sizeof(*plays));
-	size_t size = (table->n + 1) * sizeof(struct record), n = 0, before_stop;
+	struct tracer t = { .echo = o->verbose };
+	int err = tracer__start(&t, o->twsnoop, args), status;
 	uint64_t *netns = NULL;
-	struct record *recs;
-	int err, status;
+	unsigned int replays = 0, again;
+	size_t before_stop;
 
-	recs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (!plays || recs == MAP_FAILED)
-		abort();
-	for (size_t i = 0; i < table->n; i++)
-		if (chosen(o, table->s[i].name) && (o->slow || !(table->s[i].flags & SCN_SLOW)))
-			plays[n++] = (struct play){ .sc = &table->s[i], .rec = &recs[i], .nsfd = -1 };
-	if (!n)
-		goto out;
-	err = t ? tracer__start(t, o->twsnoop, args) : 0;
 	if (err) {
 		fprintf(stderr, "scenarios: %s does not trace: %s; it said: %s\n", o->twsnoop,
-			strerror(-err), t->err);
+			strerror(-err), t.err);
 		tally->failed++;
 		goto out;
 	}
-	play_all(plays, n, t, o->jobs);
-	if (t) {
-		netns = keep_ours(plays, n, t);
-		await_arrival(plays, n, t);
-		before_stop = t->nevents;
-		status = tracer__stop(t, SIGINT);
-		judge_all(plays, n, t, tally);
-		judge_run(t, before_stop, status, tally);
-		print_latency(t);
-	} else {
-		judge_all(plays, n, NULL, tally);
+	play_all(order, n, &t, o->jobs);
+	for (int attempt = 0; attempt < 3; attempt++) {
+		free(netns);
+		netns = keep_ours(plays, n, &t);
+		await_arrival(plays, n, &t);
+		if (attempt == 2)
+			break;
+		replays += again = play_again(plays, n, &t, o->jobs);
+		if (!again)
+			break;
 	}
+	before_stop = t.nevents;
+	status = tracer__stop(&t, SIGINT);
+	judge_all(plays, n, &t, tally);
+	judge_run(&t, before_stop, status, replays, tally);
+	print_latency(&t);
 out:
-	for (size_t i = 0; i < n; i++)
-		if (plays[i].nsfd >= 0)
-			close(plays[i].nsfd);
-	if (t)
-		tracer__free(t);
-	munmap(recs, size);
+	tracer__free(&t);
 	free(netns);
-	free(plays);
-	return 0;
 }
 
-static void run_solos(const struct options *o, const struct solo *s, struct tally *tally)
+static void run_shared(const struct options *o, const struct table *table, struct tally *tally)
 {
-	for (; s->name; s++) {
+	struct play *plays = calloc(table->n + 1, sizeof(*plays));
+	struct play **order = calloc(table->n + 1, sizeof(*order));
+	size_t size = (table->n + 1) * sizeof(struct record), n = 0;
+	struct record *recs;
+
+	recs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (!plays || !order || recs == MAP_FAILED)
+		abort();
+	for (size_t i = 0; i < table->n; i++) {
+		if (!chosen(o, table->s[i].name) || (!o->slow && (table->s[i].flags & SCN_SLOW)))
+			continue;
+		plays[n] = (struct play){ .sc = &table->s[i], .rec = &recs[i] };
+		order[n] = &plays[n];
+		n++;
+	}
+	if (n && o->referee_only) {
+		play_all(order, n, NULL, o->jobs);
+		judge_all(plays, n, NULL, tally);
+	} else if (n) {
+		run_traced(o, plays, order, n, tally);
+	}
+	for (size_t i = 0; i < n; i++)
+		play__end(&plays[i]);
+	munmap(recs, size);
+	free(order);
+	free(plays);
+}
+
+static void run_solos(const struct options *o, const struct solo *s, int max, struct tally *tally)
+{
+	for (; s->name && max-- > 0; s++) {
 		char why[512] = "";
 
 		if (chosen(o, s->name))
@@ -319,7 +362,8 @@ static void run_solos(const struct options *o, const struct solo *s, struct tall
 
 static void usage(FILE *f)
 {
-	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow] [--list] [-v]\n"
+	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow | --quick]\n"
+	      "                 [--list] [-v]\n"
 	      "       scenarios --referee-only ...  the kernel's side alone, without twsnoop\n"
 	      "       scenarios churn [--twsnoop PATH] [--procs P] [--conns N] [--stop-reader]\n",
 	      f);
@@ -346,6 +390,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "slow", no_argument, NULL, 's' },
+		{ "quick", no_argument, NULL, 'q' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "referee-only", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
@@ -353,11 +398,13 @@ static int parse(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "t:f:j:lsvrh", longs, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "t:f:j:lsqvrh", longs, NULL)) >= 0) {
 		o->twsnoop = c == 't' ? optarg : o->twsnoop;
 		o->filter = c == 'f' ? optarg : o->filter;
 		o->list |= c == 'l';
 		o->slow |= c == 's';
+		if (c == 'q')
+			filters__be_quick();
 		o->verbose |= c == 'v';
 		o->referee_only |= c == 'r';
 		if (c == 'j')
@@ -403,8 +450,8 @@ int main(int argc, char **argv)
 	}
 	run_shared(&o, &table, &tally);
 	if (!o.referee_only) {
-		run_solos(&o, solo_filters, &tally);
-		run_solos(&o, solo_control, &tally);
+		run_solos(&o, solo_filters, filters__batches(), &tally);
+		run_solos(&o, solo_control, INT_MAX, &tally);
 	}
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
 	return tally.failed ? 1 : 0;

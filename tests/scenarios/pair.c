@@ -235,6 +235,12 @@ void stage__await(struct stage *st, const struct end *e, unsigned int mask)
 			    referee__name(referee__look(&e->t, NULL)), referee__name(mask));
 }
 
+void stage__ack_fin(struct stage *st, const struct end *e)
+{
+	stage__await(st, e, REF_STATE(ST_CLOSE_WAIT));
+	EXPECT(st, actor__call(e->a, do_sockopt, e->fd, TCP_QUICKACK, 1) == 0);
+}
+
 void stage__see(struct stage *st, const struct end *e, unsigned int mask)
 {
 	unsigned int now = referee__look(&e->t, NULL);

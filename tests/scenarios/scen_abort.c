@@ -34,7 +34,7 @@ static void run_linger0(struct stage *st)
 		/* Half closed by the peer: its end is a full socket in FIN_WAIT2. */
 		peer->causes = CAUSE_SHUTDOWN;
 		act__do(&x, x.b, do_shutdown, 1, 0);
-		act__await(&x, x.a, REF_STATE(ST_CLOSE_WAIT));
+		stage__ack_fin(st, &x.p.e[x.a]);
 		act__await(&x, x.b, REF_STATE(ST_FIN_WAIT2));
 	}
 	act__do(&x, x.a, do_close, 0, 0);
@@ -97,9 +97,12 @@ static void run_linger2(struct stage *st)
 	peer = act__dies(&x, x.b, A(RESET));
 	if (st->sc->arg) {
 		act__do(&x, x.a, do_shutdown, 1, 0);
+		stage__ack_fin(st, &x.p.e[x.b]);
 		act__await(&x, x.a, REF_STATE(ST_FIN_WAIT2));
 	}
 	act__do(&x, x.a, do_close, 0, 0);
+	if (!st->sc->arg)
+		stage__ack_fin(st, &x.p.e[x.b]);
 	truth__gone(st, t);
 	truth__gone(st, peer);
 	close_quietly(&x, x.b);
@@ -125,6 +128,8 @@ static void run_data_after_close(struct stage *st)
 	if (when == DATA_WITH_ACK)
 		act__lose(&x, x.a, SEG_ALL);
 	act__do(&x, x.a, do_close, 0, 0);
+	if (when == DATA_FW2)
+		stage__ack_fin(st, &x.p.e[x.b]);
 	act__await(&x, x.a, REF_STATE(when == DATA_FW2 ? ST_FIN_WAIT2 : ST_FIN_WAIT1));
 	if (when == DATA_WITH_ACK) {
 		/* The only segment to reach the orphan is the data with the ACK of its FIN. */
@@ -154,7 +159,7 @@ static void run_overflow(struct stage *st)
 	t = act__truth(&x, x.a, A(OVERFLOW), way == FULL_ORPHAN ? CAUSE_CLOSE : CAUSE_SHUTDOWN);
 	t->pid_optional = true;
 	act__do(&x, x.a, way == FULL_ORPHAN ? do_close : do_shutdown, 1, 0);
-	act__await(&x, x.b, REF_STATE(ST_CLOSE_WAIT));
+	stage__ack_fin(st, &x.p.e[x.b]);
 	if (way == FULL_ORPHAN) {
 		/* No mini-socket for FIN_WAIT2: the peer's FIN meets nothing. */
 		t->once = 0;
@@ -186,6 +191,7 @@ static void run_overflow_second(struct stage *st)
 		pair__open(st, &p[i], c, s, st->sc->fam);
 		t[i] = truth__add(st, &p[i], END_C, i ? A(OVERFLOW) : A(TIME_WAIT), c, CAUSE_SHUTDOWN);
 		EXPECT(st, actor__call(c, do_shutdown, p[i].e[END_C].fd, 1, 0) == 0);
+		stage__ack_fin(st, &p[i].e[END_S]);
 		stage__await(st, &p[i].e[END_C], REF_STATE(ST_FIN_WAIT2));
 		peer[i] = truth__add(st, &p[i], END_S, A(PASSIVE_CLOSE), s, CAUSE_CLOSE);
 		EXPECT(st, actor__call(s, do_close, p[i].e[END_S].fd, 0, 0) == 0);
@@ -463,37 +469,39 @@ struct entry {
 	int arg;
 	unsigned int fams;
 	bool client_only;
+	unsigned int flags;
 };
 
 static const struct entry entries[] = {
-	{ "linger0", run_linger0, 0, FAMS_ALL, false },
-	{ "linger0-half-closed", run_linger0, 1, FAMS_46, false },
-	{ "rst-in-fin-wait1", run_rst_in_fin_wait1, 0, FAMS_46, false },
-	{ "unread-data", run_unread, 0, FAMS_ALL, false },
-	{ "unread-data-sigkill", run_unread, 1, FAMS_46, false },
-	{ "linger2", run_linger2, 0, FAMS_46, false },
-	{ "linger2-in-fin-wait2", run_linger2, 1, FAMS_46, false },
-	{ "data-in-fin-wait1", run_data_after_close, DATA_FW1, FAMS_46, false },
-	{ "data-in-fin-wait2", run_data_after_close, DATA_FW2, FAMS_46, false },
-	{ "data-with-ack-of-fin", run_data_after_close, DATA_WITH_ACK, FAMS_46, false },
-	{ "overflow", run_overflow, FULL_DIRECT, FAMS_ALL, false },
-	{ "overflow-orphan", run_overflow, FULL_ORPHAN, FAMS_46, false },
-	{ "overflow-second", run_overflow_second, FULL_SECOND, FAMS_46, true },
-	{ "fin-never-acked", run_fin_timeout, 0, FAMS_46, false },
-	{ "user-timeout", run_timeout, 0, FAMS_46, false },
-	{ "keepalive-timeout", run_timeout, 1, FAMS_46, false },
-	{ "destroyed", run_destroy, 0, FAMS_46, false },
-	{ "repair", run_repair, 0, FAMS_46, false },
-	{ "connect-unspec", run_unconnect, 0, FAMS_46, false },
-	{ "never-accepted", run_never_accepted, 0, FAMS_46, true },
-	{ "connect-refused", run_refused, 0, FAMS_ALL, true },
-	{ "connect-exhausted", run_exhausted, 0, FAMS_46, true },
-	{ "connect-timeout", run_syn_timeout, 0, FAMS_46, true },
+	{ "linger0", run_linger0, 0, FAMS_ALL, false, 0 },
+	{ "linger0-half-closed", run_linger0, 1, FAMS_46, false, 0 },
+	{ "rst-in-fin-wait1", run_rst_in_fin_wait1, 0, FAMS_46, false, 0 },
+	{ "unread-data", run_unread, 0, FAMS_ALL, false, 0 },
+	{ "unread-data-sigkill", run_unread, 1, FAMS_46, false, 0 },
+	{ "linger2", run_linger2, 0, FAMS_46, false, 0 },
+	{ "linger2-in-fin-wait2", run_linger2, 1, FAMS_46, false, 0 },
+	{ "data-in-fin-wait1", run_data_after_close, DATA_FW1, FAMS_46, false, 0 },
+	{ "data-in-fin-wait2", run_data_after_close, DATA_FW2, FAMS_46, false, 0 },
+	{ "data-with-ack-of-fin", run_data_after_close, DATA_WITH_ACK, FAMS_46, false, SCN_TIMER },
+	{ "overflow", run_overflow, FULL_DIRECT, FAMS_ALL, false, 0 },
+	{ "overflow-orphan", run_overflow, FULL_ORPHAN, FAMS_46, false, 0 },
+	{ "overflow-second", run_overflow_second, FULL_SECOND, FAMS_46, true, 0 },
+	{ "fin-never-acked", run_fin_timeout, 0, FAMS_46, false, SCN_TIMER },
+	{ "user-timeout", run_timeout, 0, FAMS_46, false, SCN_TIMER },
+	{ "keepalive-timeout", run_timeout, 1, FAMS_46, false, SCN_TIMER },
+	{ "destroyed", run_destroy, 0, FAMS_46, false, 0 },
+	{ "repair", run_repair, 0, FAMS_46, false, 0 },
+	{ "connect-unspec", run_unconnect, 0, FAMS_46, false, 0 },
+	{ "never-accepted", run_never_accepted, 0, FAMS_46, true, 0 },
+	{ "connect-refused", run_refused, 0, FAMS_ALL, true, 0 },
+	{ "connect-exhausted", run_exhausted, 0, FAMS_46, true, 0 },
+	{ "connect-timeout", run_syn_timeout, 0, FAMS_46, true, SCN_TIMER },
 };
 
 static void add_entry(struct table *table, const struct entry *n, enum fam fam)
 {
-	struct scenario model = { .run = n->run, .arg = n->arg, .fam = fam };
+	struct scenario model = { .run = n->run, .arg = n->arg, .fam = fam,
+				  .flags = n->flags };
 
 	if (n->client_only) {
 		table__add(table, &model, "%s/%s", n->name, fam_names[fam]);

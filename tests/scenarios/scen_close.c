@@ -22,6 +22,9 @@ static void run_way(struct stage *st)
 		/* The peer's FIN comes late: an orphan is a mini-socket by then. */
 		unsigned int half = way->stays_open ? REF_STATE(ST_FIN_WAIT2) : REF_FW2_MINI;
 
+		/* With SCN_TIMER the delayed ACK's timer does it, the commonest way in life. */
+		if (!(st->sc->flags & SCN_TIMER))
+			stage__ack_fin(st, &p.e[!e]);
 		stage__await(st, &p.e[e], half);
 		t->maybe &= ~A(FIN_WAIT2);
 		if (!way->stays_open)
@@ -45,6 +48,10 @@ static void add_way(struct table *table, int w, enum fam fam, int e)
 	table__add(table, &model, "%s/%s/%s", ways[w].name, end, fam_names[fam]);
 	model.flags = SCN_LATE;
 	table__add(table, &model, "%s/%s/%s/late-peer", ways[w].name, end, fam_names[fam]);
+	if (w)
+		return;
+	model.flags |= SCN_TIMER;
+	table__add(table, &model, "%s/%s/%s/delayed-ack", ways[w].name, end, fam_names[fam]);
 }
 
 void scen_close__add(struct table *table)

@@ -32,11 +32,20 @@ struct solo {
 	void (*run)(struct stage *st, const char *twsnoop);
 };
 
+/* Fewer filters, for guests whose processor is emulated. */
+void filters__be_quick(void);
+/* How many of solo_filters[] there are then: the first ones. */
+int filters__batches(void);
+
 extern const struct solo solo_filters[], solo_control[]; /* end with a NULL name */
 
 /* Starts a tracer in the namespace that the test program was started in. Ends the stage if not. */
 void solo__trace(struct stage *st, struct tracer *t, const char *twsnoop,
 		 const char *const args[]);
+/* The two halves of it. */
+void solo__spawn(struct stage *st, struct tracer *t, const char *twsnoop,
+		 const char *const args[]);
+void solo__await(struct stage *st, struct tracer *t);
 /* Stops it and fails the stage if it does not end well; then judges the stage's truths. */
 void solo__stop_and_judge(struct stage *st, struct tracer *t, int sig);
 /* Fails the stage unless the tracer has ended with status 0 and kept the contract. */

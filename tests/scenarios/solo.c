@@ -18,18 +18,38 @@
 
 static int home_ns = -1;
 
-void solo__trace(struct stage *st, struct tracer *t, const char *twsnoop,
+static void complain(struct stage *st, const struct tracer *t, int err)
+{
+	stage__fail(st, "twsnoop does not trace: %s; it said: %.150s", strerror(-err), t->err);
+}
+
+void solo__spawn(struct stage *st, struct tracer *t, const char *twsnoop,
 		 const char *const args[])
 {
 	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err;
 
 	EXPECT(st, here >= 0 && setns(home_ns, CLONE_NEWNET) == 0);
 	memset(t, 0, sizeof(*t));
-	err = tracer__start(t, twsnoop, args);
+	err = tracer__spawn(t, twsnoop, args);
 	EXPECT(st, setns(here, CLONE_NEWNET) == 0);
 	close(here);
 	if (err)
-		stage__fail(st, "twsnoop does not trace: %s; it said: %.150s", strerror(-err), t->err);
+		complain(st, t, err);
+}
+
+void solo__await(struct stage *st, struct tracer *t)
+{
+	int err = tracer__await_start(t);
+
+	if (err)
+		complain(st, t, err);
+}
+
+void solo__trace(struct stage *st, struct tracer *t, const char *twsnoop,
+		 const char *const args[])
+{
+	solo__spawn(st, t, twsnoop, args);
+	solo__await(st, t);
 }
 
 void solo__ended_well(struct stage *st, struct tracer *t, int status)
@@ -79,11 +99,11 @@ enum verdict solo__run(void (*run)(struct stage *st, const char *twsnoop), const
 	static const struct scenario sc = { .name = "solo", .run = run_job };
 	struct record *rec = mmap(NULL, sizeof(*rec), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int ready[2], go[2], status = 0;
+	int status = 0;
 	enum verdict v;
 	pid_t pid;
 
-	if (rec == MAP_FAILED || pipe2(ready, O_CLOEXEC) || pipe2(go, O_CLOEXEC))
+	if (rec == MAP_FAILED)
 		abort();
 	job = (struct job){ run, twsnoop };
 	fflush(stdout);
@@ -91,16 +111,15 @@ enum verdict solo__run(void (*run)(struct stage *st, const char *twsnoop), const
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		home_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-		close(go[1]);
-		stage__play(&sc, rec, ready[1], go[0]);
+		stage__play(&sc, rec);
 	}
-	close(go[1]);
-	close(go[0]);
-	close(ready[0]);
-	close(ready[1]);
-	while (pid < 0 || (waitpid(pid, &status, 0) < 0 && errno == EINTR))
-		if (pid < 0)
-			abort();
+	if (pid < 0)
+		abort();
+	while (__atomic_load_n(&rec->verdict, __ATOMIC_SEQ_CST) == V_PENDING &&
+	       waitpid(pid, &status, WNOHANG) != pid)
+		usleep(2000);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
 	v = rec->verdict == V_PENDING ? V_FAIL : rec->verdict;
 	snprintf(why, size, "%s", rec->why[0] ? rec->why : "the stage died");
 	munmap(rec, sizeof(*rec));

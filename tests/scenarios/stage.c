@@ -31,12 +31,14 @@ void stage__strike(struct stage *st)
 	st->nactors = 0;
 }
 
-static void stage__end(struct stage *st, enum verdict v)
+static void __attribute__((noreturn)) stage__end(struct stage *st, enum verdict v)
 {
 	stage__strike(st);
 	st->rec->end_real_ns = net__real_ns();
-	st->rec->verdict = v;
-	_exit(0);
+	alarm(0);
+	__atomic_store_n(&st->rec->verdict, v, __ATOMIC_SEQ_CST);
+	for (;;)
+		pause();
 }
 
 void stage__fail(struct stage *st, const char *fmt, ...)
@@ -47,7 +49,6 @@ void stage__fail(struct stage *st, const char *fmt, ...)
 	vsnprintf(st->rec->why, sizeof(st->rec->why), fmt, ap);
 	va_end(ap);
 	stage__end(st, V_FAIL);
-	abort();
 }
 
 void stage__skip(struct stage *st, const char *fmt, ...)
@@ -58,7 +59,6 @@ void stage__skip(struct stage *st, const char *fmt, ...)
 	vsnprintf(st->rec->why, sizeof(st->rec->why), fmt, ap);
 	va_end(ap);
 	stage__end(st, V_SKIP);
-	abort();
 }
 
 int stage__set(struct stage *st, const struct scenario *sc, struct record *rec)
@@ -84,10 +84,9 @@ int stage__set(struct stage *st, const struct scenario *sc, struct record *rec)
 	return 0;
 }
 
-void stage__play(const struct scenario *sc, struct record *rec, int ready_fd, int go_fd)
+void stage__play(const struct scenario *sc, struct record *rec)
 {
 	struct stage *st = calloc(1, sizeof(*st));
-	char byte = 0;
 	int err;
 
 	if (!st)
@@ -97,11 +96,8 @@ void stage__play(const struct scenario *sc, struct record *rec, int ready_fd, in
 	err = stage__set(st, sc, rec);
 	if (err)
 		stage__fail(st, "cannot set up: %s", strerror(-err));
-	if (write(ready_fd, &byte, 1) != 1 || read(go_fd, &byte, 1) != 0)
-		stage__fail(st, "cannot talk to the judge");
 	sc->run(st);
 	stage__end(st, V_DONE);
-	abort();
 }
 
 static void actor__loop(int chan)

@@ -43,6 +43,7 @@ struct scenario {
 };
 #define SCN_SLOW 1u		/* only with --slow */
 #define SCN_LATE 2u		/* the peer closes after the first end reached FIN_WAIT2 */
+#define SCN_TIMER 4u		/* hangs on a kernel timer: see play_again() in main.c */
 
 enum { END_C, END_S };
 
@@ -86,12 +87,10 @@ void stage__skip(struct stage *st, const char *fmt, ...) __attribute__((noreturn
 	} while (0)
 
 /*
- * Plays a scenario in the calling process, which ends with it. Writes a byte to ready_fd when
- * it is in its own namespace, and begins when go_fd is at its end: so that the caller can
- * take hold of the namespace.
+ * Plays a scenario in the calling process, sets the record's verdict, and then sleeps until it
+ * is killed: so its namespace lives on, as one that has a process.
  */
-void stage__play(const struct scenario *sc, struct record *rec, int ready_fd, int go_fd)
-	__attribute__((noreturn));
+void stage__play(const struct scenario *sc, struct record *rec) __attribute__((noreturn));
 /* Ends the actors; used by stage__play() and by solo runs. */
 void stage__strike(struct stage *st);
 /* Sets up a stage in the calling process (solo runs): enters a new namespace. 0 or -errno. */
@@ -142,6 +141,11 @@ void pair__talk(struct pair *p);
 
 /* Waits until the kernel's table shows the end as one of mask, or fails the scenario. */
 void stage__await(struct stage *st, const struct end *e, unsigned int mask);
+/*
+ * Waits until the end has received the peer's FIN, and has it acknowledged at once. It would be
+ * left to the delayed ACK's timer else.
+ */
+void stage__ack_fin(struct stage *st, const struct end *e);
 /* Fails unless the table shows the end as one of mask now. */
 void stage__see(struct stage *st, const struct end *e, unsigned int mask);
 

@@ -174,9 +174,8 @@ int tracer__pump(struct tracer *t, int timeout_ms)
 	return t->out_fd >= 0 || t->err_fd >= 0;
 }
 
-int tracer__start(struct tracer *t, const char *path, const char *const args[])
+int tracer__spawn(struct tracer *t, const char *path, const char *const args[])
 {
-	uint64_t end = net__mono_ns() + START_MS * 1000000ULL;
 	int out[2], err[2];
 
 	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
@@ -189,8 +188,13 @@ int tracer__start(struct tracer *t, const char *path, const char *const args[])
 	fcntl(t->out_fd, F_SETFL, O_NONBLOCK);
 	fcntl(t->err_fd, F_SETFL, O_NONBLOCK);
 	fcntl(t->out_fd, F_SETPIPE_SZ, 1 << 20);
-	if (t->pid < 0)
-		return -EAGAIN;
+	return t->pid < 0 ? -EAGAIN : 0;
+}
+
+int tracer__await_start(struct tracer *t)
+{
+	uint64_t end = net__mono_ns() + START_MS * 1000000ULL;
+
 	while (!strstr(t->err, "twsnoop: tracing")) {
 		if (!tracer__pump(t, 100))
 			return -EIO;
@@ -198,6 +202,13 @@ int tracer__start(struct tracer *t, const char *path, const char *const args[])
 			return -ETIMEDOUT;
 	}
 	return 0;
+}
+
+int tracer__start(struct tracer *t, const char *path, const char *const args[])
+{
+	int err = tracer__spawn(t, path, args);
+
+	return err ? err : tracer__await_start(t);
 }
 
 int tracer__stop(struct tracer *t, int sig)

@@ -28,6 +28,7 @@ struct event {
 	long life_ns;		/* -1: absent */
 	long tx_bytes;
 	long rx_bytes;
+	bool healed;		/* event.source is "snapshot": found in the kernel's table later */
 	bool matched;
 };
 
@@ -64,6 +65,9 @@ const char *action__name(enum action a);
  * or -errno; -EIO when it ended first (t->err then has its words). Free with tracer__free().
  */
 int tracer__start(struct tracer *t, const char *path, const char *const args[]);
+/* The two halves of tracer__start(), to start several at a time. */
+int tracer__spawn(struct tracer *t, const char *path, const char *const args[]);
+int tracer__await_start(struct tracer *t);
 /* Reads what there is, waiting at most timeout_ms. Returns 1, or 0 at the end of output. */
 int tracer__pump(struct tracer *t, int timeout_ms);
 /* Sends a signal (0: none), reads to the end, waits. Returns the wait status, or -1. */

@@ -354,6 +354,24 @@ static void names_what_is_missing(void **state)
 	assert_says(&k, "refuses");
 }
 
+static void names_why_programs_do_not_load(void **state)
+{
+	struct kernel k;
+
+	(void)state;
+	fill_with_all(&k);
+	k.memlock_bytes = 65536;
+	k.memcg.state = FEATURE_PRESENT;
+	assert_null(strstr(kernel__why_not_loaded(&k, EPERM), "RLIMIT_MEMLOCK"));
+	k.memcg.state = FEATURE_MISSING;
+	assert_non_null(strstr(kernel__why_not_loaded(&k, EPERM), "RLIMIT_MEMLOCK"));
+	assert_non_null(strstr(kernel__why_not_loaded(&k, ENOMEM), "--max-connections"));
+	assert_non_null(strstr(kernel__why_not_loaded(&k, EMFILE), "ulimit -n"));
+	assert_non_null(strstr(kernel__why_not_loaded(&k, EINVAL), "refuses"));
+	snprintf(k.lockdown, sizeof(k.lockdown), "confidentiality");
+	assert_non_null(strstr(kernel__why_not_loaded(&k, EINVAL), "lockdown=integrity"));
+}
+
 int main(void)
 {
 #define IN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
@@ -373,6 +391,7 @@ int main(void)
 		IN_ROOT(reads_capabilities),
 		IN_ROOT(reads_bpf_stats),
 		cmocka_unit_test(names_what_is_missing),
+		cmocka_unit_test(names_why_programs_do_not_load),
 	};
 
 	return cmocka_run_group_tests_name("kernel", tests, NULL, NULL);

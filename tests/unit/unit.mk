@@ -20,18 +20,18 @@ UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/test_%)
 
 $(UNIT_DIR)/user/%.o: user/%.c
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(UNIT_CFLAGS) $(NAMES_CFLAGS) -MMD -MP -c $< -o $@
 
 $(UNIT_DIR)/%.o: tests/unit/%.c
 	@mkdir -p $(@D)
-	$(CC) $(UNIT_CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) $(UNIT_CFLAGS) $(NAMES_CFLAGS) -MMD -MP -c $< -o $@
 
 $(UNIT_LIB): $(UNIT_OBJS)
 	rm -f $@
 	$(AR) rc $@ $^
 
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
-	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka -ljansson -pthread
+	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka $(NAMES_LIBS) -ljansson -pthread
 
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Cgroups that come and go, so that user space knows the path of one that lived
+ * for a tenth of a second. The kernel makes the path under a lock of its own and
+ * hands it to the tracepoints (TRACE_CGROUP_PATH); cgroups are made rarely.
+ */
+#ifndef TWSNOOP_BPF_CGROUP_H
+#define TWSNOOP_BPF_CGROUP_H
+
+#include "twsnoop.h"
+
+/*
+ * A container filter lets pass what user space has decided to. A process may close
+ * a connection before it has: so a new cgroup passes until user space, which
+ * looks again, takes it out.
+ */
+static __always_inline void let_pass(__u64 id)
+{
+	__u8 undecided = 1;
+
+	bpf_map_update_elem(&tws_cgroups, &id, &undecided, BPF_NOEXIST);
+}
+
+static __always_inline void read_path(struct tws_cgroup *rec, const char *path)
+{
+	long len = bpf_probe_read_kernel_str(rec->path, sizeof(rec->path), path);
+
+	/* With its NUL; what fills the room may have been cut. */
+	if (len <= 1 || len >= (long)sizeof(rec->path))
+		rec->path[0] = 0;
+	rec->path[sizeof(rec->path) - 1] = 0;
+}
+
+static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8 action)
+{
+	struct tws_cgroup *rec;
+	__u64 id;
+
+	if ((__u32)BPF_CORE_READ(cgrp, root, hierarchy_id) != tws.cgroup_hierarchy)
+		return 0;
+	id = BPF_CORE_READ(cgrp, kn, id);
+	if (tws.filter.by_cgroup && action == TWS_CGROUP_ADDED)
+		let_pass(id);
+	rec = bpf_ringbuf_reserve(&tws_ring, sizeof(*rec), 0);
+	if (!rec) {
+		COUNT(cgroup_lost);
+		return 0;
+	}
+	rec->action = action;
+	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
+	rec->id = id;
+	read_path(rec, path);
+	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+#endif

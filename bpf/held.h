@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Signs that a TIME_WAIT socket has ended before its time. Only with tws.all.
+ * Which TIME_WAITs were printed, and so whose end is worth telling, is known to
+ * user space alone: the records here are for it, and it prints what follows. One
+ * that finds the ring full is not counted: the socket's end then shows in a
+ * snapshot, without its reason.
+ */
+#ifndef TWSNOOP_BPF_HELD_H
+#define TWSNOOP_BPF_HELD_H
+
+#include "conns.h"
+#include "filter.h"
+#include "tuple.h"
+
+#define TCP_FLAG_RST 0x04 /* in the header's 14th byte */
+
+/* A TIME_WAIT socket lives for 60 s if nobody interferes; a little less, so that
+ * one that has expired is never taken for one that a later RST has killed. */
+#define HELD_NS 59500000000ULL
+
+struct tws_held {
+	__u64 tw; /* the kernel's address of it: opaque */
+	__u64 cookie;
+	__u64 time_ns;
+};
+
+/* TIME_WAIT sockets, on kernels before 6.11. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 16);
+	__type(key, struct tws_key);
+	__type(value, struct tws_held);
+} tws_held SEC(".maps");
+
+static __always_inline struct tws_event *reserve_sign(__u8 action)
+{
+	struct tws_event *ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*ev), 0);
+
+	if (!ev)
+		return NULL;
+	__builtin_memset(ev, 0, sizeof(*ev));
+	ev->action = action;
+	ev->time_ns = bpf_ktime_get_ns();
+	return ev;
+}
+
+/*
+ * -> ESTABLISHED: only now is a child's tuple complete. A connecting socket that
+ * comes from SYN_RECV met another that connected to it at the same time.
+ */
+static __always_inline void on_opened(const struct sock *sk, int oldstate)
+{
+	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	struct tws_event *ev;
+	struct conn_ref ref;
+	struct tuple t;
+	__u8 side;
+
+	if (!tp)
+		return;
+	read_tuple(&t, tp);
+	if (!filter_connection(&t))
+		return;
+	side = oldstate == BPF_TCP_SYN_SENT ? TWS_SIDE_CLIENT : TWS_SIDE_SERVER;
+	if (side == TWS_SIDE_SERVER && conn_find(&ref, sock_key(tp)))
+		side = ref.way->open >> TWS_OPEN_SIDE;
+	ev = reserve_sign(TWS_OPEN);
+	if (!ev)
+		return;
+	tuple_to_event(ev, &t);
+	ev->conn.side = side;
+	send(ev);
+}
+
+static __always_inline bool has_rst(const struct sk_buff *skb)
+{
+	__u8 flags = 0;
+
+	bpf_probe_read_kernel(&flags, sizeof(flags), skb->head + skb->transport_header + 13);
+	return flags & TCP_FLAG_RST;
+}
+
+/*
+ * inet_twsk_kill() takes a mini-socket out of its chain by
+ * hlist_nulls_del_init_rcu(), which clears pprev. An RST that does not kill it
+ * (tcp_rfc1337, or out of the window) leaves it there.
+ */
+static __always_inline bool is_dead(const struct inet_timewait_sock *tw)
+{
+	return !BPF_CORE_READ(tw, __tw_common.skc_nulls_node.pprev) &&
+	       BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT;
+}
+
+/* A segment for a mini-socket, which the kernel names. */
+static __always_inline void on_mini_reset(const struct sock *sk, const struct sk_buff *skb)
+{
+	const struct sock_common *skc = &sk->__sk_common;
+	struct tws_event *ev;
+	struct tuple t;
+
+	if (!is_dead((const void *)sk) || !has_rst(skb))
+		return;
+	t.netns = skc->skc_net.net->ns.inum;
+	t.local_port = skc->skc_num;
+	t.peer_port = bpf_ntohs(skc->skc_dport);
+	read_addresses(&t, skc);
+	ev = reserve_sign(TWS_TIME_WAIT_END);
+	if (!ev)
+		return;
+	tuple_to_event(ev, &t);
+	ev->cookie = skc->skc_cookie.counter;
+	ev->end = TWS_END_RESET;
+	send(ev);
+}
+
+/* Before 6.11 the mini-socket has to be remembered by its tuple. */
+static __always_inline void keep_held(const struct tws_key *key, __u64 tw, __u64 cookie)
+{
+	struct tws_held held = { .tw = tw, .cookie = cookie, .time_ns = bpf_ktime_get_ns() };
+
+	bpf_map_update_elem(&tws_held, key, &held, BPF_ANY);
+}
+
+static __always_inline void keep_held_tuple(const struct tuple *t, __u64 tw, __u64 cookie)
+{
+	struct tws_key key = {};
+
+	tuple_to_key(&key, t);
+	keep_held(&key, tw, cookie);
+}
+
+/*
+ * Its memory is SLAB_TYPESAFE_BY_RCU: what was freed keeps its fields until
+ * another mini-socket takes it, and that has other ports or another cookie.
+ * Before 5.12 it has none, until somebody runs ss.
+ */
+static __always_inline bool is_same(const struct tws_held *held, const struct tws_key *key)
+{
+	const struct inet_timewait_sock *tw = (const void *)held->tw;
+
+	return BPF_CORE_READ(tw, __tw_common.skc_num) == key->local_port &&
+	       BPF_CORE_READ(tw, __tw_common.skc_dport) == bpf_htons(key->peer_port) &&
+	       (!held->cookie || BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
+					 (long long)held->cookie);
+}
+
+static __always_inline void on_held_reset(const struct tws_key *key, const struct sk_buff *skb)
+{
+	struct tws_held *held = bpf_map_lookup_elem(&tws_held, key);
+	struct tws_event *ev;
+
+	if (!held || bpf_ktime_get_ns() - held->time_ns > HELD_NS ||
+	    !is_same(held, key) || !is_dead((const void *)held->tw))
+		return;
+	ev = reserve_sign(TWS_TIME_WAIT_END);
+	if (!ev)
+		return;
+	__builtin_memcpy(ev->local_addr, key->local_addr, sizeof(ev->local_addr));
+	__builtin_memcpy(ev->peer_addr, key->peer_addr, sizeof(ev->peer_addr));
+	ev->family = skb->protocol == bpf_htons(0x0800 /* ETH_P_IP */) ? AF_INET : AF_INET6;
+	ev->netns = key->netns;
+	ev->local_port = key->local_port;
+	ev->peer_port = key->peer_port;
+	ev->cookie = held->cookie;
+	ev->end = TWS_END_RESET;
+	send_if(ev, !bpf_map_delete_elem(&tws_held, key));
+}
+
+#endif
