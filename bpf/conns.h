@@ -35,6 +35,7 @@ struct conn_ref {
 	struct tws_way *way;
 	__u64 key;
 	__u32 index; /* of the slot */
+	bool stale;  /* claimed, and it was there already */
 };
 
 #ifdef TWS_ATOMIC
@@ -116,6 +117,7 @@ static __always_inline bool conn_find(struct conn_ref *ref, __u64 key)
  */
 static __always_inline bool claim(struct conn_ref *ref, __u64 key, __u64 tag)
 {
+	ref->stale = false;
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
 		__u32 index = tws_set_of(key, probe, tws.set_mask);
 		struct tws_set *set = bpf_map_lookup_elem(&tws_sets, &index);
@@ -126,6 +128,7 @@ static __always_inline bool claim(struct conn_ref *ref, __u64 key, __u64 tag)
 		ways = ways_of(set, key);
 		if (ways) {
 			ref_way(ref, key, set, index, first_way(ways));
+			ref->stale = true;
 			return true;
 		}
 		ways = ways_of(set, 0);

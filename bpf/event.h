@@ -172,9 +172,12 @@ struct tws_set {
 
 struct tws_slot {
 	struct tws_conn conn; /* but open_ns and side, which the way has */
-	__u64 tx_bytes;	      /* these three for a mini-socket only */
+	__u64 tx_bytes;	      /* these two for a mini-socket only */
 	__u64 rx_bytes;
-	__u64 time_ns; /* when it was put here */
+	union {
+		__u64 time_ns; /* of a mini-socket: when it was put here */
+		__u64 cookie;  /* of a socket, once its FIN was sent */
+	} own;
 };
 
 /* Before Linux 5.12 the table is a hash map of both. */

@@ -77,6 +77,32 @@ static __always_inline void fill_event(struct tws_event *ev, const struct tcp_so
 	fill_conn(&ev->conn, ref);
 }
 
+/*
+ * A socket has the address of one whose FIN was seen and whose CLOSE was not.
+ * That may have left a mini-socket: keep its owner for the snapshot that will
+ * find it. What left none is swept.
+ */
+static __always_inline void rescue(const struct conn_ref *old)
+{
+	struct tws_slot *from, *to;
+	struct conn_ref ref;
+
+	if (!tws.has_cookie || !old->stale || !(old->way->open & TWS_OPEN_FIN))
+		return;
+	from = conn_slot(old);
+	if (!from || !from->own.cookie || !conn_reserve(&ref, tws_mini_key(from->own.cookie)))
+		return;
+	to = conn_slot(&ref);
+	if (!to)
+		return;
+	__builtin_memcpy(to, from, sizeof(*to));
+	to->tx_bytes = 0;
+	to->rx_bytes = 0;
+	to->own.time_ns = bpf_ktime_get_ns();
+	ref.way->open = old->way->open;
+	conn_publish(&ref);
+}
+
 /* ---- process context ---- */
 
 /* connect(): the current task is the opener. The local port may not be chosen
@@ -88,6 +114,7 @@ static __always_inline void on_connect(const struct tcp_sock *tp)
 
 	if (!conn_claim(&ref, sock_key(tp)))
 		return;
+	rescue(&ref);
 	ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_CLIENT << TWS_OPEN_SIDE;
 	slot = conn_slot(&ref);
 	if (!slot)
@@ -200,6 +227,7 @@ static __always_inline struct tws_conn *conn_begin_fin(struct conn_ref *ref, __u
 static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 {
 	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
+	struct tws_slot *slot;
 	struct tws_conn *conn;
 	struct conn_ref ref;
 	struct tuple t;
@@ -216,9 +244,10 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 	read_close(conn, sk);
 	if (!filter_owner(conn))
 		conn->flags |= TWS_F_FILTERED;
-	/* Made now, so that the mini-socket takes the same cookie over. */
-	if (tws.has_cookie)
-		bpf_get_socket_cookie((void *)sk);
+	/* Made now, so that the mini-socket takes the same cookie over. If CLOSE is
+	 * skipped, user space finds the closer by it. */
+	if (tws.has_cookie && (slot = conn_slot(&ref)))
+		slot->own.cookie = bpf_get_socket_cookie((void *)sk);
 }
 
 /* ---- softirq, or the backlog ---- */
@@ -228,8 +257,10 @@ static __always_inline void on_accept(const struct tcp_sock *tp)
 {
 	struct conn_ref ref;
 
-	if (conn_claim(&ref, sock_key(tp)))
-		ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_SERVER << TWS_OPEN_SIDE;
+	if (!conn_claim(&ref, sock_key(tp)))
+		return;
+	rescue(&ref);
+	ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_SERVER << TWS_OPEN_SIDE;
 }
 
 /* The same for kernels whose kfree_skb does not name the mini-socket. */
@@ -269,7 +300,7 @@ static __always_inline void keep(const struct tcp_sock *tp, const struct conn_re
 	slot->conn.flags |= flag;
 	slot->tx_bytes = sent_bytes(tp);
 	slot->rx_bytes = received_bytes(tp);
-	slot->time_ns = bpf_ktime_get_ns();
+	slot->own.time_ns = bpf_ktime_get_ns();
 	ref.way->open = TWS_OPEN_FIN | (from ? from->way->open : 0);
 	conn_publish(&ref);
 }

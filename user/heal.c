@@ -150,7 +150,8 @@ static bool add_owner(struct healer *h, struct tws_event *ev, const struct snaps
 	if (!err) {
 		if (slot.conn.flags & TWS_F_LOST)
 			h->counts.recovered++;
-		ev->time_ns = slot.time_ns;
+		if (slot.own.time_ns)
+			ev->time_ns = slot.own.time_ns;
 		ev->tx_bytes = slot.tx_bytes;
 		ev->rx_bytes = slot.rx_bytes;
 		ev->conn = slot.conn;

@@ -313,6 +313,29 @@ static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot 
 	return -ENOENT;
 }
 
+/*
+ * A socket whose FIN was seen and whose CLOSE was skipped has left its way as it
+ * was, unless another has taken its address since. Rare, so a plain search.
+ */
+static int find_closer(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
+{
+	for (uint32_t i = 0; i < tracer->num_sets * TWS_WAYS; i++) {
+		const struct tws_way *way = &tracer->sets[i / TWS_WAYS].way[i % TWS_WAYS];
+
+		if (!way->tag || tws_is_mini_key(way->tag) || !(way->open & TWS_OPEN_FIN) ||
+		    tracer->slots[i].own.cookie != cookie)
+			continue;
+		*slot = tracer->slots[i];
+		merge_way(slot, way);
+		/* Not another's that came while it was read. */
+		if (tracer->slots[i].own.cookie != cookie)
+			return -ENOENT;
+		slot->own.time_ns = slot->tx_bytes = slot->rx_bytes = 0;
+		return 0;
+	}
+	return -ENOENT;
+}
+
 static int take_pending(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
 			struct tws_slot *slot)
 {
@@ -330,7 +353,7 @@ static int take_pending(struct tracer *tracer, const struct tws_key *key, uint64
 		.conn = pending.event.conn,
 		.tx_bytes = pending.event.tx_bytes,
 		.rx_bytes = pending.event.rx_bytes,
-		.time_ns = pending.event.time_ns,
+		.own.time_ns = pending.event.time_ns,
 	};
 	return 0;
 }
@@ -354,7 +377,8 @@ int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t
 		merge_way(slot, &entry.way);
 		return 0;
 	}
-	return take_from_table(tracer, mini, slot);
+	err = take_from_table(tracer, mini, slot);
+	return err == -ENOENT ? find_closer(tracer, cookie, slot) : err;
 }
 
 static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
@@ -369,7 +393,7 @@ static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
 			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + j];
 			uint64_t tag = way->tag;
 
-			if (!tws_is_mini_key(tag) || slot->time_ns >= before_ns ||
+			if (!tws_is_mini_key(tag) || slot->own.time_ns >= before_ns ||
 			    alive(ctx, NULL, tws_mini_key(tag)))
 				continue;
 			__atomic_compare_exchange_n(&way->tag, &tag, 0, false,

@@ -67,7 +67,8 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum,
  * tracer__take_kept() - takes over the owner that the kernel side keeps for the
  * mini-socket @key with this @cookie (0: the kernel has none): it waited in
  * FIN_WAIT2, or its record found the ring full. The kernel side will not send
- * it any more. Returns 0 and fills *@slot, -ENOENT if nothing is kept, or
+ * it any more. Also the owner of a socket whose FIN was seen and whose CLOSE was
+ * not; then own.time_ns and the byte counts are 0. Returns 0 and fills *@slot, -ENOENT if nothing is kept, or
  * -EALREADY if the kernel side has just sent it.
  */
 int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,25 @@ static void wait_for_end(int fd)
 		die("read");
 }
 
+/* Once the last FIN is acknowledged, the other end is in TIME_WAIT; with the last
+ * process the network namespace goes, and all that is on its way in it. */
+static void end_last(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	struct tcp_info info;
+	socklen_t len;
+
+	if (shutdown(fd, SHUT_WR))
+		die("shutdown");
+	do {
+		nanosleep(&pause, NULL);
+		len = sizeof(info);
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+			die("getsockopt");
+	} while (info.tcpi_state != TCP_CLOSE);
+	close(fd);
+}
+
 static void pair(const char *port, const char *fifo)
 {
 	int listener = listen_on(port), client = connect_to(port);
@@ -95,7 +115,7 @@ static void pair(const char *port, const char *fifo)
 	}
 	close(client);
 	wait_for_end(server);
-	close(server);
+	end_last(server);
 }
 
 static void end_both(int first, int second, int close_second)
@@ -104,7 +124,7 @@ static void end_both(int first, int second, int close_second)
 
 	close(mine);
 	wait_for_end(other);
-	close(other);
+	end_last(other);
 }
 
 static void serve(const char *port, const char *which)

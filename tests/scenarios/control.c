@@ -48,7 +48,7 @@ static void run_open_before(struct stage *st, const char *twsnoop)
 {
 	struct two a = two_actors(st);
 	struct pair p[2 * FAM_NR];
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	for (int i = 0; i < 2 * FAM_NR; i++)
 		pair__open(st, &p[i], a.c, a.s, (enum fam)(i / 2));
@@ -64,7 +64,7 @@ static void run_half_before(struct stage *st, const char *twsnoop)
 	struct two a = two_actors(st);
 	struct pair p[4];
 	struct truth *tr[4], *peer;
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	for (int i = 0; i < 4; i++) {
 		/* 0, 1: shutdown, a full socket waits; 2, 3: close, a mini-socket does. */
@@ -106,7 +106,7 @@ static void run_count(struct stage *st, const char *twsnoop)
 	char filter[24];
 	const char *const args[] = { "trace", "--json", "--count", "3", "--netns", filter, NULL };
 	struct two a = two_actors(st);
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	snprintf(filter, sizeof(filter), "%lu", (unsigned long)st->rec->netns);
 	solo__trace(st, &t, twsnoop, args);
@@ -122,7 +122,7 @@ static void run_duration(struct stage *st, const char *twsnoop)
 	static const char *const args[] = { "trace", "--json", "--duration", "1", NULL };
 	struct two a = two_actors(st);
 	uint64_t begin = net__mono_ns();
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, args);
 	make_some(st, a, 1);
@@ -135,7 +135,7 @@ static void run_duration(struct stage *st, const char *twsnoop)
 static void run_signal(struct stage *st, const char *twsnoop, int sig)
 {
 	struct two a = two_actors(st);
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, all);
 	make_some(st, a, 4);
@@ -156,7 +156,7 @@ static void run_sigterm(struct stage *st, const char *twsnoop)
 static void run_sigint_at_once(struct stage *st, const char *twsnoop)
 {
 	struct two a = two_actors(st);
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, plain);
 	make_some(st, a, 30);
@@ -168,7 +168,7 @@ static void run_sigint_at_once(struct stage *st, const char *twsnoop)
 static void run_sigusr1(struct stage *st, const char *twsnoop)
 {
 	struct two a = two_actors(st);
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, plain);
 	for (int i = 1; i <= 3; i++) {
@@ -191,7 +191,7 @@ static void run_closed_pipe(struct stage *st, const char *twsnoop)
 	uint64_t end = net__mono_ns() + DEADLINE_MS * 1000000ULL;
 	struct two a = two_actors(st);
 	int status = -1;
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, plain);
 	make_some(st, a, 1);
@@ -216,7 +216,7 @@ static void run_only_time_wait(struct stage *st, const char *twsnoop)
 {
 	struct two a = two_actors(st);
 	struct pair p;
-	struct tracer t;
+	struct tracer t = { 0 };
 
 	solo__trace(st, &t, twsnoop, plain);
 	pair__open(st, &p, a.c, a.s, FAM_V4);

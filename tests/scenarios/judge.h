@@ -16,8 +16,11 @@ bool judge__complete(const struct record *r, const struct tracer *t);
  */
 void judge__mark(const struct record *r, struct tracer *t);
 
-/* Judges one record. True if right; else *why (size bytes) says what is not. */
-bool judge__record(const struct record *r, struct tracer *t, char *why, size_t size);
+/* MISSING: something was not said, but nothing wrong was said. In the order of gravity. */
+enum judgement { RIGHT, MISSING, WRONG };
+
+/* Judges one record. Unless it is RIGHT, *why (size bytes) says what is not. */
+enum judgement judge__record(const struct record *r, struct tracer *t, char *why, size_t size);
 
 /* Does this event belong to a namespace of the record and to its span of time? */
 bool judge__in_record(const struct record *r, const struct event *ev);

@@ -39,7 +39,10 @@ int filters__batches(void);
 
 extern const struct solo solo_filters[], solo_control[]; /* end with a NULL name */
 
-/* Starts a tracer in the namespace that the test program was started in. Ends the stage if not. */
+/*
+ * Starts a tracer (zeroed, or with its options set) in the namespace that the test program was
+ * started in; ends the stage if it cannot.
+ */
 void solo__trace(struct stage *st, struct tracer *t, const char *twsnoop,
 		 const char *const args[]);
 /* The two halves of it. */

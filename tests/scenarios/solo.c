@@ -29,7 +29,6 @@ void solo__spawn(struct stage *st, struct tracer *t, const char *twsnoop,
 	int here = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC), err;
 
 	EXPECT(st, here >= 0 && setns(home_ns, CLONE_NEWNET) == 0);
-	memset(t, 0, sizeof(*t));
 	err = tracer__spawn(t, twsnoop, args);
 	EXPECT(st, setns(here, CLONE_NEWNET) == 0);
 	close(here);
@@ -75,7 +74,7 @@ void solo__stop_and_judge(struct stage *st, struct tracer *t, int sig)
 	st->rec->end_real_ns = net__real_ns();
 	solo__ended_well(st, t, tracer__stop(t, sig));
 	judge__mark(st->rec, t);
-	if (!judge__record(st->rec, t, why, sizeof(why)))
+	if (judge__record(st->rec, t, why, sizeof(why)) != RIGHT)
 		stage__fail(st, "%s", why);
 	tracer__free(t);
 }

@@ -116,30 +116,50 @@ static void take_line(struct tracer *t, const char *line, size_t len)
 		snprintf(t->bad, sizeof(t->bad), "%s: %.*s", why, (int)len, line);
 }
 
-static int read_out(struct tracer *t)
+static void take_lines(struct tracer *t)
 {
-	char *line, *nl;
-	ssize_t n;
+	char *line = t->out, *nl;
 
-	if (t->out_cap - t->out_len < 65536) {
-		char *more = realloc(t->out, t->out_cap + 262144);
-
-		if (!more)
-			abort();
-		t->out = more;
-		t->out_cap += 262144;
-	}
-	n = read(t->out_fd, t->out + t->out_len, t->out_cap - t->out_len);
-	if (n <= 0)
-		return n < 0 && (errno == EAGAIN || errno == EINTR);
-	t->out_len += (size_t)n;
-	line = t->out;
 	while ((nl = memchr(line, '\n', t->out_len - (size_t)(line - t->out)))) {
 		take_line(t, line, (size_t)(nl - line));
 		line = nl + 1;
 	}
 	t->out_len -= (size_t)(line - t->out);
 	memmove(t->out, line, t->out_len);
+}
+
+static void count_lines(struct tracer *t, const char *new, size_t len)
+{
+	const char *nl;
+
+	while ((nl = memchr(new, '\n', len))) {
+		t->lines++;
+		len -= (size_t)(nl + 1 - new);
+		new = nl + 1;
+	}
+}
+
+static int read_out(struct tracer *t)
+{
+	ssize_t n;
+
+	if (t->out_cap - t->out_len < 65536) {
+		size_t cap = 2 * t->out_cap + 262144;
+		char *more = realloc(t->out, cap);
+
+		if (!more)
+			abort();
+		t->out = more;
+		t->out_cap = cap;
+	}
+	n = read(t->out_fd, t->out + t->out_len, t->out_cap - t->out_len);
+	if (n <= 0)
+		return n < 0 && (errno == EAGAIN || errno == EINTR);
+	t->out_len += (size_t)n;
+	if (t->defer)
+		count_lines(t, t->out + t->out_len - n, (size_t)n);
+	else
+		take_lines(t);
 	return 1;
 }
 
@@ -226,6 +246,10 @@ int tracer__stop(struct tracer *t, int sig)
 	while (waitpid(t->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	t->pid = 0;
+	if (t->defer) {
+		t->lines = 0;
+		take_lines(t);
+	}
 	return status;
 }
 

@@ -54,6 +54,7 @@ struct tracer {
 	struct account account;	/* the last one printed */
 	int naccounts;
 	bool echo;		/* copy each line to stderr */
+	bool defer;		/* only count the lines until tracer__stop(): a reader that keeps up */
 	const uint64_t *netns;	/* sorted; when set, events of others are counted but not kept */
 	size_t nnetns;
 };

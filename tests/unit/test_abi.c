@@ -51,7 +51,7 @@ static const struct field fields[] = {
 	FIELD(tws_way, tag), FIELD(tws_way, open), FIELD(tws_set, way),
 	FIELD(tws_entry, way), FIELD(tws_entry, slot),
 	FIELD(tws_slot, conn), FIELD(tws_slot, tx_bytes), FIELD(tws_slot, rx_bytes),
-	FIELD(tws_slot, time_ns),
+	FIELD(tws_slot, own),
 	FIELD(tws_counters, time_wait_lost), FIELD(tws_counters, other_lost),
 	FIELD(tws_counters, listen_lost), FIELD(tws_counters, table_full),
 	FIELD(tws_counters, walk_failed), FIELD(tws_counters, cgroup_lost),
