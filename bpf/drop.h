@@ -79,8 +79,9 @@ static __always_inline bool has_entered(const struct tws_pending *pending)
 
 	return BPF_CORE_READ(tw, __tw_common.skc_state) == BPF_TCP_TIME_WAIT &&
 	       BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
-	       BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
-		       (long long)pending->event.cookie &&
+	       /* Before 5.12 it has none, until somebody runs ss. */
+	       (!pending->event.cookie || BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
+						  (long long)pending->event.cookie) &&
 	       BPF_CORE_READ(tw, __tw_common.skc_num) == pending->event.local_port &&
 	       BPF_CORE_READ(tw, __tw_common.skc_dport) == bpf_htons(pending->event.peer_port);
 }

@@ -143,7 +143,8 @@ static __always_inline bool has_entered_since(const struct mini *mini)
 	const struct inet_timewait_sock *tw = (const void *)mini->addr;
 
 	return BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
-	       BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) == (long long)mini->cookie;
+	       (!mini->cookie ||
+		BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) == (long long)mini->cookie);
 }
 
 #endif

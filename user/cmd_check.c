@@ -98,7 +98,8 @@ static const struct cap_row caps[] = {
 	{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false, "to see others' namespaces and descriptors",
 	  { "network namespaces without a name are not found, nor who listens for other users",
 	    "missing CAP_SYS_PTRACE", "run as root, or grant cap_sys_ptrace" } },
-	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", false, "to read other users' /proc/PID/fd",
+	{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", false,
+	  "to read other users' /proc/PID/fd, and to find a cgroup by its id",
 	  { "who listens for other users is unknown, if that began before twsnoop did",
 	    "missing CAP_DAC_READ_SEARCH", "run as root, or grant cap_dac_read_search" } },
 };

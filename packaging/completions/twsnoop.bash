@@ -20,7 +20,7 @@ _twsnoop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local output='-o --output --json -h --help'
 	local trace='-a --all -n --count -d --duration --ring-size --max-connections
-		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
+		--no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
 
 	COMPREPLY=()
@@ -35,6 +35,11 @@ _twsnoop() {
 		;;
 	--side)
 		_twsnoop_words 'client server'
+		return
+		;;
+	--runtime-socket)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
 	--netns)

@@ -24,6 +24,9 @@ complete -c twsnoop -n "$tracing" -s n -l count -x -d 'Stop after N events'
 complete -c twsnoop -n "$tracing" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
 complete -c twsnoop -n "$tracing" -l ring-size -x -d 'Size of the ring buffer'
 complete -c twsnoop -n "$tracing" -l max-connections -x -d 'That are watched at once'
+complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'
+complete -c twsnoop -n "$tracing" -l runtime-socket -r -F \
+    -d 'Ask Docker or Podman at this socket for names'
 
 complete -c twsnoop -n "$tracing" -s p -l pid -x -a '(__fish_complete_pids)' \
     -d 'Closed by one of these processes'

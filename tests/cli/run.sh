@@ -350,13 +350,13 @@ traces()
 
 test_least_privilege()
 {
-	admin=0x200000 ptrace=0x80000 bpf=0x8000000000
+	admin=0x200000 ptrace=0x80000 search=0x4 bpf=0x8000000000
 	# CAP_BPF is kept where the kernel's bpf(2) answers nothing without it.
 	enough=bpf,perfmon
 	if [ "$memlock" = 1 ]; then
 		enough=bpf,perfmon,sys_resource
 	fi
-	start "root" --json && traces "root" $((admin | ptrace))
+	start "root" --json && traces "root" $((admin | ptrace | search))
 	start_as "a user with $enough" "$tool drop 65534 $enough" --json &&
 		traces "a user with $enough" $((bpf))
 	start_as "root with $enough" "$tool drop 0 $enough" --json &&

@@ -461,6 +461,7 @@ int main(int argc, char **argv)
 {
 	struct options o = { .twsnoop = "build/twsnoop", .jobs = 8 };
 	struct rlimit files = { 8192, 8192 };
+	struct rlimit memory = { RLIM_INFINITY, RLIM_INFINITY };
 	struct tally tally = { 0 };
 	struct table table = { 0 };
 	int status;
@@ -470,6 +471,8 @@ int main(int argc, char **argv)
 		for (;;)
 			pause();
 	setrlimit(RLIMIT_NOFILE, &files);
+	/* Kernels before 5.11 charge BPF maps and programs to it. */
+	setrlimit(RLIMIT_MEMLOCK, &memory);
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "churn") == 0)
 		return churn__main(argc - 1, argv + 1);

@@ -120,7 +120,8 @@ int net__new_netns(void)
 	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
 		err = -errno;
 	close(fd);
-	return err;
+	/* Else a late RST now and then ends a TIME_WAIT before it is looked at. */
+	return err ? err : net__sysctl("tcp_rfc1337", 1);
 }
 
 int net__sysctl_text(const char *name, const char *text)

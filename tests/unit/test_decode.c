@@ -110,6 +110,46 @@ static void words(void **unused)
 	assert_null(names__errno(4095));
 }
 
+static void cgroups(void **unused)
+{
+	struct tws_cgroup record = { .action = TWS_CGROUP_ADDED, .id = 7, .path = "/docker/\033\377" };
+	const struct tws_cgroup *got = NULL;
+	const struct tws_event *event = NULL;
+
+	(void)unused;
+	assert_int_equal(decode__cgroup(&record, sizeof(record), &got), 0);
+	assert_ptr_equal(got, &record);
+	assert_int_equal(decode__event(&record, sizeof(record), &event), -EBADMSG);
+	record.action = TWS_CGROUP_REMOVED;
+	record.path[0] = '\0'; /* too long for the record */
+	got = NULL;
+	assert_int_equal(decode__cgroup(&record, sizeof(record), &got), 0);
+	assert_int_equal(decode__cgroup(&record, sizeof(record) - 1, &got), -EBADMSG);
+}
+
+static void impossible_cgroups(void **unused)
+{
+	const struct tws_cgroup sound = { .action = TWS_CGROUP_ADDED, .id = 7, .path = "/a" };
+	const struct tws_cgroup *got = NULL;
+	struct tws_cgroup bad[6];
+
+	(void)unused;
+	for (size_t i = 0; i < 6; i++)
+		bad[i] = sound;
+	bad[0].action = TWS_CGROUP_ACTION_END;
+	bad[1].action = TWS_TIME_WAIT;
+	bad[2].id = 0;
+	bad[3].pad[6] = 1;
+	memcpy(bad[4].path, "a/b", 4);
+	memcpy(bad[5].path, "/a\nb", 5);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(decode__cgroup(&bad[i], sizeof(bad[i]), &got), -EBADMSG);
+	bad[0] = sound;
+	memset(bad[0].path, '/', sizeof(bad[0].path)); /* no NUL */
+	assert_int_equal(decode__cgroup(&bad[0], sizeof(bad[0]), &got), -EBADMSG);
+	assert_null(got);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -117,6 +157,8 @@ int main(void)
 		cmocka_unit_test(wrong_lengths),
 		cmocka_unit_test(impossible_values),
 		cmocka_unit_test(words),
+		cmocka_unit_test(cgroups),
+		cmocka_unit_test(impossible_cgroups),
 	};
 
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);

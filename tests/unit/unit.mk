@@ -31,7 +31,8 @@ $(UNIT_LIB): $(UNIT_OBJS)
 	$(AR) rc $@ $^
 
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
-	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka $(NAMES_LIBS) -ljansson -pthread
+	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka \
+		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -pthread
 
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
