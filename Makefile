@@ -143,7 +143,10 @@ PAYLOAD := $(BUILD)/matrix-payload
 
 matrix: static $(BUILD)/scenarios $(CLITOOL)
 	@mkdir -p $(PAYLOAD)
-	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run $(PAYLOAD)/
+	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run \
+		tests/matrix/payload/cgroups $(PAYLOAD)/
+	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
+		tests/containers/end.c
 	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) $(SERIES)
 
 # ---- installing ----

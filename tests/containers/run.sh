@@ -373,9 +373,13 @@ case_docker_by_name()
 	docker_here exec other /bin/end pair 7000
 	docker_here exec later /bin/end pair 7000
 	sees 1 "\"id\":\"$id\",\"name\":\"later\"" || return 1
+	docker_here rm -f later >/dev/null
+	# And one that is over before its name has been asked for.
+	docker_here run --name later --network none twsnoop:test /bin/end pair 7000
+	sees 2 '"name":"later"' || return 1
 	remove here other later
 	stop
-	[ "$(wc -l <"$out")" = 2 ] || fail "others too"
+	[ "$(wc -l <"$out")" = 3 ] || fail "others too"
 }
 
 case_docker_column()

@@ -138,6 +138,24 @@ static void check_sinks(const struct record *rec, unsigned int options)
 	outbuf__free(&s.out);
 }
 
+/* The other kind of record, mended too. */
+static void check_cgroup(const uint8_t *data, size_t size)
+{
+	const struct tws_cgroup *got = NULL;
+	struct tws_cgroup record = { 0 };
+	int rc;
+
+	memcpy(&record, data, size < sizeof(record) ? size : sizeof(record));
+	rc = decode__cgroup(&record, sizeof(record), &got);
+	CHECK(rc == 0 || (rc == -EBADMSG && !got));
+	record.action = (__u8)(TWS_CGROUP_ADDED + (record.action & 1));
+	memset(record.pad, 0, sizeof(record.pad));
+	if (decode__cgroup(&record, sizeof(record), &got))
+		return;
+	CHECK(got == &record && got->id && memchr(got->path, '\0', sizeof(got->path)));
+	CHECK(!got->path[0] || (got->path[0] == '/' && !strchr(got->path, '\n')));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct record rec = { 0 };
@@ -147,6 +165,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc = decode__event(copy, size, &ev);
 
 	CHECK(rc == 0 || (rc == -EBADMSG && !ev));
+	check_cgroup(data, size);
 	if (size < sizeof(mended) + 10)
 		goto out;
 	memcpy(&mended, data, sizeof(mended));

@@ -103,7 +103,7 @@ static void serve(int w, struct churn_shared *sh)
 	__atomic_add_fetch(&sh->ready, 1, __ATOMIC_SEQ_CST);
 	for (;;) {
 		int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-		char who, rest;
+		char who = 0, rest;
 
 		if (fd < 0 || recv(fd, &who, 1, 0) != 1)
 			fault(sh, __LINE__);

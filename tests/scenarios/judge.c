@@ -99,14 +99,15 @@ static void judge_process(struct judge *j, const struct truth *tr, const struct 
 
 	if (!ev->pid) {
 		if ((tr->who_on & (1u << ev->action)) && !tr->pid_optional)
-			blame(j, MISSING, l, "%s names no process, not %d (%s)", act, tr->pid, tr->name);
+			blame(j, MISSING, l, "%s names no process, not %d (%s)", act, tr->pid,
+			      tr->name);
 		return;
 	}
 	if (tr->pid_alt && ev->pid == tr->pid_alt)
 		return;
 	if (ev->pid != tr->pid) {
-		blame(j, WRONG, l, "%s names pid %d (%s), not %d (%s)", act, ev->pid, ev->name, tr->pid,
-		      tr->name);
+		blame(j, WRONG, l, "%s names pid %d (%s), not %d (%s)", act, ev->pid, ev->name,
+		      tr->pid, tr->name);
 		return;
 	}
 	if (tr->name[0] && strcmp(ev->name, tr->name) != 0 &&
@@ -126,17 +127,20 @@ static void judge_numbers(struct judge *j, const struct truth *tr, const struct 
 	uint64_t span = j->r->end_real_ns - j->r->begin_real_ns + 5 * SECOND_NS;
 
 	if (tr->tx_bytes >= 0 && ev->tx_bytes != tr->tx_bytes)
-		blame(j, ev->tx_bytes < 0 ? MISSING : WRONG, l, "%s: tx_bytes %ld, not %ld", act, ev->tx_bytes, tr->tx_bytes);
+		blame(j, ev->tx_bytes < 0 ? MISSING : WRONG, l, "%s: tx_bytes %ld, not %ld", act,
+		      ev->tx_bytes, tr->tx_bytes);
 	if (tr->rx_bytes >= 0 && ev->rx_bytes != tr->rx_bytes)
-		blame(j, ev->rx_bytes < 0 ? MISSING : WRONG, l, "%s: rx_bytes %ld, not %ld", act, ev->rx_bytes, tr->rx_bytes);
+		blame(j, ev->rx_bytes < 0 ? MISSING : WRONG, l, "%s: rx_bytes %ld, not %ld", act,
+		      ev->rx_bytes, tr->rx_bytes);
 	if (tr->life_min_ns && ev->life_ns < (long)tr->life_min_ns)
-		blame(j, ev->life_ns < 0 ? MISSING : WRONG, l, "%s: lifetime_ns %ld, at least %lu", act, ev->life_ns,
-		      (unsigned long)tr->life_min_ns);
+		blame(j, ev->life_ns < 0 ? MISSING : WRONG, l, "%s: lifetime_ns %ld, at least %lu",
+		      act, ev->life_ns, (unsigned long)tr->life_min_ns);
 	if (tr->life_min_ns && ev->life_ns > (long)span)
-		blame(j, WRONG, l, "%s: lifetime_ns %ld, longer than the scenario", act, ev->life_ns);
+		blame(j, WRONG, l, "%s: lifetime_ns %ld, longer than the scenario", act,
+		      ev->life_ns);
 	if (tr->cookie && ev->action == ACT_TIME_WAIT && ev->cookie != tr->cookie)
-		blame(j, ev->cookie ? WRONG : MISSING, l, "%s: cookie %lu, the kernel's is %lu", act, (unsigned long)ev->cookie,
-		      (unsigned long)tr->cookie);
+		blame(j, ev->cookie ? WRONG : MISSING, l, "%s: cookie %lu, the kernel's is %lu",
+		      act, (unsigned long)ev->cookie, (unsigned long)tr->cookie);
 }
 
 static void judge_event(struct judge *j, const struct truth *tr, const struct event *ev)
@@ -146,16 +150,20 @@ static void judge_event(struct judge *j, const struct truth *tr, const struct ev
 
 	if (ev->action == ACT_TIME_WAIT_END) {
 		if (tr->ends && !(ev->end & tr->ends))
-			blame(j, WRONG, l, "%s: tcp.end is wrong (%#x of %#x)", act, ev->end, tr->ends);
+			blame(j, WRONG, l, "%s: tcp.end is wrong (%#x of %#x)", act, ev->end,
+			      tr->ends);
 		return;
 	}
 	judge_process(j, tr, ev);
 	if (close_event && tr->causes && !(ev->cause & tr->causes))
-		blame(j, ev->cause == CAUSE_UNKNOWN ? MISSING : WRONG, l, "%s: tcp.cause is wrong (%#x, not %#x)", act, ev->cause, tr->causes);
+		blame(j, ev->cause == CAUSE_UNKNOWN ? MISSING : WRONG, l,
+		      "%s: tcp.cause is wrong (%#x, not %#x)", act, ev->cause, tr->causes);
 	if (tr->sides && !(ev->side & tr->sides))
-		blame(j, ev->side == SIDE_UNKNOWN ? MISSING : WRONG, l, "%s: tcp.side is wrong (%#x, not %#x)", act, ev->side, tr->sides);
+		blame(j, ev->side == SIDE_UNKNOWN ? MISSING : WRONG, l,
+		      "%s: tcp.side is wrong (%#x, not %#x)", act, ev->side, tr->sides);
 	if (tr->opener && ev->opener != tr->opener && !(tr->opener_optional && !ev->opener))
-		blame(j, ev->opener ? WRONG : MISSING, l, "%s: opener.pid %d, not %d", act, ev->opener, tr->opener);
+		blame(j, ev->opener ? WRONG : MISSING, l, "%s: opener.pid %d, not %d", act,
+		      ev->opener, tr->opener);
 	if (tr->errno_ && ev->errno_ != tr->errno_)
 		blame(j, WRONG, l, "%s: tcp.errno %d, not %d", act, ev->errno_, tr->errno_);
 	if (ev->timestamp_ns + SECOND_NS < j->r->begin_real_ns ||
@@ -199,17 +207,18 @@ static void judge_truth(struct judge *j, const struct truth *tr)
 
 		expected(j->r, tr, (enum action)a, &min, &max);
 		if (count_here && n < min)
-			blame(j, MISSING, tr->label, "%u %s events, not %u", n, action__name((enum action)a),
-			      min);
+			blame(j, MISSING, tr->label, "%u %s events, not %u", n,
+			      action__name((enum action)a), min);
 		if (count_here && n > max)
-			blame(j, WRONG, tr->label, "%u %s events, not %u", n, action__name((enum action)a),
-			      max);
+			blame(j, WRONG, tr->label, "%u %s events, not %u", n,
+			      action__name((enum action)a), max);
 		any += ev && (tr->one_of & (1u << a));
 		if (ev && ((tr->once | tr->one_of | tr->maybe) & (1u << a)))
 			judge_event(j, tr, ev);
 	}
 	if (tr->one_of && any != 1)
-		blame(j, any ? WRONG : MISSING, tr->label, "%u events of the kinds that exactly one must come of", any);
+		blame(j, any ? WRONG : MISSING, tr->label,
+		      "%u events of the kinds that exactly one must come of", any);
 }
 
 static void judge_strays(struct judge *j)
@@ -239,7 +248,7 @@ void judge__mark(const struct record *r, struct tracer *t)
 
 enum judgement judge__record(const struct record *r, struct tracer *t, char *why, size_t size)
 {
-	struct judge j = { .r = r, .t = t, .why = why, .size = size, .worst = RIGHT };
+	struct judge j = {.r = r, .t = t, .why = why, .size = size, .worst = RIGHT};
 
 	why[0] = '\0';
 	for (unsigned int i = 0; i < r->ntruths; i++)

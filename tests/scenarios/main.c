@@ -25,6 +25,8 @@
 
 /* How long an event may be on its way before it counts as missing. */
 #define ARRIVAL_MS 5000
+/* The end of a TIME_WAIT is told by snapshots, and those are far between. */
+#define ARRIVAL_SLOW_MS 60000
 /* Of some 400 scenarios. */
 #define MAX_REPLAYS 40
 
@@ -205,9 +207,9 @@ static uint64_t *keep_ours(const struct play *plays, size_t n, struct tracer *t)
 	return netns;
 }
 
-static void await_arrival(struct play *plays, size_t n, struct tracer *t)
+static void await_arrival(struct play *plays, size_t n, struct tracer *t, bool slow)
 {
-	uint64_t end = net__mono_ns() + ARRIVAL_MS * 1000000ULL;
+	uint64_t end = net__mono_ns() + (slow ? ARRIVAL_SLOW_MS : ARRIVAL_MS) * 1000000ULL;
 
 	for (size_t i = 0; i < n; i++) {
 		const struct record *r = plays[i].rec;
@@ -339,7 +341,7 @@ static void run_traced(const struct options *o, struct play *plays, struct play 
 	for (int attempt = 0; attempt < 3; attempt++) {
 		free(netns);
 		netns = keep_ours(plays, n, &t);
-		await_arrival(plays, n, &t);
+		await_arrival(plays, n, &t, o->slow);
 		if (attempt == 2)
 			break;
 		replays += again = play_again(plays, n, &t, o->jobs);

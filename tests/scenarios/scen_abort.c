@@ -470,39 +470,37 @@ struct entry {
 	int arg;
 	unsigned int fams;
 	bool client_only;
-	unsigned int flags;
 };
 
 static const struct entry entries[] = {
-	{ "linger0", run_linger0, 0, FAMS_ALL, false, 0 },
-	{ "linger0-half-closed", run_linger0, 1, FAMS_46, false, 0 },
-	{ "rst-in-fin-wait1", run_rst_in_fin_wait1, 0, FAMS_46, false, 0 },
-	{ "unread-data", run_unread, 0, FAMS_ALL, false, 0 },
-	{ "unread-data-sigkill", run_unread, 1, FAMS_46, false, 0 },
-	{ "linger2", run_linger2, 0, FAMS_46, false, 0 },
-	{ "linger2-in-fin-wait2", run_linger2, 1, FAMS_46, false, 0 },
-	{ "data-in-fin-wait1", run_data_after_close, DATA_FW1, FAMS_46, false, 0 },
-	{ "data-in-fin-wait2", run_data_after_close, DATA_FW2, FAMS_46, false, 0 },
-	{ "data-with-ack-of-fin", run_data_after_close, DATA_WITH_ACK, FAMS_46, false, SCN_TIMER },
-	{ "overflow", run_overflow, FULL_DIRECT, FAMS_ALL, false, 0 },
-	{ "overflow-orphan", run_overflow, FULL_ORPHAN, FAMS_46, false, 0 },
-	{ "overflow-second", run_overflow_second, FULL_SECOND, FAMS_46, true, 0 },
-	{ "fin-never-acked", run_fin_timeout, 0, FAMS_46, false, SCN_TIMER },
-	{ "user-timeout", run_timeout, 0, FAMS_46, false, SCN_TIMER },
-	{ "keepalive-timeout", run_timeout, 1, FAMS_46, false, SCN_TIMER },
-	{ "destroyed", run_destroy, 0, FAMS_46, false, 0 },
-	{ "repair", run_repair, 0, FAMS_46, false, 0 },
-	{ "connect-unspec", run_unconnect, 0, FAMS_46, false, 0 },
-	{ "never-accepted", run_never_accepted, 0, FAMS_46, true, 0 },
-	{ "connect-refused", run_refused, 0, FAMS_ALL, true, 0 },
-	{ "connect-exhausted", run_exhausted, 0, FAMS_46, true, 0 },
-	{ "connect-timeout", run_syn_timeout, 0, FAMS_46, true, SCN_TIMER },
+	{ "linger0", run_linger0, 0, FAMS_ALL, false },
+	{ "linger0-half-closed", run_linger0, 1, FAMS_46, false },
+	{ "rst-in-fin-wait1", run_rst_in_fin_wait1, 0, FAMS_46, false },
+	{ "unread-data", run_unread, 0, FAMS_ALL, false },
+	{ "unread-data-sigkill", run_unread, 1, FAMS_46, false },
+	{ "linger2", run_linger2, 0, FAMS_46, false },
+	{ "linger2-in-fin-wait2", run_linger2, 1, FAMS_46, false },
+	{ "data-in-fin-wait1", run_data_after_close, DATA_FW1, FAMS_46, false },
+	{ "data-in-fin-wait2", run_data_after_close, DATA_FW2, FAMS_46, false },
+	{ "data-with-ack-of-fin", run_data_after_close, DATA_WITH_ACK, FAMS_46, false },
+	{ "overflow", run_overflow, FULL_DIRECT, FAMS_ALL, false },
+	{ "overflow-orphan", run_overflow, FULL_ORPHAN, FAMS_46, false },
+	{ "overflow-second", run_overflow_second, FULL_SECOND, FAMS_46, true },
+	{ "fin-never-acked", run_fin_timeout, 0, FAMS_46, false },
+	{ "user-timeout", run_timeout, 0, FAMS_46, false },
+	{ "keepalive-timeout", run_timeout, 1, FAMS_46, false },
+	{ "destroyed", run_destroy, 0, FAMS_46, false },
+	{ "repair", run_repair, 0, FAMS_46, false },
+	{ "connect-unspec", run_unconnect, 0, FAMS_46, false },
+	{ "never-accepted", run_never_accepted, 0, FAMS_46, true },
+	{ "connect-refused", run_refused, 0, FAMS_ALL, true },
+	{ "connect-exhausted", run_exhausted, 0, FAMS_46, true },
+	{ "connect-timeout", run_syn_timeout, 0, FAMS_46, true },
 };
 
 static void add_entry(struct table *table, const struct entry *n, enum fam fam)
 {
-	struct scenario model = { .run = n->run, .arg = n->arg, .fam = fam,
-				  .flags = n->flags };
+	struct scenario model = { .run = n->run, .arg = n->arg, .fam = fam };
 
 	if (n->client_only) {
 		table__add(table, &model, "%s/%s", n->name, fam_names[fam]);

@@ -22,8 +22,8 @@ static void run_way(struct stage *st)
 		/* The peer's FIN comes late: an orphan is a mini-socket by then. */
 		unsigned int half = way->stays_open ? REF_STATE(ST_FIN_WAIT2) : REF_FW2_MINI;
 
-		/* With SCN_TIMER the delayed ACK's timer does it, the commonest way in life. */
-		if (!(st->sc->flags & SCN_TIMER))
+		/* With SCN_DELAYED_ACK the delayed ACK's timer does it, the commonest way in life. */
+		if (!(st->sc->flags & SCN_DELAYED_ACK))
 			stage__ack_fin(st, &p.e[!e]);
 		stage__await(st, &p.e[e], half);
 		t->maybe &= ~A(FIN_WAIT2);
@@ -50,7 +50,7 @@ static void add_way(struct table *table, int w, enum fam fam, int e)
 	table__add(table, &model, "%s/%s/%s/late-peer", ways[w].name, end, fam_names[fam]);
 	if (w)
 		return;
-	model.flags |= SCN_TIMER;
+	model.flags |= SCN_DELAYED_ACK;
 	table__add(table, &model, "%s/%s/%s/delayed-ack", ways[w].name, end, fam_names[fam]);
 }
 

@@ -405,17 +405,17 @@ struct entry {
 #define ALL (V46 | (1u << FAM_MAPPED))
 
 static const struct entry entries[] = {
-	{ "closing", run_closing, 0, ALL, SCN_TIMER },
-	{ "closing-by-shutdown", run_closing, 1, V46, SCN_TIMER },
-	{ "fin-and-ack-in-one", run_fin_ack, 0, ALL, SCN_TIMER },
-	{ "mini-expires", run_mini_expires, 0, V46, SCN_TIMER },
+	{ "closing", run_closing, 0, ALL, 0 },
+	{ "closing-by-shutdown", run_closing, 1, V46, 0 },
+	{ "fin-and-ack-in-one", run_fin_ack, 0, ALL, 0 },
+	{ "mini-expires", run_mini_expires, 0, V46, 0 },
 	{ "mini-reset", run_mini_killed, 0, ALL, 0 },
 	{ "mini-gets-data", run_mini_killed, 1, V46, 0 },
 	{ "shutdown-then-close", run_shutdown_close, 0, ALL, 0 },
 	{ "shutdown-by-child-then-close", run_shutdown_close, 1, V46, 0 },
-	{ "long-fin-timeout-timer", run_long_fin_timeout, LONG_TIMER, V46, SCN_TIMER },
+	{ "long-fin-timeout-timer", run_long_fin_timeout, LONG_TIMER, V46, 0 },
 	{ "long-fin-timeout-peer", run_long_fin_timeout, LONG_PEER, V46, 0 },
-	{ "long-fin-timeout-gives-up", run_long_fin_timeout, LONG_GIVES_UP, V46, SCN_TIMER },
+	{ "long-fin-timeout-gives-up", run_long_fin_timeout, LONG_GIVES_UP, V46, 0 },
 	{ "half-close-data", run_half_close_data, 0, ALL, 0 },
 	{ "queued-data", run_queued_data, 0, V46, 0 },
 	{ "end-reused", run_reuse, 0, V46, 0 },

@@ -43,7 +43,7 @@ struct scenario {
 };
 #define SCN_SLOW 1u		/* only with --slow */
 #define SCN_LATE 2u		/* the peer closes after the first end reached FIN_WAIT2 */
-#define SCN_TIMER 4u		/* hangs on a kernel timer: see play_again() in main.c */
+#define SCN_DELAYED_ACK 4u	/* the first FIN is acknowledged by the delayed ACK's timer */
 
 enum { END_C, END_S };
 
@@ -77,8 +77,10 @@ struct pair {
 };
 
 /* Ends the scenario: as failed (with a reason), or skipped (the kernel cannot do it). */
-void stage__fail(struct stage *st, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
-void stage__skip(struct stage *st, const char *fmt, ...) __attribute__((noreturn, format(printf, 2, 3)));
+void stage__fail(struct stage *st, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
+void stage__skip(struct stage *st, const char *fmt, ...)
+	__attribute__((noreturn, format(printf, 2, 3)));
 
 #define EXPECT(st, cond)                                                                        \
 	do {                                                                                    \

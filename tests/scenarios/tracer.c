@@ -20,7 +20,7 @@ static pid_t spawn(const char *path, const char *const args[], int out, int err)
 	char *argv[40] = { (char *)"twsnoop" };
 	pid_t pid;
 
-	for (int i = 0; args[i] && i < 38; i++)
+	for (int i = 0; i < 38 && args[i]; i++)
 		argv[i + 1] = (char *)args[i];
 	pid = fork();
 	if (pid)

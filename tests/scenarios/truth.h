@@ -28,7 +28,14 @@ enum action {
 /* tcp.cause, tcp.side and tcp.end as masks of what is right. */
 enum { CAUSE_CLOSE = 1, CAUSE_SHUTDOWN = 2, CAUSE_EXIT = 4, CAUSE_KERNEL = 8, CAUSE_UNKNOWN = 16 };
 enum { SIDE_CLIENT = 1, SIDE_SERVER = 2, SIDE_UNKNOWN = 4 };
-enum { END_EXPIRED = 1, END_CONNECT = 2, END_SYN = 4, END_RESET = 8, END_PURGED = 16, END_UNKNOWN = 32 };
+enum {
+	END_EXPIRED = 1,
+	END_CONNECT = 2,
+	END_SYN = 4,
+	END_RESET = 8,
+	END_PURGED = 16,
+	END_UNKNOWN = 32,
+};
 
 struct truth {
 	char label[16];		/* "client", "server", ... for messages */
