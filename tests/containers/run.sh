@@ -10,7 +10,7 @@ PACKAGES="runc docker.io busybox-static iproute2 util-linux"
 CASES="runc_brief runc_row runc_exec runc_pair moved hostile by_prefix by_nobody \
 docker_brief docker_names docker_by_name docker_column docker_no_names"
 DEADLINE_S=15
-ROW=${CONTAINERS_ROW:-20}
+ROW=100
 
 src=$(cd "$(dirname "$0")" && pwd)
 
@@ -149,7 +149,6 @@ run_once()
 case_runc_brief()
 {
 	next_id && next_port
-	begin=$(date +%s%N)
 	trace --json || return 1
 	run_once "$id" own /bin/end pair $port || return 1
 	[ ! -d "$CGROUPS/$group/$id" ] || fail "the cgroup is still there" || return 1
@@ -412,8 +411,8 @@ clean_up()
 {
 	trap '' INT TERM HUP
 	stop
-	[ ! -d "$dir/runc" ] || for name in $(ls "$dir/runc"); do
-		run_runc delete -f "$name"
+	for state in "$dir"/runc/*/; do
+		[ ! -d "$state" ] || run_runc delete -f "$(basename "$state")"
 	done
 	if [ -n "$dockerd_pid" ]; then
 		# shellcheck disable=SC2046
@@ -490,7 +489,7 @@ prepare || {
 	echo "run.sh: cannot prepare" >&2
 	exit 1
 }
-# shellcheck disable=SC2086
+# shellcheck disable=SC2048
 for case in ${*:-$CASES}; do
 	run_case "$case"
 done

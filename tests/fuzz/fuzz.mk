@@ -50,7 +50,7 @@ fuzz_run = @set -e; for t in $(FUZZ_TARGETS); do \
 		$(FUZZ_DIR)/corpus/$$t $$seeds >$$log 2>&1 || \
 		{ tail -n 60 $$log; echo "fuzz_$$t: FAILED"; exit 1; }; \
 	echo "fuzz_$$t: $$(tail -n 1 $$log)"; \
-	done
+	done; echo "$(words $(FUZZ_TARGETS)) passed, 0 failed"
 
 .PHONY: fuzz fuzz-short fuzz-build
 fuzz-build: $(FUZZ_PROGRAMS)
