@@ -147,7 +147,8 @@ matrix: static $(BUILD)/scenarios $(CLITOOL)
 		tests/matrix/payload/cgroups $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
 		tests/containers/end.c
-	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) $(SERIES)
+	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) \
+		--deadline 1500 $(SERIES)
 
 # ---- installing ----
 

@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define START_MS 60000
+#define START_MS 240000
 
 static pid_t spawn(const char *path, const char *const args[], int out, int err)
 {
