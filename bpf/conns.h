@@ -80,7 +80,7 @@ static __always_inline __u32 first_way(__u32 ways)
 {
 	__u32 below = (ways & -ways) - 1;
 
-	return (below - (below >> 1 & 0x5)) & (TWS_WAYS - 1);
+	return (below & 1) + (below >> 1 & 1) + (below >> 2 & 1);
 }
 
 static __always_inline void ref_way(struct conn_ref *ref, __u64 key, struct tws_set *set,

@@ -90,7 +90,8 @@ static __always_inline void rescue(const struct conn_ref *old)
 	if (!tws.has_cookie || !old->stale || !(old->way->open & TWS_OPEN_FIN))
 		return;
 	from = conn_slot(old);
-	if (!from || !from->own.cookie || !conn_reserve(&ref, tws_mini_key(from->own.cookie)))
+	if (!from || !from->own.cookie || from->conn.flags & TWS_F_FILTERED ||
+	    !conn_reserve(&ref, tws_mini_key(from->own.cookie)))
 		return;
 	to = conn_slot(&ref);
 	if (!to)
@@ -206,6 +207,9 @@ static __always_inline struct tws_conn *conn_begin_fin(struct conn_ref *ref, __u
 	slot = conn_slot(ref);
 	if (!slot)
 		return NULL;
+	/* User space must not take what follows for the owner of an earlier life. */
+	slot->own.cookie = 0;
+	barrier();
 	conn = &slot->conn;
 	if (ref->way->open >> TWS_OPEN_SIDE == TWS_SIDE_CLIENT) {
 		conn->flags &= TWS_F_OPENER;

@@ -220,7 +220,7 @@ static int on_record(void *ctx, const void *data, size_t len)
 	const struct tws_event *ev;
 	int err;
 
-	if (t->opts.count && t->stop)
+	if (t->opts.count && t->delivered >= t->opts.count)
 		return 0;
 	if (!decode__cgroup(data, len, &cgroup))
 		return note_cgroup(t, cgroup);
@@ -232,10 +232,16 @@ static int on_record(void *ctx, const void *data, size_t len)
 		note_listener(t, ev);
 		return 0;
 	}
-	err = put_end_by(t, ev);
-	if (err || ev->action == TWS_OPEN || ev->action == TWS_TIME_WAIT_END)
-		return err;
+	if (healer__told(t->healer, ev))
+		return 0;
 	healer__note(t->healer, ev);
+	err = put_end_by(t, ev);
+	if (ev->action == TWS_OPEN || ev->action == TWS_TIME_WAIT_END)
+		return err;
+	if (err) {
+		t->unwritten++;
+		return err;
+	}
 	return put_wanted(t, ev);
 }
 

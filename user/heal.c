@@ -11,17 +11,20 @@
 
 #define MAX_SEEN (1U << 20)
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
+#define SLACK_NS 100000000ULL /* of a timer, when its start is inferred */
 
 struct healer {
 	struct seen *seen;  /* reported, or there before */
 	struct seen *recent; /* reported since the snapshot was begun */
 	struct seen *alive; /* the snapshot's mini-sockets, while finding */
+	struct seen *told; /* cookies that were found here and reported */
 	struct snapshot snap;
 	const struct netns_places *places;
 	struct heal_counts counts;
 	bool has_cookie;
 	bool full; /* an event could not be noted */
 	bool searching; /* between healer__take() and healer__find() */
+	uint64_t horizon_ns; /* what entered TIME_WAIT before is not ours to tell */
 };
 
 /* A number for a connection end where there is no cookie. FNV-1a by words. */
@@ -65,6 +68,7 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct netns_pla
 	h->has_cookie = has_cookie;
 	h->places = places;
 	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->recent, MAX_SEEN) ||
+	    seen__new(&h->told, MAX_SEEN) ||
 	    seen__new(&h->alive, SNAPSHOT_MAX)) {
 		healer__free(h);
 		return -ENOMEM;
@@ -80,6 +84,7 @@ int healer__baseline(struct healer *h)
 	for (size_t i = 0; !err && i < h->snap.num; i++)
 		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT)
 			seen__add(h->seen, key_of_mini(h, &h->snap.minis[i]));
+	h->horizon_ns = h->snap.taken_ns;
 	h->searching = false;
 	snapshot__free(&h->snap);
 	return err;
@@ -94,6 +99,11 @@ void healer__note(struct healer *h, const struct tws_event *ev)
 	key = key_of_event(h, ev);
 	if (seen__add(h->seen, key) || (h->searching && seen__add(h->recent, key)))
 		h->full = true;
+}
+
+bool healer__told(const struct healer *h, const struct tws_event *ev)
+{
+	return ev->action == TWS_TIME_WAIT && ev->cookie && seen__has(h->told, ev->cookie);
 }
 
 bool healer__needed(const struct healer *h)
@@ -171,6 +181,17 @@ static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
 }
 
 /* Of what was reported, only what still exists need be remembered. */
+/* Whether it was reported, or is no business of ours. An event whose FIN was not
+ * seen had no cookie yet, and was noted by its addresses. */
+static bool is_known(const struct healer *h, const struct snapshot_mini *mini)
+{
+	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
+
+	return seen__has(h->seen, key_of_mini(h, mini)) ||
+	       seen__has(h->seen, hash_key(&mini->key)) ||
+	       h->snap.taken_ns - age_ms * 1000000ULL + SLACK_NS < h->horizon_ns;
+}
+
 static void forget_the_dead(struct healer *h, struct tracer *tracer)
 {
 	if (h->snap.flags & SNAPSHOT_PARTIAL)
@@ -178,7 +199,8 @@ static void forget_the_dead(struct healer *h, struct tracer *tracer)
 	tracer__sweep(tracer, h->snap.taken_ns, is_alive, h);
 }
 
-/* A snapshot that saw all makes room: keep what is alive, or came after it. */
+/* A snapshot makes room: keep what is alive, or came after it. What it did not
+ * see may have been reported, and is not told again. */
 static void rebuild_seen(struct healer *h)
 {
 	struct seen *swap;
@@ -189,6 +211,8 @@ static void rebuild_seen(struct healer *h)
 	h->seen = h->recent;
 	h->recent = swap;
 	h->full = false;
+	if (h->snap.flags & SNAPSHOT_PARTIAL)
+		h->horizon_ns = h->snap.taken_ns;
 	for (size_t i = 0; i < h->snap.num; i++)
 		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT &&
 		    seen__add(h->seen, key_of_mini(h, &h->snap.minis[i])))
@@ -205,17 +229,21 @@ int healer__find(struct healer *h, struct tracer *tracer, heal_fn fn, void *ctx)
 		const struct snapshot_mini *mini = &h->snap.minis[i];
 		uint64_t key = key_of_mini(h, mini);
 
-		seen__add(h->alive, key);
-		if (mini->state != SOCKDIAG_TIME_WAIT || seen__has(h->seen, key) || h->full)
+		err = seen__add(h->alive, key);
+		if (err || mini->state != SOCKDIAG_TIME_WAIT || is_known(h, mini) || h->full)
 			continue;
 		seen__add(h->seen, key);
 		fill_event(h, &ev, mini);
 		if (!add_owner(h, &ev, mini, tracer))
 			continue;
+		if (ev.cookie)
+			seen__add(h->told, ev.cookie);
 		err = fn(ctx, &ev);
 	}
-	forget_the_dead(h, tracer);
-	rebuild_seen(h);
+	if (!err) {
+		forget_the_dead(h, tracer);
+		rebuild_seen(h);
+	}
 	h->searching = false;
 	snapshot__free(&h->snap);
 	return err;
@@ -232,6 +260,7 @@ void healer__free(struct healer *h)
 		return;
 	seen__free(h->seen);
 	seen__free(h->recent);
+	seen__free(h->told);
 	seen__free(h->alive);
 	snapshot__free(&h->snap);
 	free(h);

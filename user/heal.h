@@ -44,6 +44,10 @@ int healer__baseline(struct healer *healer);
 /* healer__note() - this event was reported. Cheap; for each one. */
 void healer__note(struct healer *healer, const struct tws_event *ev);
 
+/* healer__told() - this record comes after its socket was found and reported: the
+ * program that sent it was held up. It is to be dropped. */
+bool healer__told(const struct healer *healer, const struct tws_event *ev);
+
 /* healer__needed() - more events were noted than can be remembered: take a
  * snapshot, which tells which of them may be forgotten. */
 bool healer__needed(const struct healer *healer);

@@ -15,8 +15,9 @@
 #include "twsnoop_legacy.skel.h"
 
 #define DEFAULT_CONNECTIONS (1U << 18)
+#define MAX_SEARCHES 256
 #define MIN_CONNECTIONS (1U << 12)
-#define MAX_CONNECTIONS (1U << 23) /* set_of() has 20 bits for the set */
+#define MAX_CONNECTIONS (1U << 22) /* tws_set_of() has 20 bits for the set */
 #define HELD_BY_TUPLE (1U << 16)
 #define MAX_PASSING_CGROUPS (1U << 14)
 
@@ -29,6 +30,7 @@ struct tracer {
 	struct tws_slot *slots;
 	uint32_t num_sets;
 	bool pending_by_tuple; /* before 6.11 */
+	unsigned int searches; /* left until the next poll: see find_closer() */
 	/* The ring's positions, as the kernel lays its map out: a page that the
 	 * consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
@@ -200,6 +202,7 @@ int tracer__attach(struct tracer *tracer)
 
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 {
+	tracer->searches = MAX_SEARCHES;
 	tracer->fn = fn;
 	tracer->ctx = ctx;
 	return ring_buffer__consume(tracer->ring);
@@ -315,10 +318,14 @@ static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot 
 
 /*
  * A socket whose FIN was seen and whose CLOSE was skipped has left its way as it
- * was, unless another has taken its address since. Rare, so a plain search.
+ * was, unless another has taken its address since. Rare, so a plain search; and
+ * not many of them in a row, or the ring would overflow meanwhile.
  */
-static int find_closer(const struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
+static int find_closer(struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
 {
+	if (!tracer->searches)
+		return -ENOENT;
+	tracer->searches--;
 	for (uint32_t i = 0; i < tracer->num_sets * TWS_WAYS; i++) {
 		const struct tws_way *way = &tracer->sets[i / TWS_WAYS].way[i % TWS_WAYS];
 
@@ -327,6 +334,7 @@ static int find_closer(const struct tracer *tracer, uint64_t cookie, struct tws_
 			continue;
 		*slot = tracer->slots[i];
 		merge_way(slot, way);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		/* Not another's that came while it was read. */
 		if (tracer->slots[i].own.cookie != cookie)
 			return -ENOENT;
@@ -391,7 +399,7 @@ static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
 		for (int j = 0; j < TWS_WAYS; j++) {
 			struct tws_way *way = &tracer->sets[i].way[j];
 			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + j];
-			uint64_t tag = way->tag;
+			uint64_t tag = __atomic_load_n(&way->tag, __ATOMIC_ACQUIRE);
 
 			if (!tws_is_mini_key(tag) || slot->own.time_ns >= before_ns ||
 			    alive(ctx, NULL, tws_mini_key(tag)))

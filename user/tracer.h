@@ -21,7 +21,7 @@ struct tracer_options {
 	bool all;		/* every outcome, not only TIME_WAIT */
 	size_t ring_bytes;	/* a power of two and whole pages; 0: 16 MiB */
 	size_t max_connections; /* watched at once, rounded up to a power of two
-				 * from 4,096 to 8,388,608; 0: 262,144 */
+				 * from 4,096 to 4,194,304; 0: 262,144 */
 };
 
 /*
