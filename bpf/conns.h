@@ -75,14 +75,6 @@ static __always_inline __u32 ways_of(const struct tws_set *set, __u64 key)
 	return ways;
 }
 
-/* The place of the lowest bit of @ways: four bits, not all 0. */
-static __always_inline __u32 first_way(__u32 ways)
-{
-	__u32 below = (ways & -ways) - 1;
-
-	return (below & 1) + (below >> 1 & 1) + (below >> 2 & 1);
-}
-
 static __always_inline void ref_way(struct conn_ref *ref, __u64 key, struct tws_set *set,
 				    __u32 set_index, __u32 way)
 {
@@ -102,7 +94,7 @@ static __always_inline bool conn_find(struct conn_ref *ref, __u64 key)
 			return false;
 		ways = ways_of(set, key);
 		if (ways) {
-			ref_way(ref, key, set, index, first_way(ways));
+			ref_way(ref, key, set, index, tws_first_way(ways));
 			return true;
 		}
 	}
@@ -127,14 +119,14 @@ static __always_inline bool claim(struct conn_ref *ref, __u64 key, __u64 tag)
 			return false;
 		ways = ways_of(set, key);
 		if (ways) {
-			ref_way(ref, key, set, index, first_way(ways));
+			ref_way(ref, key, set, index, tws_first_way(ways));
 			ref->stale = true;
 			return true;
 		}
 		ways = ways_of(set, 0);
 		if (!ways)
 			continue;
-		way = first_way(ways);
+		way = tws_first_way(ways);
 		if (!__sync_val_compare_and_swap(&set->way[way].tag, 0, tag)) {
 			ref_way(ref, key, set, index, way);
 			return true;

@@ -37,4 +37,13 @@ static inline __attribute__((always_inline)) __u32 tws_set_of(__u64 key, int pro
 	return key * 0x9e3779b97f4a7c15ULL >> (44 - 5 * probe) & set_mask;
 }
 
+/* The place of the lowest bit of @ways: TWS_WAYS bits, not all 0. Without a
+ * branch, as ways_of() in conns.h. */
+static inline __attribute__((always_inline)) __u32 tws_first_way(__u32 ways)
+{
+	__u32 below = (ways & -ways) - 1;
+
+	return (below & 1) + (below >> 1 & 1) + (below >> 2 & 1);
+}
+
 #endif
