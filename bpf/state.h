@@ -204,6 +204,13 @@ static __always_inline struct tws_conn *conn_begin_fin(struct conn_ref *ref, __u
 			return NULL;
 		ref->way->open = 0;
 	}
+	/* A connection sends one FIN: this way is of an earlier life of the address,
+	 * whose CLOSE was skipped, and so was the opening of this one. */
+	if (ref->way->open & TWS_OPEN_FIN) {
+		ref->stale = true;
+		rescue(ref);
+		ref->way->open = 0;
+	}
 	slot = conn_slot(ref);
 	if (!slot)
 		return NULL;

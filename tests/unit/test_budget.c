@@ -28,8 +28,8 @@ struct budget {
 
 /* As `twsnoop trace` loads them on a recent kernel, and with --all. */
 static const struct budget plain[] = {
-	{ "tws_process", 3600, 60000 },
-	{ "tws_softirq", 3600, 60000 },
+	{ "tws_process", 4100, 60000 },
+	{ "tws_softirq", 4100, 60000 },
 	{ "tws_drop", 320, 1500 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
@@ -38,8 +38,8 @@ static const struct budget plain[] = {
 
 /* tws_drop also tells here which TIME_WAIT sockets a reset has killed. */
 static const struct budget all[] = {
-	{ "tws_process", 4800, 90000 },
-	{ "tws_softirq", 4800, 90000 },
+	{ "tws_process", 5800, 90000 },
+	{ "tws_softirq", 5800, 90000 },
 	{ "tws_drop", 480, 1800 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
