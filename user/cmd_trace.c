@@ -344,7 +344,7 @@ static void print_account(struct trace *t)
 	lost = t->counters.time_wait_lost + t->counters.other_lost;
 	lost = lost > healed.recovered ? lost - healed.recovered : 0;
 	pending = sink__pending(t->sink);
-	lost += t->malformed + t->unwritten + pending;
+	lost += t->malformed + t->unwritten + pending + containers__dropped(t->containers);
 	fprintf(stderr,
 		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
 		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",

@@ -37,6 +37,7 @@ struct containers {
 	/* Rings, with a filter only. */
 	struct held_event *held;
 	size_t first_held, num_held;
+	uint64_t dropped; /* of those that waited */
 	struct leaving *leaving; /* removed cgroups that the kernel side still lets pass */
 	size_t first_leaving, num_leaving;
 };
@@ -172,8 +173,10 @@ static void drop_held(struct containers *c)
 
 void containers__hold(struct containers *c, const struct tws_event *ev)
 {
-	if (c->num_held == MAX_HELD)
+	if (c->num_held == MAX_HELD) {
 		drop_held(c);
+		c->dropped++;
+	}
 	c->held[(c->first_held + c->num_held++) % MAX_HELD] =
 		(struct held_event){ *ev, c->now_ns };
 }
@@ -205,6 +208,11 @@ int containers__release(struct containers *c, bool all, containers_fn fn, void *
 			c->held[(c->first_held + c->num_held++) % MAX_HELD] = one;
 	}
 	return err;
+}
+
+uint64_t containers__dropped(const struct containers *c)
+{
+	return c->dropped;
 }
 
 /* ---- attribution ---- */

@@ -59,6 +59,9 @@ void containers__tick(struct containers *containers, uint64_t now_ns);
 /* containers__note() - the kernel side's record, checked by decode__cgroup(). */
 void containers__note(struct containers *containers, const struct tws_cgroup *cgroup);
 
+/* containers__dropped() - events that could not wait, because too many did. */
+uint64_t containers__dropped(const struct containers *c);
+
 /* containers__refresh() - looks again: records were lost. */
 void containers__refresh(struct containers *containers);
 
