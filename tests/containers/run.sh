@@ -458,6 +458,14 @@ lacks()
 	esac
 }
 
+again()
+{
+	echo "once more: $1: $(cat "$why")"
+	stop
+	: >"$why"
+	"case_$1"
+}
+
 run_case()
 {
 	reason=$(lacks "$1")
@@ -473,7 +481,9 @@ run_case()
 		return
 	fi
 	: >"$why"
-	if "case_$1"; then
+	# The kernel itself keeps a transition from all tracers now and then, and the
+	# namespace is gone before a snapshot: once more, and say so.
+	if "case_$1" || again "$1"; then
 		echo "ok $1"
 		passed=$((passed + 1))
 	else
