@@ -124,10 +124,7 @@ static __always_inline void fill_from_mini(struct tws_event *ev, const struct so
 {
 	struct tuple t;
 
-	t.netns = skc->skc_net.net->ns.inum;
-	t.local_port = skc->skc_num;
-	t.peer_port = bpf_ntohs(skc->skc_dport);
-	read_addresses(&t, skc);
+	read_mini_tuple(&t, skc);
 	tuple_to_event(ev, &t);
 	ev->time_ns = bpf_ktime_get_ns();
 	ev->end = 0;
@@ -137,8 +134,7 @@ static __always_inline void fill_from_mini(struct tws_event *ev, const struct so
 	ev->tx_bytes = slot->tx_bytes;
 	ev->rx_bytes = slot->rx_bytes;
 	__builtin_memcpy(&ev->conn, &slot->conn, sizeof(ev->conn));
-	ev->conn.open_ns = way->open & TWS_OPEN_NS;
-	ev->conn.side = way->open >> TWS_OPEN_SIDE;
+	tws_read_way(&ev->conn, way);
 }
 
 /*

@@ -101,10 +101,7 @@ static __always_inline void on_mini_reset(const struct sock *sk, const struct sk
 
 	if (!is_dead((const void *)sk) || !has_rst(skb))
 		return;
-	t.netns = skc->skc_net.net->ns.inum;
-	t.local_port = skc->skc_num;
-	t.peer_port = bpf_ntohs(skc->skc_dport);
-	read_addresses(&t, skc);
+	read_mini_tuple(&t, skc);
 	ev = reserve_sign(TWS_TIME_WAIT_END);
 	if (!ev)
 		return;

@@ -33,13 +33,6 @@ static __always_inline __u64 received_bytes(const struct tcp_sock *tp)
 	return bytes;
 }
 
-/* What the way knows goes over what the slot has. */
-static __always_inline void read_way(struct tws_conn *conn, const struct tws_way *way)
-{
-	conn->open_ns = way->open & TWS_OPEN_NS;
-	conn->side = way->open >> TWS_OPEN_SIDE;
-}
-
 /* A client's slot has its opener from the start, and the rest from its FIN on. */
 static __always_inline void fill_conn(struct tws_conn *to, const struct conn_ref *ref)
 {
@@ -49,13 +42,13 @@ static __always_inline void fill_conn(struct tws_conn *to, const struct conn_ref
 		slot = conn_slot(ref);
 	if (slot && ref->way->open & TWS_OPEN_FIN) {
 		__builtin_memcpy(to, &slot->conn, sizeof(*to));
-		read_way(to, ref->way);
+		tws_read_way(to, ref->way);
 		return;
 	}
 	__builtin_memset(to, 0, sizeof(*to));
 	if (!slot)
 		return;
-	read_way(to, ref->way);
+	tws_read_way(to, ref->way);
 	if (to->side == TWS_SIDE_CLIENT) {
 		to->opener_tgid = slot->conn.opener_tgid;
 		copy_comm(to->opener_comm, slot->conn.opener_comm);

@@ -37,6 +37,14 @@ static inline __attribute__((always_inline)) __u32 tws_set_of(__u64 key, int pro
 	return key * 0x9e3779b97f4a7c15ULL >> (44 - 5 * probe) & set_mask;
 }
 
+/* What the way knows of a connection goes over what its slot has. */
+static inline __attribute__((always_inline)) void tws_read_way(struct tws_conn *conn,
+							       const struct tws_way *way)
+{
+	conn->open_ns = way->open & TWS_OPEN_NS;
+	conn->side = way->open >> TWS_OPEN_SIDE;
+}
+
 /* The place of the lowest bit of @ways: TWS_WAYS bits, not all 0. Without a
  * branch, as ways_of() in conns.h. */
 static inline __attribute__((always_inline)) __u32 tws_first_way(__u32 ways)

@@ -55,6 +55,15 @@ static __always_inline void read_tuple(struct tuple *t, const struct tcp_sock *t
 	read_addresses(t, skc);
 }
 
+/* Of a mini-socket, which keeps its local port in skc_num. */
+static __always_inline void read_mini_tuple(struct tuple *t, const struct sock_common *skc)
+{
+	t->netns = skc->skc_net.net->ns.inum;
+	t->local_port = skc->skc_num;
+	t->peer_port = bpf_ntohs(skc->skc_dport);
+	read_addresses(t, skc);
+}
+
 static __always_inline void tuple_to_key(struct tws_key *key, const struct tuple *t)
 {
 	((__u64 *)key->local_addr)[0] = t->local[0];

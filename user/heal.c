@@ -129,15 +129,21 @@ const struct snapshot *healer__snapshot(const struct healer *h)
 	return &h->snap;
 }
 
-static void fill_event(const struct healer *h, struct tws_event *ev,
-		       const struct snapshot_mini *mini)
+/* When it entered TIME_WAIT, by its timer. CLOCK_MONOTONIC. */
+static uint64_t entered_ns(const struct healer *h, const struct snapshot_mini *mini)
 {
 	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
 
+	return h->snap.taken_ns - age_ms * 1000000ULL;
+}
+
+static void fill_event(const struct healer *h, struct tws_event *ev,
+		       const struct snapshot_mini *mini)
+{
 	*ev = (struct tws_event){
 		.action = TWS_TIME_WAIT,
 		.family = mini->family,
-		.time_ns = h->snap.taken_ns - age_ms * 1000000ULL,
+		.time_ns = entered_ns(h, mini),
 		.cookie = h->has_cookie ? mini->cookie : 0,
 		.netns = mini->key.netns,
 		.local_port = mini->key.local_port,
@@ -185,11 +191,9 @@ static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
  * seen had no cookie yet, and was noted by its addresses. */
 static bool is_known(const struct healer *h, const struct snapshot_mini *mini)
 {
-	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
-
 	return seen__has(h->seen, key_of_mini(h, mini)) ||
 	       seen__has(h->seen, hash_key(&mini->key)) ||
-	       h->snap.taken_ns - age_ms * 1000000ULL + SLACK_NS < h->horizon_ns;
+	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns;
 }
 
 static void forget_the_dead(struct healer *h, struct tracer *tracer)

@@ -288,13 +288,6 @@ static int take_from_map(const struct bpf_map *map, const void *key, void *value
 	return bpf_map_delete_elem(bpf_map__fd(map), key) ? -EALREADY : 0;
 }
 
-/* The way knows when and how the connection was opened, the slot the rest. */
-static void merge_way(struct tws_slot *slot, const struct tws_way *way)
-{
-	slot->conn.open_ns = way->open & TWS_OPEN_NS;
-	slot->conn.side = way->open >> TWS_OPEN_SIDE;
-}
-
 static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot *slot)
 {
 	for (int probe = 0; probe < TWS_PROBES; probe++) {
@@ -307,7 +300,7 @@ static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot 
 			if (way->tag != key)
 				continue;
 			*slot = tracer->slots[set * TWS_WAYS + i];
-			merge_way(slot, way);
+			tws_read_way(&slot->conn, way);
 			return __atomic_compare_exchange_n(&way->tag, &tag, 0, false,
 							   __ATOMIC_SEQ_CST,
 							   __ATOMIC_RELAXED) ? 0 : -EALREADY;
@@ -333,7 +326,7 @@ static int find_closer(struct tracer *tracer, uint64_t cookie, struct tws_slot *
 		    tracer->slots[i].own.cookie != cookie)
 			continue;
 		*slot = tracer->slots[i];
-		merge_way(slot, way);
+		tws_read_way(&slot->conn, way);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		/* Not another's that came while it was read. */
 		if (tracer->slots[i].own.cookie != cookie)
@@ -382,7 +375,7 @@ int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t
 		if (err)
 			return err;
 		*slot = entry.slot;
-		merge_way(slot, &entry.way);
+		tws_read_way(&slot->conn, &entry.way);
 		return 0;
 	}
 	err = take_from_table(tracer, mini, slot);
