@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mountinfo.h"
+
 #define NSEC_PER_SEC 1000000000ULL
 #define ROOT_INODE 1 /* a kernfs root's id: the first that it gives out */
 #define MAX_DEPTH 64
@@ -59,29 +61,6 @@ struct cgroups {
 
 /* ---- where it is mounted ---- */
 
-static bool is_octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-/* show_mountinfo() writes blanks, newlines and backslashes as \ooo. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	while (*text) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' &&
-		    is_octal(text[2]) && is_octal(text[3])) {
-			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-					(text[3] - '0'));
-			text += 4;
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = '\0';
-}
-
 static bool has_option(char *options, const char *wanted)
 {
 	char *option;
@@ -113,7 +92,7 @@ static char *mount_point(char *line, const char *controller)
 	for (i = 0; i < 5; i++)
 		mount = strsep(&rest, " ");
 	if (mount)
-		unescape(mount);
+		mountinfo__unescape(mount);
 	return mount;
 }
 

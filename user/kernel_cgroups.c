@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mountinfo.h"
 #include "parse.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -32,23 +33,6 @@ struct cgroup_mounts {
 	char v1_path[256];
 };
 
-/* mountinfo writes blanks, tabs, newlines and backslashes as \ooo. */
-static void unescape_octal(char *s)
-{
-	char *to = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' &&
-		    s[3] >= '0' && s[3] <= '7') {
-			*to++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*to++ = *s++;
-		}
-	}
-	*to = '\0';
-}
-
 /* "36 31 0:33 ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER_OPTIONS", cut up in
  * place; see proc(5). */
 static bool parse_mount(char *line, struct mount *m)
@@ -66,7 +50,7 @@ static bool parse_mount(char *line, struct mount *m)
 	}
 	m->root = fields[3];
 	m->point = fields[4];
-	unescape_octal(fields[4]);
+	mountinfo__unescape(fields[4]);
 	m->type = strtok_r(tail, " ", &save);
 	if (!m->type || !strtok_r(NULL, " ", &save))
 		return false;

@@ -22,6 +22,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "mountinfo.h"
 #include "procinfo.h"
 
 static const char *const default_run_dirs[] = {
@@ -286,29 +287,6 @@ static bool parse_link(const char *text, uint32_t *inode)
 	return true;
 }
 
-static bool is_octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-/* show_mountinfo() writes blanks, newlines and backslashes as \ooo. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	while (*text) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' &&
-		    is_octal(text[2]) && is_octal(text[3])) {
-			*out++ = (char)((text[1] - '0') << 6 | (text[2] - '0') << 3 |
-					(text[3] - '0'));
-			text += 4;
-		} else {
-			*out++ = *text++;
-		}
-	}
-	*out = '\0';
-}
-
 /* "42 30 0:4 net:[4026532281] /run/netns/blue rw … - nsfs nsfs rw" */
 static int walk__mount(struct walk *walk, char *line)
 {
@@ -323,7 +301,7 @@ static int walk__mount(struct walk *walk, char *line)
 	}
 	if (!parse_link(field[3], &inode) || inode_set__has(&walk->seen, inode))
 		return 0;
-	unescape(field[4]);
+	mountinfo__unescape(field[4]);
 	return walk__show(walk, field[4], inode, 0, field[4]);
 }
 
