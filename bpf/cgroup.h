@@ -9,6 +9,14 @@
 
 #include "twsnoop.h"
 
+/* For the ledger: the paths of cgroups, those that have gone too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 13);
+	__type(key, __u64);
+	__type(value, struct tws_cgroup);
+} tws_paths SEC(".maps");
+
 /*
  * A container filter lets pass what user space has decided to. A process may close
  * a connection before it has: so a new cgroup passes until user space, which
@@ -50,6 +58,11 @@ static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8
 	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
 	rec->id = id;
 	read_path(rec, path);
+	if (tws.ledger) {
+		bpf_map_update_elem(&tws_paths, &id, rec, BPF_ANY);
+		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
+		return 0;
+	}
 	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -12,6 +12,7 @@
 
 #include "conns.h"
 #include "held.h"
+#include "ring.h"
 #include "tuple.h"
 
 #define ETH_P_IP 0x0800

@@ -29,6 +29,7 @@ enum tws_action {
 	TWS_LISTEN, /* internal: a process began to listen; never printed */
 	TWS_UNLISTEN, /* internal: that socket listens no more */
 	TWS_OPEN, /* internal, with tws.all: a tuple is in use from now on */
+	TWS_VOID, /* internal: the writer thought better of it */
 	TWS_ACTION_END,
 };
 
@@ -123,6 +124,61 @@ struct tws_event {
 /* Longer paths are rare: Kubernetes' have about 200 bytes, twice that in a nested
  * cluster. User space asks the kernel for what does not fit. */
 #define TWS_CGROUP_PATH_LEN 512
+
+/*
+ * The ring of events, which is the ledger too: an array of a power of two of
+ * these, each of three cache lines. A writer takes the next position from
+ * tws_head; the record of position n stands at n modulo the ring's size, over
+ * the oldest one. Nothing else is ever removed, so that what a reader has read is
+ * still there for `twsnoop list`. (Before Linux 5.12: see tws_owners.)
+ */
+struct tws_record {
+	struct tws_event event;
+	__u64 seq; /* position + 1 once it is whole, TWS_SEQ_BUSY: being written */
+};
+
+#define TWS_SEQ_BUSY (1ULL << 63)
+
+/* The next position to be written, in a line of its own. */
+struct tws_head {
+	__u64 next;
+	__u64 pad[7];
+};
+
+/* What a process was started as, for the ledger that needs no running reader. */
+#define TWS_ARGS_LEN 256
+
+struct tws_proc_key {
+	__u64 start_ns; /* as tws_conn.closer_start_ns */
+	__u32 tgid;
+	__u32 pad;
+};
+
+struct tws_proc {
+	__u32 len;		 /* of args; TWS_ARGS_LEN: perhaps cut */
+	__u32 pad;
+	char comm[TWS_COMM_LEN]; /* when the arguments were read: exec() changes both */
+	char args[TWS_ARGS_LEN]; /* each ends in a NUL, as in /proc/PID/cmdline */
+};
+
+/* What is pinned beside the ledger, so that another twsnoop knows what it is. */
+#define TWS_META_MAGIC 0x7265676465737774ULL
+#define TWS_LAYOUT 1 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
+
+struct tws_meta {
+	__u64 magic;
+	__u32 layout;	/* TWS_LAYOUT of who made it */
+	__u32 flags;	/* TWS_META_* */
+	__u64 wall_ns;	/* when it was attached, since the epoch */
+	__u64 time_ns;	/* the same in CLOCK_MONOTONIC */
+	__u64 entries;	/* of the ring, or of tws_owners */
+	char version[32]; /* of twsnoop, ends in a NUL */
+};
+
+#define TWS_META_LEGACY 0x1   /* tws_owners instead of tws_events */
+#define TWS_META_ATTACHED 0x2 /* nobody reads: made by `twsnoop attach` */
+#define TWS_META_ALL 0x4      /* every outcome is recorded */
+#define TWS_META_FILTER 0x8   /* and only what a filter lets pass */
 
 /* A cgroup of the hierarchy that tws_conn.cgroup_id is of came or went. */
 struct tws_cgroup {
@@ -235,11 +291,11 @@ struct tws_settings {
 	__u8 has_filter;
 	__u8 cgroup_v1;	   /* containers are told apart by a v1 controller */
 	__u8 v1_subsys;	   /* its index in css_set.subsys[] */
-	__u8 pad;
+	__u8 ledger;	   /* nobody reads: owners of mini-sockets are all that counts */
 	__u32 set_mask;	   /* sets of the table of connections, less one */
 	__u32 keep_lost;   /* owners kept for the snapshot when the ring is full */
 	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */
-	__u32 pad2;
+	__u32 event_mask;  /* records of the ring, less one */
 	struct tws_filter filter;
 };
 

@@ -11,6 +11,7 @@
 
 #include "conns.h"
 #include "filter.h"
+#include "ring.h"
 #include "tuple.h"
 
 #define TCP_FLAG_RST 0x04 /* in the header's 14th byte */
@@ -35,7 +36,7 @@ struct {
 
 static __always_inline struct tws_event *reserve_sign(__u8 action)
 {
-	struct tws_event *ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*ev), 0);
+	struct tws_event *ev = try_reserve(action);
 
 	if (!ev)
 		return NULL;

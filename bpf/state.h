@@ -11,6 +11,8 @@
 #include "filter.h"
 #include "held.h"
 #include "outcome.h"
+#include "process.h"
+#include "ring.h"
 #include "task.h"
 #include "timewait.h"
 
@@ -70,6 +72,23 @@ static __always_inline void fill_event(struct tws_event *ev, const struct tcp_so
 	fill_conn(&ev->conn, ref);
 }
 
+/* To the ledger, whose events are found by their cookie alone. */
+static __always_inline void record_owner(const struct tws_slot *from, const struct tws_way *way)
+{
+	struct tws_event *ev = reserve(TWS_FIN_WAIT2);
+
+	if (!ev)
+		return;
+	__builtin_memset(ev, 0, offsetof(struct tws_event, conn));
+	ev->action = TWS_FIN_WAIT2;
+	ev->family = AF_INET;
+	ev->time_ns = bpf_ktime_get_ns();
+	ev->cookie = from->own.cookie;
+	__builtin_memcpy(&ev->conn, &from->conn, sizeof(ev->conn));
+	tws_read_way(&ev->conn, way);
+	send(ev);
+}
+
 /*
  * A socket has the address of one whose FIN was seen and whose CLOSE was not.
  * That may have left a mini-socket: keep its owner for the snapshot that will
@@ -83,8 +102,13 @@ static __always_inline void rescue(const struct conn_ref *old)
 	if (!tws.has_cookie || !old->stale || !(old->way->open & TWS_OPEN_FIN))
 		return;
 	from = conn_slot(old);
-	if (!from || !from->own.cookie || from->conn.flags & TWS_F_FILTERED ||
-	    !conn_reserve(&ref, tws_mini_key(from->own.cookie)))
+	if (!from || !from->own.cookie || from->conn.flags & TWS_F_FILTERED)
+		return;
+	if (tws.ledger) {
+		record_owner(from, old->way);
+		return;
+	}
+	if (!conn_reserve(&ref, tws_mini_key(from->own.cookie)))
 		return;
 	to = conn_slot(&ref);
 	if (!to)
@@ -115,6 +139,7 @@ static __always_inline void on_connect(const struct tcp_sock *tp)
 		return;
 	slot->conn.flags = 0;
 	read_opener(&slot->conn, current_task());
+	note_process(current_task());
 }
 
 /* listen() and its end: tells user space whose connections come to an address. A
@@ -174,6 +199,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 		return;
 	}
 	read_closer(conn, task);
+	note_process(task);
 	conn->cgroup_id = task_cgroup_id(task);
 	if (!file_is_dead(file))
 		conn->cause = TWS_CAUSE_SHUTDOWN;
@@ -358,7 +384,7 @@ static __always_inline void on_mini(const struct tcp_sock *tp, const struct conn
 	read_tuple(&t, tp);
 	if (!filter_connection(&t))
 		return;
-	if (!waits || tws.all) {
+	if (!waits || tws.all || tws.ledger) {
 		ev = reserve(waits ? TWS_FIN_WAIT2 : TWS_TIME_WAIT);
 		if (ev) {
 			fill_event(ev, tp, &t, ref);
@@ -368,6 +394,8 @@ static __always_inline void on_mini(const struct tcp_sock *tp, const struct conn
 			keep_lost(tp, ref, mini);
 		}
 	}
+	if (tws.ledger) /* it is found by its cookie, whatever becomes of it */
+		return;
 	if (waits)
 		on_fin_wait2(tp, &t, ref, mini);
 	else if (tws.all && !tws.has_rx_sk)

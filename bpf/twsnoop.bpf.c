@@ -44,6 +44,8 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 		on_fin(tp, TWS_F_ACTIVE);
 	else if (newstate == BPF_TCP_LAST_ACK)
 		on_fin(tp, TWS_F_PASSIVE);
+	else if (tws.ledger && (newstate == BPF_TCP_LISTEN || oldstate == BPF_TCP_LISTEN))
+		return; /* nobody reads */
 	else if (newstate == BPF_TCP_LISTEN)
 		on_listener(tp, TWS_LISTEN);
 	else if (oldstate == BPF_TCP_LISTEN)

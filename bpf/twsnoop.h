@@ -23,12 +23,12 @@
 #define SEND_SHUTDOWN 2
 #define SHUTDOWN_MASK 3
 
-
 const volatile struct tws_settings tws = {};
 
+/* Cgroups' records; before Linux 5.12 all records. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 24);
+	__uint(max_entries, 1 << 20);
 } tws_ring SEC(".maps");
 
 /* FIN_WAIT2 mini-sockets: on kernels before 6.11: see drop.h. */
@@ -45,6 +45,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tws_counters);
 } tws_stats SEC(".maps");
+
+/* What this is, for another twsnoop: see user/ledger.h. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tws_meta);
+} tws_meta SEC(".maps");
 
 /* The cgroups that a container filter lets pass: see cgroup.h. */
 struct {
@@ -67,39 +75,5 @@ static __always_inline struct tws_counters *counters(void)
 		if (c_)                                                        \
 			c_->name++;                                            \
 	} while (0)
-
-/*
- * Makes room for one record. The caller fills all of it and calls send().
- * The reader is never woken: that costs more than the record does. It looks by
- * a timer instead.
- */
-static __always_inline struct tws_event *reserve(__u8 action)
-{
-	struct tws_event *ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*ev), 0);
-
-	if (ev)
-		ev->action = action;
-	else if (action == TWS_TIME_WAIT)
-		COUNT(time_wait_lost);
-	else if (action < TWS_LISTEN)
-		COUNT(other_lost);
-	else
-		COUNT(listen_lost);
-	return ev;
-}
-
-static __always_inline void send(struct tws_event *ev)
-{
-	bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
-}
-
-/* For a record that two programs may have made: one of them is @mine. */
-static __always_inline void send_if(struct tws_event *ev, bool mine)
-{
-	if (mine)
-		bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
-	else
-		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
-}
 
 #endif

@@ -18,7 +18,7 @@ bad() {
 # From the lowest: each file's layer, and the files of a later line may include
 # those of the same and of any earlier one.
 layers="
-record event table parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_source
+record event table ring parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_source
 decode filter netns cgroups runtime_names
 sockdiag
 snapshot listeners tracer containers

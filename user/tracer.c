@@ -2,15 +2,19 @@
 #include "tracer.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stdio.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "../bpf/table.h"
+#include "ring.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
@@ -19,20 +23,26 @@
 #define MIN_CONNECTIONS (1U << 12)
 #define MAX_CONNECTIONS (1U << 22) /* tws_set_of() has 20 bits for the set */
 #define HELD_BY_TUPLE (1U << 16)
+#define DEFAULT_RING_BYTES (1U << 25)
+#define MIN_RECORDS 16U
+#define MAX_RECORDS (1U << 24)
+#define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
 #define MAX_PASSING_CGROUPS (1U << 14)
 
 struct tracer {
 	struct twsnoop_bpf *skel;	   /* either this one */
 	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
 	struct bpf_object *obj;
-	struct ring_buffer *ring;
+	struct ring_buffer *control; /* cgroups' records; with legacy all */
+	struct ring events; /* not with legacy */
 	struct tws_set *sets; /* the table of connections, NULL with legacy */
 	struct tws_slot *slots;
 	uint32_t num_sets;
 	bool pending_by_tuple; /* before 6.11 */
+	bool has_filter;
 	unsigned int searches; /* left until the next poll: see find_closer() */
-	/* The ring's positions, as the kernel lays its map out: a page that the
-	 * consumer writes, and one that the producers do. */
+	/* With legacy, the positions of control as the kernel lays its map out: a
+	 * page that the consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
 	tracer_record_fn fn;
 	void *ctx;
@@ -45,6 +55,19 @@ static int on_record(void *ctx, void *data, size_t len)
 	return tracer->fn(tracer->ctx, data, len);
 }
 
+static int on_event(void *ctx, const struct tws_event *event)
+{
+	return on_record(ctx, (void *)event, sizeof(*event));
+}
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
 static uint32_t round_up_connections(size_t wanted)
 {
 	uint32_t n = MIN_CONNECTIONS;
@@ -52,6 +75,17 @@ static uint32_t round_up_connections(size_t wanted)
 	if (!wanted)
 		return DEFAULT_CONNECTIONS;
 	while (n < wanted && n < MAX_CONNECTIONS)
+		n *= 2;
+	return n;
+}
+
+static uint32_t records_of(const struct tracer_options *opts)
+{
+	size_t bytes = opts->ring_bytes ?: DEFAULT_RING_BYTES;
+	size_t wanted = opts->entries ?: bytes / sizeof(struct tws_record);
+	uint32_t n = MIN_RECORDS;
+
+	while (n <= wanted / 2 && n < MAX_RECORDS)
 		n *= 2;
 	return n;
 }
@@ -72,24 +106,33 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->has_filter = memcmp(&opts->filter, &empty, sizeof(empty)) != 0;
 	to->set_mask = connections / TWS_WAYS - 1;
 	to->keep_lost = connections / 8;
+	to->event_mask = records_of(opts) - 1;
+	to->ledger = opts->ledger;
 	to->filter = opts->filter;
 }
 
-/* What short-lived cgroups were called is worth having, and no more. */
-static void choose_programs(struct bpf_object *obj, const struct kernel *k)
+static void leave_out(struct bpf_object *obj, const char *name)
 {
-	static const char *const names[] = { "tws_cgroup_mkdir", "tws_cgroup_rename",
-					     "tws_cgroup_rmdir" };
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
 
+	if (prog)
+		bpf_program__set_autoload(prog, false);
+}
+
+/* What short-lived cgroups were called is worth having, and no more. When a
+ * mini-socket enters TIME_WAIT is news for a reader only. */
+static void choose_programs(struct bpf_object *obj, const struct tracer_options *opts)
+{
+	const struct kernel *k = opts->kernel;
+
+	if (opts->ledger)
+		leave_out(obj, "tws_drop");
 	if (k->cgroup_events.state == FEATURE_PRESENT &&
 	    (k->v1_subsys < 0 || k->v1_hierarchy))
 		return;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		struct bpf_program *prog = bpf_object__find_program_by_name(obj, names[i]);
-
-		if (prog)
-			bpf_program__set_autoload(prog, false);
-	}
+	leave_out(obj, "tws_cgroup_mkdir");
+	leave_out(obj, "tws_cgroup_rename");
+	leave_out(obj, "tws_cgroup_rmdir");
 }
 
 static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
@@ -98,6 +141,27 @@ static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
 
 	/* The two objects differ in their tables of connections. */
 	return map && max ? bpf_map__set_max_entries(map, max) : 0;
+}
+
+static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
+		     uint32_t connections)
+{
+	struct bpf_object *obj = tracer->obj;
+	uint32_t records = records_of(opts);
+	bool by_tuple = tracer->pending_by_tuple && !opts->ledger;
+
+	return set_max(obj, "tws_events", records) ?:
+	       set_max(obj, "tws_owners", opts->ledger ? records : LEGACY_OWNERS) ?:
+	       set_max(obj, "tws_ring", tracer->legacy && !opts->ledger ?
+				opts->ring_bytes ?: DEFAULT_RING_BYTES / 2 : 0) ?:
+	       set_max(obj, "tws_sets", connections / TWS_WAYS) ?:
+	       set_max(obj, "tws_slots", connections) ?:
+	       set_max(obj, "tws_conns", connections) ?:
+	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
+	       set_max(obj, "tws_pending", by_tuple ? connections / 4 : 1) ?:
+	       set_max(obj, "tws_held", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
+	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
+	       set_max(obj, "tws_paths", opts->ledger ? 0 : 1);
 }
 
 static int open_object(struct tracer *tracer, const struct tracer_options *opts,
@@ -119,18 +183,10 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
 	}
 	configure(settings, opts, connections);
-	choose_programs(tracer->obj, opts->kernel);
+	tracer->has_filter = settings->has_filter;
+	choose_programs(tracer->obj, opts);
 	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
-	return set_max(tracer->obj, "tws_ring", opts->ring_bytes) ?:
-	       set_max(tracer->obj, "tws_sets", connections / TWS_WAYS) ?:
-	       set_max(tracer->obj, "tws_slots", connections) ?:
-	       set_max(tracer->obj, "tws_conns", connections) ?:
-	       set_max(tracer->obj, "tws_cgroups",
-		       opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
-	       set_max(tracer->obj, "tws_pending",
-		       tracer->pending_by_tuple ? connections / 4 : 1) ?:
-	       set_max(tracer->obj, "tws_held",
-		       tracer->pending_by_tuple && opts->all ? HELD_BY_TUPLE : 1);
+	return set_sizes(tracer, opts, connections);
 }
 
 static void *map_table(struct bpf_map *map, size_t bytes)
@@ -154,13 +210,39 @@ static int map_positions(struct tracer *tracer)
 
 static int map_tables(struct tracer *tracer)
 {
-	if (!tracer->skel)
-		return 0;
+	size_t records = (size_t)tracer->events.mask + 1;
+
+	tracer->events.head = map_table(tracer->skel->maps.tws_head, sizeof(struct tws_head));
+	tracer->events.records = map_table(tracer->skel->maps.tws_events,
+					   records * sizeof(struct tws_record));
+	if (!tracer->events.head || !tracer->events.records)
+		return -errno;
 	tracer->sets = map_table(tracer->skel->maps.tws_sets,
 				 tracer->num_sets * sizeof(*tracer->sets));
 	tracer->slots = map_table(tracer->skel->maps.tws_slots,
 				  tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
 	return tracer->sets && tracer->slots ? 0 : -errno;
+}
+
+/* For another twsnoop that meets it. */
+static int describe(struct tracer *tracer, const struct tracer_options *opts)
+{
+	struct tws_meta meta = {
+		.magic = TWS_META_MAGIC,
+		.layout = TWS_LAYOUT,
+		.flags = (tracer->legacy ? TWS_META_LEGACY : 0) |
+			 (opts->ledger ? TWS_META_ATTACHED : 0) |
+			 (opts->all ? TWS_META_ALL : 0) |
+			 (tracer->has_filter ? TWS_META_FILTER : 0),
+		.wall_ns = now_ns(CLOCK_REALTIME),
+		.time_ns = now_ns(CLOCK_MONOTONIC),
+		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
+		.version = TWSNOOP_VERSION,
+	};
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) ? -errno : 0;
 }
 
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
@@ -172,18 +254,20 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	if (!tracer)
 		return err;
 	tracer->num_sets = connections / TWS_WAYS;
+	tracer->events.mask = records_of(opts) - 1;
 	err = open_object(tracer, opts, connections);
 	if (err)
 		goto out;
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;
-	err = map_tables(tracer) ?: map_positions(tracer);
+	err = (tracer->skel ? map_tables(tracer) : map_positions(tracer)) ?:
+	      describe(tracer, opts);
 	if (err)
 		goto out;
-	tracer->ring = ring_buffer__new(bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"),
-					on_record, tracer, NULL);
-	if (!tracer->ring) {
+	tracer->control = ring_buffer__new(
+		bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"), on_record, tracer, NULL);
+	if (!tracer->control) {
 		err = -errno;
 		goto out;
 	}
@@ -202,19 +286,33 @@ int tracer__attach(struct tracer *tracer)
 
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 {
+	uint64_t until = 0;
+	int num, more;
+
 	tracer->searches = MAX_SEARCHES;
 	tracer->fn = fn;
 	tracer->ctx = ctx;
-	return ring_buffer__consume(tracer->ring);
+	/* A cgroup is told of before the first event in it. */
+	if (tracer->skel)
+		until = ring__head(&tracer->events);
+	num = ring_buffer__consume(tracer->control);
+	if (num < 0 || tracer->legacy)
+		return num;
+	more = ring__poll(&tracer->events, until, now_ns(CLOCK_MONOTONIC), on_event, tracer);
+	return more < 0 ? more : num + more;
 }
 
 uint64_t tracer__mark(const struct tracer *tracer)
 {
+	if (tracer->skel)
+		return ring__head(&tracer->events);
 	return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
 }
 
 bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 {
+	if (tracer->skel)
+		return tracer->events.next >= mark;
 	return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
 }
 
@@ -275,9 +373,15 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 		if (err)
 			return err;
 	}
+	total.time_wait_lost += tracer->events.lost;
 	*sum = total;
 	*recursion = skips;
 	return 0;
+}
+
+uint64_t tracer__overwritten(const struct tracer *tracer)
+{
+	return tracer->events.lost;
 }
 
 /* Kernels before 5.12, where the table is a hash map. */
@@ -449,6 +553,54 @@ int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
 	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
 }
 
+/* For a map or link that is not there there is nothing to do. */
+static int pin_map(struct bpf_map *map, const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, bpf_map__name(map)) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_map__pin(map, path);
+}
+
+static int pin_link(struct bpf_link *link, const char *name, const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (!link)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/link_%s", dir, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_link__pin(link, path);
+}
+
+static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < skel->prog_cnt; i++)
+		err = pin_link(*skel->progs[i].link, skel->progs[i].name, dir);
+	return err;
+}
+
+/* The maps that another twsnoop reads. The programs hold the rest. */
+int tracer__pin(struct tracer *tracer, const char *dir)
+{
+	static const char *const names[] = {
+		"tws_meta", "tws_stats", "tws_head", "tws_events", "tws_owners",
+		"tws_sets", "tws_slots", "tws_procs", "tws_paths",
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, names[i]);
+
+		err = map ? pin_map(map, dir) : 0;
+	}
+	return err ?: pin_links(tracer->skel ? tracer->skel->skeleton :
+					       tracer->legacy->skeleton, dir);
+}
+
 void tracer__detach(struct tracer *tracer)
 {
 	if (tracer->skel)
@@ -469,7 +621,12 @@ void tracer__free(struct tracer *tracer)
 		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));
 	if (tracer->producer)
 		munmap((void *)tracer->producer, sysconf(_SC_PAGESIZE));
-	ring_buffer__free(tracer->ring);
+	if (tracer->events.head)
+		munmap((void *)tracer->events.head, sizeof(struct tws_head));
+	if (tracer->events.records)
+		munmap((void *)tracer->events.records,
+		       ((size_t)tracer->events.mask + 1) * sizeof(struct tws_record));
+	ring_buffer__free(tracer->control);
 	twsnoop_bpf__destroy(tracer->skel);
 	twsnoop_legacy_bpf__destroy(tracer->legacy);
 	free(tracer);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The source of live events: the BPF programs and their ring buffer.
- * Layer: above kernel and event.h; hands raw bytes to one callback.
+ * The source of live events: the BPF programs and their rings.
+ * Layer: above kernel, ring and event.h; hands raw bytes to one callback.
  */
 #ifndef TWSNOOP_TRACER_H
 #define TWSNOOP_TRACER_H
@@ -19,7 +19,10 @@ struct tracer_options {
 	const struct kernel *kernel; /* probed; need not outlive tracer__new() */
 	struct tws_filter filter;
 	bool all;		/* every outcome, not only TIME_WAIT */
-	size_t ring_bytes;	/* a power of two and whole pages; 0: 16 MiB */
+	bool ledger;		/* nobody will read: for `twsnoop attach` */
+	size_t ring_bytes;	/* of the ring of events, a power of two and whole pages;
+				 * 0: 32 MiB. Rounded down to a power of two of records */
+	size_t entries;		/* with ledger: closes that are kept, a power of two */
 	size_t max_connections; /* watched at once, rounded up to a power of two
 				 * from 4,096 to 4,194,304; 0: 262,144 */
 };
@@ -89,6 +92,17 @@ size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
  * negative errno: -E2BIG for more than 16,384 of them.
  */
 int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass);
+
+/*
+ * tracer__pin() - pins the links of the attached programs, and the maps that another
+ * twsnoop reads, below the folder @dir of a bpffs. What was pinned before an error
+ * stays. Returns 0 or a negative errno.
+ */
+int tracer__pin(struct tracer *tracer, const char *dir);
+
+/* tracer__overwritten() - records that were written over before they were polled.
+ * tracer__counters() has them in time_wait_lost. */
+uint64_t tracer__overwritten(const struct tracer *tracer);
 
 /* tracer__detach() - no event is made after this; poll once more for the rest. */
 void tracer__detach(struct tracer *tracer);

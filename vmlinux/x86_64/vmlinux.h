@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: 9f05c90c01a8dc09
- * text: bf9fbc1d4ac79eff
+ * types.txt: d55f515f6c24ec91
+ * text: 23fe4f5d529c1b6f
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -25,6 +25,7 @@ struct inet_ehash_bucket;
 struct inet_hashinfo;
 struct inode;
 struct kernfs_node;
+struct mm_struct;
 struct net;
 struct net_device;
 struct nsproxy;
@@ -352,6 +353,11 @@ struct kernfs_node {
 	u64 id;
 };
 
+struct mm_struct {
+	long unsigned int arg_start;
+	long unsigned int arg_end;
+};
+
 struct ns_common {
 	unsigned int inum;
 };
@@ -404,6 +410,7 @@ typedef __kernel_pid_t pid_t;
 
 struct task_struct {
 	unsigned int flags;
+	struct mm_struct *mm;
 	int exit_code;
 	pid_t pid;
 	pid_t tgid;

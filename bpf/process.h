@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * How processes were started, for the ledger: nobody reads it until the process
+ * may have gone. Once for each process, at its first connect() or close().
+ */
+#ifndef TWSNOOP_BPF_PROCESS_H
+#define TWSNOOP_BPF_PROCESS_H
+
+#include "task.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 13);
+	__type(key, struct tws_proc_key);
+	__type(value, struct tws_proc);
+} tws_procs SEC(".maps");
+
+static const struct tws_proc no_proc;
+
+static __always_inline bool same_comm(const char *a, const char *b)
+{
+	const __u64 *x = (const void *)a, *y = (const void *)b;
+
+	return x[0] == y[0] && x[1] == y[1];
+}
+
+/* A process that exits has no memory any more, and a page that is not there cannot
+ * be waited for: then it stays without arguments. */
+static __always_inline void read_arguments(struct tws_proc *proc, struct task_struct *task)
+{
+	struct mm_struct *mm = TASK_READ(task, mm);
+	unsigned long start, len;
+
+	if (!mm)
+		return;
+	start = BPF_CORE_READ(mm, arg_start);
+	len = BPF_CORE_READ(mm, arg_end) - start;
+	if (len > TWS_ARGS_LEN)
+		len = TWS_ARGS_LEN;
+	if (!bpf_probe_read_user(proc->args, len, (const void *)start))
+		proc->len = len;
+}
+
+static __always_inline void note_process(struct task_struct *task)
+{
+	struct task_struct *leader;
+	struct tws_proc_key key = {};
+	struct tws_proc *proc;
+	char comm[TWS_COMM_LEN] __attribute__((aligned(8)));
+
+	if (!tws.ledger)
+		return;
+	leader = TASK_READ(task, group_leader);
+	key.start_ns = TASK_READ(leader, start_boottime);
+	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	read_comm(comm, leader);
+	proc = bpf_map_lookup_elem(&tws_procs, &key);
+	if (proc && same_comm(proc->comm, comm))
+		return;
+	if (task_flags(task) & (PF_EXITING | PF_KTHREAD))
+		return;
+	bpf_map_update_elem(&tws_procs, &key, &no_proc, BPF_ANY);
+	proc = bpf_map_lookup_elem(&tws_procs, &key);
+	if (!proc)
+		return;
+	read_arguments(proc, task);
+	copy_comm(proc->comm, comm);
+}
+
+#endif
