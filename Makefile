@@ -108,9 +108,19 @@ check: all static $(BUILD)/scenarios
 
 bench:
 	tests/deps.sh bench
-	$(MAKE) all
+	$(MAKE) all bench-reader
 	$(MAKE) -C tests/bench BUILD=$(abspath $(BUILD))
 	BUILD=$(abspath $(BUILD)) tests/bench/bench.py $(BENCH_ARGS)
+
+# The user side by itself, out of the same objects; the rest is made in tests/bench.
+BENCH_READER := $(BUILD)/tests/bench/reader
+
+$(BENCH_READER): tests/bench/reader.c \
+		$(filter-out $(BUILD)/user/main.o $(BUILD)/user/cmd_%.o,$(USER_OBJ))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
+
+bench-reader: $(BENCH_READER)
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
@@ -143,12 +153,13 @@ PAYLOAD := $(BUILD)/matrix-payload
 
 matrix: static $(BUILD)/scenarios $(CLITOOL)
 	@mkdir -p $(PAYLOAD)
-	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run \
-		tests/matrix/payload/cgroups $(PAYLOAD)/
+	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run $(PAYLOAD)/
+	rm -rf $(PAYLOAD)/containers
+	cp -R tests/containers $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
 		tests/containers/end.c
 	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) \
-		--deadline 1500 $(SERIES)
+		--with-host-binary crun --with-host-binary runc --deadline 1500 $(SERIES)
 
 # ---- installing ----
 
@@ -171,5 +182,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check bench abi budget scenarios matrix install uninstall clean
+.PHONY: all static deps run test check bench bench-reader abi budget scenarios matrix install uninstall clean
 .DELETE_ON_ERROR:

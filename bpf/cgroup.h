@@ -39,6 +39,27 @@ static __always_inline void read_path(struct tws_cgroup *rec, const char *path)
 	rec->path[sizeof(rec->path) - 1] = 0;
 }
 
+static __always_inline void fill_cgroup(struct tws_cgroup *rec, __u64 id, const char *path,
+					__u8 action)
+{
+	rec->action = action;
+	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
+	rec->id = id;
+	read_path(rec, path);
+}
+
+static const struct tws_cgroup no_cgroup;
+
+static __always_inline void keep_path(__u64 id, const char *path, __u8 action)
+{
+	struct tws_cgroup *rec;
+
+	bpf_map_update_elem(&tws_paths, &id, &no_cgroup, BPF_ANY);
+	rec = bpf_map_lookup_elem(&tws_paths, &id);
+	if (rec)
+		fill_cgroup(rec, id, path, action);
+}
+
 static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8 action)
 {
 	struct tws_cgroup *rec;
@@ -49,20 +70,16 @@ static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8
 	id = BPF_CORE_READ(cgrp, kn, id);
 	if (tws.filter.by_cgroup && action == TWS_CGROUP_ADDED)
 		let_pass(id);
+	if (tws.ledger) {
+		keep_path(id, path, action);
+		return 0;
+	}
 	rec = bpf_ringbuf_reserve(&tws_ring, sizeof(*rec), 0);
 	if (!rec) {
 		COUNT(cgroup_lost);
 		return 0;
 	}
-	rec->action = action;
-	__builtin_memset(rec->pad, 0, sizeof(rec->pad));
-	rec->id = id;
-	read_path(rec, path);
-	if (tws.ledger) {
-		bpf_map_update_elem(&tws_paths, &id, rec, BPF_ANY);
-		bpf_ringbuf_discard(rec, BPF_RB_NO_WAKEUP);
-		return 0;
-	}
+	fill_cgroup(rec, id, path, action);
 	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -10,7 +10,6 @@
 #ifndef TWSNOOP_BPF_DROP_H
 #define TWSNOOP_BPF_DROP_H
 
-#include "conns.h"
 #include "held.h"
 #include "ring.h"
 #include "tuple.h"
@@ -18,7 +17,6 @@
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define IPPROTO_TCP 6
-#define TCP_FLAG_FIN 0x01 /* in the header's 14th byte */
 
 static __always_inline bool key_of_v4(struct tws_key *key, const void *header)
 {
@@ -74,36 +72,33 @@ static __always_inline __u8 key_of_segment(struct tws_key *key, const struct sk_
  * comes from a cache that is SLAB_TYPESAFE_BY_RCU: at the worst it holds
  * another mini-socket by now, with another cookie.
  */
-static __always_inline bool has_entered(const struct tws_pending *pending)
+static __always_inline bool has_entered(const struct tws_pending *pending,
+					const struct tws_key *key)
 {
 	const struct inet_timewait_sock *tw = (const void *)pending->tw;
 
 	return BPF_CORE_READ(tw, __tw_common.skc_state) == BPF_TCP_TIME_WAIT &&
 	       BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
 	       /* Before 5.12 it has none, until somebody runs ss. */
-	       (!pending->event.cookie || BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
-						  (long long)pending->event.cookie) &&
-	       BPF_CORE_READ(tw, __tw_common.skc_num) == pending->event.local_port &&
-	       BPF_CORE_READ(tw, __tw_common.skc_dport) == bpf_htons(pending->event.peer_port);
+	       (!pending->cookie || BPF_CORE_READ(tw, __tw_common.skc_cookie.counter) ==
+					    (long long)pending->cookie) &&
+	       BPF_CORE_READ(tw, __tw_common.skc_num) == key->local_port &&
+	       BPF_CORE_READ(tw, __tw_common.skc_dport) == bpf_htons(key->peer_port);
 }
 
-static __always_inline void send_pending(const struct tws_key *key)
+static __always_inline void tell_pending(const struct tws_key *key)
 {
 	struct tws_pending *pending = bpf_map_lookup_elem(&tws_pending, key);
-	struct tws_event *ev;
+	struct tws_pending copy;
 
-	if (!pending || pending->event.conn.flags & TWS_F_LOST || !has_entered(pending))
+	if (!pending || !has_entered(pending, key))
 		return;
-	ev = reserve(TWS_TIME_WAIT);
-	if (!ev) {
-		pending->event.conn.flags |= TWS_F_LOST;
+	copy = *pending;
+	if (bpf_map_delete_elem(&tws_pending, key))
 		return;
-	}
-	__builtin_memcpy(ev, &pending->event, sizeof(*ev));
-	ev->time_ns = bpf_ktime_get_ns();
 	if (tws.all)
-		keep_held(key, pending->tw, pending->event.cookie);
-	send_if(ev, !bpf_map_delete_elem(&tws_pending, key));
+		keep_held(key, copy.tw, copy.cookie);
+	tell_entered(copy.id, TWS_DROP);
 }
 
 /* Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. */
@@ -114,56 +109,21 @@ static __always_inline void on_segment(const struct sk_buff *skb)
 
 	flags = key_of_segment(&key, skb, tws.all ? TCP_FLAG_FIN | TCP_FLAG_RST : TCP_FLAG_FIN);
 	if (flags & TCP_FLAG_FIN)
-		send_pending(&key);
+		tell_pending(&key);
 	if (tws.all && flags & TCP_FLAG_RST)
 		on_held_reset(&key, skb);
 }
 
-static __always_inline void fill_from_mini(struct tws_event *ev, const struct sock_common *skc,
-					   const struct tws_slot *slot,
-					   const struct tws_way *way)
+/* The mini-socket that the segment was for. That it is in TIME_WAIT since this very
+ * FIN and not an earlier one is for user space to tell. */
+static __always_inline void on_mini_segment(const struct sock *sk, const struct sk_buff *skb)
 {
-	struct tuple t;
-
-	read_mini_tuple(&t, skc);
-	tuple_to_event(ev, &t);
-	ev->time_ns = bpf_ktime_get_ns();
-	ev->end = 0;
-	ev->pad = 0;
-	ev->error = 0;
-	ev->cookie = skc->skc_cookie.counter;
-	ev->tx_bytes = slot->tx_bytes;
-	ev->rx_bytes = slot->rx_bytes;
-	__builtin_memcpy(&ev->conn, &slot->conn, sizeof(ev->conn));
-	tws_read_way(&ev->conn, way);
-}
-
-/*
- * The mini-socket that the segment was for, kept by its cookie. One whose record
- * found the ring full stays kept: it is counted as lost already.
- */
-static __always_inline void on_mini_segment(const struct sock *sk)
-{
-	const struct sock_common *skc = &sk->__sk_common;
 	const struct inet_timewait_sock *tw = (const void *)sk;
-	struct conn_ref ref;
-	struct tws_slot *slot;
-	struct tws_event *ev;
+	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
-	if (BPF_CORE_READ(tw, tw_substate) != BPF_TCP_TIME_WAIT)
-		return;
-	if (!conn_find(&ref, tws_mini_key(skc->skc_cookie.counter)))
-		return;
-	slot = conn_slot(&ref);
-	if (!slot || slot->conn.flags & TWS_F_LOST)
-		return;
-	ev = reserve(TWS_TIME_WAIT);
-	if (!ev) {
-		slot->conn.flags |= TWS_F_LOST;
-		return;
-	}
-	fill_from_mini(ev, skc, slot, ref.way);
-	send_if(ev, conn_release(&ref));
+	if (cookie && BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
+	    tcp_flags_of(skb) & TCP_FLAG_FIN)
+		tell_entered(cookie, TWS_DROP);
 }
 
 static __always_inline int on_drop(unsigned long long *ctx)
@@ -172,7 +132,7 @@ static __always_inline int on_drop(unsigned long long *ctx)
 		struct sock *sk = (void *)ctx[3];
 
 		if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT) {
-			on_mini_segment(sk);
+			on_mini_segment(sk, (void *)ctx[0]);
 			if (tws.all)
 				on_mini_reset(sk, (void *)ctx[0]);
 		}

@@ -29,7 +29,9 @@ enum tws_action {
 	TWS_LISTEN, /* internal: a process began to listen; never printed */
 	TWS_UNLISTEN, /* internal: that socket listens no more */
 	TWS_OPEN, /* internal, with tws.all: a tuple is in use from now on */
-	TWS_VOID, /* internal: the writer thought better of it */
+	TWS_FIN, /* internal: who sent the first FIN; struct tws_ending tells what became of it */
+	TWS_ENTERED, /* internal, in tws_end: a FIN_WAIT2 mini-socket is in TIME_WAIT now */
+	TWS_GONE, /* internal, in tws_end: closed, and no mini-socket */
 	TWS_ACTION_END,
 };
 
@@ -75,8 +77,6 @@ enum tws_end {
 #define TWS_F_CGROUP_V1 0x20 /* cgroup_id is of a v1 controller's hierarchy */
 #define TWS_F_SOCK_CGROUP 0x40 /* cgroup_id is the socket's, not the closer's */
 #define TWS_F_SNAPSHOT 0x80  /* user space found it in the kernel's table */
-#define TWS_F_FILTERED 0x100 /* a filter left it out; stays in the kernel */
-#define TWS_F_LOST 0x200     /* its record found the ring full; stays there too */
 
 /*
  * What is kept for one connection between its transitions, and sent on with
@@ -127,22 +127,36 @@ struct tws_event {
 
 /*
  * The ring of events, which is the ledger too: an array of a power of two of
- * these, each of three cache lines. A writer takes the next position from
- * tws_head; the record of position n stands at n modulo the ring's size, over
- * the oldest one. Nothing else is ever removed, so that what a reader has read is
- * still there for `twsnoop list`. (Before Linux 5.12: see tws_owners.)
+ * these, each of three cache lines. Writers take positions by chunks, so that a
+ * CPU has some records for itself; the record of position n stands at n modulo the
+ * ring's size, over the oldest one. Nothing else is ever removed, so that what a
+ * reader has read is still there for `twsnoop list`. A second ring of the same make
+ * has struct tws_ending. (Before Linux 5.12 there is the kernel's ring buffer.)
  */
 struct tws_record {
 	struct tws_event event;
-	__u64 seq; /* position + 1 once it is whole, TWS_SEQ_BUSY: being written */
+	__u64 seq; /* position + 1 once it is whole, 0: being written */
 };
 
-#define TWS_SEQ_BUSY (1ULL << 63)
+#define TWS_CHUNK 16 /* positions */
 
-/* The next position to be written, in a line of its own. */
+enum tws_ring_index { TWS_RING_EVENTS, TWS_RING_ENDS, TWS_RINGS };
+
+/* The next position that no chunk has, in a line of its own for each ring. */
 struct tws_head {
 	__u64 next;
 	__u64 pad[7];
+};
+
+/* The programs that write: of one kind, one at a time runs on a CPU. */
+enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_WRITERS };
+
+/* One for each CPU. */
+struct tws_cursors {
+	struct {
+		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
+		__u64 made; /* records so far that tell an outcome: what can be lost */
+	} ring[TWS_RINGS][TWS_WRITERS];
 };
 
 /* What a process was started as, for the ledger that needs no running reader. */
@@ -197,59 +211,55 @@ struct tws_key {
 	__u16 peer_port;
 };
 
-/* A FIN_WAIT2 mini-socket: its event-to-be, sent when the peer's FIN comes.
- * Only on kernels whose kfree_skb does not name the mini-socket. */
+/*
+ * What became of a connection whose TWS_FIN event was sent: one cache line. Owner and
+ * addresses are joined to it in user space, by @id, because the two are told on two
+ * CPUs more often than not, and cache lines that come over from the other one are what
+ * most of the time goes into.
+ */
+struct tws_ending {
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u64 id;      /* the cookie of the TWS_FIN event */
+	__u64 tx_bytes; /* as in tws_event; 0 with TWS_ENTERED and TWS_GONE */
+	__u64 rx_bytes;
+	__u32 error;
+	__u8 action; /* enum tws_action: an outcome, TWS_ENTERED or TWS_GONE */
+	__u8 pad[3];
+	__u64 pad2[2];
+	__u64 seq; /* as tws_record.seq */
+};
+
+/* A FIN_WAIT2 mini-socket, on kernels whose kfree_skb does not name it. */
 struct tws_pending {
 	__u64 tw; /* the kernel's address of it: opaque */
-	struct tws_event event;
+	__u64 id; /* as in tws_end */
+	__u64 cookie; /* 0: it has none */
+	__u64 time_ns;
 };
 
-/*
- * The table of connections. A set is one cache line of TWS_WAYS ways; a way's
- * tag names who has it (see sock_key() and tws_mini_key()), 0 nobody. What every
- * connection needs stands in the way itself; the slot that belongs to the way,
- * two more lines, is touched for a client's opener and for who sends a FIN.
- */
-#define TWS_WAYS 4
-#define TWS_TAG_BUSY 1 /* claimed, and not filled yet */
-
-struct tws_way {
-	__u64 tag;
+/* A connection between its opening and its FIN: one cache line. */
+struct tws_open {
+	__u64 tag;  /* who has it: see sock_key(); 0: nobody */
 	__u64 open; /* CLOCK_MONOTONIC in ns, and TWS_OPEN_* */
+	__u32 opener_tgid;
+	__u32 flags; /* TWS_F_OPENER, TWS_F_MATCHED */
+	char opener_comm[TWS_COMM_LEN];
+	__u64 id; /* before Linux 5.12: as in tws_end, once a FIN was sent */
+	__u64 pad[2];
 };
 
-#define TWS_OPEN_SIDE 62	   /* the two top bits: enum tws_side */
-#define TWS_OPEN_FIN (1ULL << 61) /* a FIN was sent: the slot is filled */
-#define TWS_OPEN_NS (TWS_OPEN_FIN - 1)
-
-struct tws_set {
-	struct tws_way way[TWS_WAYS];
-};
-
-struct tws_slot {
-	struct tws_conn conn; /* but open_ns and side, which the way has */
-	__u64 tx_bytes;	      /* these two for a mini-socket only */
-	__u64 rx_bytes;
-	union {
-		__u64 time_ns; /* of a mini-socket: when it was put here */
-		__u64 cookie;  /* of a socket, once its FIN was sent */
-	} own;
-};
-
-/* Before Linux 5.12 the table is a hash map of both. */
-struct tws_entry {
-	struct tws_way way;
-	struct tws_slot slot;
-};
+#define TWS_F_MATCHED 0x10000 /* a filter let its FIN event pass */
+#define TWS_OPEN_SIDE 62 /* the two top bits: enum tws_side */
+#define TWS_OPEN_NS ((1ULL << TWS_OPEN_SIDE) - 1)
 
 /* Counters, one set per CPU. */
 struct tws_counters {
-	__u64 time_wait_lost; /* TWS_TIME_WAIT records that found the ring full */
-	__u64 other_lost;     /* other outcomes' records, likewise */
-	__u64 listen_lost;    /* TWS_LISTEN and TWS_UNLISTEN, likewise */
+	__u64 event_lost;  /* outcomes that found no room: in the kernel's ring buffer */
+	__u64 listen_lost; /* TWS_LISTEN and TWS_UNLISTEN, likewise */
 	__u64 table_full;     /* connections for which a table had no room */
 	__u64 walk_failed;    /* closes of which the hash table did not tell the end */
 	__u64 cgroup_lost;    /* struct tws_cgroup records that found the ring full */
+	__u64 young_lost;     /* ledger: records written over within a minute, by chunks */
 };
 
 /* ---- settings, fixed before the programs are loaded ---- */
@@ -292,8 +302,8 @@ struct tws_settings {
 	__u8 cgroup_v1;	   /* containers are told apart by a v1 controller */
 	__u8 v1_subsys;	   /* its index in css_set.subsys[] */
 	__u8 ledger;	   /* nobody reads: owners of mini-sockets are all that counts */
-	__u32 set_mask;	   /* sets of the table of connections, less one */
-	__u32 keep_lost;   /* owners kept for the snapshot when the ring is full */
+	__u32 open_mask;   /* entries of the table of connections, less one */
+	__u32 end_mask;	   /* records of the ring of ends, less one */
 	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */
 	__u32 event_mask;  /* records of the ring, less one */
 	struct tws_filter filter;

@@ -9,12 +9,14 @@
 #ifndef TWSNOOP_BPF_HELD_H
 #define TWSNOOP_BPF_HELD_H
 
-#include "conns.h"
 #include "filter.h"
+#include "opens.h"
 #include "ring.h"
 #include "tuple.h"
 
-#define TCP_FLAG_RST 0x04 /* in the header's 14th byte */
+/* In the header's 14th byte. */
+#define TCP_FLAG_FIN 0x01
+#define TCP_FLAG_RST 0x04
 
 /* A TIME_WAIT socket lives for 60 s if nobody interferes; a little less, so that
  * one that has expired is never taken for one that a later RST has killed. */
@@ -34,27 +36,26 @@ struct {
 	__type(value, struct tws_held);
 } tws_held SEC(".maps");
 
-static __always_inline struct tws_event *reserve_sign(__u8 action)
+static __always_inline bool reserve_sign(struct out *out, __u8 action, enum tws_writer writer)
 {
-	struct tws_event *ev = try_reserve(action);
-
-	if (!ev)
-		return NULL;
-	__builtin_memset(ev, 0, sizeof(*ev));
-	ev->action = action;
-	ev->time_ns = bpf_ktime_get_ns();
-	return ev;
+	if (!reserve(out, action, writer))
+		return false;
+	__builtin_memset(out->ev, 0, sizeof(*out->ev));
+	out->ev->action = action;
+	out->ev->time_ns = bpf_ktime_get_ns();
+	return true;
 }
 
 /*
  * -> ESTABLISHED: only now is a child's tuple complete. A connecting socket that
  * comes from SYN_RECV met another that connected to it at the same time.
  */
-static __always_inline void on_opened(const struct sock *sk, int oldstate)
+static __always_inline void on_opened(const struct sock *sk, int oldstate,
+				      enum tws_writer writer)
 {
 	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
-	struct tws_event *ev;
-	struct conn_ref ref;
+	const struct tws_open *open;
+	struct out out;
 	struct tuple t;
 	__u8 side;
 
@@ -64,22 +65,42 @@ static __always_inline void on_opened(const struct sock *sk, int oldstate)
 	if (!filter_connection(&t))
 		return;
 	side = oldstate == BPF_TCP_SYN_SENT ? TWS_SIDE_CLIENT : TWS_SIDE_SERVER;
-	if (side == TWS_SIDE_SERVER && conn_find(&ref, sock_key(tp)))
-		side = ref.way->open >> TWS_OPEN_SIDE;
-	ev = reserve_sign(TWS_OPEN);
-	if (!ev)
+	if (side == TWS_SIDE_SERVER && (open = open_find(tp)))
+		side = open_side(open);
+	if (!reserve_sign(&out, TWS_OPEN, writer))
 		return;
-	tuple_to_event(ev, &t);
-	ev->conn.side = side;
-	send(ev);
+	tuple_to_event(out.ev, &t);
+	out.ev->conn.side = side;
+	send(&out);
 }
 
-static __always_inline bool has_rst(const struct sk_buff *skb)
+static __always_inline __u8 tcp_flags_of(const struct sk_buff *skb)
 {
 	__u8 flags = 0;
 
 	bpf_probe_read_kernel(&flags, sizeof(flags), skb->head + skb->transport_header + 13);
-	return flags & TCP_FLAG_RST;
+	return flags;
+}
+
+/* What needs no more than the connection's @id. */
+static __always_inline void tell_short(__u64 id, __u8 action, enum tws_writer writer)
+{
+	struct out out;
+
+	if (!id || !reserve_end(&out, action, writer))
+		return;
+	out.end->time_ns = bpf_ktime_get_ns();
+	out.end->id = id;
+	out.end->tx_bytes = 0;
+	out.end->rx_bytes = 0;
+	out.end->error = 0;
+	send_end(&out);
+}
+
+/* A FIN_WAIT2 mini-socket is in TIME_WAIT now. */
+static __always_inline void tell_entered(__u64 id, enum tws_writer writer)
+{
+	tell_short(id, TWS_ENTERED, writer);
 }
 
 /*
@@ -97,19 +118,18 @@ static __always_inline bool is_dead(const struct inet_timewait_sock *tw)
 static __always_inline void on_mini_reset(const struct sock *sk, const struct sk_buff *skb)
 {
 	const struct sock_common *skc = &sk->__sk_common;
-	struct tws_event *ev;
+	struct out out;
 	struct tuple t;
 
-	if (!is_dead((const void *)sk) || !has_rst(skb))
+	if (!is_dead((const void *)sk) || !(tcp_flags_of(skb) & TCP_FLAG_RST))
 		return;
 	read_mini_tuple(&t, skc);
-	ev = reserve_sign(TWS_TIME_WAIT_END);
-	if (!ev)
+	if (!reserve_sign(&out, TWS_TIME_WAIT_END, TWS_DROP))
 		return;
-	tuple_to_event(ev, &t);
-	ev->cookie = skc->skc_cookie.counter;
-	ev->end = TWS_END_RESET;
-	send(ev);
+	tuple_to_event(out.ev, &t);
+	out.ev->cookie = skc->skc_cookie.counter;
+	out.ev->end = TWS_END_RESET;
+	send(&out);
 }
 
 /* Before 6.11 the mini-socket has to be remembered by its tuple. */
@@ -146,23 +166,22 @@ static __always_inline bool is_same(const struct tws_held *held, const struct tw
 static __always_inline void on_held_reset(const struct tws_key *key, const struct sk_buff *skb)
 {
 	struct tws_held *held = bpf_map_lookup_elem(&tws_held, key);
-	struct tws_event *ev;
+	struct out out;
 
 	if (!held || bpf_ktime_get_ns() - held->time_ns > HELD_NS ||
 	    !is_same(held, key) || !is_dead((const void *)held->tw))
 		return;
-	ev = reserve_sign(TWS_TIME_WAIT_END);
-	if (!ev)
+	if (bpf_map_delete_elem(&tws_held, key) ||
+	    !reserve_sign(&out, TWS_TIME_WAIT_END, TWS_DROP))
 		return;
-	__builtin_memcpy(ev->local_addr, key->local_addr, sizeof(ev->local_addr));
-	__builtin_memcpy(ev->peer_addr, key->peer_addr, sizeof(ev->peer_addr));
-	ev->family = skb->protocol == bpf_htons(0x0800 /* ETH_P_IP */) ? AF_INET : AF_INET6;
-	ev->netns = key->netns;
-	ev->local_port = key->local_port;
-	ev->peer_port = key->peer_port;
-	ev->cookie = held->cookie;
-	ev->end = TWS_END_RESET;
-	send_if(ev, !bpf_map_delete_elem(&tws_held, key));
+	__builtin_memcpy(out.ev->local_addr, key->local_addr, sizeof(out.ev->local_addr));
+	__builtin_memcpy(out.ev->peer_addr, key->peer_addr, sizeof(out.ev->peer_addr));
+	out.ev->family = skb->protocol == bpf_htons(0x0800 /* ETH_P_IP */) ? AF_INET : AF_INET6;
+	out.ev->netns = key->netns;
+	out.ev->local_port = key->local_port;
+	out.ev->peer_port = key->peer_port;
+	out.ev->end = TWS_END_RESET;
+	send(&out);
 }
 
 #endif

@@ -3,17 +3,50 @@
  * The way of an event to user space. Nobody is ever woken: that costs more than
  * the event does. The reader looks by a timer instead.
  *
- * The ring is an array of our own (see struct tws_record). Against the kernel's
- * ring buffer it spares a lock and two cache lines that every CPU writes, it
- * keeps what was read, and with no reader at all it is the ledger: the newest
- * records are there, and the oldest give way. Kernels before 5.12 have no atomic
- * operation that returns a value: there it is the kernel's ring buffer, and for
- * the ledger a hash map.
+ * There are two rings of our own, arrays in which every CPU writes a chunk of its
+ * own (see struct tws_record). Against the kernel's ring buffer they spare a lock
+ * and the cache lines that all CPUs write, they keep what was read, and with no
+ * reader at all the first is the ledger: the newest records are there, and the
+ * oldest give way. Kernels before 5.12 have no atomic operation that returns a
+ * value: there it is the kernel's ring buffer, and a hash map for the ledger.
  */
 #ifndef TWSNOOP_BPF_RING_H
 #define TWSNOOP_BPF_RING_H
 
 #include "twsnoop.h"
+
+#define TIME_WAIT_NS 60000000000ULL /* TCP_TIMEWAIT_LEN */
+
+/* A record that is being written. */
+struct out {
+	struct tws_event *ev;
+	struct tws_ending *end; /* either of them */
+	__u64 seq;
+};
+
+/* What user space prints, or counts as lost. */
+static __always_inline bool is_outcome(__u8 action)
+{
+	return action == TWS_TIME_WAIT || action == TWS_ENTERED ||
+	       (action == TWS_FIN_WAIT2 && tws.all) ||
+	       (action >= TWS_RESET && action <= TWS_CONNECT_FAILED);
+}
+
+/*
+ * Stores with an order: what was written before is seen before. On x86 all stores
+ * have it, and a locked instruction would wait for a cache line that an ordinary one
+ * leaves to the store buffer.
+ */
+#ifdef __TARGET_ARCH_x86
+#define STORE_RELEASE(to, value)                                               \
+	do {                                                                   \
+		barrier();                                                     \
+		*(volatile __u64 *)(to) = (value);                             \
+		barrier();                                                     \
+	} while (0)
+#else
+#define STORE_RELEASE(to, value) ((void)__sync_lock_test_and_set((to), (value)))
+#endif
 
 #ifdef TWS_ATOMIC
 
@@ -28,52 +61,114 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
+	__uint(max_entries, 1 << 18);
+	__type(key, __u32);
+	__type(value, struct tws_ending);
+} tws_ends SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TWS_RINGS);
 	__type(key, __u32);
 	__type(value, struct tws_head);
-} tws_head SEC(".maps");
+} tws_heads SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tws_cursors);
+} tws_cursors SEC(".maps");
+
+/* The ledger is too small if it writes over a socket that may still be there. */
+static __always_inline void judge_age(__u64 position)
+{
+	__u32 index = position & tws.event_mask;
+	const struct tws_record *old = bpf_map_lookup_elem(&tws_events, &index);
+
+	if (old && old->seq && bpf_ktime_get_ns() - old->event.time_ns < TIME_WAIT_NS)
+		COUNT_MORE(young_lost, TWS_CHUNK);
+}
 
 /*
- * Makes room for one record. The caller fills all of it and calls send() or
- * send_if(). A writer that was held up for a whole turn of the ring still has its
- * record: then there is no room.
+ * The position of the writer's next record. A chunk that the others have left half
+ * a ring behind is given up, long before they come round to it.
  */
-static __always_inline struct tws_event *try_reserve(__u8 action)
+static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mask,
+					  __u8 action, enum tws_writer writer)
 {
-	__u32 zero = 0, index;
-	struct tws_head *head = bpf_map_lookup_elem(&tws_head, &zero);
-	struct tws_record *record;
-	__u64 position, seq;
+	__u32 zero = 0, which = ring; /* @ring stays a constant, not a word in memory */
+	struct tws_cursors *cursors = bpf_map_lookup_elem(&tws_cursors, &zero);
+	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
+	__u64 next;
 
-	if (!head)
-		return NULL;
-	position = __sync_fetch_and_add(&head->next, 1);
+	if (!cursors || !head)
+		return false;
+	next = cursors->ring[ring][writer].next;
+	if (!(next & (TWS_CHUNK - 1)) || head->next - next > mask / 2) {
+		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
+		if (tws.ledger)
+			judge_age(next);
+	}
+	cursors->ring[ring][writer].next = next + 1;
+	if (is_outcome(action))
+		cursors->ring[ring][writer].made++;
+	*position = next;
+	return true;
+}
+
+/* Makes room for an event, of which the caller fills all but the action; then
+ * send(). False if there is no room. */
+static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
+{
+	struct tws_record *record;
+	__u64 position;
+	__u32 index;
+
+	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer))
+		return false;
 	index = position & tws.event_mask;
 	record = bpf_map_lookup_elem(&tws_events, &index);
 	if (!record)
-		return NULL;
-	seq = record->seq;
-	if (seq & TWS_SEQ_BUSY ||
-	    __sync_val_compare_and_swap(&record->seq, seq, position | TWS_SEQ_BUSY) != seq)
-		return NULL;
+		return false;
+	STORE_RELEASE(&record->seq, 0);
 	record->event.action = action;
-	return &record->event;
+	out->ev = &record->event;
+	out->seq = position + 1;
+	return true;
 }
 
-/* A full barrier: the record is whole before anyone sees that it is. */
-static __always_inline void send(struct tws_event *ev)
+/* The record is whole before anyone sees that it is. */
+static __always_inline void send(struct out *out)
 {
-	struct tws_record *record = (void *)ev;
+	struct tws_record *record = (void *)out->ev;
 
-	__sync_lock_test_and_set(&record->seq, (record->seq & ~TWS_SEQ_BUSY) + 1);
+	STORE_RELEASE(&record->seq, out->seq);
 }
 
-/* For a record that two programs may have made: one of them is @mine. */
-static __always_inline void send_if(struct tws_event *ev, bool mine)
+static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
 {
-	if (!mine)
-		ev->action = TWS_VOID;
-	send(ev);
+	struct tws_ending *end;
+	__u64 position;
+	__u32 index;
+
+	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer))
+		return false;
+	index = position & tws.end_mask;
+	end = bpf_map_lookup_elem(&tws_ends, &index);
+	if (!end)
+		return false;
+	STORE_RELEASE(&end->seq, 0);
+	end->action = action;
+	out->end = end;
+	out->seq = position + 1;
+	return true;
+}
+
+static __always_inline void send_end(struct out *out)
+{
+	STORE_RELEASE(&out->end->seq, out->seq);
 }
 
 #else /* !TWS_ATOMIC */
@@ -86,59 +181,66 @@ struct {
 	__type(value, struct tws_event);
 } tws_owners SEC(".maps");
 
-static __always_inline struct tws_event *try_reserve(__u8 action)
+static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
 {
-	struct tws_event *ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*ev), 0);
-
-	if (ev)
-		ev->action = action;
-	return ev;
+	out->ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*out->ev), 0);
+	if (out->ev) {
+		out->ev->action = action;
+		return true;
+	}
+	if (is_outcome(action))
+		COUNT(event_lost);
+	else if (action == TWS_LISTEN || action == TWS_UNLISTEN)
+		COUNT(listen_lost);
+	return false;
 }
 
+static const struct tws_event no_owner;
+
+/* In two steps: a record of the ring buffer is no value for a map in 5.10. */
 static __always_inline void keep_owner(const struct tws_event *ev)
 {
+	struct tws_event *owner;
 	struct tws_key key = {};
 
-	if (ev->action != TWS_TIME_WAIT && ev->action != TWS_FIN_WAIT2)
-		return;
 	__builtin_memcpy(&key, ev->local_addr, 2 * sizeof(ev->local_addr));
 	key.netns = ev->netns;
 	key.local_port = ev->local_port;
 	key.peer_port = ev->peer_port;
-	bpf_map_update_elem(&tws_owners, &key, ev, BPF_ANY);
+	bpf_map_update_elem(&tws_owners, &key, &no_owner, BPF_ANY);
+	owner = bpf_map_lookup_elem(&tws_owners, &key);
+	if (owner)
+		__builtin_memcpy(owner, ev, sizeof(*owner));
 }
 
-static __always_inline void send_if(struct tws_event *ev, bool mine)
+static __always_inline void send(struct out *out)
 {
-	if (mine)
-		keep_owner(ev);
-	if (mine && !tws.ledger)
-		bpf_ringbuf_submit(ev, BPF_RB_NO_WAKEUP);
+	if (out->ev->action == TWS_FIN)
+		keep_owner(out->ev);
+	if (tws.ledger)
+		bpf_ringbuf_discard(out->ev, BPF_RB_NO_WAKEUP);
 	else
-		bpf_ringbuf_discard(ev, BPF_RB_NO_WAKEUP);
+		bpf_ringbuf_submit(out->ev, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline void send(struct tws_event *ev)
+static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
 {
-	send_if(ev, true);
+	out->end = bpf_ringbuf_reserve(&tws_ring, sizeof(*out->end), 0);
+	if (out->end) {
+		out->end->action = action;
+		return true;
+	}
+	if (is_outcome(action))
+		COUNT(event_lost);
+	return false;
+}
+
+static __always_inline void send_end(struct out *out)
+{
+	out->end->seq = 0;
+	bpf_ringbuf_submit(out->end, BPF_RB_NO_WAKEUP);
 }
 
 #endif
-
-/* As try_reserve(); what finds no room is counted. */
-static __always_inline struct tws_event *reserve(__u8 action)
-{
-	struct tws_event *ev = try_reserve(action);
-
-	if (ev)
-		return ev;
-	if (action == TWS_TIME_WAIT)
-		COUNT(time_wait_lost);
-	else if (action < TWS_LISTEN)
-		COUNT(other_lost);
-	else
-		COUNT(listen_lost);
-	return NULL;
-}
 
 #endif

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What is done at each transition of a TCP connection. Of the ten transitions
- * of a connection (both ends) these act on four: opened on either side, the
- * FIN that closes first, and CLOSE.
+ * of a connection (both ends) these act on five: opened on either side, the
+ * FIN that closes first, and CLOSE of both, where most often a glance is enough.
  */
 #ifndef TWSNOOP_BPF_STATE_H
 #define TWSNOOP_BPF_STATE_H
 
-#include "conns.h"
 #include "filter.h"
 #include "held.h"
+#include "opens.h"
 #include "outcome.h"
 #include "process.h"
 #include "ring.h"
@@ -17,6 +17,15 @@
 #include "timewait.h"
 
 static const struct tws_conn nobody;
+
+#define FIN_WAS_SENT                                                           \
+	(STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2) | STATE(BPF_TCP_CLOSING) | \
+	 STATE(BPF_TCP_LAST_ACK))
+
+static __always_inline __u64 socket_cookie(const struct tcp_sock *tp)
+{
+	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter;
+}
 
 /* Payload, each byte once however often it was sent. */
 static __always_inline __u64 sent_bytes(const struct tcp_sock *tp)
@@ -35,31 +44,36 @@ static __always_inline __u64 received_bytes(const struct tcp_sock *tp)
 	return bytes;
 }
 
-/* A client's slot has its opener from the start, and the rest from its FIN on. */
-static __always_inline void fill_conn(struct tws_conn *to, const struct conn_ref *ref)
+/*
+ * Whose SYN it was: bytes_acked counts it for the side that sent it, as
+ * tcp_snd_una_update() does, and payload for both. Where TCP fast open or a repaired
+ * socket break the sum, it says nothing; so it is good for doubt alone.
+ */
+static __always_inline __u8 side_by_syn(const struct tcp_sock *tp)
 {
-	const struct tws_slot *slot = NULL;
+	__u64 acked = sent_bytes(tp) - (__u32)(tp->snd_nxt - tp->snd_una);
 
-	if (ref)
-		slot = conn_slot(ref);
-	if (slot && ref->way->open & TWS_OPEN_FIN) {
-		__builtin_memcpy(to, &slot->conn, sizeof(*to));
-		tws_read_way(to, ref->way);
+	if (tp->bytes_acked == acked)
+		return TWS_SIDE_SERVER;
+	return tp->bytes_acked == acked + 1 ? TWS_SIDE_CLIENT : TWS_SIDE_UNKNOWN;
+}
+
+/* What is known from the opening on. */
+static __always_inline void fill_opening(struct tws_conn *conn, const struct tws_open *open)
+{
+	__builtin_memset(conn, 0, sizeof(*conn));
+	if (!open)
 		return;
-	}
-	__builtin_memset(to, 0, sizeof(*to));
-	if (!slot)
-		return;
-	tws_read_way(to, ref->way);
-	if (to->side == TWS_SIDE_CLIENT) {
-		to->opener_tgid = slot->conn.opener_tgid;
-		copy_comm(to->opener_comm, slot->conn.opener_comm);
-		to->flags = slot->conn.flags & TWS_F_OPENER;
+	conn->open_ns = open->open & TWS_OPEN_NS;
+	conn->side = open_side(open);
+	if (conn->side == TWS_SIDE_CLIENT && open->flags & TWS_F_OPENER) {
+		conn->opener_tgid = open->opener_tgid;
+		copy_comm(conn->opener_comm, open->opener_comm);
+		conn->flags = TWS_F_OPENER;
 	}
 }
 
-static __always_inline void fill_event(struct tws_event *ev, const struct tcp_sock *tp,
-				       const struct tuple *t, const struct conn_ref *ref)
+static __always_inline void fill_event(struct tws_event *ev, const struct tuple *t)
 {
 	tuple_to_event(ev, t);
 	ev->time_ns = bpf_ktime_get_ns();
@@ -67,100 +81,56 @@ static __always_inline void fill_event(struct tws_event *ev, const struct tcp_so
 	ev->pad = 0;
 	ev->error = 0;
 	ev->cookie = 0;
+	ev->tx_bytes = 0;
+	ev->rx_bytes = 0;
+}
+
+static __always_inline void fill_bytes(struct tws_event *ev, const struct tcp_sock *tp)
+{
 	ev->tx_bytes = sent_bytes(tp);
 	ev->rx_bytes = received_bytes(tp);
-	fill_conn(&ev->conn, ref);
-}
-
-/* To the ledger, whose events are found by their cookie alone. */
-static __always_inline void record_owner(const struct tws_slot *from, const struct tws_way *way)
-{
-	struct tws_event *ev = reserve(TWS_FIN_WAIT2);
-
-	if (!ev)
-		return;
-	__builtin_memset(ev, 0, offsetof(struct tws_event, conn));
-	ev->action = TWS_FIN_WAIT2;
-	ev->family = AF_INET;
-	ev->time_ns = bpf_ktime_get_ns();
-	ev->cookie = from->own.cookie;
-	__builtin_memcpy(&ev->conn, &from->conn, sizeof(ev->conn));
-	tws_read_way(&ev->conn, way);
-	send(ev);
-}
-
-/*
- * A socket has the address of one whose FIN was seen and whose CLOSE was not.
- * That may have left a mini-socket: keep its owner for the snapshot that will
- * find it. What left none is swept.
- */
-static __always_inline void rescue(const struct conn_ref *old)
-{
-	struct tws_slot *from, *to;
-	struct conn_ref ref;
-
-	if (!tws.has_cookie || !old->stale || !(old->way->open & TWS_OPEN_FIN))
-		return;
-	from = conn_slot(old);
-	if (!from || !from->own.cookie || from->conn.flags & TWS_F_FILTERED)
-		return;
-	if (tws.ledger) {
-		record_owner(from, old->way);
-		return;
-	}
-	if (!conn_reserve(&ref, tws_mini_key(from->own.cookie)))
-		return;
-	to = conn_slot(&ref);
-	if (!to)
-		return;
-	__builtin_memcpy(to, from, sizeof(*to));
-	to->tx_bytes = 0;
-	to->rx_bytes = 0;
-	to->own.time_ns = bpf_ktime_get_ns();
-	ref.way->open = old->way->open;
-	conn_publish(&ref);
 }
 
 /* ---- process context ---- */
 
-/* connect(): the current task is the opener. The local port may not be chosen
- * yet, so a filter on it cannot decide here. */
+/* connect(): the current task is the opener. */
 static __always_inline void on_connect(const struct tcp_sock *tp)
 {
-	struct tws_slot *slot;
-	struct conn_ref ref;
+	struct task_struct *task = current_task();
+	struct tws_open *open = open_claim(tp);
 
-	if (!conn_claim(&ref, sock_key(tp)))
+	if (!open)
 		return;
-	rescue(&ref);
-	ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_CLIENT << TWS_OPEN_SIDE;
-	slot = conn_slot(&ref);
-	if (!slot)
-		return;
-	slot->conn.flags = 0;
-	read_opener(&slot->conn, current_task());
-	note_process(current_task());
+	open_stamp(open, TWS_SIDE_CLIENT);
+	open->flags = 0;
+	if (!(task_flags(task) & PF_KTHREAD)) {
+		open->opener_tgid = bpf_get_current_pid_tgid() >> 32;
+		read_comm(open->opener_comm, TASK_READ(task, group_leader));
+		open->flags = TWS_F_OPENER;
+	}
+	if (tws.has_cookie && !tws.has_filter)
+		bpf_get_socket_cookie((void *)tp);
+	note_process(task);
 }
 
 /* listen() and its end: tells user space whose connections come to an address. A
  * socket without a port yet is left out. */
-static __always_inline void on_listener(const struct tcp_sock *tp, __u8 action)
+static RARE void on_listener(const struct tcp_sock *tp, __u8 action,
+					enum tws_writer writer)
 {
-	struct tws_event *ev;
+	struct out out;
 	struct tuple t;
 
 	read_tuple(&t, tp);
-	if (!t.local_port)
+	if (!t.local_port || !reserve(&out, action, writer))
 		return;
-	ev = reserve(action);
-	if (!ev)
-		return;
-	fill_event(ev, tp, &t, NULL);
+	fill_event(out.ev, &t);
+	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
 	if (tws.has_cookie)
-		ev->cookie = bpf_get_socket_cookie((void *)tp);
+		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
 	if (action == TWS_LISTEN)
-		read_opener(&ev->conn, current_task());
-	send(ev);
+		read_opener(&out.ev->conn, current_task());
+	send(&out);
 }
 
 /* Whether no file refers to the socket any more: close(), not shutdown(). */
@@ -210,74 +180,94 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 }
 
 /*
- * Fills the slot of a connection as far as it is known: by its opener alone.
- * One that was open before tracing began gets its way now.
+ * The id by which the ending is joined to the FIN: the socket's cookie, which the
+ * mini-socket takes over; before 5.12 a number of ours. An entry that is to stay until
+ * CLOSE has to be there.
  */
-static __always_inline struct tws_conn *conn_begin_fin(struct conn_ref *ref, __u64 key)
+static __always_inline __u64 make_id(const struct tcp_sock *tp, struct tws_open *open)
 {
-	struct tws_slot *slot;
-	struct tws_conn *conn;
+	__u64 id;
 
-	if (!conn_find(ref, key)) {
-		if (!conn_claim(ref, key))
-			return NULL;
-		ref->way->open = 0;
+	if (!open_ends_with_fin() && !open) {
+		open = open_claim(tp);
+		if (open)
+			open->open = 0;
 	}
-	/* A connection sends one FIN: this way is of an earlier life of the address,
-	 * whose CLOSE was skipped, and so was the opening of this one. */
-	if (ref->way->open & TWS_OPEN_FIN) {
-		ref->stale = true;
-		rescue(ref);
-		ref->way->open = 0;
+	if (tws.has_cookie)
+		id = bpf_get_socket_cookie((void *)tp);
+	else
+		id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 255);
+	if (!open_ends_with_fin() && open) {
+		open->id = id;
+		open->flags |= TWS_F_MATCHED;
 	}
-	slot = conn_slot(ref);
-	if (!slot)
-		return NULL;
-	/* User space must not take what follows for the owner of an earlier life. */
-	slot->own.cookie = 0;
-	barrier();
-	conn = &slot->conn;
-	if (ref->way->open >> TWS_OPEN_SIDE == TWS_SIDE_CLIENT) {
-		conn->flags &= TWS_F_OPENER;
-	} else {
-		conn->flags = 0;
-		conn->opener_tgid = 0;
-		__builtin_memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
-	}
-	__builtin_memset(conn, 0, offsetof(struct tws_conn, opener_tgid));
-	__builtin_memset(conn->comm, 0, sizeof(conn->comm) + sizeof(conn->thread_comm));
-	__builtin_memset(conn->pad, 0, sizeof(conn->pad));
-	conn->side = ref->way->open >> TWS_OPEN_SIDE;
-	conn->cause = TWS_CAUSE_UNKNOWN;
-	ref->way->open |= TWS_OPEN_FIN;
-	return conn;
+	return id;
 }
 
-/* -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). */
-static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
+static __always_inline __u64 read_id(const struct tcp_sock *tp)
 {
-	const struct sock *sk = &tp->inet_conn.icsk_inet.sk;
-	struct tws_slot *slot;
-	struct tws_conn *conn;
-	struct conn_ref ref;
+	const struct tws_open *open;
+
+	if (open_ends_with_fin())
+		return socket_cookie(tp);
+	open = open_find(tp);
+	return open && open->flags & TWS_F_MATCHED ? open->id : 0;
+}
+
+/* The entry of this life of the socket's address. */
+static __always_inline struct tws_open *take_opening(const struct tcp_sock *tp)
+{
+	struct tws_open *open = open_find(tp);
+
+	if (!open)
+		return NULL;
+	/* A server's may be of an earlier life, if the opening of this one was skipped. */
+	if (open_side(open) == TWS_SIDE_SERVER && side_by_syn(tp) == TWS_SIDE_CLIENT) {
+		open_release(tp, open);
+		return NULL;
+	}
+	return open;
+}
+
+/* Who sends the FIN. False if a filter leaves it out. */
+static __always_inline bool fill_fin(struct tws_conn *conn, const struct tcp_sock *tp,
+				     const struct tws_open *open, __u16 flag)
+{
+	fill_opening(conn, open);
+	conn->flags |= flag;
+	read_close(conn, &tp->inet_conn.icsk_inet.sk);
+	return filter_owner(conn);
+}
+
+/*
+ * -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). A filter
+ * by the owner needs to know it before a record may be taken.
+ */
+static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
+				   enum tws_writer writer)
+{
+	struct tws_open *open = take_opening(tp);
+	struct tws_conn filtered;
+	struct out out;
 	struct tuple t;
 
-	if (tws.has_filter) {
-		read_tuple(&t, tp);
-		if (!filter_connection(&t))
-			return;
-	}
-	conn = conn_begin_fin(&ref, sock_key(tp));
-	if (!conn)
+	read_tuple(&t, tp);
+	if (!filter_connection(&t) ||
+	    (tws.has_filter && !fill_fin(&filtered, tp, open, flag)) ||
+	    !reserve(&out, TWS_FIN, writer)) {
+		if (open)
+			open_release(tp, open);
 		return;
-	conn->flags |= flag;
-	read_close(conn, sk);
-	if (!filter_owner(conn))
-		conn->flags |= TWS_F_FILTERED;
-	/* Made now, so that the mini-socket takes the same cookie over. If CLOSE is
-	 * skipped, user space finds the closer by it. */
-	if (tws.has_cookie && (slot = conn_slot(&ref)))
-		slot->own.cookie = bpf_get_socket_cookie((void *)sk);
+	}
+	fill_event(out.ev, &t);
+	if (tws.has_filter)
+		__builtin_memcpy(&out.ev->conn, &filtered, sizeof(filtered));
+	else
+		fill_fin(&out.ev->conn, tp, open, flag);
+	out.ev->cookie = make_id(tp, open);
+	send(&out);
+	if (open && open_ends_with_fin())
+		open_release(tp, open);
 }
 
 /* ---- softirq, or the backlog ---- */
@@ -285,175 +275,165 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag)
 /* A child of a listener. Whatever its address carried before is gone. */
 static __always_inline void on_accept(const struct tcp_sock *tp)
 {
-	struct conn_ref ref;
+	struct tws_open *open = open_claim(tp);
 
-	if (!conn_claim(&ref, sock_key(tp)))
+	if (!open)
 		return;
-	rescue(&ref);
-	ref.way->open = bpf_ktime_get_ns() | (__u64)TWS_SIDE_SERVER << TWS_OPEN_SIDE;
+	open_stamp(open, TWS_SIDE_SERVER);
+	if (!open_ends_with_fin())
+		open->flags = 0;
 }
 
-/* The same for kernels whose kfree_skb does not name the mini-socket. */
-static __always_inline void keep_by_tuple(const struct tcp_sock *tp, const struct tuple *t,
-					  const struct conn_ref *ref, const struct mini *mini)
+/* The peer closed first, and nobody asks for that. A client has a cookie since its
+ * connect(), a server's end seldom: its entry is left alone. */
+static __always_inline void on_passive_fin(const struct tcp_sock *tp)
 {
-	struct tws_pending pending = {};
+	if (!tws.has_cookie || tws.has_filter || socket_cookie(tp))
+		open_drop(tp);
+}
+
+/* What became of the connection whose FIN event has this @id. */
+static __always_inline void tell_end(const struct tcp_sock *tp, __u64 id, __u8 action,
+				     __u32 error, enum tws_writer writer)
+{
+	struct out out;
+
+	if (!reserve_end(&out, action, writer))
+		return;
+	out.end->time_ns = bpf_ktime_get_ns();
+	out.end->id = id;
+	out.end->tx_bytes = sent_bytes(tp);
+	out.end->rx_bytes = received_bytes(tp);
+	out.end->error = error;
+	send_end(&out);
+}
+
+/* The end of a connection whose FIN was not seen: by its skip, or before tracing.
+ * Whether it is who a filter asks for cannot be known. */
+static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t,
+					  __u8 action, enum tws_writer writer)
+{
+	struct out out;
+
+	if (!filter_owner(&nobody) || !reserve(&out, action, writer))
+		return;
+	fill_event(out.ev, t);
+	fill_bytes(out.ev, tp);
+	fill_opening(&out.ev->conn, take_opening(tp));
+	if (tws.has_cookie)
+		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
+	send(&out);
+}
+
+/*
+ * The mini-socket waits for the peer's FIN, and this kernel's kfree_skb does not
+ * name it. The FIN may come on another CPU before it is kept; then tws_drop did not
+ * find it, and it is ours to tell.
+ */
+static __always_inline void keep_pending(const struct tuple *t, __u64 id,
+					 const struct mini *mini, enum tws_writer writer)
+{
+	struct tws_pending pending = {
+		.tw = mini->addr,
+		.id = id,
+		.cookie = mini->cookie,
+		.time_ns = bpf_ktime_get_ns(),
+	};
 	struct tws_key key = {};
 
 	tuple_to_key(&key, t);
-	fill_event(&pending.event, tp, t, ref);
-	pending.event.action = TWS_TIME_WAIT;
-	pending.event.cookie = mini->cookie;
-	pending.tw = mini->addr;
 	if (bpf_map_update_elem(&tws_pending, &key, &pending, BPF_ANY))
 		COUNT(table_full);
+	else if (has_entered_since(mini) && !bpf_map_delete_elem(&tws_pending, &key))
+		tell_entered(id, writer);
 }
 
-/*
- * Keeps the owner of a mini-socket under its cookie: until the peer's FIN
- * comes, or, if the ring was full, until user space finds the mini-socket in
- * the kernel's table. Without a cookie its FIN_WAIT1 was skipped, and there is
- * no owner to keep.
- */
-static __always_inline void keep(const struct tcp_sock *tp, const struct conn_ref *from,
-				 const struct mini *mini, __u16 flag)
+/* On kernels whose kfree_skb does not name a mini-socket. */
+static __always_inline void keep_mini(const struct tuple *t, __u64 id, const struct mini *mini,
+				      enum tws_writer writer)
 {
-	struct conn_ref ref;
-	struct tws_slot *slot;
-
-	if (!mini->cookie || !conn_reserve(&ref, tws_mini_key(mini->cookie)))
-		return;
-	slot = conn_slot(&ref);
-	if (!slot)
-		return;
-	fill_conn(&slot->conn, from);
-	slot->conn.flags |= flag;
-	slot->tx_bytes = sent_bytes(tp);
-	slot->rx_bytes = received_bytes(tp);
-	slot->own.time_ns = bpf_ktime_get_ns();
-	ref.way->open = TWS_OPEN_FIN | (from ? from->way->open : 0);
-	conn_publish(&ref);
+	if (mini->substate == BPF_TCP_FIN_WAIT2)
+		keep_pending(t, id, mini, writer);
+	else if (tws.all)
+		keep_held_tuple(t, mini->addr, mini->cookie);
 }
 
-static __always_inline void keep_lost(const struct tcp_sock *tp, const struct conn_ref *ref,
-				      const struct mini *mini)
+static __always_inline void on_mini(const struct tcp_sock *tp, __u64 id,
+				    const struct mini *mini, enum tws_writer writer)
 {
-	struct tws_counters *c = counters();
-
-	if (c && c->time_wait_lost <= tws.keep_lost)
-		keep(tp, ref, mini, TWS_F_LOST);
-}
-
-/*
- * The mini-socket waits for the peer's FIN. That may come on another CPU before
- * its owner is kept; then tws_drop did not find it, and it is ours to send.
- */
-static __always_inline void on_fin_wait2(const struct tcp_sock *tp, const struct tuple *t,
-					 const struct conn_ref *ref, const struct mini *mini)
-{
-	struct tws_key key = {};
-	struct conn_ref kept;
-	struct tws_event *ev;
-
-	if (tws.has_rx_sk)
-		keep(tp, ref, mini, 0);
-	else
-		keep_by_tuple(tp, t, ref, mini);
-	if (!has_entered_since(mini))
-		return;
-	ev = reserve(TWS_TIME_WAIT);
-	if (!ev) /* stays kept, for the snapshot */
-		return;
-	fill_event(ev, tp, t, ref);
-	ev->cookie = mini->cookie;
-	if (tws.has_rx_sk) {
-		send_if(ev, conn_find(&kept, tws_mini_key(mini->cookie)) && conn_release(&kept));
-	} else {
-		tuple_to_key(&key, t);
-		send_if(ev, !bpf_map_delete_elem(&tws_pending, &key));
-	}
-}
-
-static __always_inline void on_mini(const struct tcp_sock *tp, const struct conn_ref *ref,
-				    const struct mini *mini)
-{
-	bool waits = mini->substate == BPF_TCP_FIN_WAIT2;
-	struct tws_event *ev;
+	__u8 action = mini->substate == BPF_TCP_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
 	struct tuple t;
 
+	if (id && tws.has_rx_sk && !tws.has_filter) { /* the common case needs no more */
+		tell_end(tp, id, action, 0, writer);
+		return;
+	}
 	read_tuple(&t, tp);
 	if (!filter_connection(&t))
 		return;
-	if (!waits || tws.all || tws.ledger) {
-		ev = reserve(waits ? TWS_FIN_WAIT2 : TWS_TIME_WAIT);
-		if (ev) {
-			fill_event(ev, tp, &t, ref);
-			ev->cookie = mini->cookie;
-			send(ev);
-		} else if (!waits) {
-			keep_lost(tp, ref, mini);
-		}
-	}
-	if (tws.ledger) /* it is found by its cookie, whatever becomes of it */
-		return;
-	if (waits)
-		on_fin_wait2(tp, &t, ref, mini);
-	else if (tws.all && !tws.has_rx_sk)
-		keep_held_tuple(&t, mini->addr, mini->cookie);
+	if (id)
+		tell_end(tp, id, action, 0, writer);
+	else if (action == TWS_TIME_WAIT || tws.all)
+		tell_stranger(tp, &t, action, writer);
+	if (!tws.has_rx_sk)
+		keep_mini(&t, id, mini, writer);
 }
 
-/* Any other end. Who aborts is the current task, if it holds the socket. */
-static __always_inline void on_other_end(const struct tcp_sock *tp, const struct conn_ref *ref,
-					 int oldstate)
+/* Any other end of a connection that sent no FIN. Who aborts it is the current
+ * task, if it holds the socket. */
+static __always_inline void tell_other(const struct tcp_sock *tp, const struct tuple *t,
+				       __u8 action, enum tws_writer writer)
+{
+	struct tws_conn conn;
+	struct out out;
+
+	fill_opening(&conn, open_find(tp));
+	if (action == TWS_ABORT)
+		read_close(&conn, &tp->inet_conn.icsk_inet.sk);
+	if (!filter_owner(&conn) || !reserve(&out, action, writer))
+		return;
+	fill_event(out.ev, t);
+	fill_bytes(out.ev, tp);
+	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
+	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(tp) : sock_error(tp);
+	if (tws.has_cookie)
+		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
+	send(&out);
+}
+
+static __always_inline void on_other_end(const struct tcp_sock *tp, __u64 id, int oldstate,
+					 enum tws_writer writer)
 {
 	__u8 action = outcome_of(tp, oldstate);
-	struct tws_event *ev;
 	struct tuple t;
 
 	read_tuple(&t, tp);
 	if (!filter_connection(&t))
 		return;
-	ev = reserve(action);
-	if (!ev)
-		return;
-	fill_event(ev, tp, &t, ref);
-	if (action == TWS_ABORT && !(ev->conn.flags & (TWS_F_ACTIVE | TWS_F_PASSIVE)))
-		read_close(&ev->conn, &tp->inet_conn.icsk_inet.sk);
-	ev->error = action == TWS_CONNECT_FAILED ? connect_error(tp) : sock_error(tp);
-	if (tws.has_cookie)
-		ev->cookie = bpf_get_socket_cookie((void *)tp);
-	send_if(ev, filter_owner(&ev->conn));
+	if (STATE(oldstate) & FIN_WAS_SENT && id)
+		tell_end(tp, id, action, sock_error(tp), writer);
+	else
+		tell_other(tp, &t, action, writer);
 }
 
-/* Whether the closer was asked for and is another, or nobody knows who it is. */
-static __always_inline bool is_filtered(const struct conn_ref *ref)
+/* The ledger has all that it needs since the FIN. */
+static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
+				     enum tws_writer writer)
 {
-	const struct tws_slot *slot = NULL;
-
-	if (!tws.has_filter)
-		return false;
-	if (ref)
-		slot = conn_filled_slot(ref);
-	return slot ? slot->conn.flags & TWS_F_FILTERED : !filter_owner(&nobody);
-}
-
-static __always_inline void on_close(const struct tcp_sock *tp, int oldstate)
-{
-	const struct conn_ref *known = NULL;
-	struct conn_ref ref;
+	__u64 id = read_id(tp);
 	struct mini mini;
 
-	if (conn_find(&ref, sock_key(tp)))
-		known = &ref;
-	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-	    find_mini(&mini, tp)) {
-		if (!is_filtered(known))
-			on_mini(tp, known, &mini);
-	} else if (tws.all && oldstate != BPF_TCP_CLOSE) {
-		on_other_end(tp, known, oldstate);
-	}
-	if (known)
-		conn_release(&ref);
+	if (tws.ledger)
+		;
+	else if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
+		 find_mini(&mini, tp))
+		on_mini(tp, id, &mini, writer);
+	else if (tws.all && oldstate != BPF_TCP_CLOSE)
+		on_other_end(tp, id, oldstate, writer);
+	else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK)
+		tell_short(id, TWS_GONE, writer);
+	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_ends_with_fin())
+		open_drop(tp);
 }
 
 #endif

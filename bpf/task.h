@@ -88,7 +88,10 @@ static __always_inline void read_closer(struct tws_conn *conn, struct task_struc
 	conn->uid = bpf_get_current_uid_gid();
 	conn->closer_start_ns = TASK_READ(leader, start_boottime);
 	read_comm(conn->comm, leader);
-	read_comm(conn->thread_comm, task);
+	if (conn->tid == conn->tgid)
+		copy_comm(conn->thread_comm, conn->comm);
+	else
+		read_comm(conn->thread_comm, task);
 	read_pid_ns(conn, leader);
 	conn->flags |= TWS_F_CLOSER | (tws.cgroup_v1 ? TWS_F_CGROUP_V1 : 0);
 }

@@ -17,6 +17,37 @@ struct tuple {
 	__u8 family;
 };
 
+/*
+ * A namespace's inode stands in a cache line with a reference count that every
+ * socket changes. Its cookie does not, and is never used again: by that, a cache of
+ * both in one word.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 256);
+	__type(key, __u32);
+	__type(value, __u64);
+} tws_netns SEC(".maps");
+
+static __always_inline __u32 netns_of(const struct net *net)
+{
+	__u32 cookie, index, inode;
+	__u64 *cached;
+
+	if (!bpf_core_field_exists(net->net_cookie)) /* before 5.12 it was an atomic_t */
+		return net->ns.inum;
+	cookie = net->net_cookie;
+	index = cookie & 255;
+	cached = bpf_map_lookup_elem(&tws_netns, &index);
+	if (!cached)
+		return net->ns.inum;
+	if (*cached >> 32 == cookie && (__u32)*cached)
+		return *cached;
+	inode = net->ns.inum;
+	*cached = (__u64)cookie << 32 | inode;
+	return inode;
+}
+
 static __always_inline bool is_v4_mapped(const struct in6_addr *addr)
 {
 	return addr->in6_u.u6_addr32[0] == 0 && addr->in6_u.u6_addr32[1] == 0 &&
@@ -49,7 +80,7 @@ static __always_inline void read_tuple(struct tuple *t, const struct tcp_sock *t
 	const struct inet_sock *inet = &tp->inet_conn.icsk_inet;
 	const struct sock_common *skc = &inet->sk.__sk_common;
 
-	t->netns = skc->skc_net.net->ns.inum;
+	t->netns = netns_of(skc->skc_net.net);
 	t->local_port = bpf_ntohs(inet->inet_sport);
 	t->peer_port = bpf_ntohs(skc->skc_dport);
 	read_addresses(t, skc);
@@ -58,7 +89,7 @@ static __always_inline void read_tuple(struct tuple *t, const struct tcp_sock *t
 /* Of a mini-socket, which keeps its local port in skc_num. */
 static __always_inline void read_mini_tuple(struct tuple *t, const struct sock_common *skc)
 {
-	t->netns = skc->skc_net.net->ns.inum;
+	t->netns = netns_of(skc->skc_net.net);
 	t->local_port = skc->skc_num;
 	t->peer_port = bpf_ntohs(skc->skc_dport);
 	read_addresses(t, skc);

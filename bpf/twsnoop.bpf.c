@@ -15,23 +15,37 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define STATE(s) (1U << (s))
 #define OF_INTEREST                                                            \
 	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_SYN_RECV) | STATE(BPF_TCP_FIN_WAIT1) | \
 	 STATE(BPF_TCP_LAST_ACK) | STATE(BPF_TCP_CLOSE) | STATE(BPF_TCP_LISTEN))
 
-static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate)
+static __always_inline void on_listen(const struct tcp_sock *tp, int newstate,
+				      enum tws_writer writer)
+{
+	if (!tws.ledger) /* somebody reads */
+		on_listener(tp, newstate == BPF_TCP_LISTEN ? TWS_LISTEN : TWS_UNLISTEN, writer);
+}
+
+static __always_inline void on_last_ack(const struct tcp_sock *tp, enum tws_writer writer)
+{
+	if (tws.all)
+		on_fin(tp, TWS_F_PASSIVE, writer);
+	else
+		on_passive_fin(tp);
+}
+
+static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate,
+					  enum tws_writer writer)
 {
 	struct tcp_sock *tp;
 
 	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
 	if (!(STATE(newstate) & OF_INTEREST) || newstate == oldstate) {
 		if (tws.all && newstate == BPF_TCP_ESTABLISHED)
-			on_opened(sk, oldstate);
+			on_opened(sk, oldstate, writer);
 		return;
 	}
-	if ((newstate == BPF_TCP_LAST_ACK && !tws.all) ||
-	    (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN))
+	if (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN)
 		return;
 	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
@@ -41,17 +55,13 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 	else if (newstate == BPF_TCP_SYN_RECV)
 		on_accept(tp);
 	else if (newstate == BPF_TCP_FIN_WAIT1)
-		on_fin(tp, TWS_F_ACTIVE);
+		on_fin(tp, TWS_F_ACTIVE, writer);
 	else if (newstate == BPF_TCP_LAST_ACK)
-		on_fin(tp, TWS_F_PASSIVE);
-	else if (tws.ledger && (newstate == BPF_TCP_LISTEN || oldstate == BPF_TCP_LISTEN))
-		return; /* nobody reads */
-	else if (newstate == BPF_TCP_LISTEN)
-		on_listener(tp, TWS_LISTEN);
-	else if (oldstate == BPF_TCP_LISTEN)
-		on_listener(tp, TWS_UNLISTEN);
+		on_last_ack(tp, writer);
+	else if (newstate == BPF_TCP_LISTEN || oldstate == BPF_TCP_LISTEN)
+		on_listen(tp, newstate, writer);
 	else
-		on_close(tp, oldstate);
+		on_close(tp, oldstate, writer);
 }
 
 /* In process context, the backlog that is run by release_sock() included. */
@@ -59,7 +69,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
 {
 	if (sk->sk_lock.owned)
-		on_transition(sk, oldstate, newstate);
+		on_transition(sk, oldstate, newstate, TWS_PROCESS);
 	return 0;
 }
 
@@ -68,7 +78,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
 {
 	if (!sk->sk_lock.owned)
-		on_transition(sk, oldstate, newstate);
+		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
 	return 0;
 }
 

@@ -23,6 +23,16 @@
 #define SEND_SHUTDOWN 2
 #define SHUTDOWN_MASK 3
 
+#define STATE(s) (1U << (s))
+
+/* What is rare stands apart, so that the rest fits in fewer cache lines; but for the
+ * older kernels' object, whose functions have no room on the stack for another's. */
+#ifdef TWS_ATOMIC
+#define RARE __noinline
+#else
+#define RARE __always_inline
+#endif
+
 const volatile struct tws_settings tws = {};
 
 /* Cgroups' records; before Linux 5.12 all records. */
@@ -69,11 +79,12 @@ static __always_inline struct tws_counters *counters(void)
 	return bpf_map_lookup_elem(&tws_stats, &zero);
 }
 
-#define COUNT(name)                                                            \
+#define COUNT_MORE(name, num)                                                  \
 	do {                                                                   \
 		struct tws_counters *c_ = counters();                          \
 		if (c_)                                                        \
-			c_->name++;                                            \
+			c_->name += (num);                                     \
 	} while (0)
+#define COUNT(name) COUNT_MORE(name, 1)
 
 #endif

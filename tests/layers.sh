@@ -18,13 +18,17 @@ bad() {
 # From the lowest: each file's layer, and the files of a later line may include
 # those of the same and of any earlier one.
 layers="
-record event table ring parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_source
-decode filter netns cgroups runtime_names
-sockdiag
-snapshot listeners tracer containers
-heal attribute sink sink_format sink_text sink_json sink_csv held
+record event table ring batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_source progress
+decode join owners filter netns cgroups runtime_names netlimits
+sockdiag ledger sockets
+snapshot listeners tracer containers live
+heal attribute pins sink sink_format sink_text sink_json sink_csv held
+listing workloads tabular
+infer group census ports
+list_text census_text
+ports_text
 options
-command main cmd_trace cmd_check"
+command main cmd_trace cmd_list cmd_attach cmd_check"
 
 level_of() {
 	echo "$layers" | awk -v name="$1" '{ for (i = 1; i <= NF; i++) if ($i == name) print NR }'
@@ -51,7 +55,7 @@ for file in user/*.[ch]; do
 	[ $good = 0 ] || ok
 done
 
-for header in user/*.h bpf/event.h bpf/table.h; do
+for header in user/*.h bpf/event.h; do
 	if ${CC:-cc} -std=c11 -D_GNU_SOURCE= -Wall -Wextra -Werror -I"$include" -fsyntax-only \
 		-x c "$header"; then
 		ok
@@ -62,7 +66,7 @@ done
 
 for header in bpf/*.h; do
 	case $header in
-	bpf/event.h | bpf/table.h | bpf/core.h) continue ;;
+	bpf/event.h | bpf/core.h) continue ;;
 	esac
 	if ${CLANG:-clang} -O2 -g -target bpf -D__TARGET_ARCH_x86 -DTWS_ATOMIC -Wall -Werror \
 		-Wno-unused-function -Ivmlinux/x86_64 -Ibpf -fsyntax-only -x c "$header"; then

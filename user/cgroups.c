@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,13 +34,28 @@ enum state {
 	ABSENT, /* the kernel knows none of that id */
 };
 
+/* What entries are found by. A chain can be long where many have the same key; so
+ * each entry leaves it without a search. */
+enum key {
+	KEY_ID,
+	KEY_PATH,
+	KEY_CLAIM, /* the outermost container's ID, where no user could have made it up */
+	NUM_KEYS,
+};
+
+struct link {
+	struct entry *next;
+	struct entry **at; /* what points to this entry; NULL: it is in no chain */
+};
+
 struct entry {
 	struct cgroup cgroup; /* cgroup.path is path below */
-	struct entry *chain;
+	struct link links[NUM_KEYS];
 	struct entry *prev, *next; /* in the list of its state */
 	uint64_t removed_ns;
 	enum state state;
 	bool used; /* since eviction last passed */
+	bool has_below; /* there has been an entry whose parent it is */
 	char path[];
 };
 
@@ -55,7 +71,11 @@ struct cgroups {
 	char *mount_path; /* as /proc/self/fd shows mount_fd */
 	bool no_handles;  /* the kernel or our privileges do not allow them */
 	size_t num_chains; /* a power of two */
-	struct entry **chains;
+	struct entry **chains[NUM_KEYS];
+	/* Whoever may make cgroups chooses paths, and to some extent ids: without
+	 * this they could make all of them meet in one chain. */
+	uint64_t seed;
+	bool has_orphans; /* there has been an entry without its parent's */
 	struct list live, removed; /* removed: the absent too */
 };
 
@@ -129,17 +149,65 @@ int cgroups__find_mount(const char *mountinfo, const char *controller, char *pat
 
 /* ---- the table ---- */
 
-static struct entry **chain_of(const struct cgroups *cgroups, uint64_t id)
+static struct entry **chain_of(const struct cgroups *cgroups, enum key key, uint64_t hash)
 {
-	return &cgroups->chains[(id * 0x9e3779b97f4a7c15ULL) >> 32 & (cgroups->num_chains - 1)];
+	return &cgroups->chains[key][hash >> 32 & (cgroups->num_chains - 1)];
+}
+
+static uint64_t hash_id(const struct cgroups *cgroups, uint64_t id)
+{
+	return (id ^ cgroups->seed) * 0x9e3779b97f4a7c15ULL;
+}
+
+/* FNV-1a from a secret start, stirred: its low bits alone reach few chains. */
+static uint64_t hash_text(const struct cgroups *cgroups, const char *text, size_t len)
+{
+	uint64_t hash = cgroups->seed;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ULL;
+	return (hash ^ hash >> 29) * 0xbf58476d1ce4e5b9ULL;
+}
+
+static void entry__link(struct entry *entry, enum key key, struct entry **chain)
+{
+	struct link *link = &entry->links[key];
+
+	link->next = *chain;
+	link->at = chain;
+	if (link->next)
+		link->next->links[key].at = &link->next;
+	*chain = entry;
+}
+
+static void entry__unlink(struct entry *entry, enum key key)
+{
+	struct link *link = &entry->links[key];
+
+	if (!link->at)
+		return;
+	*link->at = link->next;
+	if (link->next)
+		link->next->links[key].at = link->at;
+	*link = (struct link){ NULL, NULL };
 }
 
 static struct entry *find(const struct cgroups *cgroups, uint64_t id)
 {
-	struct entry *entry = *chain_of(cgroups, id);
+	struct entry *entry = *chain_of(cgroups, KEY_ID, hash_id(cgroups, id));
 
 	while (entry && entry->cgroup.id != id)
-		entry = entry->chain;
+		entry = entry->links[KEY_ID].next;
+	return entry;
+}
+
+/* One whose path is the first @len bytes of @path. */
+static struct entry *find_path(const struct cgroups *cgroups, const char *path, size_t len)
+{
+	struct entry *entry = *chain_of(cgroups, KEY_PATH, hash_text(cgroups, path, len));
+
+	while (entry && (strncmp(entry->path, path, len) != 0 || entry->path[len] != '\0'))
+		entry = entry->links[KEY_PATH].next;
 	return entry;
 }
 
@@ -175,14 +243,8 @@ static void list__take(struct list *list, struct entry *entry)
 
 static void forget(struct cgroups *cgroups, struct entry *entry)
 {
-	struct entry **at;
-
-	for (at = chain_of(cgroups, entry->cgroup.id); *at; at = &(*at)->chain) {
-		if (*at != entry)
-			continue;
-		*at = entry->chain;
-		break;
-	}
+	for (enum key key = 0; key < NUM_KEYS; key++)
+		entry__unlink(entry, key);
 	list__take(list_of(cgroups, entry), entry);
 	free(entry);
 }
@@ -207,6 +269,7 @@ static void make_room(struct cgroups *cgroups, enum state state)
 		list__take(live, entry);
 		list__append(live, entry);
 	}
+	cgroups->has_orphans |= live->first->has_below;
 	forget(cgroups, live->first);
 }
 
@@ -221,26 +284,18 @@ static void expire(struct cgroups *cgroups, uint64_t now_ns)
 
 /* ---- who a cgroup is ---- */
 
-/* Whether the first @len bytes of @path are a known cgroup's path. */
-static bool has_path(const struct list *list, const char *path, size_t len)
+static struct entry **claims_of(const struct cgroups *cgroups, const char *id)
 {
-	const struct entry *entry;
-
-	for (entry = list->first; entry; entry = entry->next)
-		if (strncmp(entry->path, path, len) == 0 && entry->path[len] == '\0')
-			return true;
-	return false;
+	return chain_of(cgroups, KEY_CLAIM, hash_text(cgroups, id, strlen(id)));
 }
 
-static bool is_claimed(const struct list *list, const char *id)
+static bool is_claimed(const struct cgroups *cgroups, const char *id)
 {
-	const struct entry *entry;
+	const struct entry *entry = *claims_of(cgroups, id);
 
-	for (entry = list->first; entry; entry = entry->next)
-		if (!entry->cgroup.identity.user_owned &&
-		    strcmp(entry->cgroup.identity.host_id, id) == 0)
-			return true;
-	return false;
+	while (entry && strcmp(entry->cgroup.identity.host_id, id) != 0)
+		entry = entry->links[KEY_CLAIM].next;
+	return entry;
 }
 
 static bool is_delegated(const struct cgroup_identity *identity)
@@ -259,13 +314,11 @@ static bool leans_on_others(const struct cgroup_identity *identity)
  */
 static bool is_false_claim(const struct cgroups *cgroups, const struct cgroup_identity *identity)
 {
-	if (!is_delegated(identity) || !identity->container_id[0])
-		return false;
-	return is_claimed(&cgroups->live, identity->container_id) ||
-	       is_claimed(&cgroups->removed, identity->container_id);
+	return is_delegated(identity) && identity->container_id[0] &&
+	       is_claimed(cgroups, identity->container_id);
 }
 
-static void identify(const struct cgroups *cgroups, struct entry *entry)
+static void decide_identity(const struct cgroups *cgroups, struct entry *entry)
 {
 	struct cgroup_identity *identity = &entry->cgroup.identity;
 
@@ -280,16 +333,39 @@ static void identify(const struct cgroups *cgroups, struct entry *entry)
 		       sizeof(identity->container_id));
 	}
 	if (identity->lxc_sibling_len &&
-	    (has_path(&cgroups->live, entry->path, identity->lxc_sibling_len) ||
-	     has_path(&cgroups->removed, entry->path, identity->lxc_sibling_len)))
+	    find_path(cgroups, entry->path, identity->lxc_sibling_len))
 		identity->container_name[0] = '\0';
+}
+
+static void identify(struct cgroups *cgroups, struct entry *entry)
+{
+	const struct cgroup_identity *identity = &entry->cgroup.identity;
+
+	entry__unlink(entry, KEY_CLAIM);
+	decide_identity(cgroups, entry);
+	if (identity->host_id[0] && !identity->user_owned)
+		entry__link(entry, KEY_CLAIM, claims_of(cgroups, identity->host_id));
+}
+
+static void tell_parent(struct cgroups *cgroups, const char *path)
+{
+	const char *end = strrchr(path, '/');
+	struct entry *parent;
+
+	if (!end || end == path) /* the root, which keeps its name, or no path */
+		return;
+	parent = find_path(cgroups, path, (size_t)(end - path));
+	if (parent)
+		parent->has_below = true;
+	else
+		cgroups->has_orphans = true;
 }
 
 static struct entry *insert(struct cgroups *cgroups, uint64_t id, const char *path,
 			    enum state state, uint64_t now_ns)
 {
 	size_t size = strlen(path) + 1;
-	struct entry **chain, *entry;
+	struct entry *entry;
 
 	if (size > CGROUP_PATH_MAX)
 		return NULL;
@@ -302,21 +378,28 @@ static struct entry *insert(struct cgroups *cgroups, uint64_t id, const char *pa
 	entry->cgroup.removed = state != LIVE;
 	entry->state = state;
 	entry->removed_ns = now_ns;
-	identify(cgroups, entry);
 	make_room(cgroups, state);
-	chain = chain_of(cgroups, id);
-	entry->chain = *chain;
-	*chain = entry;
+	identify(cgroups, entry);
+	if (state == LIVE)
+		tell_parent(cgroups, path);
+	entry__link(entry, KEY_ID, chain_of(cgroups, KEY_ID, hash_id(cgroups, id)));
+	if (size > 1)
+		entry__link(entry, KEY_PATH,
+			    chain_of(cgroups, KEY_PATH, hash_text(cgroups, path, size - 1)));
 	list__append(list_of(cgroups, entry), entry);
 	return entry;
 }
 
-/* A renamed cgroup (v1 only) takes all below it along. */
-static void forget_below(struct cgroups *cgroups, const char *path)
+/* A renamed cgroup (v1 only) takes all below it along. The search is for those that
+ * have something below; who renames the others, again and again, costs nothing. */
+static void forget_below(struct cgroups *cgroups, const struct entry *renamed)
 {
+	const char *path = renamed->path;
 	struct entry *entry, *next;
 	size_t len = strlen(path);
 
+	if (!renamed->has_below && !cgroups->has_orphans)
+		return;
 	for (entry = cgroups->live.first; entry; entry = next) {
 		next = entry->next;
 		if (strncmp(entry->path, path, len) == 0 && entry->path[len] == '/')
@@ -424,7 +507,7 @@ const struct cgroup *cgroups__added(struct cgroups *cgroups, uint64_t id, const 
 	if (entry && entry->state == LIVE) {
 		if (is_cut(path) || strcmp(entry->path, path) == 0)
 			return &entry->cgroup;
-		forget_below(cgroups, entry->path);
+		forget_below(cgroups, entry);
 	}
 	if (entry)
 		forget(cgroups, entry);
@@ -600,10 +683,14 @@ int cgroups__new(struct cgroups **cgroupsp, const char *mount,
 	cgroups->num_chains = 1;
 	while (cgroups->num_chains < limits->max_live + limits->max_removed)
 		cgroups->num_chains *= 2;
-	cgroups->chains = calloc(cgroups->num_chains, sizeof(*cgroups->chains));
-	if (!cgroups->chains)
-		err = -ENOMEM;
-	else if (mount)
+	/* Early in the boot there is no better one. */
+	if (getrandom(&cgroups->seed, sizeof(cgroups->seed), GRND_NONBLOCK) < 0)
+		cgroups->seed = (uintptr_t)cgroups;
+	for (enum key key = 0; key < NUM_KEYS && !err; key++) {
+		cgroups->chains[key] = calloc(cgroups->num_chains, sizeof(struct entry *));
+		err = cgroups->chains[key] ? 0 : -ENOMEM;
+	}
+	if (!err && mount)
 		err = open_mount(cgroups, mount);
 	if (err) {
 		cgroups__free(cgroups);
@@ -624,6 +711,7 @@ void cgroups__free(struct cgroups *cgroups)
 	if (cgroups->mount_fd >= 0)
 		close(cgroups->mount_fd);
 	free(cgroups->mount_path);
-	free(cgroups->chains);
+	for (enum key key = 0; key < NUM_KEYS; key++)
+		free(cgroups->chains[key]);
 	free(cgroups);
 }

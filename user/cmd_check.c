@@ -10,21 +10,25 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
 #include "command.h"
 #include "escape.h"
+#include "fmt.h"
 #include "kernel.h"
 #include "options.h"
 #include "outbuf.h"
+#include "pins.h"
 #include "tracer.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define TITLE_COLUMNS 21
 #define VALUE_COLUMNS 10
 #define MAX_LOSSES 16
+#define MINUTE_NS 60000000000ULL
 
 /* One thing that is lost, why, and what to do. All constant strings. */
 struct loss {
@@ -39,6 +43,15 @@ struct check {
 	const char *why_not;	 /* NULL: tracing is possible */
 	struct loss losses[MAX_LOSSES];
 	size_t num_losses;
+	const char *bpffs;
+	struct pins_status ledger;
+	int ledger_error; /* negative errno: why nothing is known of it */
+};
+
+static const struct option_spec check_table[] = {
+	{ 0, "bpffs", "DIR", "where 'twsnoop attach' has its bpffs (default " PINS_BPFFS ")",
+	  option__string, offsetof(struct check, bpffs) },
+	{ 0 },
 };
 
 /* ---- what is looked at ---- */
@@ -169,6 +182,7 @@ static void find_losses(struct check *c)
 
 static void find_out(struct check *c)
 {
+	c->ledger_error = pins__status(c->bpffs, &c->ledger);
 	kernel__probe(&c->kernel, "/sys", "/proc");
 	c->why_not = kernel__why_not(&c->kernel);
 	if (c->why_not)
@@ -230,6 +244,59 @@ static const char *why_no_lockdown(const struct kernel *k)
 	return k->securityfs ? "this kernel has none" :
 			       "securityfs is not mounted: mount -t securityfs securityfs "
 			       "/sys/kernel/security";
+}
+
+/* The ledger's state: in JSON, as text, and what there is to be said of it. */
+struct ledger_row {
+	const char *key, *title, *note;
+};
+
+static const struct ledger_row ledger_rows[] = {
+	[PINS_NONE] = { "none", "no",
+			"'twsnoop attach' lets the kernel keep owners from then on" },
+	[PINS_ATTACHED] = { "attached", "yes", NULL },
+	[PINS_OTHER] = { "other_layout", "other",
+			 "its layout is of another version: 'twsnoop detach', then 'twsnoop "
+			 "attach'" },
+	[PINS_PARTIAL] = { "interrupted", "half",
+			   "an attach or detach was interrupted: 'twsnoop detach' cleans up" },
+	[PINS_BUSY] = { "busy", "not yet", "'twsnoop attach' is at work" },
+	[PINS_FOREIGN] = { "untrusted", "unknown",
+			   "what is there is not root's alone: look at it, and remove it" },
+};
+
+static const struct ledger_row *ledger_row_of(const struct check *c)
+{
+	static const struct ledger_row no_bpffs = {
+		"no_bpffs", "no", "no bpffs is mounted there: mount -t bpf bpf " PINS_BPFFS
+	};
+	static const struct ledger_row denied = {
+		"unknown", "unknown", "root alone may look: run as root"
+	};
+	static const struct ledger_row failed = { "unknown", "unknown", "it cannot be read" };
+
+	switch (c->ledger_error) {
+	case 0:
+		return &ledger_rows[c->ledger.state];
+	case -ENODEV:
+		return &no_bpffs;
+	case -EPERM:
+	case -EACCES:
+		return &denied;
+	default:
+		return &failed;
+	}
+}
+
+/* How far the records reach back, 0: to the beginning. */
+static uint64_t ledger_reach_ns(const struct pins_status *ledger)
+{
+	struct timespec ts;
+	uint64_t now_ns;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+	return ledger->oldest_ns && ledger->oldest_ns < now_ns ? now_ns - ledger->oldest_ns : 0;
 }
 
 /* CAP_SYS_ADMIN includes the two that trace needs. */
@@ -380,6 +447,61 @@ static void put_tracing(struct outbuf *ob, const struct check *c)
 	put(ob, c->num_losses ? "\n" : "\nNothing is lost.\n");
 }
 
+/* "  title   1234    note" */
+static void put_number(struct outbuf *ob, const char *title, uint64_t number, const char *note)
+{
+	char digits[FMT_U64_MAX + 1];
+
+	digits[fmt__u64(digits, number)] = '\0';
+	put_row(ob, title, digits, note);
+	outbuf__char(ob, '\n');
+}
+
+static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
+{
+	uint64_t reach_ns = ledger_reach_ns(ledger);
+	char since[PINS_SINCE_BYTES], reach[FMT_SHORT_MAX + 1];
+
+	outbuf__lit(ob, "since ");
+	put(ob, pins__since(&ledger->meta, since));
+	outbuf__lit(ob, ", by twsnoop ");
+	put_escaped(ob, ledger->meta.version);
+	outbuf__char(ob, '\n');
+	put_number(ob, "owners kept", ledger->meta.entries, "of the last closes");
+	if (!(ledger->meta.flags & TWS_META_LEGACY))
+		put_number(ob, "written so far", ledger->written, "closes");
+	if (reach_ns) {
+		reach[fmt__lifetime(reach, reach_ns)] = '\0';
+		put_row(ob, "reaches back", reach,
+			reach_ns < MINUTE_NS ?
+				"less than TIME_WAIT's minute: attach with a larger --size\n" :
+				"older ones were written over\n");
+	}
+	put_number(ob, "lost", ledger->counters.young_lost,
+		   ledger->counters.young_lost ?
+			   "written over within a minute: attach with a larger --size" :
+			   "written over within a minute");
+	put_number(ob, "table full", ledger->counters.table_full,
+		   ledger->counters.table_full ?
+			   "connections: attach with a larger --max-connections" :
+			   "connections");
+	put_number(ob, "skipped", ledger->recursion + ledger->counters.walk_failed,
+		   "calls of a program, an upper bound of what was missed");
+	put_number(ob, "memory", ledger->memory_bytes >> 10, "KiB of the kernel's");
+}
+
+static void put_ledger(struct outbuf *ob, const struct check *c)
+{
+	const struct ledger_row *row = ledger_row_of(c);
+
+	outbuf__lit(ob, "\nLedger\n");
+	put_row(ob, "attached", row->title, row->note ?: "");
+	if (row == &ledger_rows[PINS_ATTACHED])
+		put_attached(ob, &c->ledger);
+	else
+		outbuf__char(ob, '\n');
+}
+
 /* ---- as JSON ---- */
 
 /* The comma before all but the first of an object or array. */
@@ -510,6 +632,49 @@ static void json_tracing(struct outbuf *ob, const struct check *c)
 	outbuf__lit(ob, "]}");
 }
 
+static void json_time(struct outbuf *ob, const char *key, uint64_t wall_ns)
+{
+	char text[FMT_SECOND_LEN + 2];
+	size_t len = fmt__second(text, wall_ns / 1000000000);
+
+	text[len] = 'Z';
+	text[len + 1] = '\0';
+	json_string(ob, key, text);
+}
+
+static void json_attached(struct outbuf *ob, const struct pins_status *ledger)
+{
+	uint64_t reach_ns = ledger_reach_ns(ledger);
+
+	json_u64(ob, "entries", ledger->meta.entries);
+	if (!(ledger->meta.flags & TWS_META_LEGACY))
+		json_u64(ob, "written", ledger->written);
+	if (reach_ns)
+		json_u64(ob, "reach_ns", reach_ns);
+	json_u64(ob, "lost", ledger->counters.young_lost);
+	json_u64(ob, "map_full", ledger->counters.table_full);
+	json_u64(ob, "recursion", ledger->recursion + ledger->counters.walk_failed);
+	json_u64(ob, "memory_bytes", ledger->memory_bytes);
+}
+
+static void json_ledger(struct outbuf *ob, const struct check *c)
+{
+	const struct ledger_row *row = ledger_row_of(c);
+
+	json_key(ob, "ledger");
+	outbuf__char(ob, '{');
+	json_string(ob, "state", row->key);
+	json_string(ob, "note", row->note);
+	json_string(ob, "bpffs", c->bpffs);
+	if (row == &ledger_rows[PINS_ATTACHED] || row == &ledger_rows[PINS_OTHER]) {
+		json_time(ob, "since", c->ledger.meta.wall_ns);
+		json_string(ob, "version", c->ledger.meta.version);
+	}
+	if (row == &ledger_rows[PINS_ATTACHED])
+		json_attached(ob, &c->ledger);
+	outbuf__char(ob, '}');
+}
+
 static void put_json(struct outbuf *ob, const struct check *c)
 {
 	outbuf__char(ob, '{');
@@ -518,6 +683,7 @@ static void put_json(struct outbuf *ob, const struct check *c)
 	json_cgroups(ob, &c->kernel);
 	json_capabilities(ob, &c->kernel);
 	json_tracing(ob, c);
+	json_ledger(ob, c);
 	outbuf__lit(ob, "}\n");
 }
 
@@ -550,6 +716,7 @@ static int print(const struct check *c, enum sink_format format)
 	} else {
 		put_kernel(&ob, c);
 		put_privileges(&ob, c);
+		put_ledger(&ob, c);
 		put_tracing(&ob, c);
 	}
 	err = ob.failed ? -ENOMEM : write_all(STDOUT_FILENO, ob.data, ob.len);
@@ -559,9 +726,12 @@ static int print(const struct check *c, enum sink_format format)
 
 int cmd_check(int argc, char **argv)
 {
-	static struct check c;
+	static struct check c = { .bpffs = PINS_BPFFS };
 	struct output_options output = {};
-	const struct option_part parts[] = { { "Output", output_option_table, &output } };
+	const struct option_part parts[] = {
+		{ NULL, check_table, &c },
+		{ "Output", output_option_table, &output },
+	};
 	const struct command_spec spec = {
 		"check", "[OPTION]...",
 		"Tell what this kernel and these privileges allow: which way twsnoop will trace,\n"

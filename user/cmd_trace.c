@@ -25,6 +25,7 @@
 #include "decode.h"
 #include "heal.h"
 #include "held.h"
+#include "join.h"
 #include "kernel.h"
 #include "options.h"
 #include "privileges.h"
@@ -64,6 +65,7 @@ struct trace {
 	struct kernel kernel;
 	struct tracer *tracer;
 	struct healer *healer;
+	struct join *join;
 	struct held *held; /* NULL without --all */
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
@@ -74,7 +76,7 @@ struct trace {
 	int signals; /* signalfd */
 	uint64_t delivered, unattributed, malformed, unwritten, found;
 	struct tws_counters counters;
-	uint64_t recursion, healed_recursion;
+	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t start_ns, next_check_ns, next_heal_ns, last_heal_ns;
 	bool stop;
 };
@@ -92,8 +94,8 @@ static const struct option_spec trace_table[] = {
 	  option__count, offsetof(struct trace_options, max_connections) },
 	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
 	  offsetof(struct trace_options, no_names) },
-	{ 0, "runtime-socket", "PATH", "ask Docker or Podman at this socket for names",
-	  option__string, offsetof(struct trace_options, runtime_socket) },
+	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
+	  containers__parse_socket, offsetof(struct trace_options, runtime_socket) },
 	{ 0 },
 };
 
@@ -213,36 +215,57 @@ static void note_listener(struct trace *t, const struct tws_event *ev)
 	listeners__add(t->listeners, &listener);
 }
 
-static int on_record(void *ctx, const void *data, size_t len)
+static int put_joined(void *ctx, const struct tws_event *ev)
 {
 	struct trace *t = ctx;
-	const struct tws_cgroup *cgroup;
-	const struct tws_event *ev;
 	int err;
 
-	if (t->opts.count && t->delivered >= t->opts.count)
-		return 0;
-	if (!decode__cgroup(data, len, &cgroup))
-		return note_cgroup(t, cgroup);
-	if (decode__event(data, len, &ev)) {
-		t->malformed++;
-		return 0;
-	}
-	if (ev->action == TWS_LISTEN || ev->action == TWS_UNLISTEN) {
-		note_listener(t, ev);
-		return 0;
-	}
 	if (healer__told(t->healer, ev))
 		return 0;
 	healer__note(t->healer, ev);
 	err = put_end_by(t, ev);
-	if (ev->action == TWS_OPEN || ev->action == TWS_TIME_WAIT_END)
-		return err;
 	if (err) {
 		t->unwritten++;
 		return err;
 	}
 	return put_wanted(t, ev);
+}
+
+static int on_event(struct trace *t, const struct tws_event *ev)
+{
+	switch (ev->action) {
+	case TWS_FIN:
+		join__fin(t->join, ev);
+		return 0;
+	case TWS_LISTEN:
+	case TWS_UNLISTEN:
+		note_listener(t, ev);
+		return 0;
+	case TWS_OPEN:
+	case TWS_TIME_WAIT_END:
+		return put_end_by(t, ev);
+	default:
+		return put_joined(t, ev);
+	}
+}
+
+static int on_record(void *ctx, const void *data, size_t len)
+{
+	const struct tws_ending *ending;
+	const struct tws_cgroup *cgroup;
+	const struct tws_event *ev;
+	struct trace *t = ctx;
+
+	if (t->opts.count && t->delivered >= t->opts.count)
+		return 0;
+	if (!decode__event(data, len, &ev))
+		return on_event(t, ev);
+	if (!decode__ending(data, len, &ending))
+		return join__ending(t->join, ending, put_joined, t);
+	if (!decode__cgroup(data, len, &cgroup))
+		return note_cgroup(t, cgroup);
+	t->malformed++;
+	return 0;
 }
 
 static int on_found(void *ctx, const struct tws_event *ev)
@@ -300,7 +323,7 @@ static int heal(struct trace *t)
 	if (err >= 0 && t->held)
 		err = held__compare(t->held, healer__snapshot(t->healer), put_end, t);
 	if (err >= 0)
-		err = healer__find(t->healer, t->tracer, on_found, t);
+		err = healer__find(t->healer, t->tracer, t->join, on_found, t);
 	t->last_heal_ns = now_ns(CLOCK_MONOTONIC);
 	t->next_heal_ns = t->last_heal_ns + HEAL_MIN_NS +
 			  (t->last_heal_ns - begin_ns) * HEAL_SHARE;
@@ -321,34 +344,35 @@ static int check_counters(struct trace *t)
 	if (t->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(t->containers);
 	moved = t->recursion != t->healed_recursion || t->recursion != skips ||
-		t->counters.time_wait_lost != before.time_wait_lost ||
+		t->counters.event_lost != before.event_lost ||
+		join__orphans(t->join) != t->healed_orphans ||
 		t->counters.walk_failed != before.walk_failed ||
 		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer) ||
 		(t->held && held__due(t->held, now));
 	if (!moved || now < t->next_heal_ns)
 		return 0;
 	t->healed_recursion = t->recursion;
+	t->healed_orphans = join__orphans(t->join);
 	return heal(t);
 }
 
 static void print_account(struct trace *t)
 {
-	struct heal_counts healed;
 	uint64_t lost, pending;
 	char no_end[32] = "";
 
 	if (t->held)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, held__dropped(t->held));
 	tracer__counters(t->tracer, &t->counters, &t->recursion);
-	healer__counts(t->healer, &healed);
-	lost = t->counters.time_wait_lost + t->counters.other_lost;
-	lost = lost > healed.recovered ? lost - healed.recovered : 0;
+	/* What a snapshot found was lost, or skipped. */
+	lost = t->counters.event_lost + join__orphans(t->join);
+	lost = lost > t->found ? lost - t->found : 0;
 	pending = sink__pending(t->sink);
 	lost += t->malformed + t->unwritten + pending + containers__dropped(t->containers);
 	fprintf(stderr,
 		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
 		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",
-		t->delivered - pending, lost, (uint64_t)t->counters.table_full,
+		t->delivered - pending, lost, (uint64_t)t->counters.table_full + join__dropped(t->join),
 		t->recursion + (uint64_t)t->counters.walk_failed, t->found, t->unattributed,
 		no_end);
 }
@@ -416,9 +440,15 @@ static int open_stages(struct trace *t)
 		.ctx = t,
 	};
 	struct attribute_sources sources;
+	struct join_options join = {
+		.max = t->opts.max_connections ?: JOIN_DEFAULT,
+		.has_cookie = t->kernel.atomics.state == FEATURE_PRESENT,
+		.all = t->opts.all,
+	};
 	int err;
 
-	err = healer__new(&t->healer, t->kernel.cookie.state == FEATURE_PRESENT,
+	err = join__new(&t->join, &join) ?:
+	      healer__new(&t->healer, t->kernel.cookie.state == FEATURE_PRESENT,
 			  &netns_default_places) ?:
 	      (t->opts.all ? held__new(&t->held, HELD_MAX, now_ns(CLOCK_MONOTONIC)) : 0) ?:
 	      procinfo__new(&t->processes, "/proc", PROCINFO_CACHE_DEFAULT) ?:
@@ -608,7 +638,7 @@ static int finish(struct trace *t)
 		tracer__detach(t->tracer);
 		err = drain_all(t);
 		if (err >= 0)
-			err = healer__find(t->healer, t->tracer, on_found, t);
+			err = healer__find(t->healer, t->tracer, t->join, on_found, t);
 	} else {
 		tracer__detach(t->tracer);
 		if (!complete)
@@ -623,6 +653,7 @@ static void close_all(struct trace *t)
 {
 	tracer__free(t->tracer);
 	healer__free(t->healer);
+	join__free(t->join);
 	held__free(t->held);
 	attributor__free(t->attributor);
 	procinfo__free(t->processes);

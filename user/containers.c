@@ -4,8 +4,11 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "cgroups.h"
 #include "runtime_names.h"
@@ -13,6 +16,7 @@
 #define NS_PER_S 1000000000ULL
 #define WAIT_NS (2 * NS_PER_S)	  /* for a name; the runtimes answer in milliseconds */
 #define PASSING_NS (300 * NS_PER_S) /* a removed cgroup's: see cgroups_default_limits */
+#define LOOK_PAUSE_NS 400000ULL /* for each cgroup: twenty times what a walk takes */
 #define MAX_HELD 1024
 #define MAX_LEAVING 4096
 
@@ -31,9 +35,14 @@ struct containers {
 	const char *sockets[2];
 	struct runtime_places places;
 	struct cgroups *cgroups;
-	struct runtime_names *names; /* NULL: nobody is asked */
+	/* NULL: nobody is asked. Users' containers apart, from the first on: a user can
+	 * make any number, and have a runtime that never answers. */
+	struct runtime_names *names, *user_names;
+	bool no_user_names; /* it could not be had */
 	uint64_t now_ns;
 	bool any;
+	bool must_look;
+	uint64_t num_considered, next_look_ns;
 	/* Rings, with a filter only. */
 	struct held_event *held;
 	size_t first_held, num_held;
@@ -52,38 +61,82 @@ static bool is_prefix(const char *wanted, const char *id)
 	       !strncmp(id, wanted, len);
 }
 
+static bool is_name(const char *wanted, const char *name)
+{
+	return name && !strcmp(wanted, name);
+}
+
+/* Takes @name and, unless it is the end, a slash off @wanted. Kubernetes' names
+ * have no slash in them. */
+static bool skip_name(const char **wanted, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	if (!len || strncmp(*wanted, name, len) || ((*wanted)[len] && (*wanted)[len] != '/'))
+		return false;
+	*wanted += len + ((*wanted)[len] == '/' && (*wanted)[len + 1]);
+	return true;
+}
+
+/* POD, NAMESPACE/POD or, as the text output has it, NAMESPACE/POD/CONTAINER */
+static bool is_pod(const char *wanted, const struct workload *workload)
+{
+	if (is_name(wanted, workload->pod_name))
+		return true;
+	if (!skip_name(&wanted, workload->pod_namespace) ||
+	    !skip_name(&wanted, workload->pod_name))
+		return false;
+	return !*wanted || is_name(wanted, workload->pod_container);
+}
+
 static bool is_wanted(const struct containers *c, const struct cgroup_identity *who,
-		      const struct runtime_names_of *names)
+		      const struct runtime_names_of *names, const struct workload *workload)
 {
 	for (unsigned int i = 0; i < c->opts.num_wanted; i++) {
 		const char *wanted = c->wanted[i];
 
 		if (is_prefix(wanted, who->container_id) || is_prefix(wanted, who->host_id) ||
 		    !strcmp(wanted, who->container_name) ||
-		    (names && !strcmp(wanted, names->name)))
+		    (names && !strcmp(wanted, names->name)) ||
+		    is_name(wanted, workload->pod_container) || is_pod(wanted, workload))
 			return true;
 	}
 	return false;
 }
 
-static enum containers_verdict judge(const struct containers *c,
-				     const struct cgroup_identity *who)
+static struct runtime_names *names_of(struct containers *c, const struct cgroup_identity *who)
 {
-	const struct runtime_names_of *names = runtime_names__get(c->names, who, c->now_ns);
+	if (!c->names || !who->user_owned)
+		return c->names;
+	if (!c->user_names && !c->no_user_names)
+		c->no_user_names = runtime_names__new(&c->user_names, &c->places, NULL, 0) != 0;
+	return c->user_names;
+}
 
-	if (is_wanted(c, who, names))
+static enum containers_verdict judge(struct containers *c, const struct cgroup_identity *who,
+				     const struct runtime_names_of *names)
+{
+	struct workload workload;
+
+	cgroup_path__workload(who, &workload);
+	runtime_names__apply(names, who, &workload);
+	if (is_wanted(c, who, names, &workload))
 		return CONTAINERS_KEEP;
 	return c->names && who->host_id[0] && !names ? CONTAINERS_WAIT : CONTAINERS_DROP;
 }
 
 enum containers_verdict containers__judge(struct containers *c, const struct tws_event *ev)
 {
+	const struct cgroup_identity *who;
 	const struct cgroup *cgroup;
 
 	if (!c->opts.num_wanted)
 		return CONTAINERS_KEEP;
 	cgroup = cgroups__get(c->cgroups, ev->conn.cgroup_id, c->now_ns);
-	return cgroup ? judge(c, &cgroup->identity) : CONTAINERS_DROP;
+	if (!cgroup)
+		return CONTAINERS_DROP;
+	who = &cgroup->identity;
+	return judge(c, who, runtime_names__get(names_of(c, who), who, c->now_ns));
 }
 
 static void tell_kernel(struct containers *c, uint64_t id, bool pass)
@@ -96,13 +149,28 @@ static int consider(void *ctx, const struct cgroup *cgroup)
 {
 	const struct cgroup_identity *who = &cgroup->identity;
 	struct containers *c = ctx;
+	const struct runtime_names_of *names =
+		runtime_names__get(names_of(c, who), who, c->now_ns);
 
+	c->num_considered++;
 	if (who->depth || who->container_name[0])
 		c->any = true;
 	if (c->opts.num_wanted)
-		tell_kernel(c, cgroup->id, judge(c, who) != CONTAINERS_DROP);
-	else
-		runtime_names__get(c->names, who, c->now_ns);
+		tell_kernel(c, cgroup->id, judge(c, who, names) != CONTAINERS_DROP);
+	return 0;
+}
+
+/* The same when names have come. Whoever is still unknown is asked about again
+ * when an event needs it, or there would be no end where there are more containers
+ * than names are kept. */
+static int consider_again(void *ctx, const struct cgroup *cgroup)
+{
+	const struct cgroup_identity *who = &cgroup->identity;
+	struct containers *c = ctx;
+	struct runtime_names *names = who->user_owned ? c->user_names : c->names;
+
+	tell_kernel(c, cgroup->id,
+		    judge(c, who, runtime_names__peek(names, who)) != CONTAINERS_DROP);
 	return 0;
 }
 
@@ -143,16 +211,29 @@ void containers__note(struct containers *c, const struct tws_cgroup *record)
 		tell_kernel(c, record->id, false);
 }
 
-void containers__refresh(struct containers *c)
+/* Who may make cgroups can make records be lost at will. What a walk has not seen
+ * yet is asked for when an event names it. */
+static void look_again(struct containers *c)
 {
-	/* What cannot be read now is asked for when an event names it. */
+	if (!c->must_look || c->now_ns < c->next_look_ns)
+		return;
+	c->must_look = false;
+	c->num_considered = 0;
 	cgroups__walk(c->cgroups);
 	cgroups__each(c->cgroups, consider, c);
+	c->next_look_ns = c->now_ns + c->num_considered * LOOK_PAUSE_NS;
+}
+
+void containers__refresh(struct containers *c)
+{
+	c->must_look = true;
+	look_again(c);
 }
 
 void containers__tick(struct containers *c, uint64_t now_ns)
 {
 	c->now_ns = now_ns;
+	look_again(c);
 	while (c->num_leaving &&
 	       c->leaving[c->first_leaving].since_ns + PASSING_NS < now_ns)
 		take_leaving(c);
@@ -181,14 +262,25 @@ void containers__hold(struct containers *c, const struct tws_event *ev)
 		(struct held_event){ *ev, c->now_ns };
 }
 
+/* Takes in the answers that have come, or come within @wait_ms. */
+static bool take_names(struct containers *c, int wait_ms)
+{
+	struct pollfd come[] = {
+		{ .fd = runtime_names__fd(c->names), .events = POLLIN },
+		{ .fd = runtime_names__fd(c->user_names), .events = POLLIN },
+	};
+
+	if (!c->names || poll(come, 2, wait_ms) <= 0)
+		return false;
+	runtime_names__collect(c->names, c->now_ns);
+	runtime_names__collect(c->user_names, c->now_ns);
+	return true;
+}
+
 static void collect_names(struct containers *c)
 {
-	struct pollfd come = { .fd = runtime_names__fd(c->names), .events = POLLIN };
-
-	if (!c->opts.num_wanted || come.fd < 0 || poll(&come, 1, 0) <= 0)
-		return;
-	runtime_names__collect(c->names, c->now_ns);
-	cgroups__each(c->cgroups, consider, c);
+	if (take_names(c, 0))
+		cgroups__each(c->cgroups, consider_again, c);
 }
 
 int containers__release(struct containers *c, bool all, containers_fn fn, void *ctx)
@@ -226,7 +318,34 @@ void containers__fill(struct containers *c, struct record *rec)
 		return;
 	rec->cgroup_path = cgroup->path;
 	cgroup_path__workload(&cgroup->identity, &rec->workload);
-	runtime_names__fill(c->names, &cgroup->identity, c->now_ns, &rec->workload);
+	runtime_names__fill(names_of(c, &cgroup->identity), &cgroup->identity, c->now_ns,
+			    &rec->workload);
+}
+
+bool containers__await(struct containers *c, uint64_t wait_ns)
+{
+	return (runtime_names__awaited(c->names) || runtime_names__awaited(c->user_names)) &&
+	       take_names(c, (int)(wait_ns / 1000000));
+}
+
+/* ---- options ---- */
+
+int containers__parse_socket(void *field, const char *arg, char *why, size_t why_len)
+{
+	const char *wrong = NULL;
+
+	if (!runtime_source__has_sockets())
+		wrong = "this build of twsnoop can ask no sockets";
+	else if (!arg[0])
+		wrong = "it is empty";
+	else if (strlen(arg) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		wrong = "too long for a socket's path";
+	if (wrong) {
+		snprintf(why, why_len, "%s", wrong);
+		return -EINVAL;
+	}
+	*(const char **)field = arg;
+	return 0;
 }
 
 /* ---- its life ---- */
@@ -278,6 +397,7 @@ int containers__begin(struct containers *c, uint64_t now_ns)
 	if (c->opts.socket) {
 		c->sockets[0] = c->opts.socket;
 		c->places.sockets = c->sockets;
+		c->places.cri_sockets = c->sockets;
 	}
 	if (!c->opts.no_names)
 		err = runtime_names__new(&c->names, &c->places, NULL, 0);
@@ -292,6 +412,7 @@ void containers__free(struct containers *c)
 	if (!c)
 		return;
 	runtime_names__free(c->names);
+	runtime_names__free(c->user_names);
 	cgroups__free(c->cgroups);
 	free(c->held);
 	free(c->leaving);

@@ -23,8 +23,10 @@ struct containers;
 struct containers_options {
 	const char *controller; /* the v1 controller that tells them apart, NULL: v2 */
 	bool no_names;		/* ask no runtime */
-	const char *socket;	/* ask this one instead of the usual, or NULL */
-	/* The filter: names, or starts of an id of at least CONTAINERS_MIN_PREFIX hex
+	const char *socket;	/* ask this one instead of the usual, or NULL: Docker's
+				 * API, Podman's, or CRI is found out */
+	/* The filter: names of containers (their runtime's, or Kubernetes') or pods,
+	 * NAMESPACE/POD[/CONTAINER], or starts of an id of at least CONTAINERS_MIN_PREFIX hex
 	 * digits. They must outlive the containers. */
 	const char *const *wanted;
 	unsigned int num_wanted; /* 0: no filter */
@@ -62,7 +64,8 @@ void containers__note(struct containers *containers, const struct tws_cgroup *cg
 /* containers__dropped() - events that could not wait, because too many did. */
 uint64_t containers__dropped(const struct containers *c);
 
-/* containers__refresh() - looks again: records were lost. */
+/* containers__refresh() - looks again: records were lost. If it has just done so,
+ * with a later containers__tick(): the more cgroups there are, the later. */
 void containers__refresh(struct containers *containers);
 
 /* Whether there has been a container since containers__begin(). */
@@ -87,5 +90,17 @@ int containers__release(struct containers *containers, bool all, containers_fn f
 /* containers__fill() - the cgroup's path and the workload of @rec->event. They
  * live until the next call on @containers. */
 void containers__fill(struct containers *containers, struct record *rec);
+
+/* containers__await() - waits until the names that were asked for have come, or
+ * until @wait_ns are over. For who asks once, not for a trace. Returns whether
+ * something has come. */
+bool containers__await(struct containers *containers, uint64_t wait_ns);
+
+/*
+ * containers__parse_socket() - an option_handler (options.h) for --runtime-socket: a
+ * const char * into argv. -EINVAL, and why, where the path cannot be a socket's, or
+ * where this build can ask none: who names one is not to be ignored in silence.
+ */
+int containers__parse_socket(void *field, const char *arg, char *why, size_t why_len);
 
 #endif

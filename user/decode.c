@@ -25,13 +25,19 @@ static bool conn_is_sound(const struct tws_conn *c)
 	return !(c->flags & TWS_F_OPENER) || c->opener_tgid;
 }
 
+/* The actions that need no more than an id. */
+static bool is_short(uint8_t action)
+{
+	return action == TWS_ENTERED || action == TWS_GONE;
+}
+
 int decode__event(const void *data, size_t len, const struct tws_event **ev)
 {
 	const struct tws_event *e = data;
 
 	if (len != sizeof(*e) || (uintptr_t)data % _Alignof(struct tws_event))
 		return -EBADMSG;
-	if (e->action == 0 || e->action >= TWS_ACTION_END)
+	if (e->action == 0 || e->action >= TWS_ACTION_END || is_short(e->action))
 		return -EBADMSG;
 	if (e->family != AF_INET && e->family != AF_INET6)
 		return -EBADMSG;
@@ -40,6 +46,21 @@ int decode__event(const void *data, size_t len, const struct tws_event **ev)
 	if (e->pad || e->error > MAX_ERRNO || !conn_is_sound(&e->conn))
 		return -EBADMSG;
 	*ev = e;
+	return 0;
+}
+
+int decode__ending(const void *data, size_t len, const struct tws_ending **ending)
+{
+	const struct tws_ending *e = data;
+
+	if (len != sizeof(*e) || (uintptr_t)data % _Alignof(struct tws_ending))
+		return -EBADMSG;
+	if (!e->id || e->error > MAX_ERRNO)
+		return -EBADMSG;
+	if (!is_short(e->action) && (e->action == 0 || e->action >= TWS_LISTEN ||
+				     e->action == TWS_TIME_WAIT_END))
+		return -EBADMSG;
+	*ending = e;
 	return 0;
 }
 

@@ -19,6 +19,9 @@
  */
 int decode__event(const void *data, size_t len, const struct tws_event **ev);
 
+/* decode__ending() - the same for what became of a connection. */
+int decode__ending(const void *data, size_t len, const struct tws_ending **ending);
+
 /*
  * decode__cgroup() - the same for a cgroup that came or went. Its path is "", or
  * begins with '/' and has any bytes but '\n', which the kernel forbids there.

@@ -112,25 +112,66 @@ static uint64_t has_zero(uint64_t w)
 }
 
 /* is_plain() of eight bytes at once: names are nearly always all plain. */
-static bool all_plain(const char *s)
+static bool plain_word(uint64_t w)
+{
+	return !((w & EACH_BYTE(0x80)) | ((w - EACH_BYTE(0x20)) & ~w & EACH_BYTE(0x80)) |
+		 has_zero(w ^ EACH_BYTE('"')) | has_zero(w ^ EACH_BYTE('\\')) |
+		 has_zero(w ^ EACH_BYTE(0x7f)));
+}
+
+static uint64_t load_word(const char *s)
 {
 	uint64_t w;
 
 	memcpy(&w, s, sizeof(w));
-	return !((w & EACH_BYTE(0x80)) | ((w - EACH_BYTE(0x20)) & ~w & EACH_BYTE(0x80)) |
-		 has_zero(w ^ EACH_BYTE('"')) | has_zero(w ^ EACH_BYTE('\\')) |
-		 has_zero(w ^ EACH_BYTE(0x7f)));
+	return w;
+}
+
+/* Of sixteen; any machine of today has registers for it. Bytes from 0x80 on are
+ * negative here. */
+typedef signed char bytes16 __attribute__((vector_size(16)));
+
+static bool plain_block(const char *s)
+{
+	uint64_t halves[2];
+	bytes16 v;
+
+	memcpy(&v, s, sizeof(v));
+	v = (v < 0x20) | (v == 0x7f) | (v == '"') | (v == '\\');
+	memcpy(halves, &v, sizeof(v));
+	return !(halves[0] | halves[1]);
 }
 
 static size_t plain_run(const char *s, size_t len)
 {
 	size_t n = 0;
 
-	while (len - n >= 8 && all_plain(s + n))
+	while (len - n >= 8 && plain_word(load_word(s + n)))
 		n += 8;
 	while (n < len && is_plain((unsigned char)s[n]))
 		n++;
 	return n;
+}
+
+/* plain_run() == @len, where that is all there is to know. What is left after whole
+ * blocks is looked at together with some of the bytes before it. */
+static bool all_plain(const char *s, size_t len)
+{
+	uint32_t first, last;
+
+	if (len >= 16) {
+		for (size_t n = 0; n < len - 16; n += 16)
+			if (!plain_block(s + n))
+				return false;
+		return plain_block(s + len - 16);
+	}
+	if (len >= 8)
+		return plain_word(load_word(s)) && plain_word(load_word(s + len - 8));
+	if (len < 4)
+		return plain_run(s, len) == len;
+	memcpy(&first, s, sizeof(first));
+	memcpy(&last, s + len - 4, sizeof(last));
+	return plain_word(first | (uint64_t)last << 32);
 }
 
 static size_t put_hex(char *to, uint32_t value, unsigned int digits)
@@ -250,7 +291,7 @@ size_t escape__text_columns(struct outbuf *ob, const char *s, size_t len, size_t
 	size_t taken, used = 0;
 	struct unit u;
 
-	if (len <= columns && plain_run(s, len) == len) {
+	if (len <= columns && all_plain(s, len)) {
 		outbuf__bytes(ob, s, len);
 		return len;
 	}
@@ -346,8 +387,8 @@ static size_t json_unit(struct outbuf *ob, const char *s, size_t len)
 
 void escape__json(struct outbuf *ob, const char *s, size_t len)
 {
-	size_t n = plain_run(s, len);
-	char *to = n == len ? outbuf__room(ob, len + 2) : NULL;
+	char *to = all_plain(s, len) ? outbuf__room(ob, len + 2) : NULL;
+	size_t n;
 
 	if (to) {
 		to[0] = '"';
@@ -357,6 +398,7 @@ void escape__json(struct outbuf *ob, const char *s, size_t len)
 		return;
 	}
 	outbuf__char(ob, '"');
+	n = plain_run(s, len);
 	while (len) {
 		outbuf__bytes(ob, s, n);
 		if (n < len)
@@ -375,13 +417,27 @@ static bool must_quote(const char *s, size_t len)
 	return memchr(s, ',', len) || memchr(s, '"', len);
 }
 
+static bool looks_like_formula(char first)
+{
+	return first == '=' || first == '+' || first == '-' || first == '@';
+}
+
 void escape__csv(struct outbuf *ob, const char *s, size_t len)
 {
 	bool quoted = must_quote(s, len);
 
+	/* Nearly always; a quote is not plain. */
+	if (len && !looks_like_formula(s[0]) && all_plain(s, len)) {
+		if (quoted)
+			outbuf__char(ob, '"');
+		outbuf__bytes(ob, s, len);
+		if (quoted)
+			outbuf__char(ob, '"');
+		return;
+	}
 	if (quoted)
 		outbuf__char(ob, '"');
-	if (len && memchr("=+-@", s[0], 4)) {
+	if (len && looks_like_formula(s[0])) {
 		append_escape(ob, 'x', (unsigned char)s[0], 2);
 		s++;
 		len--;

@@ -1,122 +1,135 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "fmt.h"
 
+#include <endian.h>
 #include <string.h>
 
 #define NS_PER_S 1000000000ULL
 #define DAY_S 86400ULL
 
-static const char hex_digits[] = "0123456789abcdef";
-
-/* Two digits a step halve the number of divisions. */
+/* Two digits at once. */
 static const char pairs[] = "00010203040506070809101112131415161718192021222324"
 			    "25262728293031323334353637383940414243444546474849"
 			    "50515253545556575859606162636465666768697071727374"
 			    "75767778798081828384858687888990919293949596979899";
 
-/* Decimal digits of @value: log10 from log2 (1233 / 4096 is log10 of 2), corrected. */
-static size_t count_digits(uint64_t value)
-{
-	static const uint64_t power[] = {
-		0ULL, /* not 1: zero has a digit, too */
-		10ULL,
-		100ULL,
-		1000ULL,
-		10000ULL,
-		100000ULL,
-		1000000ULL,
-		10000000ULL,
-		100000000ULL,
-		1000000000ULL,
-		10000000000ULL,
-		100000000000ULL,
-		1000000000000ULL,
-		10000000000000ULL,
-		100000000000000ULL,
-		1000000000000000ULL,
-		10000000000000000ULL,
-		100000000000000000ULL,
-		1000000000000000000ULL,
-		10000000000000000000ULL,
-	};
-	unsigned int bits = 64 - (unsigned int)__builtin_clzll(value | 1);
-	unsigned int guess = bits * 1233 >> 12;
+#define TEN_8 100000000U
 
-	return guess + (value >= power[guess]);
+/*
+ * The eight digits of @value, less than 10^8, as bytes of 0 to 9, the first in the
+ * lowest byte. All groups of digits are parted at once, in lanes of a word: a
+ * multiplication and a shift divide exactly where the numbers are this small.
+ */
+static inline uint64_t eight_digits(uint32_t value)
+{
+	uint64_t fours = value / 10000 | (uint64_t)(value % 10000) << 32;
+	uint64_t high = (fours * 10486 >> 20) & 0x0000007f0000007fULL; /* by 100 */
+	uint64_t twos = high | (fours - high * 100) << 16;
+
+	high = (twos * 103 >> 10) & 0x000f000f000f000fULL; /* by 10 */
+	return high | (twos - high * 10) << 8;
+}
+
+static inline void store_ascii(char *to, uint64_t digits)
+{
+	digits = htole64(digits | 0x3030303030303030ULL);
+	memcpy(to, &digits, sizeof(digits));
+}
+
+/* Up to eight digits, but eight bytes are written. */
+static inline size_t put_short(char *to, uint32_t value)
+{
+	uint64_t digits = eight_digits(value);
+	/* Zeros in front; the last digit stays in any case. */
+	unsigned int zeros = (unsigned int)__builtin_ctzll(digits | 1ULL << 56) / 8;
+
+	store_ascii(to, digits >> 8 * zeros);
+	return 8 - zeros;
 }
 
 size_t fmt__u64(char *to, uint64_t value)
 {
-	return fmt__padded(to, value, count_digits(value));
+	size_t len;
+
+	if (value < TEN_8)
+		return put_short(to, (uint32_t)value);
+	len = fmt__u64(to, value / TEN_8);
+	store_ascii(to + len, eight_digits((uint32_t)(value % TEN_8)));
+	return len + 8;
 }
 
 size_t fmt__padded(char *to, uint64_t value, size_t width)
 {
 	size_t at = width;
 
-	while (at >= 2) {
+	for (; at >= 8; value /= TEN_8) {
+		at -= 8;
+		store_ascii(to + at, eight_digits((uint32_t)(value % TEN_8)));
+	}
+	for (; at >= 2; value /= 100) {
 		at -= 2;
 		memcpy(to + at, pairs + 2 * (value % 100), 2);
-		value /= 100;
 	}
 	if (at)
 		to[0] = (char)('0' + value % 10);
 	return width;
 }
 
-static char *put_octet(char *p, unsigned int octet)
+/* The digits of @octet from the lowest byte on and then a dot; *@len: of the digits. */
+static inline uint32_t octet_digits(unsigned int octet, unsigned int *len)
 {
-	if (octet >= 100) {
-		*p++ = (char)('0' + octet / 100);
-		octet %= 100;
-		memcpy(p, pairs + 2 * octet, 2);
-		return p + 2;
-	}
-	if (octet >= 10) {
-		memcpy(p, pairs + 2 * octet, 2);
-		return p + 2;
-	}
-	*p = (char)('0' + octet);
-	return p + 1;
+	unsigned int hundreds = octet * 41 >> 12, rest = octet - hundreds * 100;
+	unsigned int tens = rest * 103 >> 10, ones = rest - tens * 10;
+	unsigned int zeros = (octet < 100) + (octet < 10);
+
+	*len = 3 - zeros;
+	return (hundreds | tens << 8 | ones << 16 | 0x2e303030) >> 8 * zeros;
 }
 
 size_t fmt__ipv4(char *to, const uint8_t addr[4])
 {
+	unsigned int len;
+	uint32_t digits;
 	char *p = to;
 
-	for (int i = 0; i < 4; i++) {
-		if (i)
-			*p++ = '.';
-		p = put_octet(p, addr[i]);
+	for (int i = 0; i < 3; i++) {
+		digits = htole32(octet_digits(addr[i], &len));
+		memcpy(p, &digits, 4);
+		p += len + 1;
 	}
-	return (size_t)(p - to);
+	digits = htole32(octet_digits(addr[3], &len));
+	memcpy(p, &digits, 3); /* the dot would be one byte too many */
+	return (size_t)(p + len - to);
 }
 
+/* One to four digits, but four bytes are written. */
 static char *put_group(char *p, unsigned int group)
 {
-	int shift = 12;
+	/* Each digit to a byte, the first to the lowest. */
+	uint32_t digits = (group & 0xf) << 24 | (group & 0xf0) << 12 | (group & 0xf00) |
+			  group >> 12;
+	uint32_t letters = (digits + 0x06060606) >> 4 & 0x01010101;
+	unsigned int zeros = (unsigned int)__builtin_clz(group | 1) / 4 - 4;
 
-	while (shift && !(group >> shift))
-		shift -= 4;
-	for (; shift >= 0; shift -= 4)
-		*p++ = hex_digits[(group >> shift) & 15];
-	return p;
+	digits += 0x30303030 + letters * ('a' - '0' - 10);
+	digits = htole32(digits >> 8 * zeros);
+	memcpy(p, &digits, 4);
+	return p + 4 - zeros;
 }
 
 /* The first of the longest runs of zero groups, of two at least; else len 0. */
 static void longest_zeros(const uint16_t group[8], int *start, int *len)
 {
-	int run = 0;
+	unsigned int runs = 0, longest = 0;
+	int n = 0;
 
-	*start = -1;
-	*len = 0;
-	for (int i = 0; i < 8; i++) {
-		run = group[i] ? 0 : run + 1;
-		if (run > 1 && run > *len) {
-			*len = run;
-			*start = i - run + 1;
-		}
-	}
+	for (unsigned int i = 0; i < 8; i++)
+		runs |= (unsigned int)!group[i] << i;
+	/* After n steps a bit says that n + 1 zero groups begin there. */
+	for (; runs; runs &= runs >> 1, n++)
+		longest = runs;
+	*start = n > 1 ? __builtin_ctz(longest) : -1;
+	*len = n > 1 ? n : 0;
 }
 
 size_t fmt__ipv6(char *to, const uint8_t addr[16])

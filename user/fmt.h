@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Numbers, addresses and times as text, without printf and without locale: the
- * event writer spends most of its time here. Each function writes at most the
- * stated number of bytes to @to, no NUL, and returns how many.
+ * event writer spends much of its time here. Each function needs room for the
+ * stated number of bytes at @to, writes its text there, no NUL, and returns its
+ * length. What is behind the text, in that room, may be overwritten too.
  * Layer: lowest, includes nothing of twsnoop.
  */
 #ifndef TWSNOOP_FMT_H
@@ -17,10 +18,11 @@
 #define FMT_SHORT_MAX 8 /* fmt__lifetime() and fmt__size() */
 #define FMT_SECOND_LEN 19
 
-/* Decimal digits. */
+/* Decimal digits; FMT_U64_MAX bytes of room. */
 size_t fmt__u64(char *to, uint64_t value);
 
-/* Exactly @width digits (at most FMT_U64_MAX), zeros in front; higher ones are cut. */
+/* Exactly @width digits (at most FMT_U64_MAX), zeros in front; higher ones are cut.
+ * Nothing behind them is written. */
 size_t fmt__padded(char *to, uint64_t value, size_t width);
 
 /* Dotted quad of four bytes in network order. */

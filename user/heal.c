@@ -20,7 +20,6 @@ struct healer {
 	struct seen *told; /* cookies that were found here and reported */
 	struct snapshot snap;
 	const struct netns_places *places;
-	struct heal_counts counts;
 	bool has_cookie;
 	bool full; /* an event could not be noted */
 	bool searching; /* between healer__take() and healer__find() */
@@ -153,28 +152,17 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 	memcpy(ev->peer_addr, mini->key.peer_addr, sizeof(ev->peer_addr));
 }
 
-/* The owner, if the kernel side has kept it. Returns false if that has just sent
- * the event itself. */
-static bool add_owner(struct healer *h, struct tws_event *ev, const struct snapshot_mini *mini,
-		      struct tracer *tracer)
+/* The owner, if its FIN was seen. */
+static void add_owner(struct tws_event *ev, const struct snapshot_mini *mini, struct join *join)
 {
-	struct tws_slot slot;
-	int err = tracer__take_kept(tracer, &mini->key, ev->cookie, &slot);
+	struct tws_event fin;
 
-	if (err == -EALREADY)
-		return false;
-	if (!err) {
-		if (slot.conn.flags & TWS_F_LOST)
-			h->counts.recovered++;
-		if (slot.own.time_ns)
-			ev->time_ns = slot.own.time_ns;
-		ev->tx_bytes = slot.tx_bytes;
-		ev->rx_bytes = slot.rx_bytes;
-		ev->conn = slot.conn;
-		ev->conn.flags &= ~TWS_F_LOST;
+	if (join__take(join, &mini->key, ev->cookie, &fin)) {
+		ev->tx_bytes = fin.tx_bytes;
+		ev->rx_bytes = fin.rx_bytes;
+		ev->conn = fin.conn;
 	}
 	ev->conn.flags |= TWS_F_SNAPSHOT;
-	return true;
 }
 
 static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
@@ -196,11 +184,12 @@ static bool is_known(const struct healer *h, const struct snapshot_mini *mini)
 	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns;
 }
 
-static void forget_the_dead(struct healer *h, struct tracer *tracer)
+static void forget_the_dead(struct healer *h, struct tracer *tracer, struct join *join)
 {
 	if (h->snap.flags & SNAPSHOT_PARTIAL)
 		return;
 	tracer__sweep(tracer, h->snap.taken_ns, is_alive, h);
+	join__sweep(join, h->snap.taken_ns, is_alive, h);
 }
 
 /* A snapshot makes room: keep what is alive, or came after it. What it did not
@@ -223,11 +212,13 @@ static void rebuild_seen(struct healer *h)
 			h->full = true;
 }
 
-int healer__find(struct healer *h, struct tracer *tracer, heal_fn fn, void *ctx)
+int healer__find(struct healer *h, struct tracer *tracer, struct join *join, heal_fn fn,
+		 void *ctx)
 {
 	struct tws_event ev;
 	int err = 0;
 
+	join__rest(join);
 	seen__clear(h->alive);
 	for (size_t i = 0; !err && i < h->snap.num; i++) {
 		const struct snapshot_mini *mini = &h->snap.minis[i];
@@ -238,24 +229,18 @@ int healer__find(struct healer *h, struct tracer *tracer, heal_fn fn, void *ctx)
 			continue;
 		seen__add(h->seen, key);
 		fill_event(h, &ev, mini);
-		if (!add_owner(h, &ev, mini, tracer))
-			continue;
+		add_owner(&ev, mini, join);
 		if (ev.cookie)
 			seen__add(h->told, ev.cookie);
 		err = fn(ctx, &ev);
 	}
 	if (!err) {
-		forget_the_dead(h, tracer);
+		forget_the_dead(h, tracer, join);
 		rebuild_seen(h);
 	}
 	h->searching = false;
 	snapshot__free(&h->snap);
 	return err;
-}
-
-void healer__counts(const struct healer *h, struct heal_counts *counts)
-{
-	*counts = h->counts;
 }
 
 void healer__free(struct healer *h)

@@ -4,7 +4,7 @@
  * running on the CPU, and a full ring takes no record; but a TIME_WAIT socket
  * stands in the kernel's own table for a minute. Whatever stands there and was
  * not reported is reported then.
- * Layer: above tracer, snapshot, seen; hands events to one callback.
+ * Layer: above tracer, join, snapshot, seen; hands events to one callback.
  */
 #ifndef TWSNOOP_HEAL_H
 #define TWSNOOP_HEAL_H
@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "../bpf/event.h"
+#include "join.h"
 #include "netns.h"
 #include "snapshot.h"
 #include "tracer.h"
@@ -23,10 +24,6 @@ struct healer;
 /* An event that was found; it lives until the callback returns. A negative
  * return value ends the search and becomes its result. */
 typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
-
-struct heal_counts {
-	uint64_t recovered; /* records that a full ring had refused, and were found */
-};
 
 /*
  * healer__new() - @has_cookie: events carry cookies (else they are told apart
@@ -65,12 +62,11 @@ const struct snapshot *healer__snapshot(const struct healer *healer);
 
 /*
  * healer__find() - calls @fn for each TIME_WAIT socket of the snapshot that was
- * not noted, and notes it; forgets what no longer exists, here and in the
- * tracer. Returns 0, or the negative value of @fn.
+ * not noted, and notes it; forgets what no longer exists, here, in the tracer and
+ * in @join. Returns 0, or the negative value of @fn.
  */
-int healer__find(struct healer *healer, struct tracer *tracer, heal_fn fn, void *ctx);
-
-void healer__counts(const struct healer *healer, struct heal_counts *counts);
+int healer__find(struct healer *healer, struct tracer *tracer, struct join *join, heal_fn fn,
+		 void *ctx);
 
 void healer__free(struct healer *healer); /* NULL is allowed */
 

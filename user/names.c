@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "../bpf/event.h"
+#include "record.h"
 
 #define WORD(literal) { literal, sizeof(literal) - 1 }
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -46,6 +47,12 @@ static const struct word ends[TWS_END_END] = {
 	[TWS_END_PURGED] = WORD("purged"),
 };
 
+static const struct word evidences[] = {
+	[OWNER_UNKNOWN] = WORD("unknown"),
+	[OWNER_SEEN] = WORD("seen"),
+	[OWNER_INFERRED] = WORD("inferred"),
+};
+
 static const struct word *find(const struct word *words, size_t count, unsigned int value)
 {
 	return value < count && words[value].text ? &words[value] : &unknown;
@@ -69,6 +76,11 @@ const struct word *names__cause(unsigned int cause)
 const struct word *names__end(unsigned int end)
 {
 	return find(ends, COUNT(ends), end);
+}
+
+const struct word *names__evidence(unsigned int evidence)
+{
+	return find(evidences, COUNT(evidences), evidence);
 }
 
 const char *names__errno(unsigned int error)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The words of the JSON contract for the enumerations of event.h.
- * Layer: above event.h only.
+ * The words of the JSON contract for the enumerations of event.h and record.h.
+ * Layer: above these only.
  */
 #ifndef TWSNOOP_NAMES_H
 #define TWSNOOP_NAMES_H
@@ -18,6 +18,7 @@ const struct word *names__action(unsigned int action);
 const struct word *names__side(unsigned int side);
 const struct word *names__cause(unsigned int cause);
 const struct word *names__end(unsigned int end);
+const struct word *names__evidence(unsigned int evidence); /* enum owner_evidence */
 
 /* "ECONNRESET" for the errnos that end a connection, else NULL. */
 const char *names__errno(unsigned int error);

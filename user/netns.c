@@ -208,6 +208,9 @@ struct walk {
 	netns_fn fn;
 	void *ctx;
 	struct inode_set seen;
+	struct inode_set files;	 /* what walk__file_of() says of processes' namespaces */
+	struct inode_set denied; /* and of those that may not be looked at */
+	uint32_t last;		 /* the namespace of the last process in files */
 	unsigned int flags;
 };
 
@@ -325,6 +328,45 @@ static int walk__mounts(struct walk *walk)
 	return err;
 }
 
+/*
+ * Of a process that may not be traced, PID/ns/net may not be read; but PID/net may,
+ * and its files are the namespace's own (proc_tgid_net_lookup()): 0 if not even that.
+ */
+static uint32_t walk__file_of(const struct walk *walk, uint32_t pid)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/%u/net/dev", walk->places->proc_root, pid);
+
+	return n > 0 && (size_t)n < sizeof(path) && !stat(path, &st) ? (uint32_t)st.st_ino : 0;
+}
+
+/* Whether it lives in a namespace that is shown anyway is known at the end. */
+static int walk__deny(struct walk *walk, uint32_t pid)
+{
+	uint32_t file = walk__file_of(walk, pid);
+
+	if (!file) {
+		walk->flags |= NETNS_DENIED;
+		return 0;
+	}
+	return inode_set__has(&walk->denied, file) ? 0 : inode_set__add(&walk->denied, file);
+}
+
+static int walk__note_file(struct walk *walk, uint32_t pid)
+{
+	uint32_t file = walk__file_of(walk, pid);
+
+	return file && !inode_set__has(&walk->files, file) ? inode_set__add(&walk->files, file) : 0;
+}
+
+static void walk__judge_denied(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->denied.size; i++)
+		if (walk->denied.slots[i] && !inode_set__has(&walk->files, walk->denied.slots[i]))
+			walk->flags |= NETNS_DENIED;
+}
+
 /* One readlink() a process; only what is new is opened. */
 static int walk__process(void *ctx, uint32_t pid)
 {
@@ -332,19 +374,24 @@ static int walk__process(void *ctx, uint32_t pid)
 	char path[PATH_MAX], target[64], name[32];
 	uint32_t inode;
 	ssize_t len;
-	int n;
+	int err, n;
 
 	n = snprintf(path, sizeof(path), "%s/%u/ns/net", walk->places->proc_root, pid);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENAMETOOLONG;
 	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0) {
-		if (errno == EACCES || errno == EPERM)
-			walk->flags |= NETNS_DENIED;
-		return 0;
-	}
+	if (len < 0)
+		return errno == EACCES || errno == EPERM ? walk__deny(walk, pid) : 0;
 	target[len] = '\0';
-	if (!parse_link(target, &inode) || inode_set__has(&walk->seen, inode))
+	if (!parse_link(target, &inode))
+		return 0;
+	if (walk->denied.count && inode != walk->last) {
+		err = walk__note_file(walk, pid);
+		if (err)
+			return err;
+		walk->last = inode;
+	}
+	if (inode_set__has(&walk->seen, inode))
 		return 0;
 	snprintf(name, sizeof(name), "pid:%u", pid);
 	return walk__show(walk, path, inode, pid, name);
@@ -363,7 +410,10 @@ int netns__each(const struct netns_places *places, netns_fn fn, void *ctx,
 		err = walk__mounts(&walk);
 	if (!err)
 		err = procinfo__each_pid(places->proc_root, walk__process, &walk);
+	walk__judge_denied(&walk);
 	free(walk.seen.slots);
+	free(walk.files.slots);
+	free(walk.denied.slots);
 	if (flags)
 		*flags |= walk.flags;
 	return err;

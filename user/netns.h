@@ -41,8 +41,8 @@ typedef int (*netns_fn)(void *ctx, const struct netns_entry *ns);
  * another mount namespace holds.
  *
  * A non-zero return of @fn ends the walk and is returned. @flags (may be NULL)
- * gets NETNS_* bits added; without privilege (CAP_SYS_PTRACE) that is
- * NETNS_DENIED, and only one's own processes' namespaces come.
+ * gets NETNS_* bits added; without privilege (CAP_SYS_PTRACE) only one's own
+ * processes' namespaces come, and it is NETNS_DENIED if others have another one.
  * Returns 0, the callback's value, or -ENOMEM, or a negative errno if not even
  * proc_root can be read.
  */

@@ -41,7 +41,10 @@ struct record {
 	const char *cgroup_path;
 	const char *netns_name;
 	struct workload workload;
-	enum owner_evidence evidence; /* twsnoop list only */
+	/* twsnoop list only: a socket that exists now, of state event.action */
+	enum owner_evidence evidence;
+	uint64_t expires_ns; /* until its timer runs out */
+	uint64_t age_ns;     /* since the close, or since it entered its state */
 };
 
 #endif

@@ -1,75 +1,106 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "ring.h"
 
-#include <limits.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
-#define GIVE_UP_NS 1000000000ULL
-
-uint64_t ring__head(const struct ring *ring)
+int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+	       const struct tws_head *head, uint64_t room)
 {
-	return __atomic_load_n(&ring->head->next, __ATOMIC_ACQUIRE);
+	struct ring_chunk *open = calloc(room / TWS_CHUNK + 1, sizeof(*open));
+
+	if (!open)
+		return -ENOMEM;
+	*ring = (struct ring){
+		.records = records,
+		.record_bytes = record_bytes,
+		.head = head,
+		.room = room,
+		.scanned = __atomic_load_n(&head->next, __ATOMIC_ACQUIRE),
+		.open = open,
+	};
+	return 0;
 }
 
-bool ring__copy(const struct ring *ring, uint64_t position, struct tws_event *event)
+void ring__fini(struct ring *ring)
 {
-	const struct tws_record *record = &ring->records[position & ring->mask];
+	free(ring->open);
+	memset(ring, 0, sizeof(*ring));
+}
 
-	if (__atomic_load_n(&record->seq, __ATOMIC_ACQUIRE) != position + 1)
+bool ring__copy(const struct ring *ring, uint64_t position, void *to)
+{
+	const unsigned char *from = ring->records +
+				    (position & (ring->room - 1)) * ring->record_bytes;
+	const uint64_t *seq = (const void *)(from + ring->record_bytes - sizeof(*seq));
+
+	if (__atomic_load_n(seq, __ATOMIC_ACQUIRE) != position + 1)
 		return false;
-	*event = record->event;
+	memcpy(to, from, ring->record_bytes);
 	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	return __atomic_load_n(&record->seq, __ATOMIC_RELAXED) == position + 1;
+	return __atomic_load_n(seq, __ATOMIC_RELAXED) == position + 1;
 }
 
-/* What the writers have gone over since the last poll. */
-static void skip_overwritten(struct ring *ring)
+/* A chunk that a whole ring has passed since will not come any more. */
+static void forget_passed(struct ring *ring, uint64_t head)
 {
-	uint64_t head = ring__head(ring), room = (uint64_t)ring->mask + 1;
+	size_t kept = 0;
 
-	if (head - ring->next <= room)
-		return;
-	ring->lost += head - room - ring->next;
-	ring->next = head - room;
-	ring->stuck_since_ns = 0;
-}
-
-/* Whether to wait for the record at ring->next, which is not whole. */
-static bool is_awaited(struct ring *ring, uint64_t now_ns)
-{
-	uint64_t before = ring->next;
-
-	skip_overwritten(ring);
-	if (ring->next != before)
-		return false;
-	if (!ring->stuck_since_ns)
-		ring->stuck_since_ns = now_ns;
-	if (now_ns - ring->stuck_since_ns < GIVE_UP_NS)
-		return true;
-	ring->stuck_since_ns = 0;
-	ring->next++;
-	return false;
-}
-
-int ring__poll(struct ring *ring, uint64_t until, uint64_t now_ns, ring_fn fn, void *ctx)
-{
-	struct tws_event event;
-	int num = 0, err;
-
-	skip_overwritten(ring);
-	while (ring->next < until && num < INT_MAX) {
-		if (!ring__copy(ring, ring->next, &event)) {
-			if (is_awaited(ring, now_ns))
-				break;
-			continue;
-		}
-		ring->stuck_since_ns = 0;
-		ring->next++;
-		num++;
-		if (event.action == TWS_VOID)
-			continue;
-		err = fn(ctx, &event);
-		if (err < 0)
-			return err;
+	for (size_t i = 0; i < ring->num_open; i++)
+		if (head - ring->open[i].end < ring->room)
+			ring->open[kept++] = ring->open[i];
+		else
+			ring->passed += ring->open[i].end - ring->open[i].next;
+	ring->num_open = kept;
+	if (head - ring->scanned > ring->room) {
+		ring->passed += head - ring->room - ring->scanned;
+		ring->scanned = head - ring->room;
 	}
-	return num;
+}
+
+uint64_t ring__passed(const struct ring *ring)
+{
+	return ring->passed;
+}
+
+/* Of the chunks in a ring, no more than its size has room for are open. */
+static void open_chunks(struct ring *ring)
+{
+	uint64_t head = __atomic_load_n(&ring->head->next, __ATOMIC_ACQUIRE);
+
+	forget_passed(ring, head);
+	while (ring->scanned < head && ring->num_open < ring->room / TWS_CHUNK) {
+		ring->open[ring->num_open++] = (struct ring_chunk){
+			ring->scanned, ring->scanned + TWS_CHUNK };
+		ring->scanned += TWS_CHUNK;
+	}
+}
+
+static int take_chunk(const struct ring *ring, struct ring_chunk *chunk, ring_fn fn, void *ctx)
+{
+	_Alignas(8) unsigned char record[RING_RECORD_MAX];
+	int err = 0;
+
+	while (!err && chunk->next < chunk->end && ring__copy(ring, chunk->next, record)) {
+		chunk->next++;
+		err = fn(ctx, record);
+	}
+	return err < 0 ? err : 0;
+}
+
+int ring__take(struct ring *ring, ring_fn fn, void *ctx)
+{
+	size_t kept = 0, i = 0;
+	int err = 0;
+
+	open_chunks(ring);
+	for (; i < ring->num_open; i++) {
+		if (!err)
+			err = take_chunk(ring, &ring->open[i], fn, ctx);
+		if (ring->open[i].next < ring->open[i].end)
+			ring->open[kept++] = ring->open[i];
+	}
+	ring->num_open = kept;
+	return err;
 }

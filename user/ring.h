@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reading the kernel side's ring of events (struct tws_record) while it is being
- * written. The writers never wait: what was not read in time is written over, and
- * counted. Works on memory alone. Layer: above event.h.
+ * Reading one of the kernel side's rings while it is being written. The writers
+ * never wait: what is not read in time is written over. Each CPU writes chunks of
+ * its own, so that a ring is read by chunks, and its records are in order only within
+ * each. Works on memory alone. Layer: above event.h.
  */
 #ifndef TWSNOOP_RING_H
 #define TWSNOOP_RING_H
@@ -13,35 +14,51 @@
 
 #include "../bpf/event.h"
 
-struct ring {
-	const struct tws_record *records;
-	const struct tws_head *head;
-	uint32_t mask;		 /* number of records, a power of two, less one */
-	uint64_t next;		 /* the position to be read next */
-	uint64_t lost;		 /* records that were written over unread */
-	uint64_t stuck_since_ns; /* since when the record at @next is not whole; 0: it is */
+#define RING_RECORD_MAX sizeof(struct tws_record)
+
+/* A chunk of which records are still to come. */
+struct ring_chunk {
+	uint64_t next, end; /* positions */
 };
 
-/* Takes one record; it lives until the call returns. A negative return value ends
- * the poll and becomes its result. */
-typedef int (*ring_fn)(void *ctx, const struct tws_event *event);
+struct ring {
+	const unsigned char *records;
+	size_t record_bytes; /* the last eight are the record's seq */
+	const struct tws_head *head;
+	uint64_t room;	  /* records, a power of two */
+	uint64_t scanned; /* chunks from here on are new */
+	struct ring_chunk *open;
+	size_t num_open;
+	uint64_t passed;
+};
 
 /*
- * ring__copy() - the record of @position. Returns true and fills *@event, false if
- * it is not written yet, or is written over already.
+ * ring__init() - a ring of @room records of @record_bytes each at @records, which stay
+ * the caller's. Reads from where @head is now. Returns 0, to be undone by ring__fini(),
+ * or -ENOMEM.
  */
-bool ring__copy(const struct ring *ring, uint64_t position, struct tws_event *event);
+int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+	       const struct tws_head *head, uint64_t room);
+void ring__fini(struct ring *ring); /* zeroed is allowed */
 
-/* ring__head() - the position after the newest record. */
-uint64_t ring__head(const struct ring *ring);
+/* Takes a copy of one record; it lives until the call returns. A negative return value
+ * ends the walk and becomes its result. */
+typedef int (*ring_fn)(void *ctx, const void *record);
 
 /*
- * ring__poll() - gives what was written before position @until to @fn, in order,
- * TWS_VOID left out. Stops at a record that a program is still writing; one that
- * stays so for a second after @now_ns (CLOCK_MONOTONIC) is given up: its writer
- * found no room, and has counted it. Returns the number of records, or @fn's
- * negative value.
+ * ring__copy() - the record of @position into @to, of record_bytes. False if it is not
+ * written yet, or is written over already.
  */
-int ring__poll(struct ring *ring, uint64_t until, uint64_t now_ns, ring_fn fn, void *ctx);
+bool ring__copy(const struct ring *ring, uint64_t position, void *to);
+
+/* ring__passed() - positions that were written over before they were taken. Not all of
+ * them need have had a record: a CPU may leave its chunk unfinished. */
+uint64_t ring__passed(const struct ring *ring);
+
+/*
+ * ring__take() - gives each record to @fn that is whole and was not given before.
+ * Returns 0 or @fn's negative value: then what follows comes next time.
+ */
+int ring__take(struct ring *ring, ring_fn fn, void *ctx);
 
 #endif

@@ -62,6 +62,10 @@ static void copy_labels(struct runtime_names_of *names, const json_t *labels)
 	COPY(names->pod_namespace, labels, POD_NAMESPACE, NULL);
 	COPY(names->pod_uid, labels, POD_UID, NULL);
 	COPY(names->pod_container, labels, POD_CONTAINER, NULL);
+	/* Docker's and CRI-O's for the pause container. No other can be called so:
+	 * Kubernetes' names have no capitals. */
+	if (strcmp(names->pod_container, "POD") == 0)
+		names->pod_container[0] = '\0';
 }
 
 static int finish(json_t *root, int err, const struct runtime_names_of *found,
@@ -122,7 +126,7 @@ int runtime_json__bundle(const char *json, size_t len, const char *id,
 	COPY(found.pod_container, notes, "io.kubernetes.cri.container-name", NULL);
 	COPY(found.name, notes, "nerdctl/name", NULL);
 	if (!found.name[0])
-		COPY(found.name, notes, "io.kubernetes.cri.container-name", POD_CONTAINER);
+		memcpy(found.name, found.pod_container, sizeof(found.name));
 	COPY(found.image, notes, "io.kubernetes.cri.image-name",
 	     "io.kubernetes.cri-o.ImageName");
 	return finish(root, 0, &found, names);

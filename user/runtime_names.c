@@ -141,13 +141,22 @@ static int start_helper(struct runtime_names *names)
 
 /* ---- the cache ---- */
 
+/* Eight characters a step: each event asks, and an ID has 64. */
 static uint32_t *chain_of(struct runtime_names *names, const char *id)
 {
-	uint32_t hash = 0x811c9dc5U; /* FNV-1a */
+	const uint64_t prime = 0x9e3779b97f4a7c15ULL;
+	size_t len = strlen(id);
+	uint64_t hash = len, word;
 
-	for (; *id; id++)
-		hash = (hash ^ (unsigned char)*id) * 0x01000193U;
-	return &names->chains[(hash ^ hash >> 16) & (names->num_chains - 1)];
+	for (; len >= sizeof(word); id += sizeof(word), len -= sizeof(word)) {
+		memcpy(&word, id, sizeof(word));
+		hash = (hash ^ word) * prime;
+		hash ^= hash >> 32;
+	}
+	word = 0;
+	memcpy(&word, id, len);
+	hash = (hash ^ word) * prime;
+	return &names->chains[(hash >> 32) & (names->num_chains - 1)];
 }
 
 static struct entry *find(struct runtime_names *names, const struct cgroup_identity *identity)
@@ -282,6 +291,16 @@ const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 	return entry->names;
 }
 
+const struct runtime_names_of *runtime_names__peek(struct runtime_names *names,
+						   const struct cgroup_identity *identity)
+{
+	const struct entry *entry = NULL;
+
+	if (names && identity->host_id[0])
+		entry = find(names, identity);
+	return entry ? entry->names : NULL;
+}
+
 static void add(const char **member, const char *text)
 {
 	if (text[0])
@@ -297,11 +316,9 @@ static bool is_same_pod(const struct cgroup_identity *identity,
 	return identity->depth == 1;
 }
 
-void runtime_names__fill(struct runtime_names *names, const struct cgroup_identity *identity,
-			 uint64_t now_ns, struct workload *workload)
+void runtime_names__apply(const struct runtime_names_of *found,
+			  const struct cgroup_identity *identity, struct workload *workload)
 {
-	const struct runtime_names_of *found = runtime_names__get(names, identity, now_ns);
-
 	if (!found)
 		return;
 	if (identity->depth == 1) {
@@ -315,6 +332,12 @@ void runtime_names__fill(struct runtime_names *names, const struct cgroup_identi
 	add(&workload->pod_uid, found->pod_uid);
 	if (identity->depth == 1)
 		add(&workload->pod_container, found->pod_container);
+}
+
+void runtime_names__fill(struct runtime_names *names, const struct cgroup_identity *identity,
+			 uint64_t now_ns, struct workload *workload)
+{
+	runtime_names__apply(runtime_names__get(names, identity, now_ns), identity, workload);
 }
 
 int runtime_names__fd(const struct runtime_names *names)
@@ -332,6 +355,11 @@ void runtime_names__collect(struct runtime_names *names, uint64_t now_ns)
 	if (read(names->event_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		return;
 	take_answers(names, now_ns);
+}
+
+bool runtime_names__awaited(const struct runtime_names *names)
+{
+	return names && names->on_the_way;
 }
 
 /* ---- its life ---- */

@@ -51,12 +51,21 @@ const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 						  const struct cgroup_identity *identity,
 						  uint64_t now_ns);
 
+/* runtime_names__peek() - the same of what has been collected, and nobody is asked:
+ * for who looks at all containers at once. */
+const struct runtime_names_of *runtime_names__peek(struct runtime_names *names,
+						   const struct cgroup_identity *identity);
+
 /*
- * runtime_names__fill() - add what runtime_names__get() knows to @workload, which
- * cgroup_path__workload() made. Of a nested container only the pod's names:
+ * runtime_names__apply() - add what the other two returned (also NULL) to @workload,
+ * which cgroup_path__workload() made. Of a nested container only the pod's names:
  * the rest is the outer one's. None of the pod's where the runtime tells another
- * pod UID than the path. Pointers are good until the next call on @names.
+ * pod UID than the path. The pointers lead into @found.
+ *
+ * runtime_names__fill() - the same, with what runtime_names__get() returns.
  */
+void runtime_names__apply(const struct runtime_names_of *found,
+			  const struct cgroup_identity *identity, struct workload *workload);
 void runtime_names__fill(struct runtime_names *names, const struct cgroup_identity *identity,
 			 uint64_t now_ns, struct workload *workload);
 
@@ -67,5 +76,8 @@ void runtime_names__fill(struct runtime_names *names, const struct cgroup_identi
  */
 int runtime_names__fd(const struct runtime_names *names);
 void runtime_names__collect(struct runtime_names *names, uint64_t now_ns);
+
+/* runtime_names__awaited() - whether answers are on the way that were not collected. */
+bool runtime_names__awaited(const struct runtime_names *names);
 
 #endif

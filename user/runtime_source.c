@@ -13,11 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "runtime_cri.h"
 
 #if defined(HAVE_LIBCURL) && !defined(HAVE_JANSSON)
 #define HAVE_JANSSON
@@ -25,6 +28,14 @@
 
 static const char *const default_sockets[] = {
 	"/run/docker.sock", "/run/podman/podman.sock", NULL,
+};
+
+static const char *const default_cri_sockets[] = {
+	"/run/containerd/containerd.sock",
+	"/run/crio/crio.sock",
+	"/run/k3s/containerd/containerd.sock",
+	"/var/snap/microk8s/common/run/containerd.sock",
+	NULL,
 };
 
 static const char *const default_containerd_dirs[] = {
@@ -40,6 +51,7 @@ static const char *const default_storage_dirs[] = {
 
 const struct runtime_places runtime_default_places = {
 	.sockets = default_sockets,
+	.cri_sockets = default_cri_sockets,
 	.user_dir = "/run/user",
 	.docker_dir = "/var/lib/docker/containers",
 	.containerd_dirs = default_containerd_dirs,
@@ -52,6 +64,15 @@ const struct runtime_limits runtime_default_limits = {
 	.answer_bytes = 1 << 20,
 	.file_bytes = 16 << 20,
 };
+
+bool runtime_source__has_sockets(void)
+{
+#ifdef HAVE_LIBCURL
+	return true;
+#else
+	return false;
+#endif
+}
 
 #ifdef HAVE_JANSSON
 
@@ -87,9 +108,13 @@ struct pause {
 /* One answer over a socket. */
 struct exchange {
 	const char *path;
+	char url[128];
+	const unsigned char *request; /* gRPC's; NULL: a GET */
+	size_t request_len;
 	uid_t uid; /* whose runtime it must be */
 	bool is_system;
 	int fd; /* curl's */
+	bool is_grpc_ok; /* its status came last, and was 0 */
 	size_t header_bytes;
 	char *body;
 	size_t body_len, body_size, body_max;
@@ -98,6 +123,7 @@ struct exchange {
 struct client {
 	CURLM *multi;
 	CURL *easy;
+	struct curl_slist *grpc_headers;
 	struct pause pauses[MAX_PAUSES];
 	size_t next_pause;
 };
@@ -123,6 +149,12 @@ typedef int (*parse_fn)(const char *json, size_t len, const char *id,
 static bool is_system_uid(uid_t uid)
 {
 	return uid == 0 || uid == geteuid();
+}
+
+/* It becomes part of paths and of a URL. */
+static bool is_id(const char *id)
+{
+	return strspn(id, "0123456789abcdef") == HEX_ID_LEN && id[HEX_ID_LEN] == '\0';
 }
 
 /* ---- sockets ---- */
@@ -186,27 +218,50 @@ static size_t take_body(char *data, size_t size, size_t count, void *ctx)
 	return len;
 }
 
-static size_t count_headers(char *data, size_t size, size_t count, void *ctx)
+/* "grpc-status: 0", in what follows the body; it is written so and no other way. */
+static bool is_grpc_ok(const char *header, size_t len)
 {
-	struct exchange *exchange = ctx;
+	static const char status[] = "grpc-status: 0";
 
-	(void)data;
-	exchange->header_bytes += size * count;
-	return exchange->header_bytes <= HEADERS_MAX_BYTES ? size * count : 0;
+	return len >= sizeof(status) && strncasecmp(header, status, sizeof(status) - 1) == 0 &&
+	       (header[sizeof(status) - 1] == '\r' || header[sizeof(status) - 1] == '\n');
 }
 
-/* One GET, one answer, no detours: no proxy, redirect, other protocol or reuse. */
-static int prepare(struct runtime_source *source, struct exchange *exchange, const char *id)
+static size_t read_header(char *data, size_t size, size_t count, void *ctx)
 {
-	char url[sizeof("http://localhost/containers//json") + CGROUP_ID_SIZE];
+	struct exchange *exchange = ctx;
+	size_t len = size * count;
+
+	exchange->header_bytes += len;
+	exchange->is_grpc_ok |= is_grpc_ok(data, len);
+	return exchange->header_bytes <= HEADERS_MAX_BYTES ? len : 0;
+}
+
+#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
+
+/* gRPC is a POST over HTTP/2; over a unix socket nobody negotiates that. */
+static CURLcode prepare_grpc(struct client *client, const struct exchange *exchange)
+{
+	CURL *easy = client->easy;
+	CURLcode code = CURLE_OK;
+
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	SET(CURLOPT_HTTPHEADER, client->grpc_headers);
+	SET(CURLOPT_POSTFIELDSIZE, (long)exchange->request_len);
+	SET(CURLOPT_POSTFIELDS, exchange->request);
+	return code;
+}
+
+/* One request, one answer, no detours: no proxy, redirect, other protocol or reuse. */
+static int prepare(struct runtime_source *source, struct exchange *exchange)
+{
 	CURL *easy = source->client.easy;
 	CURLcode code = CURLE_OK;
 
-#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
-	if (!join(url, sizeof(url), "http://localhost/containers/%s/json", id))
-		return -EINVAL;
 	curl_easy_reset(easy);
-	SET(CURLOPT_URL, url);
+	if (exchange->request)
+		code = prepare_grpc(&source->client, exchange);
+	SET(CURLOPT_URL, exchange->url);
 #if LIBCURL_VERSION_NUM >= 0x075500
 	SET(CURLOPT_PROTOCOLS_STR, "http");
 #else
@@ -223,11 +278,12 @@ static int prepare(struct runtime_source *source, struct exchange *exchange, con
 	SET(CURLOPT_TIMEOUT_MS, (long)source->limits.connection_ms);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
 	SET(CURLOPT_WRITEDATA, exchange);
-	SET(CURLOPT_HEADERFUNCTION, count_headers);
+	SET(CURLOPT_HEADERFUNCTION, read_header);
 	SET(CURLOPT_HEADERDATA, exchange);
-#undef SET
 	return code ? -EIO : 0;
 }
+
+#undef SET
 
 /* Until the answer is there, the time is up, or somebody cancels. */
 static int perform(struct runtime_source *source)
@@ -287,31 +343,119 @@ static void pause_socket(struct runtime_source *source, const char *path)
 	pause->until_ns = now_ns() + source->limits.pause_ms * 1000000ULL;
 }
 
-static int ask_socket(struct runtime_source *source, const char *path,
-		      const struct cgroup_identity *identity, struct runtime_names_of *names)
+/* @exchange->body is the answer, to be freed also after an error. */
+static int exchange__run(struct runtime_source *source, struct exchange *exchange,
+			 const struct cgroup_identity *identity)
 {
-	struct exchange exchange = { .path = path,
-				     .uid = identity->owner_uid,
-				     .is_system = !identity->user_owned,
-				     .fd = -1,
-				     .body_max = source->limits.answer_bytes };
 	long status = 0;
 	int err;
 
-	if (is_paused(&source->client, path))
+	exchange->uid = identity->owner_uid;
+	exchange->is_system = !identity->user_owned;
+	exchange->fd = -1;
+	exchange->body_max = source->limits.answer_bytes;
+	if (is_paused(&source->client, exchange->path))
 		return -ETIMEDOUT;
-	err = prepare(source, &exchange, identity->host_id);
+	err = prepare(source, exchange);
 	if (!err)
 		err = perform(source);
 	if (err == -ETIMEDOUT)
-		pause_socket(source, path);
+		pause_socket(source, exchange->path);
+	if (err)
+		return err;
+	curl_easy_getinfo(source->client.easy, CURLINFO_RESPONSE_CODE, &status);
+	return status == 200 && (!exchange->request || exchange->is_grpc_ok) ? 0 : -ENOENT;
+}
+
+static int ask_docker(struct runtime_source *source, const char *path,
+		      const struct cgroup_identity *identity, struct runtime_names_of *names)
+{
+	struct exchange exchange = { .path = path };
+	int err;
+
+	if (!join(exchange.url, sizeof(exchange.url), "http://localhost/containers/%s/json",
+		  identity->host_id))
+		return -EINVAL;
+	err = exchange__run(source, &exchange, identity);
 	if (!err)
-		curl_easy_getinfo(source->client.easy, CURLINFO_RESPONSE_CODE, &status);
-	if (!err)
-		err = status == 200 ? runtime_json__inspect(exchange.body, exchange.body_len,
-							    identity->host_id, names) :
-				      -ENOENT;
+		err = runtime_json__inspect(exchange.body, exchange.body_len, identity->host_id,
+					    names);
 	free(exchange.body);
+	return err;
+}
+
+/* One call of gRPC. @exchange->body is to be freed also after an error. */
+static int call(struct runtime_source *source, struct exchange *exchange, const char *path,
+		const char *method, const struct cgroup_identity *identity)
+{
+	exchange->path = path;
+	if (!exchange->request_len ||
+	    !join(exchange->url, sizeof(exchange->url), "http://localhost%s", method))
+		return -EINVAL;
+	return exchange__run(source, exchange, identity);
+}
+
+/* @sandbox NULL: the pod's sandbox @id is asked for. */
+static int ask_cri_list(struct runtime_source *source, const char *path,
+			const struct cgroup_identity *identity, const char *id,
+			struct runtime_names_of *names, char *sandbox)
+{
+	unsigned char request[RUNTIME_CRI_REQUEST_MAX];
+	struct exchange exchange = { .request = request };
+	int err;
+
+	exchange.request_len = runtime_cri__request(id, request);
+	err = call(source, &exchange, path,
+		   sandbox ? RUNTIME_CRI_CONTAINERS : RUNTIME_CRI_SANDBOXES, identity);
+	if (!err && sandbox)
+		err = runtime_cri__containers(exchange.body, exchange.body_len, id, names,
+					      sandbox);
+	else if (!err)
+		err = runtime_cri__sandboxes(exchange.body, exchange.body_len, id, names);
+	free(exchange.body);
+	return err;
+}
+
+/* ctr's and nerdctl's, in the namespace that is theirs by default. CRI-O, and others
+ * in the place of containerd, do not know this call. */
+static int ask_containerd_itself(struct runtime_source *source, const char *path,
+				 const struct cgroup_identity *identity,
+				 struct runtime_names_of *names)
+{
+	unsigned char request[RUNTIME_CRI_REQUEST_MAX];
+	struct exchange exchange = { .request = request };
+	int err;
+
+	exchange.request_len = runtime_containerd__request(identity->host_id, request);
+	err = call(source, &exchange, path, RUNTIME_CONTAINERD_GET, identity);
+	if (!err)
+		err = runtime_containerd__container(exchange.body, exchange.body_len,
+						    identity->host_id, names);
+	free(exchange.body);
+	return err;
+}
+
+/* A container's pod stands in its labels, if it was kubelet that made it; always in
+ * its sandbox's answer. The sandbox is a container too. */
+static int ask_cri(struct runtime_source *source, const char *path,
+		   const struct cgroup_identity *identity, struct runtime_names_of *names)
+{
+	struct runtime_names_of found = { "", "", "", "", "", "" };
+	char sandbox[CGROUP_ID_SIZE] = "";
+	int err, pod_err = 0;
+
+	err = ask_cri_list(source, path, identity, identity->host_id, &found, sandbox);
+	if (err == -ENOENT)
+		err = ask_cri_list(source, path, identity, identity->host_id, &found, NULL);
+	else if (!err && !found.pod_name[0] && is_id(sandbox))
+		pod_err = ask_cri_list(source, path, identity, sandbox, &found, NULL);
+	/* then ask again; what has the wrong form stays so */
+	if (pod_err == -ECANCELED || pod_err == -ETIMEDOUT)
+		err = pod_err;
+	if (err == -ENOENT)
+		err = ask_containerd_itself(source, path, identity, &found);
+	if (!err)
+		*names = found;
 	return err;
 }
 
@@ -322,12 +466,19 @@ static int client__init(struct client *client)
 		return -ENOMEM;
 	client->multi = curl_multi_init();
 	client->easy = curl_easy_init();
-	return client->multi && client->easy ? 0 : -ENOMEM;
+	client->grpc_headers = curl_slist_append(NULL, "Content-Type: application/grpc");
+	/* curl_slist_append() returns the list that it was given */
+	if (!client->multi || !client->easy || !client->grpc_headers ||
+	    !curl_slist_append(client->grpc_headers, "TE: trailers") ||
+	    !curl_slist_append(client->grpc_headers, "containerd-namespace: default"))
+		return -ENOMEM;
+	return 0;
 }
 
 static void client__destroy(struct client *client)
 {
 	curl_easy_cleanup(client->easy);
+	curl_slist_free_all(client->grpc_headers);
 	curl_multi_cleanup(client->multi);
 	curl_global_cleanup();
 }
@@ -339,7 +490,7 @@ static void client__wake(struct client *client)
 
 #else
 
-static int ask_socket(struct runtime_source *source, const char *path,
+static int ask_docker(struct runtime_source *source, const char *path,
 		      const struct cgroup_identity *identity, struct runtime_names_of *names)
 {
 	(void)source;
@@ -347,6 +498,12 @@ static int ask_socket(struct runtime_source *source, const char *path,
 	(void)identity;
 	(void)names;
 	return -ENOENT;
+}
+
+static int ask_cri(struct runtime_source *source, const char *path,
+		   const struct cgroup_identity *identity, struct runtime_names_of *names)
+{
+	return ask_docker(source, path, identity, names);
 }
 
 static int client__init(struct client *client)
@@ -373,32 +530,64 @@ static bool is_final(int err)
 	return err == 0 || err == -ECANCELED;
 }
 
-static int ask_sockets(struct runtime_source *source, const struct cgroup_identity *identity,
-		       struct runtime_names_of *names)
+typedef int (*ask_fn)(struct runtime_source *source, const char *path,
+		      const struct cgroup_identity *identity, struct runtime_names_of *names);
+
+static int ask_each(struct runtime_source *source, const char *const *sockets, ask_fn ask,
+		    const struct cgroup_identity *identity, struct runtime_names_of *names)
 {
-	static const char *const of_user[] = { "docker.sock", "podman/podman.sock" };
-	const char *const *socket;
-	char path[PATH_MAX];
 	bool timed_out = false;
-	size_t i;
 	int err;
 
-	for (socket = source->places->sockets; socket && *socket; socket++) {
-		err = ask_socket(source, *socket, identity, names);
-		if (is_final(err))
-			return err;
-		timed_out |= err == -ETIMEDOUT;
-	}
-	for (i = 0; identity->user_owned && source->places->user_dir && i < 2; i++) {
-		if (!join(path, sizeof(path), "%s/%u/%s", source->places->user_dir,
-			  identity->owner_uid, of_user[i]))
-			continue;
-		err = ask_socket(source, path, identity, names);
+	for (; sockets && *sockets; sockets++) {
+		err = ask(source, *sockets, identity, names);
 		if (is_final(err))
 			return err;
 		timed_out |= err == -ETIMEDOUT;
 	}
 	return timed_out ? -ETIMEDOUT : -ENOENT;
+}
+
+static int ask_users_sockets(struct runtime_source *source,
+			     const struct cgroup_identity *identity,
+			     struct runtime_names_of *names)
+{
+	char docker[PATH_MAX], podman[PATH_MAX];
+	const char *const sockets[] = {
+		join(docker, sizeof(docker), "%s/%u/docker.sock", source->places->user_dir,
+		     identity->owner_uid),
+		join(podman, sizeof(podman), "%s/%u/podman/podman.sock",
+		     source->places->user_dir, identity->owner_uid),
+		NULL,
+	};
+
+	return ask_each(source, sockets, ask_docker, identity, names);
+}
+
+static bool may_be(const struct cgroup_identity *identity, const char *runtime)
+{
+	return !identity->host_runtime || strcmp(identity->host_runtime, runtime) == 0;
+}
+
+static int ask_sockets(struct runtime_source *source, const struct cgroup_identity *identity,
+		       struct runtime_names_of *names)
+{
+	const struct runtime_places *places = source->places;
+	bool timed_out = false;
+	int err = -ENOENT;
+
+	if (may_be(identity, "docker") || may_be(identity, "podman")) {
+		err = ask_each(source, places->sockets, ask_docker, identity, names);
+		timed_out = err == -ETIMEDOUT;
+		if (!is_final(err) && identity->user_owned && places->user_dir)
+			err = ask_users_sockets(source, identity, names);
+		timed_out |= err == -ETIMEDOUT;
+	}
+	/* a system service only */
+	if (!is_final(err) && !identity->user_owned &&
+	    (may_be(identity, "containerd") || may_be(identity, "cri-o")))
+		err = ask_each(source, places->cri_sockets, ask_cri, identity, names);
+	return is_final(err) || !timed_out ? err : -ETIMEDOUT;
 }
 
 /* ---- state on disk ---- */
@@ -548,11 +737,6 @@ static int ask_storage(struct runtime_source *source, const char *id,
 
 /* ---- all of them ---- */
 
-static bool may_be(const struct cgroup_identity *identity, const char *runtime)
-{
-	return !identity->host_runtime || strcmp(identity->host_runtime, runtime) == 0;
-}
-
 static int ask_disk(struct runtime_source *source, const struct cgroup_identity *identity,
 		    struct runtime_names_of *names)
 {
@@ -570,25 +754,37 @@ static int ask_disk(struct runtime_source *source, const struct cgroup_identity 
 	return err;
 }
 
-/* It becomes part of paths and of a URL. */
-static bool is_id(const char *id)
+/* What nerdctl writes on disk has no image. */
+static void add_image(struct runtime_source *source, const struct cgroup_identity *identity,
+		      struct runtime_names_of *names)
 {
-	return strspn(id, "0123456789abcdef") == HEX_ID_LEN && id[HEX_ID_LEN] == '\0';
+	struct runtime_names_of more = { "", "", "", "", "", "" };
+
+	if (names->image[0] || names->pod_name[0] || !identity->host_runtime ||
+	    strcmp(identity->host_runtime, "containerd") != 0)
+		return;
+	if (!ask_sockets(source, identity, &more))
+		memcpy(names->image, more.image, sizeof(names->image));
 }
 
 int runtime_source__ask(struct runtime_source *source, const struct cgroup_identity *identity,
 			struct runtime_names_of *names)
 {
+	struct runtime_names_of found = { "", "", "", "", "", "" };
 	int err;
 
 	if (!is_id(identity->host_id) ||
 	    (identity->user_owned && identity->owner_uid == UINT32_MAX))
 		return -EINVAL;
-	err = ask_disk(source, identity, names);
-	if (!is_final(err) && (may_be(identity, "docker") || may_be(identity, "podman")))
-		err = ask_sockets(source, identity, names);
+	err = ask_disk(source, identity, &found);
+	if (!err)
+		add_image(source, identity, &found);
+	else if (!is_final(err))
+		err = ask_sockets(source, identity, &found);
 	if (atomic_load(&source->cancelled))
 		return -ECANCELED;
+	if (!err)
+		*names = found;
 	return err == 0 || err == -ETIMEDOUT ? err : -ENOENT;
 }
 

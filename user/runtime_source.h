@@ -2,7 +2,7 @@
 /*
  * Asking the container runtimes about one container: in the state they keep on
  * disk (containerd, CRI-O, Docker, Podman), and over their unix sockets (Docker's
- * API, which Podman speaks too). The disk comes first: a daemon may have its
+ * API, which Podman speaks too; CRI, which containerd and CRI-O do). The disk comes first: a daemon may have its
  * container locked until it has started, and a container that lives for a tenth of
  * a second is gone by then. Waits for the answer, so it belongs into a thread of
  * its own: see runtime_names.h. Layer: above runtime_json, cgroup_path.
@@ -22,7 +22,8 @@
 
 /* Where to ask; NULL: not there. Nothing is copied: all must outlive the source. */
 struct runtime_places {
-	const char *const *sockets; /* of the system's runtimes; NULL at the end */
+	const char *const *sockets; /* of the system's Docker and Podman; NULL at the end */
+	const char *const *cri_sockets; /* containerd's, CRI-O's; likewise */
 	const char *user_dir;	    /* "/run/user": UID/docker.sock, UID/podman/podman.sock */
 	const char *docker_dir;	    /* "/var/lib/docker/containers": ID/config.v2.json */
 	/* lists with NULL at the end: */
@@ -62,6 +63,10 @@ void runtime_source__free(struct runtime_source *source); /* NULL is allowed */
  */
 int runtime_source__ask(struct runtime_source *source, const struct cgroup_identity *identity,
 			struct runtime_names_of *names);
+
+/* Whether this build can ask sockets; if not, those in struct runtime_places are not
+ * looked at. */
+bool runtime_source__has_sockets(void);
 
 /* runtime_source__cancel() - from any thread: what is being asked, and all that
  * will be, returns -ECANCELED at once. */

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A set of 64-bit keys, none of them 0: which TIME_WAIT sockets have been
- * reported. It grows up to a bound that is fixed at the start. Layer: lowest.
+ * A set of 64-bit keys: which TIME_WAIT sockets have been reported. Each CPU of the
+ * kernel gives cookies out in sequence, so keys that follow each other share a word:
+ * a million cookies take about a megabyte, and the one after the last is in the cache.
+ * It grows up to a bound that is fixed at the start. Layer: lowest.
  */
 #ifndef TWSNOOP_SEEN_H
 #define TWSNOOP_SEEN_H
@@ -12,8 +14,9 @@
 
 struct seen;
 
-/* seen__new() - room for @max keys in the end (a little more memory than
- * 16 bytes each then). Returns 0 and *seenp, or -ENOMEM. */
+/* seen__new() - room for @max keys in the end, 32 bytes for each (more while it
+ * grows) if they are hashes, which do not follow each other. Returns 0 and *seenp,
+ * or -ENOMEM. */
 int seen__new(struct seen **seenp, size_t max);
 
 /* seen__add() - returns 0 (also if it was there), -ENOSPC if @max are in, or

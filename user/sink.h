@@ -18,6 +18,7 @@ struct sink_options {
 	bool color;	 /* text only: the caller knows whether it is a terminal */
 	bool containers; /* text only: print the CONTAINER column */
 	bool actions;	 /* text only: print the EVENT column (--all) */
+	bool sockets;	 /* JSON and CSV: records are sockets that exist, not events */
 	long utc_offset_s; /* text only: seconds east of UTC to print times in;
 			    * LONG_MIN: the system's local time zone */
 };

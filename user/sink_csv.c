@@ -10,18 +10,26 @@
 #include "names.h"
 #include "sink_format.h"
 
-static const char heading[] =
-	"timestamp,event.action,event.source,"
-	"network.transport,network.type,network.local.address,network.local.port,"
+#define NETWORK                                                                    \
+	"network.transport,network.type,network.local.address,network.local.port," \
 	"network.peer.address,network.peer.port,network.netns,network.netns_name,"
-	"process.pid,process.vpid,process.name,process.thread.id,process.thread.name,"
-	"process.command_line,process.user.id,process.killed,process.evidence,"
-	"opener.pid,opener.name,"
-	"container.id,container.name,container.runtime,container.image.name,"
-	"cgroup.id,cgroup.path,"
+#define PROCESS                                                                          \
+	"process.pid,process.vpid,process.name,process.thread.id,process.thread.name," \
+	"process.command_line,process.user.id,process.killed,"
+#define WORKLOAD                                                                 \
+	"opener.pid,opener.name,"                                                \
+	"container.id,container.name,container.runtime,container.image.name,"    \
+	"cgroup.id,cgroup.path,"                                                 \
 	"k8s.pod.name,k8s.pod.uid,k8s.namespace.name,k8s.container.name,systemd.unit,"
-	"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,"
-	"tcp.tx_bytes,tcp.rx_bytes\n";
+#define TCP                                                                \
+	"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns," \
+	"tcp.tx_bytes,tcp.rx_bytes\n"
+
+static const char heading[] = "timestamp,event.action,event.source," NETWORK PROCESS
+	"process.evidence," WORKLOAD TCP;
+
+static const char socket_heading[] = "timestamp," NETWORK PROCESS
+	"owner.evidence," WORKLOAD "tcp.state,tcp.expires_ns,tcp.age_ns," TCP;
 
 /* Each of these writes one field and the comma before it. */
 
@@ -77,26 +85,23 @@ static void put_network(struct outbuf *ob, const struct record *rec)
 
 static void put_process(struct outbuf *ob, const struct record *rec)
 {
-	static const char *const evidence[] = {
-		[OWNER_UNKNOWN] = NULL,
-		[OWNER_SEEN] = "seen",
-		[OWNER_INFERRED] = "inferred",
-	};
 	const struct tws_conn *conn = &rec->event->conn;
 
 	if (!(conn->flags & TWS_F_CLOSER)) {
-		outbuf__lit(ob, ",,,,,,,,,");
+		outbuf__lit(ob, ",,,,,,,,");
 		return;
 	}
 	put_number(ob, conn->tgid);
 	put_known(ob, conn->pid_ns ? conn->ns_tgid : 0);
 	put_comm(ob, conn->comm);
-	put_number(ob, conn->tid);
-	put_comm(ob, conn->thread_comm);
+	put_known(ob, conn->tid);
+	if (conn->tid)
+		put_comm(ob, conn->thread_comm);
+	else
+		outbuf__char(ob, ',');
 	put_string(ob, rec->command_line);
 	put_number(ob, conn->uid);
 	put_string(ob, conn->flags & TWS_F_SIGNALED ? "true" : NULL);
-	put_string(ob, evidence[rec->evidence]);
 }
 
 static void put_opener(struct outbuf *ob, const struct tws_conn *conn)
@@ -152,7 +157,10 @@ static void put_tcp(struct outbuf *ob, const struct tws_event *ev)
 
 static void put_heading(struct sink_state *s)
 {
-	outbuf__bytes(&s->out, heading, sizeof(heading) - 1);
+	if (s->opts.sockets)
+		outbuf__bytes(&s->out, socket_heading, sizeof(socket_heading) - 1);
+	else
+		outbuf__bytes(&s->out, heading, sizeof(heading) - 1);
 }
 
 static void put_record(struct sink_state *s, const struct record *rec)
@@ -162,12 +170,23 @@ static void put_record(struct sink_state *s, const struct record *rec)
 
 	if (rec->wall_ns)
 		sink_format__timestamp(s, rec->wall_ns);
-	put_word(ob, names__action(ev->action));
-	put_string(ob, ev->conn.flags & TWS_F_SNAPSHOT ? "snapshot" : NULL);
+	if (!s->opts.sockets) {
+		put_word(ob, names__action(ev->action));
+		put_string(ob, ev->conn.flags & TWS_F_SNAPSHOT ? "snapshot" : NULL);
+	}
 	put_network(ob, rec);
 	put_process(ob, rec);
+	if (s->opts.sockets)
+		put_word(ob, names__evidence(rec->evidence));
+	else
+		outbuf__char(ob, ','); /* reserved */
 	put_opener(ob, &ev->conn);
 	put_workload(ob, rec);
+	if (s->opts.sockets) {
+		put_word(ob, names__action(ev->action));
+		put_number(ob, rec->expires_ns);
+		put_number(ob, rec->age_ns);
+	}
 	put_tcp(ob, ev);
 	outbuf__char(ob, '\n');
 }

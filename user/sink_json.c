@@ -57,10 +57,10 @@ static void put_network(struct outbuf *ob, const struct record *rec)
 	const struct tws_event *ev = rec->event;
 
 	if (ev->family == AF_INET)
-		outbuf__lit(ob, ",\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
+		outbuf__lit(ob, "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
 				"\"local\":{\"address\":\"");
 	else
-		outbuf__lit(ob, ",\"network\":{\"transport\":\"tcp\",\"type\":\"ipv6\","
+		outbuf__lit(ob, "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv6\","
 				"\"local\":{\"address\":\"");
 	sink_format__addr(ob, ev->family, ev->local_addr);
 	outbuf__lit(ob, "\",\"port\":");
@@ -81,12 +81,11 @@ static void put_network(struct outbuf *ob, const struct record *rec)
 	outbuf__char(ob, '}');
 }
 
-static void put_evidence(struct outbuf *ob, enum owner_evidence evidence)
+static void put_owner(struct outbuf *ob, enum owner_evidence evidence)
 {
-	if (evidence == OWNER_SEEN)
-		outbuf__lit(ob, ",\"evidence\":\"seen\"");
-	else if (evidence == OWNER_INFERRED)
-		outbuf__lit(ob, ",\"evidence\":\"inferred\"");
+	outbuf__lit(ob, ",\"owner\":{\"evidence\":");
+	put_word(ob, names__evidence(evidence));
+	outbuf__char(ob, '}');
 }
 
 static void put_process(struct outbuf *ob, const struct record *rec)
@@ -103,11 +102,13 @@ static void put_process(struct outbuf *ob, const struct record *rec)
 	}
 	outbuf__lit(ob, ",\"name\":");
 	put_comm(ob, conn->comm);
-	outbuf__lit(ob, ",\"thread\":{\"id\":");
-	outbuf__u64(ob, conn->tid);
-	outbuf__lit(ob, ",\"name\":");
-	put_comm(ob, conn->thread_comm);
-	outbuf__char(ob, '}');
+	if (conn->tid) {
+		outbuf__lit(ob, ",\"thread\":{\"id\":");
+		outbuf__u64(ob, conn->tid);
+		outbuf__lit(ob, ",\"name\":");
+		put_comm(ob, conn->thread_comm);
+		outbuf__char(ob, '}');
+	}
 	if (rec->command_line) {
 		outbuf__lit(ob, ",\"command_line\":");
 		put_string(ob, rec->command_line);
@@ -117,7 +118,6 @@ static void put_process(struct outbuf *ob, const struct record *rec)
 	outbuf__char(ob, '}');
 	if (conn->flags & TWS_F_SIGNALED)
 		outbuf__lit(ob, ",\"killed\":true");
-	put_evidence(ob, rec->evidence);
 	outbuf__char(ob, '}');
 }
 
@@ -221,11 +221,26 @@ static void put_k8s(struct outbuf *ob, const struct workload *w)
 	outbuf__char(ob, '}');
 }
 
-static void put_tcp(struct outbuf *ob, const struct tws_event *ev)
+static void put_socket(struct outbuf *ob, const struct record *rec)
 {
+	outbuf__lit(ob, "\"state\":");
+	put_word(ob, names__action(rec->event->action));
+	outbuf__lit(ob, ",\"expires_ns\":");
+	outbuf__u64(ob, rec->expires_ns);
+	outbuf__lit(ob, ",\"age_ns\":");
+	outbuf__u64(ob, rec->age_ns);
+	outbuf__char(ob, ',');
+}
+
+static void put_tcp(struct outbuf *ob, const struct record *rec, bool socket)
+{
+	const struct tws_event *ev = rec->event;
 	uint64_t lifetime_ns;
 
-	outbuf__lit(ob, ",\"tcp\":{\"side\":");
+	outbuf__lit(ob, ",\"tcp\":{");
+	if (socket)
+		put_socket(ob, rec);
+	outbuf__lit(ob, "\"side\":");
 	put_word(ob, names__side(ev->conn.side));
 	outbuf__lit(ob, ",\"cause\":");
 	put_word(ob, names__cause(ev->conn.cause));
@@ -266,9 +281,14 @@ static void put_record(struct sink_state *s, const struct record *rec)
 	} else {
 		outbuf__char(ob, '{');
 	}
-	put_event(ob, ev);
+	if (!s->opts.sockets) {
+		put_event(ob, ev);
+		outbuf__char(ob, ',');
+	}
 	put_network(ob, rec);
 	put_process(ob, rec);
+	if (s->opts.sockets)
+		put_owner(ob, rec->evidence);
 	put_opener(ob, &ev->conn);
 	put_container(ob, &rec->workload);
 	put_cgroup(ob, ev->conn.cgroup_id, rec->cgroup_path);
@@ -278,7 +298,7 @@ static void put_record(struct sink_state *s, const struct record *rec)
 		put_string(ob, rec->workload.unit);
 		outbuf__char(ob, '}');
 	}
-	put_tcp(ob, ev);
+	put_tcp(ob, rec, s->opts.sockets);
 	outbuf__lit(ob, "}\n");
 }
 

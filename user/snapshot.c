@@ -6,13 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "sockdiag.h"
+#include "sockets.h"
 
 struct collector {
 	struct snapshot snap;
 	size_t room;
 	uint32_t netns;
-	int error; /* of the first namespace that could not be dumped at all */
 };
 
 static int add(void *ctx, const struct sockdiag_socket *sk)
@@ -63,59 +62,37 @@ static int add_netns(struct snapshot *snap, uint32_t inode)
 	return 0;
 }
 
-static int dump_one(struct collector *c, int fd, uint32_t inode)
+static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
-	int err;
-
-	c->netns = inode;
-	err = sockdiag__dump(fd, SOCKDIAG_MASK_MINI, add, c, NULL);
-	if (!err)
-		err = add_netns(&c->snap, inode);
-	if (err == -ENOMEM || err == -E2BIG)
-		return err;
-	if (err) {
-		c->snap.flags |= SNAPSHOT_PARTIAL;
-		c->error = c->error ?: err;
-	}
+	((struct collector *)ctx)->netns = ns->inode;
 	return 0;
 }
 
-static int on_netns(void *ctx, const struct netns_entry *ns)
+static int end_netns(void *ctx, const struct netns_entry *ns)
 {
-	return dump_one(ctx, ns->fd, ns->inode);
-}
-
-static int dump_all(struct collector *c, const struct netns_places *places)
-{
-	unsigned int flags = 0;
-	uint32_t own;
-	int err = netns__each(places, on_netns, c, &flags);
-
-	if (flags & NETNS_DENIED)
-		c->snap.flags |= SNAPSHOT_PARTIAL;
-	if (err == -ENOMEM || err == -E2BIG)
-		return err;
-	/* Without privilege not even one's own namespace need have come up. */
-	if (!c->snap.num && c->error) {
-		c->error = 0;
-		err = netns__inode(-1, &own) ?: dump_one(c, -1, own);
-	}
-	return err ?: c->snap.num ? 0 : c->error;
+	return add_netns(&((struct collector *)ctx)->snap, ns->inode);
 }
 
 int snapshot__take(struct snapshot *snap, const struct netns_places *places)
 {
+	static const struct sockets_visitor visitor = {
+		SOCKDIAG_MASK_MINI, begin_netns, add, end_netns,
+	};
+	const struct sockets_source source = { places, sockdiag__dump };
 	struct collector c = {};
+	unsigned int flags = 0;
 	struct timespec now;
 	int err;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	c.snap.taken_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
-	err = dump_all(&c, places);
+	err = sockets__each(&source, &visitor, &c, &flags);
 	if (err) {
 		snapshot__free(&c.snap);
 		return err;
 	}
+	if (flags)
+		c.snap.flags |= SNAPSHOT_PARTIAL;
 	*snap = c.snap;
 	return 0;
 }

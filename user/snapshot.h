@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The mini-sockets that exist at one moment, in every network namespace that
- * may be entered. Layer: above sockdiag and netns.
+ * may be entered. Layer: above sockets.
  */
 #ifndef TWSNOOP_SNAPSHOT_H
 #define TWSNOOP_SNAPSHOT_H

@@ -13,18 +13,17 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../bpf/table.h"
+#include "batch.h"
 #include "ring.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
 #define DEFAULT_CONNECTIONS (1U << 18)
-#define MAX_SEARCHES 256
 #define MIN_CONNECTIONS (1U << 12)
-#define MAX_CONNECTIONS (1U << 22) /* tws_set_of() has 20 bits for the set */
+#define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
 #define DEFAULT_RING_BYTES (1U << 25)
-#define MIN_RECORDS 16U
+#define MIN_RECORDS 1024U /* some chunks for each writer */
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
 #define MAX_PASSING_CGROUPS (1U << 14)
@@ -34,13 +33,14 @@ struct tracer {
 	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
 	struct bpf_object *obj;
 	struct ring_buffer *control; /* cgroups' records; with legacy all */
-	struct ring events; /* not with legacy */
-	struct tws_set *sets; /* the table of connections, NULL with legacy */
-	struct tws_slot *slots;
-	uint32_t num_sets;
+	struct ring events, ends;    /* not with legacy */
+	void *heads;		     /* of the two */
+	void *event_memory, *end_memory;
+	size_t num_records, num_endings;
+	struct batch *batch; /* the rings are in order for each CPU alone */
+	uint64_t taken; /* outcomes that were read */
 	bool pending_by_tuple; /* before 6.11 */
-	bool has_filter;
-	unsigned int searches; /* left until the next poll: see find_closer() */
+	bool has_filter, all;
 	/* With legacy, the positions of control as the kernel lays its map out: a
 	 * page that the consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
@@ -55,9 +55,32 @@ static int on_record(void *ctx, void *data, size_t len)
 	return tracer->fn(tracer->ctx, data, len);
 }
 
-static int on_event(void *ctx, const struct tws_event *event)
+static bool is_outcome(const struct tracer *tracer, uint8_t action)
 {
-	return on_record(ctx, (void *)event, sizeof(*event));
+	return action == TWS_TIME_WAIT || action == TWS_ENTERED ||
+	       (action == TWS_FIN_WAIT2 && tracer->all) ||
+	       (action >= TWS_RESET && action <= TWS_CONNECT_FAILED);
+}
+
+/* Who sent a FIN goes ahead of all endings; the rest in the order of time. */
+static int on_event(void *ctx, const void *record)
+{
+	const struct tws_event *event = record;
+	struct tracer *tracer = ctx;
+
+	if (event->action == TWS_FIN)
+		return tracer->fn(tracer->ctx, event, sizeof(*event));
+	tracer->taken += is_outcome(tracer, event->action);
+	return batch__add_event(tracer->batch, event);
+}
+
+static int on_ending(void *ctx, const void *record)
+{
+	const struct tws_ending *ending = record;
+	struct tracer *tracer = ctx;
+
+	tracer->taken += is_outcome(tracer, ending->action);
+	return batch__add_ending(tracer->batch, ending);
 }
 
 static uint64_t now_ns(clockid_t clock)
@@ -90,6 +113,12 @@ static uint32_t records_of(const struct tracer_options *opts)
 	return n;
 }
 
+/* Two for each FIN, but four of them take less room than three FINs. */
+static uint32_t endings_of(const struct tracer_options *opts)
+{
+	return opts->ledger ? MIN_RECORDS : 2 * records_of(opts);
+}
+
 static void configure(struct tws_settings *to, const struct tracer_options *opts,
 		      uint32_t connections)
 {
@@ -104,9 +133,9 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->v1_subsys = k->v1_subsys >= 0 ? k->v1_subsys : 0;
 	to->cgroup_hierarchy = k->v1_subsys >= 0 ? k->v1_hierarchy : 0;
 	to->has_filter = memcmp(&opts->filter, &empty, sizeof(empty)) != 0;
-	to->set_mask = connections / TWS_WAYS - 1;
-	to->keep_lost = connections / 8;
+	to->open_mask = connections - 1;
 	to->event_mask = records_of(opts) - 1;
+	to->end_mask = endings_of(opts) - 1;
 	to->ledger = opts->ledger;
 	to->filter = opts->filter;
 }
@@ -154,9 +183,8 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_owners", opts->ledger ? records : LEGACY_OWNERS) ?:
 	       set_max(obj, "tws_ring", tracer->legacy && !opts->ledger ?
 				opts->ring_bytes ?: DEFAULT_RING_BYTES / 2 : 0) ?:
-	       set_max(obj, "tws_sets", connections / TWS_WAYS) ?:
-	       set_max(obj, "tws_slots", connections) ?:
-	       set_max(obj, "tws_conns", connections) ?:
+	       set_max(obj, "tws_ends", endings_of(opts)) ?:
+	       set_max(obj, "tws_opens", connections) ?:
 	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
 	       set_max(obj, "tws_pending", by_tuple ? connections / 4 : 1) ?:
 	       set_max(obj, "tws_held", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
@@ -191,7 +219,7 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 
 static void *map_table(struct bpf_map *map, size_t bytes)
 {
-	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(map), 0);
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
 
 	return at == MAP_FAILED ? NULL : at;
 }
@@ -208,20 +236,24 @@ static int map_positions(struct tracer *tracer)
 	return tracer->consumer && tracer->producer ? 0 : -errno;
 }
 
-static int map_tables(struct tracer *tracer)
+static int map_rings(struct tracer *tracer)
 {
-	size_t records = (size_t)tracer->events.mask + 1;
+	const struct tws_head *heads;
+	const void *events, *ends;
+	size_t records = tracer->num_records, endings = tracer->num_endings;
 
-	tracer->events.head = map_table(tracer->skel->maps.tws_head, sizeof(struct tws_head));
-	tracer->events.records = map_table(tracer->skel->maps.tws_events,
-					   records * sizeof(struct tws_record));
-	if (!tracer->events.head || !tracer->events.records)
+	tracer->heads = map_table(tracer->skel->maps.tws_heads, TWS_RINGS * sizeof(*heads));
+	events = map_table(tracer->skel->maps.tws_events, records * sizeof(struct tws_record));
+	ends = map_table(tracer->skel->maps.tws_ends, endings * sizeof(struct tws_ending));
+	tracer->event_memory = (void *)events;
+	tracer->end_memory = (void *)ends;
+	if (!tracer->heads || !events || !ends)
 		return -errno;
-	tracer->sets = map_table(tracer->skel->maps.tws_sets,
-				 tracer->num_sets * sizeof(*tracer->sets));
-	tracer->slots = map_table(tracer->skel->maps.tws_slots,
-				  tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
-	return tracer->sets && tracer->slots ? 0 : -errno;
+	heads = tracer->heads;
+	return ring__init(&tracer->events, events, sizeof(struct tws_record),
+			  &heads[TWS_RING_EVENTS], records) ?:
+	       ring__init(&tracer->ends, ends, sizeof(struct tws_ending),
+			  &heads[TWS_RING_ENDS], endings);
 }
 
 /* For another twsnoop that meets it. */
@@ -242,7 +274,11 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
 	__u32 zero = 0;
 
-	return bpf_map_update_elem(fd, &zero, &meta, BPF_ANY) ? -errno : 0;
+	if (bpf_map_update_elem(fd, &zero, &meta, BPF_ANY))
+		return -errno;
+	/* No program uses it: bound to one, it is found by that (ledger.c). */
+	return bpf_prog_bind_map(bpf_program__fd(bpf_object__find_program_by_name(
+					 tracer->obj, "tws_process")), fd, NULL);
 }
 
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
@@ -253,15 +289,16 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 
 	if (!tracer)
 		return err;
-	tracer->num_sets = connections / TWS_WAYS;
-	tracer->events.mask = records_of(opts) - 1;
-	err = open_object(tracer, opts, connections);
+	tracer->num_records = records_of(opts);
+	tracer->num_endings = endings_of(opts);
+	tracer->all = opts->all;
+	err = batch__new(&tracer->batch) ?: open_object(tracer, opts, connections);
 	if (err)
 		goto out;
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;
-	err = (tracer->skel ? map_tables(tracer) : map_positions(tracer)) ?:
+	err = (tracer->skel ? map_rings(tracer) : map_positions(tracer)) ?:
 	      describe(tracer, opts);
 	if (err)
 		goto out;
@@ -286,34 +323,63 @@ int tracer__attach(struct tracer *tracer)
 
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 {
-	uint64_t until = 0;
-	int num, more;
+	uint64_t begun_ns = now_ns(CLOCK_MONOTONIC);
+	int num, err;
 
-	tracer->searches = MAX_SEARCHES;
 	tracer->fn = fn;
 	tracer->ctx = ctx;
-	/* A cgroup is told of before the first event in it. */
-	if (tracer->skel)
-		until = ring__head(&tracer->events);
-	num = ring_buffer__consume(tracer->control);
-	if (num < 0 || tracer->legacy)
-		return num;
-	more = ring__poll(&tracer->events, until, now_ns(CLOCK_MONOTONIC), on_event, tracer);
-	return more < 0 ? more : num + more;
+	if (tracer->legacy)
+		return ring_buffer__consume(tracer->control);
+	/* In this order, everything comes after what it needs: an ending after its
+	 * FIN, and an event after the cgroup that it is in. */
+	err = ring__take(&tracer->ends, on_ending, tracer);
+	num = err ? err : ring_buffer__consume(tracer->control);
+	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
+	if (err < 0)
+		return err;
+	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
+	return err < 0 ? err : num + err;
+}
+
+/* Outcomes that the programs have written, or are writing. */
+static int sum_made(const struct tracer *tracer, uint64_t *made)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	struct tws_cursors *each;
+	uint64_t sum = 0;
+	__u32 zero = 0;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(tracer->skel->maps.tws_cursors), &zero, each);
+	for (int cpu = 0; !err && cpu < cpus; cpu++)
+		for (int ring = 0; ring < TWS_RINGS; ring++)
+			for (int writer = 0; writer < TWS_WRITERS; writer++)
+				sum += each[cpu].ring[ring][writer].made;
+	free(each);
+	if (!err)
+		*made = sum;
+	return err;
 }
 
 uint64_t tracer__mark(const struct tracer *tracer)
 {
-	if (tracer->skel)
-		return ring__head(&tracer->events);
-	return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
+	uint64_t made = 0;
+
+	if (tracer->legacy)
+		return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
+	sum_made(tracer, &made);
+	return made;
 }
 
 bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 {
-	if (tracer->skel)
-		return tracer->events.next >= mark;
-	return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
+	if (tracer->legacy)
+		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
+	return tracer->taken + ring__passed(&tracer->events) + ring__passed(&tracer->ends) >= mark;
 }
 
 static int add_recursion(const struct bpf_program *prog, uint64_t *sum)
@@ -345,12 +411,12 @@ static int sum_stats(int fd, struct tws_counters *sum)
 		return -ENOMEM;
 	err = bpf_map_lookup_elem(fd, &zero, each);
 	for (int i = 0; !err && i < cpus; i++) {
-		total.time_wait_lost += each[i].time_wait_lost;
-		total.other_lost += each[i].other_lost;
+		total.event_lost += each[i].event_lost;
 		total.listen_lost += each[i].listen_lost;
 		total.table_full += each[i].table_full;
 		total.walk_failed += each[i].walk_failed;
 		total.cgroup_lost += each[i].cgroup_lost;
+		total.young_lost += each[i].young_lost;
 	}
 	free(each);
 	if (!err)
@@ -358,11 +424,20 @@ static int sum_stats(int fd, struct tws_counters *sum)
 	return err;
 }
 
+/* Outcomes that were written over unread. What is not read yet may still be. */
+static uint64_t count_passed(const struct tracer *tracer, uint64_t made)
+{
+	uint64_t passed = ring__passed(&tracer->events) + ring__passed(&tracer->ends);
+	uint64_t missing = made > tracer->taken ? made - tracer->taken : 0;
+
+	return passed < missing ? passed : missing;
+}
+
 int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
 {
 	struct bpf_program *prog;
 	struct tws_counters total;
-	uint64_t skips = 0;
+	uint64_t skips = 0, made = 0;
 	int err;
 
 	err = sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
@@ -373,173 +448,39 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 		if (err)
 			return err;
 	}
-	total.time_wait_lost += tracer->events.lost;
+	if (tracer->skel) {
+		err = sum_made(tracer, &made);
+		if (err)
+			return err;
+		total.event_lost += count_passed(tracer, made);
+	}
 	*sum = total;
 	*recursion = skips;
 	return 0;
-}
-
-uint64_t tracer__overwritten(const struct tracer *tracer)
-{
-	return tracer->events.lost;
-}
-
-/* Kernels before 5.12, where the table is a hash map. */
-static int take_from_map(const struct bpf_map *map, const void *key, void *value)
-{
-	if (bpf_map_lookup_elem(bpf_map__fd(map), key, value))
-		return -ENOENT;
-	return bpf_map_delete_elem(bpf_map__fd(map), key) ? -EALREADY : 0;
-}
-
-static int take_from_table(struct tracer *tracer, uint64_t key, struct tws_slot *slot)
-{
-	for (int probe = 0; probe < TWS_PROBES; probe++) {
-		uint32_t set = tws_set_of(key, probe, tracer->num_sets - 1);
-
-		for (int i = 0; i < TWS_WAYS; i++) {
-			struct tws_way *way = &tracer->sets[set].way[i];
-			uint64_t tag = key;
-
-			if (way->tag != key)
-				continue;
-			*slot = tracer->slots[set * TWS_WAYS + i];
-			tws_read_way(&slot->conn, way);
-			return __atomic_compare_exchange_n(&way->tag, &tag, 0, false,
-							   __ATOMIC_SEQ_CST,
-							   __ATOMIC_RELAXED) ? 0 : -EALREADY;
-		}
-	}
-	return -ENOENT;
-}
-
-/*
- * A socket whose FIN was seen and whose CLOSE was skipped has left its way as it
- * was, unless another has taken its address since. Rare, so a plain search; and
- * not many of them in a row, or the ring would overflow meanwhile.
- */
-static int find_closer(struct tracer *tracer, uint64_t cookie, struct tws_slot *slot)
-{
-	if (!tracer->searches)
-		return -ENOENT;
-	tracer->searches--;
-	for (uint32_t i = 0; i < tracer->num_sets * TWS_WAYS; i++) {
-		const struct tws_way *way = &tracer->sets[i / TWS_WAYS].way[i % TWS_WAYS];
-
-		if (!way->tag || tws_is_mini_key(way->tag) || !(way->open & TWS_OPEN_FIN) ||
-		    tracer->slots[i].own.cookie != cookie)
-			continue;
-		*slot = tracer->slots[i];
-		tws_read_way(&slot->conn, way);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		/* Not another's that came while it was read. */
-		if (tracer->slots[i].own.cookie != cookie)
-			return -ENOENT;
-		slot->own.time_ns = slot->tx_bytes = slot->rx_bytes = 0;
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static int take_pending(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
-			struct tws_slot *slot)
-{
-	const struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
-	struct tws_pending pending;
-	int err;
-
-	if (bpf_map_lookup_elem(bpf_map__fd(map), key, &pending) ||
-	    pending.event.cookie != cookie)
-		return -ENOENT;
-	err = take_from_map(map, key, &pending);
-	if (err)
-		return err;
-	*slot = (struct tws_slot){
-		.conn = pending.event.conn,
-		.tx_bytes = pending.event.tx_bytes,
-		.rx_bytes = pending.event.rx_bytes,
-		.own.time_ns = pending.event.time_ns,
-	};
-	return 0;
-}
-
-int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
-		      struct tws_slot *slot)
-{
-	uint64_t mini = tws_mini_key(cookie);
-	struct tws_entry entry;
-	int err = -ENOENT;
-
-	if (tracer->pending_by_tuple)
-		err = take_pending(tracer, key, cookie, slot);
-	if (err != -ENOENT || !cookie)
-		return err;
-	if (tracer->legacy) {
-		err = take_from_map(tracer->legacy->maps.tws_conns, &mini, &entry);
-		if (err)
-			return err;
-		*slot = entry.slot;
-		tws_read_way(&slot->conn, &entry.way);
-		return 0;
-	}
-	err = take_from_table(tracer, mini, slot);
-	return err == -ENOENT ? find_closer(tracer, cookie, slot) : err;
-}
-
-static size_t sweep_sets(struct tracer *tracer, uint64_t before_ns,
-			 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
-			 void *ctx)
-{
-	size_t swept = 0;
-
-	for (size_t i = 0; tracer->sets && i < tracer->num_sets; i++)
-		for (int j = 0; j < TWS_WAYS; j++) {
-			struct tws_way *way = &tracer->sets[i].way[j];
-			const struct tws_slot *slot = &tracer->slots[i * TWS_WAYS + j];
-			uint64_t tag = __atomic_load_n(&way->tag, __ATOMIC_ACQUIRE);
-
-			if (!tws_is_mini_key(tag) || slot->own.time_ns >= before_ns ||
-			    alive(ctx, NULL, tws_mini_key(tag)))
-				continue;
-			__atomic_compare_exchange_n(&way->tag, &tag, 0, false,
-						    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-			swept++;
-		}
-	return swept;
-}
-
-static size_t sweep_pending(struct tracer *tracer, uint64_t before_ns,
-			    bool (*alive)(void *ctx, const struct tws_key *key,
-					  uint64_t cookie),
-			    void *ctx)
-{
-	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
-	struct tws_pending pending;
-	struct tws_key key, next;
-	size_t swept = 0;
-	int err = bpf_map_get_next_key(fd, NULL, &next);
-
-	while (!err) {
-		key = next;
-		err = bpf_map_get_next_key(fd, &key, &next);
-		if (bpf_map_lookup_elem(fd, &key, &pending) ||
-		    pending.event.time_ns >= before_ns ||
-		    alive(ctx, &key, pending.event.cookie))
-			continue;
-		bpf_map_delete_elem(fd, &key);
-		swept++;
-	}
-	return swept;
 }
 
 size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
 		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
 		     void *ctx)
 {
-	size_t swept = sweep_sets(tracer, before_ns, alive, ctx);
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
+	struct tws_pending pending;
+	struct tws_key key, next;
+	size_t swept = 0;
+	int err;
 
-	if (tracer->pending_by_tuple)
-		swept += sweep_pending(tracer, before_ns, alive, ctx);
+	if (!tracer->pending_by_tuple)
+		return 0;
+	err = bpf_map_get_next_key(fd, NULL, &next);
+	while (!err) {
+		key = next;
+		err = bpf_map_get_next_key(fd, &key, &next);
+		if (bpf_map_lookup_elem(fd, &key, &pending) || pending.time_ns >= before_ns ||
+		    alive(ctx, &key, pending.cookie))
+			continue;
+		bpf_map_delete_elem(fd, &key);
+		swept++;
+	}
 	return swept;
 }
 
@@ -587,8 +528,8 @@ static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
 int tracer__pin(struct tracer *tracer, const char *dir)
 {
 	static const char *const names[] = {
-		"tws_meta", "tws_stats", "tws_head", "tws_events", "tws_owners",
-		"tws_sets", "tws_slots", "tws_procs", "tws_paths",
+		"tws_meta", "tws_stats", "tws_heads", "tws_cursors", "tws_events", "tws_owners",
+		"tws_procs", "tws_paths",
 	};
 	int err = 0;
 
@@ -609,23 +550,26 @@ void tracer__detach(struct tracer *tracer)
 		twsnoop_legacy_bpf__detach(tracer->legacy);
 }
 
+static void unmap(void *memory, size_t bytes)
+{
+	if (memory)
+		munmap(memory, bytes);
+}
+
 void tracer__free(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
-	if (tracer->sets)
-		munmap(tracer->sets, tracer->num_sets * sizeof(*tracer->sets));
-	if (tracer->slots)
-		munmap(tracer->slots, tracer->num_sets * TWS_WAYS * sizeof(*tracer->slots));
+	ring__fini(&tracer->events);
+	ring__fini(&tracer->ends);
+	unmap(tracer->heads, TWS_RINGS * sizeof(struct tws_head));
+	unmap(tracer->event_memory, tracer->num_records * sizeof(struct tws_record));
+	unmap(tracer->end_memory, tracer->num_endings * sizeof(struct tws_ending));
+	batch__free(tracer->batch);
 	if (tracer->consumer)
 		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));
 	if (tracer->producer)
 		munmap((void *)tracer->producer, sysconf(_SC_PAGESIZE));
-	if (tracer->events.head)
-		munmap((void *)tracer->events.head, sizeof(struct tws_head));
-	if (tracer->events.records)
-		munmap((void *)tracer->events.records,
-		       ((size_t)tracer->events.mask + 1) * sizeof(struct tws_record));
 	ring_buffer__free(tracer->control);
 	twsnoop_bpf__destroy(tracer->skel);
 	twsnoop_legacy_bpf__destroy(tracer->legacy);

@@ -28,7 +28,9 @@ struct tracer_options {
 };
 
 /*
- * One record: @len bytes, aligned to 8, that live until the callback returns.
+ * One record: @len bytes, aligned to 8, that live until the callback returns. Its
+ * length tells what it is: struct tws_event, tws_ending or tws_cgroup. An ending
+ * comes after its TWS_FIN event, and all but the TWS_FIN events in the order of time.
  * A negative return value stops the poll and becomes its result.
  */
 typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t len);
@@ -51,15 +53,16 @@ int tracer__attach(struct tracer *tracer);
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx);
 
 /*
- * tracer__mark() - how far the ring is filled now; tracer__passed() - whether all
- * that was there then has been polled. A poll stops at a record that a program
+ * tracer__mark() - how far the rings are filled now; tracer__passed() - whether all
+ * that was there then has been polled. A poll leaves out a record that a program
  * on another CPU is still writing, so that one poll need not be enough.
  */
 uint64_t tracer__mark(const struct tracer *tracer);
 bool tracer__passed(const struct tracer *tracer, uint64_t mark);
 
 /*
- * tracer__counters() - the sums over all CPUs, and in *@recursion how often the
+ * tracer__counters() - the sums over all CPUs, what was written over before it was
+ * polled counted in event_lost, and in *@recursion how often the
  * kernel skipped one of the programs because it was already running.
  * Returns 0 or a negative errno.
  */
@@ -67,19 +70,8 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum,
 		     uint64_t *recursion);
 
 /*
- * tracer__take_kept() - takes over the owner that the kernel side keeps for the
- * mini-socket @key with this @cookie (0: the kernel has none): it waited in
- * FIN_WAIT2, or its record found the ring full. The kernel side will not send
- * it any more. Also the owner of a socket whose FIN was seen and whose CLOSE was
- * not; then own.time_ns and the byte counts are 0. Returns 0 and fills *@slot, -ENOENT if nothing is kept, or
- * -EALREADY if the kernel side has just sent it.
- */
-int tracer__take_kept(struct tracer *tracer, const struct tws_key *key, uint64_t cookie,
-		      struct tws_slot *slot);
-
-/*
- * tracer__sweep() - forgets the owners of mini-sockets that were put there
- * before @before_ns (CLOCK_MONOTONIC) and for whose cookie @alive says no: they
+ * tracer__sweep() - on kernels before 6.11, forgets the FIN_WAIT2 mini-sockets that
+ * were put there before @before_ns (CLOCK_MONOTONIC) and of which @alive says no: they
  * expired or were reset, which no tracepoint tells. Returns how many.
  */
 size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
@@ -99,10 +91,6 @@ int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass);
  * stays. Returns 0 or a negative errno.
  */
 int tracer__pin(struct tracer *tracer, const char *dir);
-
-/* tracer__overwritten() - records that were written over before they were polled.
- * tracer__counters() has them in time_wait_lost. */
-uint64_t tracer__overwritten(const struct tracer *tracer);
 
 /* tracer__detach() - no event is made after this; poll once more for the rest. */
 void tracer__detach(struct tracer *tracer);

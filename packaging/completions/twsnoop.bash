@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -19,12 +19,21 @@ _twsnoop_command() {
 _twsnoop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local output='-o --output --json -h --help'
+	local keys='local local-port remote remote-port netns process pid uid container state side
+		cause'
+	local list='--sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
+		-C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
 	local trace='-a --all -n --count -d --duration --ring-size --max-connections
 		--no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
 
 	COMPREPLY=()
 	case $prev in
+	--bpffs)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+		return
+		;;
 	-o | --output)
 		if [[ $(_twsnoop_command) == check ]]; then
 			_twsnoop_words 'text json'
@@ -35,6 +44,17 @@ _twsnoop() {
 		;;
 	--side)
 		_twsnoop_words 'client server'
+		return
+		;;
+	--sort)
+		_twsnoop_words "age left $keys"
+		return
+		;;
+	--by)
+		# what stands before the last comma stays
+		# shellcheck disable=SC2059,SC2086 # keys are words without a %
+		[[ $cur != *,* ]] || keys=$(printf "${cur%,*},%s " $keys)
+		_twsnoop_words "$keys"
 		return
 		;;
 	--runtime-socket)
@@ -60,15 +80,21 @@ _twsnoop() {
 			grep -x '[A-Za-z0-9_.-]*' | sort -u)" -- "$cur")
 		return
 		;;
-	-n | --count | -d | --duration | --ring-size | --max-connections | \
+	-n | --count | -d | --duration | --ring-size | --max-connections | --size | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace check help $trace $output --version"
+		_twsnoop_words "trace list attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
-		_twsnoop_words "$output"
+		_twsnoop_words "--bpffs $output"
+	elif [[ $(_twsnoop_command) == attach ]]; then
+		_twsnoop_words '--size --max-connections --bpffs -h --help'
+	elif [[ $(_twsnoop_command) == detach ]]; then
+		_twsnoop_words '--bpffs -h --help'
+	elif [[ $(_twsnoop_command) == list ]]; then
+		_twsnoop_words "$list $output"
 	elif [[ $(_twsnoop_command) == trace ]]; then
 		_twsnoop_words "$trace $output"
 	fi

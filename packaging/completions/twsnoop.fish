@@ -1,12 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace check help
-set -l tracing "not __fish_seen_subcommand_from check help"
+set -l commands trace list attach detach check help
+set -l keys local local-port remote remote-port netns process pid uid container state side cause
+set -l tracing "not __fish_seen_subcommand_from attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list attach detach check help"
+set -l listing "__fish_seen_subcommand_from list"
 
 complete -c twsnoop -f
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a trace \
     -d 'Print each active close (the default)'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a list \
+    -d 'Print the TIME_WAIT sockets that exist now'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a attach \
+    -d 'Let the kernel keep the owners of closed connections'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a detach \
+    -d 'Remove what attach has left in the kernel'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a check \
     -d 'Tell what this kernel and these privileges allow'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a help -d 'Show the commands'
@@ -14,16 +23,23 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -s V -l versi
     -d 'Show the version'
 complete -c twsnoop -s h -l help -d 'Show help'
 
-complete -c twsnoop -n "not __fish_seen_subcommand_from help" -l json -d 'Short for --output json'
+complete -c twsnoop -n "not __fish_seen_subcommand_from attach detach help" -l json \
+    -d 'Short for --output json'
 complete -c twsnoop -n "$tracing" -s o -l output -x -a 'text json csv' -d 'Form of the output'
 complete -c twsnoop -n "__fish_seen_subcommand_from check" -s o -l output -x -a 'text json' \
     -d 'Form of the output'
 
-complete -c twsnoop -n "$tracing" -s a -l all -d 'Print every way in which a connection can end'
-complete -c twsnoop -n "$tracing" -s n -l count -x -d 'Stop after N events'
-complete -c twsnoop -n "$tracing" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
-complete -c twsnoop -n "$tracing" -l ring-size -x -d 'Size of the ring buffer'
-complete -c twsnoop -n "$tracing" -l max-connections -x -d 'That are watched at once'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach detach check" -l bpffs -x \
+    -a '(__fish_complete_directories)' -d 'Where a bpffs is mounted'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l size -x -d 'Owners that are kept'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l max-connections -x \
+    -d 'That are watched at once'
+
+complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
+complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
+complete -c twsnoop -n "$only_trace" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
+complete -c twsnoop -n "$only_trace" -l ring-size -x -d 'Size of the ring buffer'
+complete -c twsnoop -n "$only_trace" -l max-connections -x -d 'That are watched at once'
 complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'
 complete -c twsnoop -n "$tracing" -l runtime-socket -r -F \
     -d 'Ask Docker or Podman at this socket for names'
@@ -40,3 +56,9 @@ complete -c twsnoop -n "$tracing" -s r -l remote -x -d 'Remote [ADDR[/LEN]][:POR
 complete -c twsnoop -n "$tracing" -l side -x -a 'client server' -d 'Which end'
 complete -c twsnoop -n "$tracing" -l netns -r -F -a '(string match -r ".+" /run/netns/*)' \
     -d 'This network namespace'
+
+complete -c twsnoop -n "$listing" -l sort -x -a "age left $keys" -d 'Order of the rows'
+complete -c twsnoop -n "$listing" -l reverse -d 'The other way round'
+complete -c twsnoop -n "$listing" -l by -x -a "$keys" -d 'Count by this, or by several'
+complete -c twsnoop -n "$listing" -l states -d 'Count connections in each state'
+complete -c twsnoop -n "$listing" -l ports -d 'Local ports taken towards each remote end'

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """What twsnoop costs, beside what people would use instead. As root:
 
-    make bench            or    tests/bench/bench.py [--quick] [--only SECTION]... [--json FILE]
+    make bench            or    tests/bench/bench.py [--quick] [--only SECTION]...
+                                    [--json FILE] [--markdown FILE]
 
 Sections: bpf flood churn nginx reader loss scale alone. It works in namespaces of its
 own and changes no setting of the host. Figures are medians with their range; those of
@@ -23,6 +24,7 @@ import cost
 import feel
 import loss
 import scale
+import summary
 
 SECTIONS = {"bpf": cost.bpf_time, "flood": cost.flood, "churn": feel.feel_churn,
             "nginx": feel.feel_nginx, "reader": feel.reader, "loss": loss.loss,
@@ -35,7 +37,7 @@ class Context:
     def __init__(self, args):
         self.quick = args.quick
         self.rounds = args.rounds or (1 if args.quick else 3)
-        self.feel_rounds = args.rounds or (1 if args.quick else 9)
+        self.feel_rounds = args.rounds or (1 if args.quick else 8)
         self.settle_s = 0.5 if args.quick else 3
         self.failures = {}
 
@@ -69,6 +71,7 @@ def arguments():
     p.add_argument("--only", action="append", choices=list(SECTIONS), metavar="SECTION")
     p.add_argument("--rounds", type=int, default=0, help="instead of the usual number")
     p.add_argument("--json", metavar="FILE", help="all figures, with every sample")
+    p.add_argument("--markdown", metavar="FILE", help="all tables, as they stand in README")
     return p.parse_args()
 
 
@@ -83,9 +86,17 @@ def cpu_fields():
     return [int(x) for x in b.read_text("/proc/stat").split("\n", 1)[0].split()[1:9]]
 
 
-def print_machine(machine):
-    print(f"machine: {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-          f"{machine['host']}; Linux {machine['kernel']} {machine['arch']}")
+def describe(machine):
+    return (f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
+            f"{machine['host']}; Linux {machine['kernel']} {machine['arch']}")
+
+
+def write_markdown(path, machine):
+    """The summary, which comes last, first."""
+    with open(path, "w", encoding="utf-8") as f:
+        print(f"Measured on: {describe(machine)}.", file=f)
+        for title, head, rows, left in [*b.tables[-1:], *b.tables[:-1]]:
+            print(f"\n{title}\n", *b.markdown(head, rows, left), sep="\n", file=f)
 
 
 def run(args):
@@ -93,7 +104,7 @@ def run(args):
         raise b.BenchError("root is needed, to load BPF programs and make namespaces")
     b.build()
     ctx, results = Context(args), {"machine": b.machine()}
-    print_machine(results["machine"])
+    print("machine: " + describe(results["machine"]), flush=True)
     for name in args.only or SECTIONS:
         b.settle(ctx.settle_s)
         start, cpu = time.monotonic(), cpu_fields()
@@ -102,6 +113,9 @@ def run(args):
         b.say(f"bench: {name}: {time.monotonic() - start:.0f} s, "
               f"{100 * steal:.0f} % of the CPU time went to other guests")
         results.setdefault("steal", {})[name] = steal
+    summary.summary(results)
+    if args.markdown:
+        write_markdown(args.markdown, results["machine"])
     if args.json:
         with open(args.json, "w", encoding="utf-8") as f:
             json.dump(results, f, indent=1, default=str)

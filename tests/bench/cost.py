@@ -2,59 +2,34 @@
 """Section 1: what the BPF programs cost, by the kernel's own count."""
 
 import json
-import os
 import subprocess
 
 import benchlib as b
 
 
-class Ledger:
-    """`twsnoop attach`: programs that live on with no process of ours."""
-
-    kind = "twsnoop ledger"
-
-    def __init__(self, probe):
-        before = {p["id"] for p in probe.snap()["progs"]}
-        self._call("attach")
-        self.ids = [p["id"] for p in probe.snap()["progs"] if p["id"] not in before]
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_exc):
-        self._call("detach")
-
-    @staticmethod
-    def _call(verb):
-        done = subprocess.run([b.TWSNOOP, verb], capture_output=True, text=True, check=False)
-        if done.returncode == 2:
-            raise b.Absent(f"twsnoop has no {verb}: its row is left out")
-        if done.returncode:
-            raise b.BenchError(f"twsnoop {verb}: {done.stderr.strip()[:200]}")
-
-
 def churn_cost(probe, tool, options):
     """One load under one tool: its cost and what the load itself saw."""
-    pids = [tool.pid] if isinstance(tool, b.Tool) else []
     with b.Churn(*options) as churn:
-        before = probe.snap(*pids)
+        before = probe.of(tool)
         result = churn.run()
-        after = probe.snap(*pids)
-    if isinstance(tool, Ledger):
-        after["pids"]["0"] = {"progs": tool.ids}
-        pids = [0]
-    return b.Cost(before, after, result["connections"], pids), result
+        after = probe.of(tool)
+    return b.Cost(before, after, result["connections"], [tool.pid]), result
+
+
+CONTAINERS = 20
 
 
 def one_round(ctx, probe, kind, loads, samples):
     """Several short runs of each load: one that the hypervisor interrupts spoils
     only itself, and the median leaves it out."""
-    opened = Ledger(probe) if kind == Ledger.kind else b.tool(kind)
-    with opened as tool:
+    inside = kind == "twsnoop, containers"
+    with b.Cgroups(CONTAINERS if inside else 0) as groups, \
+            b.tool("twsnoop" if inside else kind, probe=probe) as tool:
+        within = ["--cgroups", CONTAINERS, "--cgroup-dir", groups.dir] if inside else []
         for _ in range(1 if ctx.quick else 6):
             for load, options in loads.items():
                 samples.setdefault((kind, load), []).append(
-                    one_sample(*churn_cost(probe, tool, options)))
+                    one_sample(*churn_cost(probe, tool, [*options, *within])))
 
 
 def one_sample(cost, result):
@@ -75,7 +50,7 @@ def cost_table(samples, loads):
         cells = [kind]
         for load in loads:
             nets = b.spread([s["net_ns_per_connection"] for s in samples[kind, load]])
-            figures[f"{kind}, {load}"] = {**nets, "samples": samples[kind, load]}
+            figures[f"{kind}: {load}"] = {**nets, "samples": samples[kind, load]}
             cells.append(b.show(nets))
         full = samples[kind, list(loads)[-1]]
         runs = sum(s["runs"] for s in full)
@@ -93,8 +68,8 @@ def ratio_table(figures):
     """Each peer against twsnoop, of the medians."""
     rows = []
     for name, figure in figures.items():
-        kind, load = name.rsplit(", ", 1)
-        ours = figures.get(f"twsnoop, {load}")
+        kind, load = name.rsplit(": ", 1)
+        ours = figures.get(f"twsnoop: {load}")
         if ours and kind != "twsnoop" and ours["median"] > 0:
             rows.append([name, f"{figure['median'] / ours['median']:.2f}"])
     if rows:
@@ -107,7 +82,7 @@ def program_table(samples, load):
     for (kind, which), values in samples.items():
         if which != load:
             continue
-        for p in values[-1]["progs"]:
+        for p in (p for p in values[-1]["progs"] if p["run_cnt"]):
             runs = max(1, p["run_cnt"])
             rows.append([f"{kind}: {p['name']}", p["run_cnt"],
                          f"{p['run_time_ns'] / runs:.0f}", f"{p['net_ns'] / runs:.0f}",
@@ -119,8 +94,8 @@ def program_table(samples, load):
 def bpf_time(ctx):
     loads = {"paced": ["--count", 600, "--rate", 1000],
              "full churn": ["--count", 3000 if ctx.quick else 6000]}
-    kinds = ["twsnoop", "twsnoop --all", "twsnoop filter", "twsnoop ledger",
-             "tcpstates", "tcplife", "bpftrace"]
+    kinds = ["twsnoop", "twsnoop, containers", "twsnoop filter", "twsnoop ledger",
+             "twsnoop --all", "tcpstates", "tcplife", "bpftrace"]
     samples, working = {}, b.available(kinds)
     with b.Probe() as probe:
         for number in range(ctx.rounds):
@@ -137,36 +112,37 @@ def bpf_time(ctx):
 
 # --- dropped packets ---------------------------------------------------------------
 
-def flood_once(probe, kind, mode, millis, pids):
+def flood_once(probe, kind, mode, millis, tool):
     argv = [b.program("flood"), mode, str(millis)]
     with b.Process(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as flood:
         flood.popen.stdout.readline()
-        before = probe.snap(*pids)
+        before = probe.of(tool)
         flood.popen.stdin.write("\n")
         flood.popen.stdin.flush()
         result = json.loads(flood.popen.stdout.readline())
-        after = probe.snap(*pids)
-    cost = b.Cost(before, after, result["packets"], pids)
+        after = probe.of(tool)
+    cost = b.Cost(before, after, result["packets"], [tool.pid])
     return {"net_ns_per_packet": cost.net_ns_per_connection(), "rate": result["rate"],
             "cpu_ns_per_packet": result["cpu_ns_per_packet"], "skipped": cost.recursion(),
             "empty_drop_ns": cost.empty_ns("empty_drop"), "kind": kind, "mode": mode}
 
 
 def flood_round(ctx, probe, kind, samples):
-    def all_modes(pids):
+    def all_modes(tool):
         for mode in ("udp", "tcp") * (1 if ctx.quick else 5):
             samples.setdefault((kind, mode), []).append(
-                flood_once(probe, kind, mode, 150, pids))
+                flood_once(probe, kind, mode, 150, tool))
     if kind == "empty only":
-        all_modes([])
+        all_modes(probe)
         return
-    with b.tool(kind) as tool:
-        all_modes([tool.pid])
+    with b.tool(kind, probe=probe) as tool:
+        all_modes(tool)
 
 
 def flood(ctx):
     samples = {}
-    kinds = ["twsnoop"] if ctx.quick else ["twsnoop", "twsnoop --all", "twsnoop filter"]
+    kinds = ["twsnoop"] if ctx.quick else ["twsnoop", "twsnoop filter", "twsnoop ledger",
+                                           "twsnoop --all", "bpftrace drops"]
     kinds = ["empty only", *b.available(kinds)]
     with b.Probe() as probe:
         for number in range(ctx.rounds):
@@ -186,14 +162,21 @@ def flood(ctx):
 
 
 def reader_alone(ctx):
-    """Section 5, by a program of its own when it has been built."""
-    path = os.path.join(b.BUILD, "tests", "bench_reader")
-    if not os.access(path, os.X_OK):
-        b.say(f"bench: {path} is not built; section 5 is left out")
-        return {"absent": True}
-    argv = [path, "--quick"] if ctx.quick else [path]
+    """Section 5, by a program of its own that prints its table."""
+    made = subprocess.run(["make", "-s", "-C", b.TOP, f"BUILD={b.BUILD}", "bench-reader"],
+                          check=False, stdout=subprocess.DEVNULL)
+    if made.returncode:
+        raise b.BenchError("the reader's own benchmark does not build")
+    argv = [b.program("reader")] + (["--quick"] if ctx.quick else [])
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
-    print("\n5. The reader alone\n" + done.stdout.rstrip())
     if done.returncode:
-        raise b.BenchError(f"bench_reader: {done.stderr.strip()[:200]}")
-    return {"output": done.stdout}
+        raise b.BenchError(f"reader: {done.stderr.strip()[:200]}")
+    figures = [json.loads(line) for line in done.stdout.splitlines()]
+    stages = [f for f in figures if "stage" in f]
+    outputs = [f for f in figures if "output" in f]
+    if stages:
+        b.table("5. The reader alone, from memory: where the time goes (JSON to /dev/null)",
+                ["stage", "ns an event"], [[f["stage"], f"{f['ns']:.0f}"] for f in stages])
+    b.table("   and through all of them", ["output", "events/s a core", "CPU ns an event"],
+            [[f["output"], f"{1e9 / f['median']:,.0f}", b.show(f)] for f in outputs])
+    return figures

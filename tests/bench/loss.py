@@ -67,7 +67,7 @@ def load_under(tool, churn, stop_s):
 def once(ctx, probe, kind, stop_s):
     expected, count = RULES[kind]
     pairs = max(2, os.cpu_count() or 1)
-    millis = 500 if ctx.quick else 3000
+    millis = 500 if ctx.quick else 2500
     with tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace") as out:
         with b.Churn("--millis", millis, "--pairs", pairs) as churn:
             with b.tool(kind, out) as tool:

@@ -17,7 +17,7 @@ static const struct {
 	{ "hostile", tool__hostile, ": one connection under each hostile name" },
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },
-	{ "netns", tool__netns, "PROGRAM...: in a network namespace of its own" },
+	{ "netns", tool__netns, "PROGRAM...: in network and mount namespaces of its own" },
 	{ "drop", tool__drop, "UID CAP,CAP|none PROGRAM...: as UID with just these" },
 	{ "drop-uid", tool__drop_uid, "UID PROGRAM...: as UID, the bounding set untouched" },
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },
@@ -29,6 +29,9 @@ static const struct {
 	{ "wait-exit", tool__wait_exit, "FILE: until it is not empty" },
 	{ "bpf-held", tool__bpf_held, "PID: ids of its programs, maps and links" },
 	{ "bpf-gone", tool__bpf_gone, "FILE: until none of these exists" },
+	{ "mount-bpffs", tool__mount_bpffs, "DIR" },
+	{ "bpf-pinned", tool__bpf_pinned, "DIR: ids of the programs, maps and links pinned there" },
+	{ "bpf-layout", tool__bpf_layout, "FILE N: pinned meta data says that it has layout N" },
 };
 
 #define NUM_TOOLS (sizeof(tools) / sizeof(tools[0]))

@@ -35,6 +35,11 @@ int tool__wait_exit(int argc, char **argv);
 int tool__bpf_held(int argc, char **argv);
 int tool__bpf_gone(int argc, char **argv);
 
+/* clitool_pins.c: bpffs */
+int tool__mount_bpffs(int argc, char **argv);
+int tool__bpf_pinned(int argc, char **argv);
+int tool__bpf_layout(int argc, char **argv);
+
 /* The hostile process names, at most 15 bytes each. */
 struct hostile_name {
 	const char *bytes;

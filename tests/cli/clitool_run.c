@@ -73,7 +73,8 @@ int tool__netns(int argc, char **argv)
 
 	if (argc < 1)
 		die("netns PROGRAM...");
-	if (unshare(CLONE_NEWNET))
+	if (unshare(CLONE_NEWNET | CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		die("unshare");
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))

@@ -4,8 +4,8 @@
 # The command line: usage: run.sh TWSNOOP [CLITOOL]
 # Prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" for each test, and the sums at the end;
 # exits 1 if any failed. Root runs them all; others those that need no privilege. CLITOOL is built
-# by cli.mk; the default is TWSNOOP's directory, tests/cli/clitool. Runs in a network namespace of
-# its own and needs no more than a POSIX shell and what busybox has.
+# by cli.mk; the default is TWSNOOP's directory, tests/cli/clitool. Runs in a network and a
+# mount namespace of its own and needs no more than a POSIX shell and what busybox has.
 set -u
 
 twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP [CLITOOL]}")
@@ -208,6 +208,28 @@ test_wrong_usage()
 	wrong "check: unknown option" check --no-such
 	wrong "check: extra operand" check extra
 	wrong "check: output csv" check --output csv
+	wrong "list: unknown option" list --no-such
+	wrong "list: extra operand" list extra
+	wrong "list: an option of trace" list --all
+	wrong "list: sort by nothing" list --sort ""
+	wrong "list: sort by two keys" list --sort pid,uid
+	wrong "list: by an unknown key" list --by "pid,${esc}[31m"
+	wrong "list: by a key twice" list --by pid,pid
+	wrong "list: by age" list --by age
+	wrong "list: states and ports" list --states --ports
+	wrong "list: states and counts" list --states --by pid
+	wrong "list: order of counts" list --by pid --sort age
+	wrong "list: states of a process" list --states --pid 1
+	wrong "list: ports of a side" list --ports --side client
+	wrong "attach: an option of trace" attach --json
+	wrong "attach: a filter" attach --pid 1
+	wrong "attach: extra operand" attach extra
+	wrong "attach: size 0" attach --size 0
+	wrong "attach: size 12x" attach --size 12x
+	wrong "attach: size too large" attach --size 4194305
+	wrong "attach: no bpffs named" attach --bpffs ""
+	wrong "detach: extra operand" detach extra
+	wrong "detach: an option of attach" detach --size 1
 }
 
 # helps NAME ARGUMENT...
@@ -229,10 +251,13 @@ test_help()
 	helps "trace --help" trace --help
 	helps "trace -h" trace -h
 	helps "check --help" check --help
+	helps "list --help" list --help
+	helps "attach --help" attach --help
+	helps "detach --help" detach --help
 	helps "--version" --version
 	judge "--version is one line" "$(grep -q '^twsnoop [0-9]' "$out" || echo "it is not. "
 		[ "$(lines "$out")" = 1 ] || echo "it has more. ")"
-	for args in --help "trace --help" "check --help" --version; do
+	for args in --help "trace --help" "list --help" "check --help" --version; do
 		# shellcheck disable=SC2086 # words
 		"$tool" limit "$twsnoop" $args >/dev/full 2>"$err"
 		rc=$?
@@ -521,6 +546,283 @@ test_hostile_names()
 	done
 }
 
+# ---- list ----
+
+list_account='^twsnoop: listed=[0-9]* seen=[0-9]* inferred=[0-9]* unknown=[0-9]* missed=[0-9]*$'
+
+# list_says N: the account
+list_says()
+{
+	grep "$list_account" "$err" | grep -q "^twsnoop: listed=$1 " ||
+		echo "the account does not say listed=$1. "
+}
+
+# The local ports that are in TIME_WAIT here, as the kernel has them (state 06).
+kernel_ports()
+{
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		sed -n 's/^ *[0-9]*: [0-9A-F]*:\([0-9A-F]*\) [0-9A-F]*:[0-9A-F]* 06 .*/\1/p' |
+		while read -r port; do echo $((0x$port)); done | sort
+}
+
+json_ports()
+{
+	sed -n 's/.*"local":{"address":"[^"]*","port":\([0-9]*\)}.*/\1/p' "$out" | sort
+}
+
+# list ARGUMENT...: of this namespace, to its end
+list()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net "$@"
+}
+
+test_list()
+{
+	"$tool" close 9
+	kernel_ports >"$dir/before"
+	list --json
+	json_ports >"$dir/ours"
+	kernel_ports >"$dir/after"
+	num=$(lines "$dir/ours")
+	# One whose minute was over meanwhile is in the first alone.
+	judge "list is the kernel's table" "$(status_is 0; json_lines "$num"; list_says "$num"
+		[ "$num" -ge 9 ] || echo "only $num. "
+		! comm -23 "$dir/after" "$dir/ours" | grep . || echo "some are missing. "
+		! comm -13 "$dir/before" "$dir/ours" | grep . || echo "some are not there. ")"
+	list
+	judge "list as text" "$(status_is 0; "$tool" plain "$out"
+		grep -q "^STATE  *LEFT LOCAL " "$out" || echo "no heading. "
+		[ "$(grep -c "^time_wait " "$out")" -ge 9 ] || echo "too few. "
+		[ -z "$(awk 'length > 120' "$out")" ] || echo "too wide. ")"
+	list -o csv
+	judge "list as CSV" "$(status_is 0; "$tool" csv "$out" >/dev/null
+		[ "$(lines "$out")" -gt 9 ] || echo "too few. ")"
+	list --by remote,remote-port,state --json
+	judge "list --by" "$(status_is 0; json_lines "$(lines "$out")"
+		sum=$(sed 's/^{"count":\([0-9]*\),.*/\1/' "$out" | awk '{ n += $1 } END { print n }')
+		list_says "$sum")"
+	list --by process,side
+	judge "list --by as text" "$(status_is 0; "$tool" plain "$out"
+		tail -n 1 "$out" | grep -q "^ *[0-9].*total$" || echo "no sum. ")"
+	list --states --json
+	judge "list --states" "$(status_is 0; json_lines 2
+		num=$(kernel_ports | grep -c .)
+		ours=$(sed -n 's/.*"scope":"netns".*"time_wait":\([0-9]*\).*/\1/p' "$out")
+		[ "$ours" -ge "$num" ] || echo "$ours in TIME_WAIT, not $num. "
+		grep -q '"limits":{"tcp_max_tw_buckets":[1-9]' "$out" || echo "no limit. ")"
+	list --ports --json
+	judge "list --ports" "$(status_is 0; json_lines "$(lines "$out")"
+		grep -q '"ports":{"usable":[1-9][0-9]*,"time_wait":[1-9]' "$out" || echo "none. ")"
+	for form in "" --json "-o csv" --states --ports "--by state"; do
+		# shellcheck disable=SC2086 # words
+		"$tool" limit "$twsnoop" list $form >/dev/full 2>"$err"
+		rc=$?
+		: >"$out"
+		judge "list $form to a full disk" "$(status_is 1
+			num=$(grep -c "^twsnoop: cannot write the output: " "$err")
+			[ "$num" = 1 ] || echo "$num lines about it. ")"
+	done
+	run "$tool" drop 65534 none "$twsnoop" list
+	judge "list without privilege" "$(status_is 0; stderr_says "missing CAP_SYS_ADMIN"
+		"$tool" plain "$err"
+		[ "$(grep -c "^time_wait " "$out")" -ge 9 ] || echo "too few. ")"
+	run "$tool" drop 65534 none "$twsnoop" list --states
+	judge "list --states without privilege" "$(status_is 0)"
+}
+
+# A trace that runs is a ledger, too.
+test_list_beside_trace()
+{
+	start "list beside a trace" --json || return
+	"$tool" hostile
+	"$tool" wait-line "$out" '{' 20
+	cp "$err" "$dir/trace-err"
+	mv "$out" "$dir/trace-out"
+	list --json
+	judge "list --json beside a trace" "$(status_is 0
+		why=$("$tool" json "$out" hostile) || echo "$why"
+		[ "$(grep -c '"evidence":"seen"' "$out")" -ge 20 ] || echo "owners are not known. ")"
+	list
+	judge "list beside a trace" "$(status_is 0; "$tool" plain "$out"; "$tool" plain "$err")"
+	list --by process
+	judge "list --by process beside a trace" "$(status_is 0; "$tool" plain "$out")"
+	list -o csv
+	judge "list -o csv beside a trace" "$(status_is 0; why=$("$tool" csv "$out") || echo "$why")"
+	list --json --by process,pid
+	judge "list --by process --json beside a trace" "$(status_is 0
+		json_lines "$(lines "$out")")"
+	stop
+}
+
+# ---- attach, detach ----
+
+stdout_is_one_line()
+{
+	[ "$(lines "$out")" = 1 ] || echo "$(lines "$out") lines on stdout, not 1. "
+	grep -q -e "$1" "$out" || echo "stdout does not say '$1'. "
+	[ ! -s "$err" ] || echo "something on stderr. "
+}
+
+# The state of the ledger below $bpffs, as check tells it.
+ledger_is()
+{
+	"$tool" limit "$twsnoop" check --json --bpffs "$bpffs" >"$dir/check" 2>/dev/null
+	grep -q "\"ledger\":{\"state\":\"$1\"" "$dir/check" || echo "check does not say $1. "
+}
+
+folders_are()
+{
+	names=$(cd "$bpffs" && echo twsnoop*)
+	[ "$names" = "$1" ] || echo "$names is in bpffs, not $1. "
+}
+
+# attaches NAME ARGUMENT...: to $bpffs; its objects are listed in $dir/pinned
+attaches()
+{
+	name=$1
+	shift
+	run "$twsnoop" attach --bpffs "$bpffs" --size 16384 "$@"
+	judge "$name" "$(status_is 0; folders_are twsnoop
+		stdout_is_one_line "^twsnoop: attached at 20.*last 16384 closes.* MiB"
+		mode=$(stat -c %a "$bpffs/twsnoop")
+		[ "$mode" = 700 ] || echo "others may look. ")"
+	"$tool" bpf-pinned "$bpffs/twsnoop" >"$dir/pinned"
+}
+
+# detaches NAME WORDS: and nothing is left
+detaches()
+{
+	run "$twsnoop" detach --bpffs "$bpffs"
+	num=$("$tool" bpf-gone "$dir/pinned")
+	judge "$1" "$(status_is 0; stdout_is_one_line "^twsnoop: $2"
+		folders_are "twsnoop*"
+		[ "$num" -ge 6 ] 2>/dev/null || echo "of its objects: $num. ")"
+}
+
+# not_attached NAME WORDS: nor detached, by the last run
+not_attached()
+{
+	judge "$1" "$(status_is 1; one_line_on_stderr; stdout_is_empty; stderr_says "$2")"
+}
+
+test_attach()
+{
+	run "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach without a bpffs" "mount -t bpf bpf $bpffs"
+	run "$twsnoop" detach --bpffs "$bpffs"
+	not_attached "detach without a bpffs" "no bpffs is mounted"
+	judge "check without a bpffs" "$(ledger_is no_bpffs)"
+	"$tool" mount-bpffs "$bpffs" || return 1
+	run "$twsnoop" detach --bpffs "$bpffs"
+	judge "detach of nothing" "$(status_is 0; stdout_is_one_line "^twsnoop: nothing is attached$")"
+	judge "check of nothing" "$(ledger_is none)"
+	attaches "attach"
+	"$tool" close 7
+	run "$twsnoop" list --json --netns /proc/self/ns/net
+	num=$(grep -c '"evidence":"seen"' "$out")
+	judge "list knows who closed, without a running process" "$(status_is 0
+		[ "$num" -ge 7 ] || echo "of $num sockets. ")"
+	run "$twsnoop" check --bpffs "$bpffs"
+	judge "check of a ledger" "$(status_is 0
+		"$tool" plain "$out"
+		grep -q "^  attached  *yes  *since 20.*, by twsnoop [0-9]" "$out" ||
+			echo "not attached. "
+		ledger_is attached
+		num=$(sed -n 's/.*"ledger":.*"written":\([0-9]*\).*/\1/p' "$dir/check")
+		[ "${num:-7}" -ge 7 ] || echo "$num closes. ")"
+	run "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach twice" "already attached since 20"
+	judge "attach twice leaves the first" "$(folders_are twsnoop)"
+	detaches "detach" "detached what was attached since 20"
+	run "$twsnoop" detach --bpffs "$bpffs"
+	judge "detach twice" "$(status_is 0; stdout_is_one_line "^twsnoop: nothing is attached$")"
+}
+
+# As if attach had been killed before its last step, or detach after its first.
+test_interrupted()
+{
+	attaches "attach, to be interrupted"
+	mv "$bpffs/twsnoop" "$bpffs/twsnoop-new"
+	judge "check of an interrupted attach" "$(ledger_is interrupted)"
+	detaches "detach of an interrupted attach" "removed what an interrupted attach"
+	attaches "attach again, to be interrupted"
+	mv "$bpffs/twsnoop" "$bpffs/twsnoop-new"
+	mv "$dir/pinned" "$dir/first"
+	attaches "attach after an interrupted attach"
+	num=$("$tool" bpf-gone "$dir/first")
+	judge "nothing is left of the first" "$([ "$num" -ge 6 ] 2>/dev/null || echo "$num")"
+	mv "$bpffs/twsnoop" "$bpffs/twsnoop-old"
+	judge "check of an interrupted detach" "$(ledger_is interrupted)"
+	detaches "detach of an interrupted detach" "removed what an interrupted attach"
+	for _ in 1 2 3; do
+		"$twsnoop" attach --bpffs "$bpffs" >"$out" 2>"$err" </dev/null &
+		pid=$!
+		while [ ! -d "$bpffs/twsnoop-new" ] && [ ! -d "$bpffs/twsnoop" ] &&
+			kill -0 "$pid" 2>/dev/null; do :; done
+		stop KILL 2>/dev/null
+		run "$twsnoop" detach --bpffs "$bpffs"
+		judge "detach after a killed attach" "$(status_is 0; folders_are "twsnoop*")"
+	done
+}
+
+test_other_ledgers()
+{
+	attaches "attach, to be of another layout"
+	"$tool" bpf-layout "$bpffs/twsnoop/tws_meta" 99
+	judge "check of another layout" "$(ledger_is other_layout)"
+	run "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach beside another layout" "another layout: 'twsnoop detach'"
+	detaches "detach of another layout" "detached what was attached since 20"
+	for name in twsnoop twsnoop-new twsnoop-old; do
+		mkdir "$bpffs/$name"
+		chmod 777 "$bpffs/$name"
+		[ $name = twsnoop-old ] || judge "check of everyone's $name" "$(ledger_is untrusted)"
+		run "$twsnoop" attach --bpffs "$bpffs"
+		not_attached "attach beside everyone's $name" "not root's alone"
+		run "$twsnoop" detach --bpffs "$bpffs"
+		not_attached "detach of everyone's $name" "not root's alone"
+		chmod 700 "$bpffs/$name"
+		chown 65534 "$bpffs/$name"
+		run "$twsnoop" detach --bpffs "$bpffs"
+		not_attached "detach of another user's $name" "not root's alone"
+		rmdir "$bpffs/$name"
+		ln -s /etc "$bpffs/$name"
+		run "$twsnoop" detach --bpffs "$bpffs"
+		not_attached "detach of a link $name" "not root's alone"
+		rm "$bpffs/$name"
+	done
+}
+
+test_attach_refused()
+{
+	run "$tool" drop 65534 none "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach without privilege" "CAP_BPF"
+	run "$tool" drop 0 none "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach by root without capabilities" "CAP_BPF"
+	enough=bpf,perfmon
+	if [ "$memlock" = 1 ]; then
+		enough=bpf,perfmon,sys_resource
+	fi
+	run "$tool" drop 65534 $enough "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach by another user" "run as root"
+	run "$tool" hide-btf missing "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach without BTF" "/sys/kernel/btf/vmlinux"
+	attaches "attach, for others"
+	run "$tool" drop 65534 none "$twsnoop" detach --bpffs "$bpffs"
+	not_attached "detach by another user" "run as root"
+	run "$tool" drop 65534 bpf,perfmon "$twsnoop" check --json --bpffs "$bpffs"
+	judge "check by another user" "$(
+		grep -q '"ledger":{"state":"unknown"' "$out" || echo "not unknown. ")"
+	judge "it is still there" "$(folders_are twsnoop)"
+	detaches "detach again" "detached"
+	"$tool" limit "$twsnoop" attach --bpffs "$bpffs" >/dev/full 2>"$err"
+	rc=$?
+	judge "attach to a full disk" "$(status_is 1; one_line_on_stderr; folders_are twsnoop)"
+	"$tool" limit "$twsnoop" detach --bpffs "$bpffs" >/dev/full 2>"$err"
+	rc=$?
+	judge "detach to a full disk" "$(status_is 1; one_line_on_stderr; folders_are "twsnoop*")"
+}
+
 # ---- all of it ----
 
 test_wrong_usage
@@ -531,12 +833,24 @@ if is_root; then
 	test_check_refused
 	test_refused
 	test_least_privilege
+	test_list
+	test_list_beside_trace
 	test_limits
 	test_signals
 	test_full_disk
 	test_closed_pipe
 	test_hostile_names
 	test_left_behind
+	bpffs=$dir/bpffs
+	mkdir "$bpffs"
+	if test_attach; then
+		test_interrupted
+		test_other_ledgers
+		test_attach_refused
+		umount "$bpffs"
+	else
+		fail "attach" "no bpffs can be mounted"
+	fi
 	test_latency
 else
 	run "$twsnoop" trace

@@ -47,19 +47,29 @@ static const struct field fields[] = {
 	FIELD(tws_cgroup, action), FIELD(tws_cgroup, id), FIELD(tws_cgroup, path),
 	FIELD(tws_key, local_addr), FIELD(tws_key, peer_addr), FIELD(tws_key, netns),
 	FIELD(tws_key, local_port), FIELD(tws_key, peer_port),
-	FIELD(tws_pending, tw), FIELD(tws_pending, event),
-	FIELD(tws_way, tag), FIELD(tws_way, open), FIELD(tws_set, way),
-	FIELD(tws_entry, way), FIELD(tws_entry, slot),
-	FIELD(tws_slot, conn), FIELD(tws_slot, tx_bytes), FIELD(tws_slot, rx_bytes),
-	FIELD(tws_slot, own),
-	FIELD(tws_counters, time_wait_lost), FIELD(tws_counters, other_lost),
-	FIELD(tws_counters, listen_lost), FIELD(tws_counters, table_full),
-	FIELD(tws_counters, walk_failed), FIELD(tws_counters, cgroup_lost),
+	FIELD(tws_ending, time_ns), FIELD(tws_ending, id), FIELD(tws_ending, tx_bytes),
+	FIELD(tws_ending, rx_bytes), FIELD(tws_ending, error), FIELD(tws_ending, action),
+	FIELD(tws_ending, seq),
+	FIELD(tws_record, event), FIELD(tws_record, seq), FIELD(tws_head, next),
+	FIELD(tws_cursors, ring),
+	FIELD(tws_pending, tw), FIELD(tws_pending, id), FIELD(tws_pending, cookie),
+	FIELD(tws_pending, time_ns),
+	FIELD(tws_open, tag), FIELD(tws_open, open), FIELD(tws_open, opener_tgid),
+	FIELD(tws_open, flags), FIELD(tws_open, opener_comm), FIELD(tws_open, id),
+	FIELD(tws_proc_key, start_ns), FIELD(tws_proc_key, tgid),
+	FIELD(tws_proc, len), FIELD(tws_proc, comm), FIELD(tws_proc, args),
+	FIELD(tws_meta, magic), FIELD(tws_meta, layout), FIELD(tws_meta, flags),
+	FIELD(tws_meta, wall_ns), FIELD(tws_meta, time_ns), FIELD(tws_meta, entries),
+	FIELD(tws_meta, version),
+	FIELD(tws_counters, event_lost), FIELD(tws_counters, listen_lost),
+	FIELD(tws_counters, table_full), FIELD(tws_counters, walk_failed),
+	FIELD(tws_counters, cgroup_lost), FIELD(tws_counters, young_lost),
 	FIELD(tws_settings, all), FIELD(tws_settings, has_task_btf),
 	FIELD(tws_settings, has_cookie), FIELD(tws_settings, has_rx_sk),
 	FIELD(tws_settings, has_filter), FIELD(tws_settings, cgroup_v1),
-	FIELD(tws_settings, v1_subsys), FIELD(tws_settings, set_mask),
-	FIELD(tws_settings, keep_lost), FIELD(tws_settings, cgroup_hierarchy),
+	FIELD(tws_settings, v1_subsys), FIELD(tws_settings, ledger),
+	FIELD(tws_settings, open_mask), FIELD(tws_settings, end_mask),
+	FIELD(tws_settings, event_mask), FIELD(tws_settings, cgroup_hierarchy),
 	FIELD(tws_settings, filter),
 	FIELD(tws_filter, num_pids), FIELD(tws_filter, family), FIELD(tws_filter, pids),
 	FIELD(tws_filter, netns), FIELD(tws_filter, comms), FIELD(tws_filter, locals),
@@ -74,7 +84,10 @@ static const struct {
 } sizes[] = {
 	{ "tws_conn", sizeof(struct tws_conn) },	 { "tws_event", sizeof(struct tws_event) },
 	{ "tws_cgroup", sizeof(struct tws_cgroup) },
-	{ "tws_key", sizeof(struct tws_key) },		 { "tws_slot", sizeof(struct tws_slot) },
+	{ "tws_key", sizeof(struct tws_key) },		 { "tws_open", sizeof(struct tws_open) },
+	{ "tws_ending", sizeof(struct tws_ending) },	 { "tws_record", sizeof(struct tws_record) },
+	{ "tws_cursors", sizeof(struct tws_cursors) },	 { "tws_meta", sizeof(struct tws_meta) },
+	{ "tws_proc", sizeof(struct tws_proc) },
 	{ "tws_pending", sizeof(struct tws_pending) },	 { "tws_filter", sizeof(struct tws_filter) },
 	{ "tws_counters", sizeof(struct tws_counters) }, { "tws_settings", sizeof(struct tws_settings) },
 };
@@ -130,8 +143,10 @@ static void test_sizes_are_whole_words(void **state)
 {
 	(void)state;
 	assert_int_equal(sizeof(struct tws_event) % 8, 0);
-	assert_int_equal(sizeof(struct tws_slot), 128);
-	assert_int_equal(sizeof(struct tws_set), 64);
+	assert_int_equal(sizeof(struct tws_open), 64);
+	assert_int_equal(sizeof(struct tws_ending), 64);
+	assert_int_equal(sizeof(struct tws_record), 192);
+	assert_int_equal(sizeof(struct tws_head), 64);
 	assert_int_equal(sizeof(struct tws_key) % 8, 0);
 	assert_int_equal(offsetof(struct tws_event, local_addr) % 8, 0);
 	assert_int_equal(offsetof(struct tws_event, peer_addr) % 8, 0);

@@ -28,9 +28,9 @@ struct budget {
 
 /* As `twsnoop trace` loads them on a recent kernel, and with --all. */
 static const struct budget plain[] = {
-	{ "tws_process", 4100, 60000 },
-	{ "tws_softirq", 4100, 60000 },
-	{ "tws_drop", 320, 1500 },
+	{ "tws_process", 2500, 17000 },
+	{ "tws_softirq", 2500, 17000 },
+	{ "tws_drop", 150, 200 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
 	{ "tws_cgroup_rmdir", 120, 400 },
@@ -38,12 +38,21 @@ static const struct budget plain[] = {
 
 /* tws_drop also tells here which TIME_WAIT sockets a reset has killed. */
 static const struct budget all[] = {
-	{ "tws_process", 5800, 90000 },
-	{ "tws_softirq", 5800, 90000 },
-	{ "tws_drop", 480, 1800 },
+	{ "tws_process", 4200, 28000 },
+	{ "tws_softirq", 4200, 28000 },
+	{ "tws_drop", 400, 800 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
 	{ "tws_cgroup_rmdir", 120, 400 },
+};
+
+/* As `twsnoop attach` does, which needs no tws_drop. */
+static const struct budget ledger[] = {
+	{ "tws_process", 1600, 4600 },
+	{ "tws_softirq", 1600, 4600 },
+	{ "tws_cgroup_mkdir", 160, 400 },
+	{ "tws_cgroup_rename", 160, 400 },
+	{ "tws_cgroup_rmdir", 160, 400 },
 };
 
 static void check(struct twsnoop_bpf *skel, const struct budget *b)
@@ -61,7 +70,8 @@ static void check(struct twsnoop_bpf *skel, const struct budget *b)
 	assert_in_range(info.verified_insns, 0, b->verified);
 }
 
-static void check_all(const struct budget *budgets, size_t num, bool every_outcome)
+static void check_all(const struct budget *budgets, size_t num, bool every_outcome,
+		      bool ledger)
 {
 	struct twsnoop_bpf *skel = twsnoop_bpf__open();
 	struct tws_settings *settings;
@@ -70,7 +80,10 @@ static void check_all(const struct budget *budgets, size_t num, bool every_outco
 	settings = (struct tws_settings *)&skel->rodata->tws;
 	settings->all = every_outcome;
 	settings->has_task_btf = settings->has_cookie = settings->has_rx_sk = 1;
-	settings->set_mask = bpf_map__max_entries(skel->maps.tws_sets) - 1;
+	settings->ledger = ledger;
+	settings->open_mask = bpf_map__max_entries(skel->maps.tws_opens) - 1;
+	settings->event_mask = bpf_map__max_entries(skel->maps.tws_events) - 1;
+	settings->end_mask = bpf_map__max_entries(skel->maps.tws_ends) - 1;
 	assert_int_equal(twsnoop_bpf__load(skel), 0);
 	for (size_t i = 0; i < num; i++)
 		check(skel, &budgets[i]);
@@ -80,13 +93,19 @@ static void check_all(const struct budget *budgets, size_t num, bool every_outco
 static void test_plain(void **state)
 {
 	(void)state;
-	check_all(plain, sizeof(plain) / sizeof(plain[0]), false);
+	check_all(plain, sizeof(plain) / sizeof(plain[0]), false, false);
 }
 
 static void test_all(void **state)
 {
 	(void)state;
-	check_all(all, sizeof(all) / sizeof(all[0]), true);
+	check_all(all, sizeof(all) / sizeof(all[0]), true, false);
+}
+
+static void test_ledger(void **state)
+{
+	(void)state;
+	check_all(ledger, sizeof(ledger) / sizeof(ledger[0]), false, true);
 }
 
 int main(void)
@@ -94,6 +113,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_all),
+		cmocka_unit_test(test_ledger),
 	};
 
 	return cmocka_run_group_tests_name("budget", tests, NULL, NULL);

@@ -261,6 +261,85 @@ static void test_lxc_siblings(void **state)
 	cgroups__free(cgroups);
 }
 
+/*
+ * Many cgroups, made by somebody who has but one container and wants to be in the
+ * way. With a search through all for each, this would take minutes.
+ */
+#define MANY 10000
+
+static void test_many_claims(void **state)
+{
+	struct cgroups *cgroups = new_table(2 * MANY + 2, MANY);
+	char path[512];
+	uint64_t i;
+
+	(void)state;
+	cgroups__added(cgroups, 1, "/system.slice/docker-" A ".scope");
+	for (i = 0; i < MANY; i++) {
+		/* within a container: each claims an ID, the last one another's */
+		snprintf(path, sizeof(path), "/system.slice/docker-" B ".scope/docker/%064lx",
+			 (unsigned long)i);
+		assert_non_null(cgroups__added(cgroups, 10 + 2 * i, path));
+		/* a user's LXC containers, which lean on another's path */
+		snprintf(path, sizeof(path), USER "/lxc.payload.box-%lu/lxc.payload.x-%lu",
+			 (unsigned long)i, (unsigned long)i % 999 + 1);
+		assert_non_null(cgroups__added(cgroups, 11 + 2 * i, path));
+	}
+	cgroups__added(cgroups, 2, "/system.slice/docker-" B ".scope/docker/" A);
+	assert_string_equal(id_of(cgroups, 2), B);
+	for (i = 0; i < MANY; i++)
+		cgroups__removed(cgroups, 10 + 2 * i, NULL, i);
+	/* A and B have their claims still */
+	cgroups__added(cgroups, 3, USER "/user.slice/libpod-" B ".scope");
+	assert_string_equal(id_of(cgroups, 3), "");
+	cgroups__removed(cgroups, 1, NULL, MANY);
+	cgroups__removed(cgroups, 2, NULL, MANY);
+	assert_null(cgroups__get(cgroups, 1, MANY + 11 * SEC));
+	/* and lose them when they are forgotten */
+	cgroups__added(cgroups, 4, USER "/user.slice/libpod-" A ".scope");
+	assert_string_equal(cgroups__get(cgroups, 4, MANY + 11 * SEC)->identity.container_id, A);
+	cgroups__free(cgroups);
+}
+
+/* Renamed to and fro: cgroup v1 lets who may write there do so. */
+static void test_many_renames(void **state)
+{
+	struct cgroups *cgroups = new_table(2 * MANY, 10);
+	char path[128];
+	uint64_t i;
+
+	(void)state;
+	cgroups__added(cgroups, 1, "/test");
+	for (i = 10; i < MANY; i++) {
+		snprintf(path, sizeof(path), "/test/%lu", (unsigned long)i);
+		assert_non_null(cgroups__added(cgroups, i, path));
+	}
+	assert_non_null(cgroups__added(cgroups, 2, "/test/10/below"));
+	for (i = 0; i < 10 * MANY; i++) {
+		snprintf(path, sizeof(path), "/test/x%lu", (unsigned long)i);
+		assert_non_null(cgroups__added(cgroups, 11, path));
+	}
+	expect(cgroups, 11, 0, path, false);
+	expect(cgroups, 2, 0, "/test/10/below", false);
+	/* what a renamed one had below has another path now */
+	assert_non_null(cgroups__added(cgroups, 10, "/test/y"));
+	assert_null(cgroups__get(cgroups, 2, 0));
+	expect(cgroups, 12, 0, "/test/12", false);
+	cgroups__free(cgroups);
+
+	/* also where what is between the two has given way */
+	cgroups = new_table(3, 10);
+	cgroups__added(cgroups, 1, "/a");
+	cgroups__added(cgroups, 2, "/a/b");
+	cgroups__added(cgroups, 3, "/a/b/c");
+	assert_non_null(cgroups__get(cgroups, 1, 0));
+	cgroups__added(cgroups, 4, "/d");
+	assert_null(cgroups__get(cgroups, 2, 0));
+	assert_non_null(cgroups__added(cgroups, 1, "/e"));
+	assert_null(cgroups__get(cgroups, 3, 0));
+	cgroups__free(cgroups);
+}
+
 /* ---- a walk over plain directories ---- */
 
 static char tree[64];
@@ -483,6 +562,8 @@ int main(void)
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_false_claims),
 		cmocka_unit_test(test_lxc_siblings),
+		cmocka_unit_test(test_many_claims),
+		cmocka_unit_test(test_many_renames),
 		cmocka_unit_test_setup_teardown(test_walk, make_tree, drop_tree),
 		cmocka_unit_test_setup_teardown(test_deep_walk, make_tree, drop_tree),
 		cmocka_unit_test_setup_teardown(test_find_mount, make_tree, drop_tree),

@@ -31,18 +31,42 @@ static void u64_is_printf(void **unused)
 	char want[32];
 
 	(void)unused;
-	CHECK_TEXT(1, fmt__u64(to, 0), "0");
+	CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, 0), "0");
 	for (int i = 0; i < 20; i++, power *= 10) {
 		for (uint64_t v = power - 1; v != power + 2; v++) {
 			snprintf(want, sizeof(want), "%" PRIu64, v);
-			CHECK_TEXT(strlen(want), fmt__u64(to, v), want);
+			CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, v), want);
 		}
 	}
 	for (int bit = 0; bit < 64; bit++) {
 		snprintf(want, sizeof(want), "%" PRIu64, (uint64_t)1 << bit);
-		CHECK_TEXT(strlen(want), fmt__u64(to, (uint64_t)1 << bit), want);
+		CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, (uint64_t)1 << bit), want);
 	}
 	CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, UINT64_MAX), "18446744073709551615");
+}
+
+/* Numbers of every length, and all that share their eight digits with a pattern. */
+static void u64_of_all_lengths(void **unused)
+{
+	uint64_t state = 0x9e3779b97f4a7c15ULL;
+	char want[32];
+
+	(void)unused;
+	for (uint64_t v = 0; v < 20000; v++) {
+		snprintf(want, sizeof(want), "%" PRIu64, v);
+		CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, v), want);
+	}
+	for (unsigned int i = 0; i < 20000; i++) {
+		uint64_t v;
+
+		state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+		v = state >> i % 64;
+		snprintf(want, sizeof(want), "%" PRIu64, v);
+		CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, v), want);
+		snprintf(want, sizeof(want), "%020" PRIu64, v);
+		for (size_t width = 1; width <= FMT_U64_MAX; width++)
+			CHECK_TEXT(width, fmt__padded(to, v, width), want + 20 - width);
+	}
 }
 
 static void padded(void **unused)
@@ -66,6 +90,34 @@ static void ipv4(void **unused)
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		assert_int_equal(inet_pton(AF_INET, texts[i], addr), 1);
 		CHECK_TEXT(FMT_IPV4_MAX, fmt__ipv4(to, addr), texts[i]);
+	}
+}
+
+static void ipv4_each_octet(void **unused)
+{
+	char want[INET_ADDRSTRLEN];
+
+	(void)unused;
+	for (unsigned int octet = 0; octet < 256; octet++) {
+		uint8_t addr[4] = { (uint8_t)octet, (uint8_t)(octet * 7), (uint8_t)(octet * 31),
+				    (uint8_t)~octet };
+
+		inet_ntop(AF_INET, addr, want, sizeof(want));
+		CHECK_TEXT(FMT_IPV4_MAX, fmt__ipv4(to, addr), want);
+	}
+}
+
+static void ipv6_each_group(void **unused)
+{
+	char want[INET6_ADDRSTRLEN];
+
+	(void)unused;
+	for (unsigned int group = 1; group < 65536; group++) {
+		uint8_t addr[16] = { 0x20, 1, (uint8_t)(group >> 8), (uint8_t)group, 1, 1, 1, 1,
+				     1, 1, 1, 1, 1, 1, (uint8_t)(group >> 8), (uint8_t)group };
+
+		inet_ntop(AF_INET6, addr, want, sizeof(want));
+		CHECK_TEXT(FMT_IPV6_MAX, fmt__ipv6(to, addr), want);
 	}
 }
 
@@ -267,6 +319,8 @@ int main(void)
 		cmocka_unit_test(ipv6_zero_runs),   cmocka_unit_test(second_is_gmtime),
 		cmocka_unit_test(lifetime),	    cmocka_unit_test(size),
 		cmocka_unit_test(outbuf_grows),	    cmocka_unit_test(outbuf_fixed_stops),
+		cmocka_unit_test(u64_of_all_lengths), cmocka_unit_test(ipv4_each_octet),
+		cmocka_unit_test(ipv6_each_group),
 	};
 
 	return cmocka_run_group_tests_name("fmt", tests, NULL, NULL);

@@ -185,6 +185,29 @@ static void test_bundle(void **state)
 	assert_string_equal(names.image, "example/db:2");
 	assert_string_equal(names.pod_uid, "");
 
+	/* the pod's pause container, as CRI-O writes it */
+	assert_int_equal(bundle("{\"annotations\":{"
+				"\"io.kubernetes.cri-o.ContainerID\":\"" A "\","
+				"\"io.kubernetes.cri-o.ContainerName\":"
+				"\"k8s_POD_db-0_shop_" POD "_0\","
+				"\"io.kubernetes.cri-o.ContainerType\":\"sandbox\","
+				"\"io.kubernetes.cri-o.KubeName\":\"db-0\","
+				"\"io.kubernetes.cri-o.Labels\":"
+				"\"{\\\"io.kubernetes.container.name\\\":\\\"POD\\\"}\","
+				"\"io.kubernetes.cri-o.Namespace\":\"shop\","
+				"\"io.kubernetes.cri-o.SandboxID\":\"" A "\","
+				"\"io.kubernetes.container.name\":\"POD\","
+				"\"io.kubernetes.pod.name\":\"db-0\","
+				"\"io.kubernetes.pod.namespace\":\"shop\","
+				"\"io.kubernetes.pod.uid\":\"" POD "\"}}",
+				&names),
+			 0);
+	assert_string_equal(names.name, "");
+	assert_string_equal(names.pod_container, "");
+	assert_string_equal(names.pod_name, "db-0");
+	assert_string_equal(names.pod_namespace, "shop");
+	assert_string_equal(names.pod_uid, POD);
+
 	assert_int_equal(bundle("{\"annotations\":{\"nerdctl/name\":\"web\"}}", &names), 0);
 	assert_string_equal(names.name, "web");
 

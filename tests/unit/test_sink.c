@@ -167,7 +167,6 @@ static void json_everything(void **unused)
 		.event = &ev,
 		.wall_ns = SUPPORT_WALL_NS,
 		.netns_name = "blue",
-		.evidence = OWNER_INFERRED,
 		.workload = { .container_image = "nginx:1.25",
 			      .unit = "nginx.service",
 			      .pod_name = "web-0",
@@ -198,7 +197,6 @@ static void json_everything(void **unused)
 	check_string(value, "network.netns_name", "blue");
 	check_number(value, "process.pid", 812);
 	check_number(value, "process.vpid", 7);
-	check_string(value, "process.evidence", "inferred");
 	assert_true(json_is_true(member(value, "process.killed")));
 	check_string(value, "container.image.name", "nginx:1.25");
 	assert_null(member(value, "container.id"));
@@ -214,6 +212,70 @@ static void json_everything(void **unused)
 	check_number(value, "tcp.cookie", UINT64_MAX >> 1);
 	check_number(value, "tcp.tx_bytes", 512);
 	json_decref(value);
+}
+
+/* A socket of twsnoop list: its state in place of an event. */
+static void json_socket(void **unused)
+{
+	const struct sink_options opts = { .format = SINK_JSON, .sockets = true };
+	struct tws_event ev;
+	struct record rec = { .event = &ev, .wall_ns = SUPPORT_WALL_NS, .netns_name = "blue",
+			      .evidence = OWNER_INFERRED, .expires_ns = 59900000000,
+			      .age_ns = 100000000 };
+
+	(void)unused;
+	support__event(&ev);
+	ev.action = TWS_FIN_WAIT2;
+	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT;
+	ev.conn.tid = 0; /* which thread it was, nobody knows */
+	ev.conn.open_ns = ev.tx_bytes = ev.rx_bytes = 0;
+	check_line(&opts, &rec,
+		   "{\"timestamp\":\"2026-11-22T06:40:00.123456789Z\","
+		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
+		   "\"local\":{\"address\":\"10.0.0.5\",\"port\":43768},"
+		   "\"peer\":{\"address\":\"10.0.0.9\",\"port\":8080},\"netns\":4026531840,"
+		   "\"netns_name\":\"blue\"},"
+		   "\"process\":{\"pid\":812,\"name\":\"nginx\",\"user\":{\"id\":33}},"
+		   "\"owner\":{\"evidence\":\"inferred\"},\"cgroup\":{\"id\":5123},"
+		   "\"tcp\":{\"state\":\"fin_wait2\",\"expires_ns\":59900000000,"
+		   "\"age_ns\":100000000,\"side\":\"client\",\"cause\":\"close\","
+		   "\"cookie\":78}}\n");
+	memset(&ev.conn, 0, sizeof(ev.conn));
+	rec.evidence = OWNER_UNKNOWN;
+	check_line(&opts, &rec,
+		   "{\"timestamp\":\"2026-11-22T06:40:00.123456789Z\","
+		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
+		   "\"local\":{\"address\":\"10.0.0.5\",\"port\":43768},"
+		   "\"peer\":{\"address\":\"10.0.0.9\",\"port\":8080},\"netns\":4026531840,"
+		   "\"netns_name\":\"blue\"},\"owner\":{\"evidence\":\"unknown\"},"
+		   "\"tcp\":{\"state\":\"fin_wait2\",\"expires_ns\":59900000000,"
+		   "\"age_ns\":100000000,\"side\":\"unknown\",\"cause\":\"unknown\","
+		   "\"cookie\":78,\"tx_bytes\":0,\"rx_bytes\":0}}\n");
+}
+
+static void csv_socket(void **unused)
+{
+	const struct sink_options opts = { .format = SINK_CSV, .sockets = true };
+	struct tws_event ev;
+	struct record rec = { .event = &ev, .wall_ns = SUPPORT_WALL_NS, .netns_name = "blue",
+			      .evidence = OWNER_INFERRED, .expires_ns = 5, .age_ns = 6 };
+	size_t commas = 0;
+	char *text, *p;
+
+	(void)unused;
+	support__event(&ev);
+	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT;
+	ev.conn.tid = 0;
+	text = render(&opts, &rec, true);
+	for (p = text; *p != '\n'; p++)
+		commas += *p == ',';
+	for (p++; *p != '\n'; p++)
+		commas -= *p == ',';
+	assert_int_equal(commas, 0);
+	assert_non_null(strstr(text, ",owner.evidence,"));
+	assert_non_null(strstr(text, ",nginx,,,,33,,inferred,"));
+	assert_non_null(strstr(text, ",time_wait,5,6,client,close,,"));
+	free(text);
 }
 
 /* Each member alone: the commas are right whatever is absent. */
@@ -436,7 +498,6 @@ static void csv_is_flattened_json(void **unused)
 	(void)unused;
 	set_names(&ev, &rec, "plain");
 	check_csv_is_json(&rec);
-	rec.evidence = OWNER_SEEN;
 	ev.conn.flags |= TWS_F_SIGNALED | TWS_F_SNAPSHOT;
 	ev.conn.pid_ns = 1;
 	ev.action = TWS_TIME_WAIT_END;
@@ -447,7 +508,6 @@ static void csv_is_flattened_json(void **unused)
 	check_csv_is_json(&rec);
 	memset(&rec.workload, 0, sizeof(rec.workload));
 	rec.command_line = rec.cgroup_path = rec.netns_name = NULL;
-	rec.evidence = OWNER_UNKNOWN;
 	rec.wall_ns = 0;
 	ev.netns = 0;
 	ev.cookie = ev.tx_bytes = ev.rx_bytes = 0;
@@ -1029,6 +1089,8 @@ int main(void)
 		cmocka_unit_test(json_contract),
 		cmocka_unit_test(json_unknown),
 		cmocka_unit_test(json_everything),
+		cmocka_unit_test(json_socket),
+		cmocka_unit_test(csv_socket),
 		cmocka_unit_test(json_any_subset),
 		cmocka_unit_test(json_hostile_names),
 		cmocka_unit_test(csv_is_flattened_json),

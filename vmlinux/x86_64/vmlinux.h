@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: d55f515f6c24ec91
- * text: 23fe4f5d529c1b6f
+ * types.txt: 0724818bde6fabab
+ * text: 20a22e14adf36e44
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -369,6 +369,7 @@ struct netns_ipv4 {
 struct net {
 	struct ns_common ns;
 	struct netns_ipv4 ipv4;
+	u64 net_cookie;
 };
 
 struct net_device {
@@ -425,6 +426,7 @@ struct task_struct {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u64 bytes_received;
+	u32 snd_nxt;
 	u64 bytes_sent;
 	u64 bytes_acked;
 	u32 snd_una;

@@ -1,0 +1,545 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop list: the TIME_WAIT sockets that exist now, each with its owner.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "attribute.h"
+#include "census.h"
+#include "census_text.h"
+#include "command.h"
+#include "containers.h"
+#include "filter.h"
+#include "group.h"
+#include "infer.h"
+#include "kernel.h"
+#include "ledger.h"
+#include "list_text.h"
+#include "listeners.h"
+#include "listing.h"
+#include "options.h"
+#include "ports.h"
+#include "ports_text.h"
+#include "privileges.h"
+#include "procinfo.h"
+#include "progress.h"
+#include "sink.h"
+#include "workloads.h"
+
+#define NS_PER_S 1000000000ULL
+/* A socket that entered its state this long after the ledger was complete was surely
+ * closed after that: a timer is no clock. */
+#define TIMER_SLACK_NS (NS_PER_S / 2)
+
+/* What is left to be done, as in trace, needs no more. */
+#define CAP_BIT(cap) (1ULL << (cap))
+#define CAPS_KEPT \
+	(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH))
+
+struct list_options {
+	bool states, ports, reverse;
+	struct group_keys sort, by;
+	bool no_names;
+	const char *runtime_socket;
+};
+
+struct list {
+	struct list_options opts;
+	struct filter_options filters;
+	struct output_options output;
+	struct list_style style;
+	struct sockets_source source;
+	unsigned int flags;	   /* SOCKETS_* */
+	unsigned int ledger_flags; /* LEDGER_* */
+	struct listing listing;
+	struct ledger *ledger;
+	struct listeners *listeners; /* NULL: were not needed */
+	struct workloads *workloads;
+	struct procinfo_cache *processes;
+	struct attributor *attributor;
+	char arguments[TWS_ARGS_LEN + 1];
+};
+
+static const struct option_spec list_table[] = {
+	{ 0, "sort", "KEY", "age (the default: the newest comes last), left, local,\n"
+	  "local-port, remote, remote-port, netns, process, pid, uid,\n"
+	  "container, state, side or cause", group__parse_sort,
+	  offsetof(struct list_options, sort) },
+	{ 0, "reverse", NULL, "the other way round", option__flag,
+	  offsetof(struct list_options, reverse) },
+	{ 0, "by", "KEY[,...]", "count by process, pid, uid, container, local, local-port,\n"
+	  "remote, remote-port, netns, state, side or cause", group__parse_by,
+	  offsetof(struct list_options, by) },
+	{ 0, "states", NULL, "count connections in each state, beside the limits",
+	  option__flag, offsetof(struct list_options, states) },
+	{ 0, "ports", NULL, "how many local ports are taken towards each remote end",
+	  option__flag, offsetof(struct list_options, ports) },
+	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
+	  offsetof(struct list_options, no_names) },
+	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
+	  containers__parse_socket, offsetof(struct list_options, runtime_socket) },
+	{ 0 },
+};
+
+/* ---- what is said on stderr ---- */
+
+static int complain(const char *what, int err)
+{
+	progress__end();
+	if (err == -EOPNOTSUPP)
+		fprintf(stderr, "twsnoop: %s: this kernel cannot list TCP sockets: load the "
+				"modules inet_diag and tcp_diag ('modprobe tcp_diag')\n", what);
+	else if (err == -E2BIG)
+		fprintf(stderr, "twsnoop: %s: more than %u of them: narrow it with a filter, "
+				"or use --states\n", what, LISTING_MAX);
+	else
+		fprintf(stderr, "twsnoop: %s: %s\n", what, strerror(-err));
+	return err;
+}
+
+/* One line for all that privileges are missing for. */
+static void say_denied(const struct list *list)
+{
+	bool namespaces = list->flags & SOCKETS_DENIED;
+	bool ledger = list->ledger_flags & LEDGER_DENIED;
+	struct kernel kernel = {};
+	bool admin, ptrace;
+
+	if (list->flags & SOCKETS_FAILED)
+		fputs("twsnoop: the sockets of some network namespace could not be read to the "
+		      "end\n", stderr);
+	if (!namespaces && !ledger)
+		return;
+	kernel__read_files(&kernel, "/sys", "/proc");
+	admin = kernel__has_cap(&kernel, CAP_SYS_ADMIN);
+	ptrace = kernel__has_cap(&kernel, CAP_SYS_PTRACE);
+	fprintf(stderr, "twsnoop: %s%s%s cannot be read%s%s%s%s\n",
+		namespaces ? "the network namespaces of some processes" : "",
+		namespaces && ledger ? " and " : "", ledger ? "the ledger of owners" : "",
+		admin && ptrace ? "" : ": missing ", admin ? "" : "CAP_SYS_ADMIN",
+		admin || ptrace ? "" : ", ", ptrace ? "" : "CAP_SYS_PTRACE");
+}
+
+/* HH:MM:SS of a moment in CLOCK_MONOTONIC, local time. */
+static void print_moment(char *to, size_t size, const struct list *list, uint64_t mono_ns)
+{
+	uint64_t ago_ns = list->listing.taken_ns > mono_ns ? list->listing.taken_ns - mono_ns : 0;
+	time_t when = (time_t)((list->listing.wall_ns - ago_ns) / NS_PER_S);
+	struct tm tm;
+
+	if (!localtime_r(&when, &tm) ||
+	    !strftime(to, size, ago_ns < 24 * 3600 * NS_PER_S ? "%H:%M:%S" : "%F %H:%M:%S", &tm))
+		snprintf(to, size, "?");
+}
+
+struct account {
+	size_t seen, inferred, unknown, missed, before;
+};
+
+static void count_rows(const struct list *list, struct account *account)
+{
+	uint64_t since_ns = ledger__complete_since(list->ledger);
+
+	for (size_t i = 0; i < list->listing.num; i++) {
+		const struct listing_row *row = &list->listing.rows[i];
+		bool after = since_ns && row->since_ns > since_ns + TIMER_SLACK_NS;
+
+		account->seen += row->evidence == OWNER_SEEN;
+		account->inferred += row->evidence == OWNER_INFERRED;
+		account->unknown += row->evidence == OWNER_UNKNOWN;
+		account->missed += !row->seen && after;
+		account->before += !row->seen && !after;
+	}
+}
+
+/* Why owners are not known, and what to do about it. */
+static void say_unseen(const struct list *list, const struct account *account)
+{
+	uint64_t since_ns = ledger__complete_since(list->ledger);
+	char when[32];
+
+	if (list->ledger_flags & LEDGER_OTHER)
+		fprintf(stderr, "twsnoop: a ledger of another version was left out: renew it "
+				"with 'twsnoop detach' and 'twsnoop attach'\n");
+	if (!account->before || list->ledger_flags & LEDGER_DENIED)
+		return;
+	if (since_ns) {
+		print_moment(when, sizeof(when), list, since_ns);
+		fprintf(stderr, "twsnoop: owners are known only since %s, sockets that were "
+				"closed before: %zu\n", when, account->before);
+	} else if (ledger__count(list->ledger)) {
+		fprintf(stderr, "twsnoop: only a trace with a filter records owners: run "
+				"'twsnoop attach', and from then on all are known\n");
+	} else {
+		fprintf(stderr, "twsnoop: nothing has recorded who closed: run 'twsnoop attach', "
+				"and from then on owners are known\n");
+	}
+}
+
+static void print_account(const struct list *list)
+{
+	struct account account = {};
+
+	count_rows(list, &account);
+	say_denied(list);
+	say_unseen(list, &account);
+	fprintf(stderr, "twsnoop: listed=%zu seen=%zu inferred=%zu unknown=%zu missed=%zu\n",
+		list->listing.num, account.seen, account.inferred, account.unknown,
+		account.missed);
+}
+
+/* ---- gathering ---- */
+
+static int tick(void *ctx, size_t count)
+{
+	(void)ctx;
+	progress__count(count);
+	return 0;
+}
+
+static int take_sockets(struct list *list)
+{
+	const struct listing_want want = {
+		.filter = &list->filters.filter, .ports = list->opts.ports, .tick = tick,
+	};
+	int err;
+
+	progress__step("reading sockets");
+	err = listing__take(&list->listing, &list->source, &want, &list->flags);
+	return err ? complain("cannot list sockets", err) : 0;
+}
+
+static int join_ledger(struct list *list)
+{
+	int err;
+
+	progress__step("reading the ledger of owners");
+	err = ledger__open(&list->ledger, &list->ledger_flags);
+	if (err)
+		return complain("cannot read the ledger of owners", err);
+	listing__join(&list->listing, list->ledger);
+	err = privileges__keep_only(CAPS_KEPT);
+	return err ? complain("cannot give up privileges", err) : 0;
+}
+
+/* JSON and CSV name the listener as a server's opener, ports tell servers' by it. */
+static bool needs_listeners(const struct list *list)
+{
+	return list->opts.ports || (list->output.format != SINK_TEXT && !list->opts.by.num) ||
+	       infer__needed(&list->listing);
+}
+
+static int infer_owners(struct list *list)
+{
+	int err;
+
+	if (!list->listing.num || !needs_listeners(list))
+		return 0;
+	progress__step("looking for owners");
+	err = listeners__new(&list->listeners, LISTENERS_DEFAULT);
+	if (err)
+		return complain("cannot look for owners", err);
+	/* What cannot be had is not inferred from. */
+	listeners__fill(list->listeners, list->source.places, 0, NULL);
+	err = infer__owners(&list->listing, &list->source, list->listeners, &list->flags);
+	return err ? complain("cannot look for owners", err) : 0;
+}
+
+static bool keep_match(void *ctx, const struct listing_row *row)
+{
+	const struct list *list = ctx;
+	struct tws_event ev;
+
+	listing__event(&list->listing, row, &ev);
+	return filter__match(&list->filters.filter, &ev);
+}
+
+static bool keep_container(void *ctx, const struct listing_row *row)
+{
+	const struct list *list = ctx;
+	const struct workload_of *of = workloads__get(list->workloads, listing__cgroup(row));
+
+	return of && of->kept;
+}
+
+static int find_workloads(struct list *list)
+{
+	const struct workloads_options opts = {
+		.no_names = list->opts.no_names,
+		.socket = list->opts.runtime_socket,
+		.wanted = list->filters.containers,
+		.num_wanted = list->filters.num_containers,
+	};
+	int err = workloads__new(&list->workloads, &opts);
+
+	for (size_t i = 0; !err && i < list->listing.num; i++) {
+		const struct listing_row *row = &list->listing.rows[i];
+
+		if (row->seen)
+			err = workloads__want(list->workloads, listing__cgroup(row),
+					      row->seen->conn.flags & TWS_F_CGROUP_V1);
+	}
+	/* Names are waited for no longer than a second, and not with a timer's signals. */
+	progress__end();
+	return err ?: workloads__resolve(list->workloads);
+}
+
+static int gather(struct list *list)
+{
+	int err = take_sockets(list) ?: join_ledger(list) ?: infer_owners(list);
+
+	if (err)
+		return err;
+	if (!filter__is_empty(&list->filters.filter))
+		listing__keep(&list->listing, keep_match, list);
+	err = find_workloads(list);
+	if (err)
+		return complain("cannot look for containers", err);
+	if (list->filters.num_containers)
+		listing__keep(&list->listing, keep_container, list);
+	return 0;
+}
+
+/* ---- JSON and CSV rows ---- */
+
+/* As procinfo does with /proc/PID/cmdline. */
+static const char *noted_arguments(struct list *list, const struct tws_event *ev)
+{
+	size_t len;
+	const char *args = ledger__arguments(list->ledger, ev, &len);
+
+	if (!args)
+		return NULL;
+	if (len > sizeof(list->arguments) - 1)
+		len = sizeof(list->arguments) - 1;
+	memcpy(list->arguments, args, len);
+	while (len > 0 && (list->arguments[len - 1] == '\0' || list->arguments[len - 1] == ' '))
+		len--;
+	for (size_t i = 0; i < len; i++)
+		if (list->arguments[i] == '\0')
+			list->arguments[i] = ' ';
+	list->arguments[len] = '\0';
+	return len ? list->arguments : NULL;
+}
+
+static int put_row(struct list *list, struct sink *sink, const struct listing_row *row)
+{
+	const struct workload_of *of = workloads__get(list->workloads, listing__cgroup(row));
+	struct tws_event ev;
+	struct record rec;
+
+	listing__event(&list->listing, row, &ev);
+	attributor__record(list->attributor, &ev, &rec);
+	rec.wall_ns = list->listing.wall_ns;
+	rec.netns_name = listing__netns_name(&list->listing, ev.netns);
+	rec.evidence = row->evidence;
+	rec.expires_ns = row->left_ns;
+	rec.age_ns = listing__age_ns(&list->listing, row);
+	if (!rec.command_line && row->evidence == OWNER_SEEN && ev.conn.flags & TWS_F_CLOSER)
+		rec.command_line = noted_arguments(list, row->seen);
+	if (of) {
+		rec.workload = of->workload;
+		rec.cgroup_path = of->path;
+	}
+	return sink__put(sink, &rec);
+}
+
+static int open_stages(struct list *list, struct sink **sink)
+{
+	const struct sink_options opts = { .format = list->output.format, .sockets = true };
+	struct attribute_sources sources;
+	int err = procinfo__new(&list->processes, "/proc", PROCINFO_CACHE_DEFAULT);
+
+	if (err)
+		return err;
+	sources = (struct attribute_sources){ list->processes, list->listeners, NULL };
+	return attributor__new(&list->attributor, &sources) ?:
+	       sink__new(sink, STDOUT_FILENO, &opts);
+}
+
+static int print_records(struct list *list, const uint32_t *order)
+{
+	struct sink *sink = NULL;
+	int err = open_stages(list, &sink) ?: sink__begin(sink);
+
+	for (size_t i = 0; !err && i < list->listing.num; i++)
+		err = put_row(list, sink, &list->listing.rows[order[i]]);
+	if (!err)
+		err = sink__flush(sink);
+	sink__free(sink);
+	return err;
+}
+
+/* ---- the four forms ---- */
+
+static int print_rows(struct list *list)
+{
+	const struct group_context ctx = { &list->listing, list->workloads };
+	size_t num = list->listing.num;
+	uint32_t *order = malloc((num ?: 1) * sizeof(*order));
+	int err;
+
+	if (!order)
+		return -ENOMEM;
+	err = group__sort(&ctx, &list->opts.sort, list->opts.reverse, order);
+	if (err)
+		goto out;
+	if (list->output.format == SINK_TEXT)
+		err = list_text__rows(&ctx, &list->style, order, STDOUT_FILENO);
+	else
+		err = print_records(list, order);
+out:
+	free(order);
+	return err;
+}
+
+static int print_groups(struct list *list)
+{
+	const struct group_context ctx = { &list->listing, list->workloads };
+	struct group *groups = NULL;
+	size_t num = 0;
+	int err = group__count(&ctx, &list->opts.by, &groups, &num);
+
+	if (!err)
+		err = list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
+					STDOUT_FILENO);
+	free(groups);
+	return err;
+}
+
+static int print_ports(struct list *list)
+{
+	struct ports ports = {};
+	int err = list->listing.num ?
+			  ports__count(&ports, &list->listing, &list->source, list->listeners,
+				       &list->flags) : 0;
+
+	if (!err)
+		err = ports_text__write(&ports, &list->listing, &list->style, STDOUT_FILENO);
+	ports__free(&ports);
+	return err;
+}
+
+static int print_states(struct list *list)
+{
+	const struct listing_want want = { .filter = &list->filters.filter, .tick = tick };
+	struct census census = {};
+	int err;
+
+	progress__step("counting sockets");
+	err = census__take(&census, &list->source, &want, &list->flags);
+	progress__end();
+	if (err) {
+		census__free(&census);
+		complain("cannot count sockets", err);
+		return 1;
+	}
+	err = census_text__write(&census, list->style.format, list->style.color, STDOUT_FILENO);
+	census__free(&census);
+	if (err && err != -EPIPE)
+		complain("cannot write the output", err);
+	say_denied(list);
+	return err && err != -EPIPE;
+}
+
+static int print_listing(struct list *list)
+{
+	int err;
+
+	if (gather(list))
+		return 1;
+	if (list->opts.ports)
+		err = print_ports(list);
+	else if (list->opts.by.num)
+		err = print_groups(list);
+	else
+		err = print_rows(list);
+	if (err && err != -EPIPE)
+		complain("cannot write the output", err);
+	print_account(list);
+	return err && err != -EPIPE;
+}
+
+/* ---- the command ---- */
+
+/* What cannot be combined. */
+static const char *conflict(const struct list *list)
+{
+	const struct list_options *o = &list->opts;
+	const struct tws_filter *f = &list->filters.filter;
+	bool counts = o->states || o->ports;
+
+	if (o->states + o->ports + (o->by.num > 0) > 1)
+		return "--states, --ports and --by exclude each other";
+	if ((counts || o->by.num) && (o->sort.num || o->reverse))
+		return "--sort and --reverse are for rows: counts come largest first";
+	if (counts && (f->num_pids || f->num_comms || f->side || list->filters.num_containers))
+		return "--states and --ports count whatever its owner: -p, -c, -C and --side "
+		       "do not apply";
+	return NULL;
+}
+
+static unsigned int terminal_width(void)
+{
+	struct winsize size;
+
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ?
+		       size.ws_col : 0;
+}
+
+static void close_all(struct list *list)
+{
+	attributor__free(list->attributor);
+	procinfo__free(list->processes);
+	workloads__free(list->workloads);
+	listeners__free(list->listeners);
+	listing__free(&list->listing);
+	ledger__free(list->ledger);
+}
+
+int cmd_list(int argc, char **argv)
+{
+	static struct list list;
+	const struct option_part parts[] = {
+		{ NULL, list_table, &list.opts },
+		{ "Output", output_option_table, &list.output },
+		{ "Filters", filter_option_table, &list.filters },
+	};
+	const struct command_spec spec = {
+		"list", "[OPTION]...",
+		"Print the sockets that are in TIME_WAIT now, and those that wait for the peer's FIN\n"
+		"without a process, of every network namespace: who closed each, and how that is\n"
+		"known. 'twsnoop attach' makes all of them known.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	int err = options__parse(&spec, argc, argv, NULL);
+	const char *why;
+
+	if (err != OPTIONS_OK)
+		return options__exit_status(err);
+	why = conflict(&list);
+	if (why)
+		return options__exit_status(options__complain(&spec, "%s", why));
+	signal(SIGPIPE, SIG_IGN);
+	list.style = (struct list_style){
+		.format = list.output.format,
+		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.width = terminal_width(),
+	};
+	list.source = (struct sockets_source){ &netns_default_places, sockdiag__dump };
+	progress__begin(STDERR_FILENO);
+	err = list.opts.states ? print_states(&list) : print_listing(&list);
+	progress__end();
+	close_all(&list);
+	return err;
+}
