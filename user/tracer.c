@@ -23,6 +23,7 @@
 #define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
 #define DEFAULT_RING_BYTES (1U << 25)
+#define SURE_POLLS 8
 #define MIN_RECORDS 1024U /* some chunks for each writer */
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
@@ -39,6 +40,10 @@ struct tracer {
 	size_t num_records, num_endings;
 	struct batch *batch; /* the rings are in order for each CPU alone */
 	uint64_t taken; /* outcomes that were read */
+	/* See note_missing(). */
+	uint64_t lost, least_missing;
+	unsigned int polls;
+	bool detached;
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter, all;
 	/* With legacy, the positions of control as the kernel lays its map out: a
@@ -321,26 +326,6 @@ int tracer__attach(struct tracer *tracer)
 			      twsnoop_legacy_bpf__attach(tracer->legacy);
 }
 
-int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
-{
-	uint64_t begun_ns = now_ns(CLOCK_MONOTONIC);
-	int num, err;
-
-	tracer->fn = fn;
-	tracer->ctx = ctx;
-	if (tracer->legacy)
-		return ring_buffer__consume(tracer->control);
-	/* In this order, everything comes after what it needs: an ending after its
-	 * FIN, and an event after the cgroup that it is in. */
-	err = ring__take(&tracer->ends, on_ending, tracer);
-	num = err ? err : ring_buffer__consume(tracer->control);
-	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
-	if (err < 0)
-		return err;
-	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
-	return err < 0 ? err : num + err;
-}
-
 /* Outcomes that the programs have written, or are writing. */
 static int sum_made(const struct tracer *tracer, uint64_t *made)
 {
@@ -363,6 +348,44 @@ static int sum_made(const struct tracer *tracer, uint64_t *made)
 	if (!err)
 		*made = sum;
 	return err;
+}
+
+/*
+ * Of @made outcomes, those that were not read by a poll that began later are lost, or
+ * were still being written: so what counts is the least of some polls in a row.
+ */
+static void note_missing(struct tracer *tracer, uint64_t made)
+{
+	uint64_t missing = made > tracer->taken ? made - tracer->taken : 0;
+
+	if (!tracer->polls || missing < tracer->least_missing)
+		tracer->least_missing = missing;
+	if (++tracer->polls < SURE_POLLS && !tracer->detached)
+		return;
+	tracer->polls = 0;
+	if (tracer->least_missing > tracer->lost)
+		tracer->lost = tracer->least_missing;
+}
+
+int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+{
+	uint64_t begun_ns = now_ns(CLOCK_MONOTONIC), made = 0;
+	int num, err;
+
+	tracer->fn = fn;
+	tracer->ctx = ctx;
+	if (tracer->legacy)
+		return ring_buffer__consume(tracer->control);
+	/* In this order, everything comes after what it needs: an ending after its
+	 * FIN, and an event after the cgroup that it is in. */
+	err = sum_made(tracer, &made) ?: ring__take(&tracer->ends, on_ending, tracer);
+	num = err ? err : ring_buffer__consume(tracer->control);
+	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
+	if (err < 0)
+		return err;
+	note_missing(tracer, made);
+	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
+	return err < 0 ? err : num + err;
 }
 
 uint64_t tracer__mark(const struct tracer *tracer)
@@ -424,20 +447,11 @@ static int sum_stats(int fd, struct tws_counters *sum)
 	return err;
 }
 
-/* Outcomes that were written over unread. What is not read yet may still be. */
-static uint64_t count_passed(const struct tracer *tracer, uint64_t made)
-{
-	uint64_t passed = ring__passed(&tracer->events) + ring__passed(&tracer->ends);
-	uint64_t missing = made > tracer->taken ? made - tracer->taken : 0;
-
-	return passed < missing ? passed : missing;
-}
-
 int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
 {
 	struct bpf_program *prog;
 	struct tws_counters total;
-	uint64_t skips = 0, made = 0;
+	uint64_t skips = 0;
 	int err;
 
 	err = sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
@@ -448,12 +462,7 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 		if (err)
 			return err;
 	}
-	if (tracer->skel) {
-		err = sum_made(tracer, &made);
-		if (err)
-			return err;
-		total.event_lost += count_passed(tracer, made);
-	}
+	total.event_lost += tracer->lost;
 	*sum = total;
 	*recursion = skips;
 	return 0;
@@ -544,6 +553,8 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 
 void tracer__detach(struct tracer *tracer)
 {
+	tracer->detached = true;
+	tracer->polls = 0;
 	if (tracer->skel)
 		twsnoop_bpf__detach(tracer->skel);
 	if (tracer->legacy)
