@@ -239,18 +239,20 @@ struct tws_pending {
 
 /* A connection between its opening and its FIN: one cache line. */
 struct tws_open {
-	__u64 tag;  /* who has it: see sock_key(); 0: nobody */
-	__u64 open; /* CLOCK_MONOTONIC in ns, and TWS_OPEN_* */
+	__u64 tag;  /* whose it is: see sock_key(); 0: nobody's */
+	__u64 open; /* CLOCK_MONOTONIC in ns, and TWS_OPEN_*; 0: not in use */
 	__u32 opener_tgid;
 	__u32 flags; /* TWS_F_OPENER, TWS_F_MATCHED */
 	char opener_comm[TWS_COMM_LEN];
 	__u64 id; /* before Linux 5.12: as in tws_end, once a FIN was sent */
-	__u64 pad[2];
+	__u64 check; /* see open_check() */
+	__u64 pad;
 };
 
 #define TWS_F_MATCHED 0x10000 /* a filter let its FIN event pass */
 #define TWS_OPEN_SIDE 62 /* the two top bits: enum tws_side */
 #define TWS_OPEN_NS ((1ULL << TWS_OPEN_SIDE) - 1)
+#define TWS_OPEN_UNKNOWN 1 /* in use, but the opening was not seen */
 
 /* Counters, one set per CPU. */
 struct tws_counters {

@@ -5,13 +5,16 @@
  * What a look-up costs is the cache lines that have to come over from the CPU that
  * handles the connection's other end: a BPF hash map touches many. This table is a
  * plain array, whose look-ups the JIT compiles into a few instructions; an entry is
- * one line, and may stand in any of four neighbours. It is claimed by
- * compare-and-swap of its tag; the rest is written by its owner alone, because the
- * transitions of one socket are serialised by that socket's lock.
+ * one line, and may stand in any of four neighbours. Sockets come from a slab that
+ * hands out the same addresses again and again: an entry stays an address's for good,
+ * so that only its first use needs a compare-and-swap. All the rest is written by the
+ * socket's transitions alone, which its lock serialises.
  *
  * Nobody gives back the entry of a server's end whose peer closed first: that would
- * fetch the line for nothing. The next socket at the same address takes it over, and
- * a search that finds no room takes it from a socket that is dead.
+ * fetch the line for nothing. The next socket at the same address takes it over. An
+ * address that finds no room takes the entry of one that is not in use, or whose
+ * socket is dead. Should that one come to life in the same moment, both write: then
+ * the check of the entry is wrong, and neither believes it.
  *
  * Kernels before 5.12 know no atomic operation that returns a value: for them
  * the object is built a second time, without TWS_ATOMIC, over a hash map.
@@ -42,11 +45,15 @@ struct {
 	__type(value, struct tws_open);
 } tws_opens SEC(".maps");
 
-/* Fibonacci hashing. Sockets come from a slab that hands out the same few addresses
- * again and again, so that their entries stay in the cache. */
+/* Fibonacci hashing. */
 static __always_inline __u32 open_index(__u64 key)
 {
 	return key * 0x9e3779b97f4a7c15ULL >> 38 & tws.open_mask;
+}
+
+static __always_inline __u64 open_check(const struct tws_open *open, __u64 key)
+{
+	return key ^ open->open ^ (__u64)open->opener_tgid << 32;
 }
 
 static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
@@ -59,7 +66,8 @@ static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
 
 		if (open && open->tag == key)
-			return open;
+			return open->open && open->check == open_check(open, key) ? open :
+										   NULL;
 	}
 	return NULL;
 }
@@ -99,7 +107,7 @@ static RARE struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __
 		if (!open)
 			continue;
 		tag = open->tag;
-		if (looks_dead(tp, tag) &&
+		if ((!open->open || looks_dead(tp, tag)) &&
 		    __sync_val_compare_and_swap(&open->tag, tag, key) == tag)
 			return open;
 	}
@@ -129,10 +137,18 @@ static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
 	return open_evict(tp, key, first);
 }
 
-/* The entry was read before anyone else may claim it. */
+/* The rest of @open is written. */
+static __always_inline void open_publish(const struct tcp_sock *tp, struct tws_open *open,
+					 __u64 stamp)
+{
+	open->open = stamp;
+	open->check = open_check(open, sock_key(tp));
+}
+
+/* The entry was read before anyone else may take it. */
 static __always_inline void open_release(const struct tcp_sock *tp, struct tws_open *open)
 {
-	STORE_RELEASE(&open->tag, 0);
+	STORE_RELEASE(&open->open, 0);
 }
 
 #else /* !TWS_ATOMIC */
@@ -162,6 +178,12 @@ static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
 	if (!open)
 		COUNT(table_full);
 	return open;
+}
+
+static __always_inline void open_publish(const struct tcp_sock *tp, struct tws_open *open,
+					 __u64 stamp)
+{
+	open->open = stamp;
 }
 
 static __always_inline void open_release(const struct tcp_sock *tp, struct tws_open *open)
@@ -197,9 +219,9 @@ static __always_inline __u8 open_side(const struct tws_open *open)
 	return open->open >> TWS_OPEN_SIDE;
 }
 
-static __always_inline void open_stamp(struct tws_open *open, __u8 side)
+static __always_inline __u64 open_stamp(__u8 side)
 {
-	open->open = bpf_ktime_get_ns() | (__u64)side << TWS_OPEN_SIDE;
+	return bpf_ktime_get_ns() | (__u64)side << TWS_OPEN_SIDE;
 }
 
 #endif

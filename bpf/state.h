@@ -65,6 +65,8 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct tws
 	if (!open)
 		return;
 	conn->open_ns = open->open & TWS_OPEN_NS;
+	if (conn->open_ns == TWS_OPEN_UNKNOWN)
+		conn->open_ns = 0;
 	conn->side = open_side(open);
 	if (conn->side == TWS_SIDE_CLIENT && open->flags & TWS_F_OPENER) {
 		conn->opener_tgid = open->opener_tgid;
@@ -101,15 +103,13 @@ static __always_inline void on_connect(const struct tcp_sock *tp)
 
 	if (!open)
 		return;
-	open_stamp(open, TWS_SIDE_CLIENT);
 	open->flags = 0;
+	open->opener_tgid = bpf_get_current_pid_tgid() >> 32;
 	if (!(task_flags(task) & PF_KTHREAD)) {
-		open->opener_tgid = bpf_get_current_pid_tgid() >> 32;
 		read_comm(open->opener_comm, TASK_READ(task, group_leader));
 		open->flags = TWS_F_OPENER;
 	}
-	if (tws.has_cookie && !tws.has_filter)
-		bpf_get_socket_cookie((void *)tp);
+	open_publish(tp, open, open_stamp(TWS_SIDE_CLIENT));
 	note_process(task);
 }
 
@@ -190,8 +190,11 @@ static __always_inline __u64 make_id(const struct tcp_sock *tp, struct tws_open 
 
 	if (!open_ends_with_fin() && !open) {
 		open = open_claim(tp);
-		if (open)
-			open->open = 0;
+		if (open) {
+			open->flags = 0;
+			open->opener_tgid = 0;
+			open_publish(tp, open, TWS_OPEN_UNKNOWN);
+		}
 	}
 	if (tws.has_cookie)
 		id = bpf_get_socket_cookie((void *)tp);
@@ -279,16 +282,15 @@ static __always_inline void on_accept(const struct tcp_sock *tp)
 
 	if (!open)
 		return;
-	open_stamp(open, TWS_SIDE_SERVER);
-	if (!open_ends_with_fin())
-		open->flags = 0;
+	open->flags = 0;
+	open->opener_tgid = 0;
+	open_publish(tp, open, open_stamp(TWS_SIDE_SERVER));
 }
 
-/* The peer closed first, and nobody asks for that. A client has a cookie since its
- * connect(), a server's end seldom: its entry is left alone. */
+/* The peer closed first, and nobody asks for that. A server's entry is left alone. */
 static __always_inline void on_passive_fin(const struct tcp_sock *tp)
 {
-	if (!tws.has_cookie || tws.has_filter || socket_cookie(tp))
+	if (!open_ends_with_fin() || side_by_syn(tp) != TWS_SIDE_SERVER)
 		open_drop(tp);
 }
 
@@ -308,9 +310,10 @@ static __always_inline void tell_end(const struct tcp_sock *tp, __u64 id, __u8 a
 	send_end(&out);
 }
 
-/* The end of a connection whose FIN was not seen: by its skip, or before tracing.
- * Whether it is who a filter asks for cannot be known. */
-static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t,
+/* A mini-socket, with its @cookie, of a connection whose FIN was not seen: by its skip,
+ * or before tracing. Whether it is who a filter asks for cannot be known. The full
+ * socket must not get a cookie now: the mini-socket would not have the same one. */
+static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t, __u64 cookie,
 					  __u8 action, enum tws_writer writer)
 {
 	struct out out;
@@ -320,8 +323,7 @@ static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t,
 	fill_event(out.ev, t);
 	fill_bytes(out.ev, tp);
 	fill_opening(&out.ev->conn, take_opening(tp));
-	if (tws.has_cookie)
-		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
+	out.ev->cookie = cookie;
 	send(&out);
 }
 
@@ -374,7 +376,7 @@ static __always_inline void on_mini(const struct tcp_sock *tp, __u64 id,
 	if (id)
 		tell_end(tp, id, action, 0, writer);
 	else if (action == TWS_TIME_WAIT || tws.all)
-		tell_stranger(tp, &t, action, writer);
+		tell_stranger(tp, &t, mini->cookie, action, writer);
 	if (!tws.has_rx_sk)
 		keep_mini(&t, id, mini, writer);
 }

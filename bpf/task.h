@@ -43,9 +43,12 @@ static __always_inline void read_comm(char *to, struct task_struct *task)
 
 static __always_inline __u64 v1_cgroup_id(struct task_struct *task)
 {
-	struct css_set *set = BPF_CORE_READ(task, cgroups);
+	struct css_set *set = TASK_READ(task, cgroups);
 	struct cgroup_subsys_state *css;
 
+	/* Followed directly where that is allowed: five probe reads are dear. */
+	if (tws.has_task_btf)
+		return set->subsys[tws.v1_subsys & 15]->cgroup->kn->id;
 	bpf_probe_read_kernel(&css, sizeof(css), &set->subsys[tws.v1_subsys & 15]);
 	return BPF_CORE_READ(css, cgroup, kn, id);
 }

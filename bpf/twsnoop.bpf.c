@@ -39,10 +39,8 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 {
 	struct tcp_sock *tp;
 
-	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
-	if (!(STATE(newstate) & OF_INTEREST) || newstate == oldstate) {
-		if (tws.all && newstate == BPF_TCP_ESTABLISHED)
-			on_opened(sk, oldstate, writer);
+	if (newstate == BPF_TCP_ESTABLISHED) {
+		on_opened(sk, oldstate, writer);
 		return;
 	}
 	if (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN)
@@ -64,11 +62,20 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 		on_close(tp, oldstate, writer);
 }
 
+/* The states of interest are told by registers alone: ask for them first. */
+static __always_inline bool is_of_interest(int oldstate, int newstate)
+{
+	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
+	if (newstate == oldstate)
+		return false;
+	return STATE(newstate) & OF_INTEREST || (tws.all && newstate == BPF_TCP_ESTABLISHED);
+}
+
 /* In process context, the backlog that is run by release_sock() included. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
 {
-	if (sk->sk_lock.owned)
+	if (is_of_interest(oldstate, newstate) && sk->sk_lock.owned)
 		on_transition(sk, oldstate, newstate, TWS_PROCESS);
 	return 0;
 }
@@ -77,7 +84,7 @@ int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
 {
-	if (!sk->sk_lock.owned)
+	if (is_of_interest(oldstate, newstate) && !sk->sk_lock.owned)
 		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
 	return 0;
 }
