@@ -43,7 +43,7 @@ USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
 # Built twice: see NAMES_CFLAGS and NAMES_DISK.
 STATIC_OBJ := $(filter-out $(BUILD)/user/runtime_%.o,$(USER_OBJ)) \
 	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/runtime_%.c,$(USER_SRC)))
-SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h
+SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h
 
 all: $(BUILD)/twsnoop
 
@@ -61,6 +61,11 @@ $(BUILD)/twsnoop_legacy.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
 
+# The other way to list sockets: see user/sockiter.h.
+$(BUILD)/sockets.bpf.o: bpf/sockets.bpf.c bpf/sockets.h vmlinux/$(ARCH)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
+
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp
 	mv $@.tmp $@
@@ -71,7 +76,7 @@ $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(if $(filter runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/user/tracer.o: $(SKELETONS)
+$(BUILD)/user/tracer.o $(BUILD)/user/sockiter.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
@@ -137,12 +142,20 @@ $(BUILD)/tests/test_budget: tests/unit/test_budget.c $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
-# These two look at the BPF objects; budget loads them, as root, on a kernel
-# that has all features.
+$(BUILD)/tests/test_sockiter: tests/unit/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
+		sockiter sockstream sockdiag netns procinfo mountinfo)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)
+
+# These three look at the BPF objects; budget and sockiter load them, as root, budget
+# on a kernel that has all features.
 abi: $(BUILD)/tests/test_abi
 	$<
 
 budget: $(BUILD)/tests/test_budget
+	$<
+
+sockiter: $(BUILD)/tests/test_sockiter
 	$<
 
 scenarios: all $(BUILD)/scenarios
@@ -182,5 +195,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check bench bench-reader abi budget scenarios matrix install uninstall clean
+.PHONY: all static deps run test check bench bench-reader abi budget sockiter scenarios matrix install uninstall clean
 .DELETE_ON_ERROR:

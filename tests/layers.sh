@@ -20,7 +20,7 @@ bad() {
 layers="
 record event table ring batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_source progress
 decode join owners filter netns cgroups runtime_names netlimits
-sockdiag ledger sockets
+sockdiag ledger sockets sockstream sockiter
 snapshot listeners tracer containers live
 heal attribute pins sink sink_format sink_text sink_json sink_csv held
 listing workloads tabular
@@ -55,7 +55,7 @@ for file in user/*.[ch]; do
 	[ $good = 0 ] || ok
 done
 
-for header in user/*.h bpf/event.h; do
+for header in user/*.h bpf/event.h bpf/sockets.h; do
 	if ${CC:-cc} -std=c11 -D_GNU_SOURCE= -Wall -Wextra -Werror -I"$include" -fsyntax-only \
 		-x c "$header"; then
 		ok
@@ -66,7 +66,7 @@ done
 
 for header in bpf/*.h; do
 	case $header in
-	bpf/event.h | bpf/core.h) continue ;;
+	bpf/event.h | bpf/core.h | bpf/sockets.h) continue ;;
 	esac
 	if ${CLANG:-clang} -O2 -g -target bpf -D__TARGET_ARCH_x86 -DTWS_ATOMIC -Wall -Werror \
 		-Wno-unused-function -Ivmlinux/x86_64 -Ibpf -fsyntax-only -x c "$header"; then

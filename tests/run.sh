@@ -25,13 +25,14 @@ suite_headers() {
 }
 suite_fuzz() { "$MAKE" --no-print-directory fuzz-short; }
 suite_budget() { "$MAKE" --no-print-directory budget; }
+suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_matrix() { "$MAKE" --no-print-directory matrix; }
 
-all="layers headers unit fuzz budget cli scenarios real containers matrix"
+all="layers headers unit fuzz budget sockiter cli scenarios real containers matrix"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
 # "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".

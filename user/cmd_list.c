@@ -34,6 +34,7 @@
 #include "procinfo.h"
 #include "progress.h"
 #include "sink.h"
+#include "sockiter.h"
 #include "workloads.h"
 
 #define NS_PER_S 1000000000ULL
@@ -228,7 +229,8 @@ static int join_ledger(struct list *list)
 	if (err)
 		return complain("cannot read the ledger of owners", err);
 	listing__join(&list->listing, list->ledger);
-	err = privileges__keep_only(CAPS_KEPT);
+	/* See sockiter__dump(). */
+	err = privileges__keep_only(sockiter__is_open() ? CAPS_KEPT | CAP_BIT(CAP_BPF) : CAPS_KEPT);
 	return err ? complain("cannot give up privileges", err) : 0;
 }
 
@@ -250,7 +252,7 @@ static int infer_owners(struct list *list)
 	if (err)
 		return complain("cannot look for owners", err);
 	/* What cannot be had is not inferred from. */
-	listeners__fill(list->listeners, list->source.places, 0, NULL);
+	listeners__fill(list->listeners, &list->source, 0, NULL);
 	err = infer__owners(&list->listing, &list->source, list->listeners, &list->flags);
 	return err ? complain("cannot look for owners", err) : 0;
 }
@@ -489,6 +491,15 @@ static const char *conflict(const struct list *list)
 	return NULL;
 }
 
+static void choose_way(struct list *list)
+{
+	const char *why;
+
+	list->source = (struct sockets_source){ &netns_default_places, sockiter__choose(&why) };
+	if (why)
+		fprintf(stderr, "twsnoop: %s\n", why);
+}
+
 static unsigned int terminal_width(void)
 {
 	struct winsize size;
@@ -505,6 +516,7 @@ static void close_all(struct list *list)
 	listeners__free(list->listeners);
 	listing__free(&list->listing);
 	ledger__free(list->ledger);
+	sockiter__close();
 }
 
 int cmd_list(int argc, char **argv)
@@ -536,7 +548,7 @@ int cmd_list(int argc, char **argv)
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 		.width = terminal_width(),
 	};
-	list.source = (struct sockets_source){ &netns_default_places, sockdiag__dump };
+	choose_way(&list);
 	progress__begin(STDERR_FILENO);
 	err = list.opts.states ? print_states(&list) : print_listing(&list);
 	progress__end();

@@ -30,6 +30,7 @@
 #include "options.h"
 #include "privileges.h"
 #include "sink.h"
+#include "sockiter.h"
 #include "tracer.h"
 
 #define NS_PER_S 1000000000ULL
@@ -39,7 +40,7 @@
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define HEAL_IDLE_NS (60 * NS_PER_S)
-#define HEAL_SHARE 50 /* of the time at most one part in this goes into healing */
+#define HEAL_SHARE 100 /* of the time at most one part in this goes into healing */
 
 /* Once attached: to enter others' network namespaces (SYS_ADMIN), to learn from
  * /proc which there are (SYS_PTRACE), and to find a cgroup by its id
@@ -63,6 +64,7 @@ struct trace {
 	struct filter_options filters;
 	struct output_options output;
 	struct kernel kernel;
+	struct sockets_source source;
 	struct tracer *tracer;
 	struct healer *healer;
 	struct join *join;
@@ -88,7 +90,7 @@ static const struct option_spec trace_table[] = {
 	  offsetof(struct trace_options, count) },
 	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h", option__duration,
 	  offsetof(struct trace_options, duration_ns) },
-	{ 0, "ring-size", "SIZE", "of the ring buffer, a power of two (default 16M)",
+	{ 0, "ring-size", "SIZE", "of the ring of events, a power of two (default 32M)",
 	  option__size, offsetof(struct trace_options, ring_bytes) },
 	{ 0, "max-connections", "N", "that are watched at once (default 262144)",
 	  option__count, offsetof(struct trace_options, max_connections) },
@@ -308,7 +310,7 @@ static int drain_all(struct trace *t)
 
 /* ---- what was missed ---- */
 
-/* A kernel without sock_diag cannot heal: check says so, and nothing else can
+/* A kernel that cannot list its sockets cannot heal: check says so, and nothing else can
  * be done about it here. */
 static int heal(struct trace *t)
 {
@@ -340,7 +342,7 @@ static int check_counters(struct trace *t)
 	if (tracer__counters(t->tracer, &t->counters, &t->recursion))
 		return 0;
 	if (t->counters.listen_lost != before.listen_lost)
-		listeners__fill(t->listeners, &netns_default_places, 0, NULL);
+		listeners__fill(t->listeners, &t->source, 0, NULL);
 	if (t->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(t->containers);
 	moved = t->recursion != t->healed_recursion || t->recursion != skips ||
@@ -449,7 +451,7 @@ static int open_stages(struct trace *t)
 
 	err = join__new(&t->join, &join) ?:
 	      healer__new(&t->healer, t->kernel.cookie.state == FEATURE_PRESENT,
-			  &netns_default_places) ?:
+			  &t->source) ?:
 	      (t->opts.all ? held__new(&t->held, HELD_MAX, now_ns(CLOCK_MONOTONIC)) : 0) ?:
 	      procinfo__new(&t->processes, "/proc", PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&t->listeners, LISTENERS_DEFAULT) ?:
@@ -492,7 +494,8 @@ static int give_up_privileges(struct trace *t)
 		err = privileges__use(CAPS_KEPT);
 		if (err)
 			return complain("cannot give up privileges", err, NULL);
-		if (tracer__counters(t->tracer, &t->counters, &t->recursion))
+		if (sockiter__is_open() ||
+		    tracer__counters(t->tracer, &t->counters, &t->recursion))
 			keep |= CAP_BIT(CAP_BPF);
 	}
 	err = privileges__keep_only(keep);
@@ -513,7 +516,7 @@ static int find_containers(struct trace *t)
 
 static int start(struct trace *t)
 {
-	const char *why;
+	const char *why, *way;
 	int err;
 
 	kernel__probe(&t->kernel, "/sys", "/proc");
@@ -522,11 +525,12 @@ static int start(struct trace *t)
 		fprintf(stderr, "twsnoop: cannot trace: %s\n", why);
 		return -EPERM;
 	}
+	t->source = (struct sockets_source){ &netns_default_places, sockiter__choose(&way) };
 	err = open_signals(t) ?: open_stages(t) ?: open_tracer(t);
 	if (err)
 		return err;
 	healer__baseline(t->healer);
-	listeners__fill(t->listeners, &netns_default_places, 0, NULL);
+	listeners__fill(t->listeners, &t->source, 0, NULL);
 	err = give_up_privileges(t) ?: find_containers(t);
 	if (err)
 		return err;
@@ -535,6 +539,8 @@ static int start(struct trace *t)
 	t->next_heal_ns = t->start_ns + HEAL_MIN_NS;
 	fprintf(stderr, "twsnoop: tracing %s on Linux %s\n",
 		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
+	if (way)
+		fprintf(stderr, "twsnoop: %s\n", way);
 	return 0;
 }
 
@@ -653,6 +659,7 @@ static void close_all(struct trace *t)
 {
 	tracer__free(t->tracer);
 	healer__free(t->healer);
+	sockiter__close();
 	join__free(t->join);
 	held__free(t->held);
 	attributor__free(t->attributor);

@@ -19,7 +19,7 @@ struct healer {
 	struct seen *alive; /* the snapshot's mini-sockets, while finding */
 	struct seen *told; /* cookies that were found here and reported */
 	struct snapshot snap;
-	const struct netns_places *places;
+	const struct sockets_source *source;
 	bool has_cookie;
 	bool full; /* an event could not be noted */
 	bool searching; /* between healer__take() and healer__find() */
@@ -58,14 +58,14 @@ static uint64_t key_of_event(const struct healer *h, const struct tws_event *ev)
 	return hash_key(&key);
 }
 
-int healer__new(struct healer **healerp, bool has_cookie, const struct netns_places *places)
+int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source)
 {
 	struct healer *h = calloc(1, sizeof(*h));
 
 	if (!h)
 		return -ENOMEM;
 	h->has_cookie = has_cookie;
-	h->places = places;
+	h->source = source;
 	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->recent, MAX_SEEN) ||
 	    seen__new(&h->told, MAX_SEEN) ||
 	    seen__new(&h->alive, SNAPSHOT_MAX)) {
@@ -117,7 +117,7 @@ int healer__take(struct healer *h)
 	snapshot__free(&h->snap);
 	seen__clear(h->recent);
 	h->searching = true;
-	err = snapshot__take(&h->snap, h->places);
+	err = snapshot__take(&h->snap, h->source);
 	if (err)
 		h->searching = false;
 	return err;

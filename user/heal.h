@@ -15,8 +15,8 @@
 
 #include "../bpf/event.h"
 #include "join.h"
-#include "netns.h"
 #include "snapshot.h"
+#include "sockets.h"
 #include "tracer.h"
 
 struct healer;
@@ -28,9 +28,9 @@ typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
 /*
  * healer__new() - @has_cookie: events carry cookies (else they are told apart
  * by their addresses, and a second life of the same is not noticed).
- * @places must outlive the healer. Returns 0 and *@healerp, or -ENOMEM.
+ * @source must outlive the healer. Returns 0 and *@healerp, or -ENOMEM.
  */
-int healer__new(struct healer **healerp, bool has_cookie, const struct netns_places *places);
+int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source);
 
 /*
  * healer__baseline() - what is there already is not ours to report. Call it

@@ -10,7 +10,6 @@
 #include <sys/socket.h>
 
 #include "procinfo.h"
-#include "sockdiag.h"
 
 #define NO_ENTRY UINT32_MAX
 
@@ -292,7 +291,7 @@ struct fill {
 	uint32_t *by_inode; /* as many chains as the table has */
 	uint32_t netns;
 	unsigned int flags;
-	const char *proc_root;
+	const struct sockets_source *source;
 };
 
 static uint32_t *inode_chain_of(const struct fill *fill, uint32_t inode)
@@ -335,7 +334,8 @@ static int fill__namespace(void *ctx, const struct netns_entry *ns)
 	int err;
 
 	fill->netns = ns->inode;
-	err = sockdiag__dump(ns->fd, SOCKDIAG_MASK(SOCKDIAG_LISTEN), fill__socket, fill, NULL);
+	err = fill->source->dump(ns->fd, SOCKDIAG_MASK(SOCKDIAG_LISTEN), fill__socket, fill,
+				 NULL);
 	if (err == -EPERM) {
 		fill->flags |= LISTENERS_NETNS_DENIED;
 		return 0;
@@ -372,7 +372,7 @@ static void fill__owners(struct fill *fill, enum listeners_owner best)
 		if (entry->owner != LISTENERS_ONE)
 			continue;
 		entry->owner = best;
-		if (procinfo__read(fill->proc_root, entry->socket.tgid, &info) == 0) {
+		if (procinfo__read(fill->source->places->proc_root, entry->socket.tgid, &info) == 0) {
 			set_owner(entry, entry->socket.tgid, info.comm);
 		} else { /* it has gone meanwhile */
 			set_owner(entry, 0, "");
@@ -397,8 +397,9 @@ static int fill__new(struct fill *fill, size_t entries)
 	return 0;
 }
 
-static int fill__all(struct fill *fill, const struct netns_places *places, size_t max_fds)
+static int fill__all(struct fill *fill, size_t max_fds)
 {
+	const struct netns_places *places = fill->source->places;
 	enum listeners_owner best = LISTENERS_ONE;
 	unsigned int netns_flags = 0, fd_flags = 0;
 	int err;
@@ -426,16 +427,16 @@ static int fill__all(struct fill *fill, const struct netns_places *places, size_
 	return 0;
 }
 
-int listeners__fill(struct listeners *table, const struct netns_places *places,
+int listeners__fill(struct listeners *table, const struct sockets_source *source,
 		    size_t max_fds, unsigned int *flags)
 {
-	struct fill fill = { .proc_root = places->proc_root };
+	struct fill fill = { .source = source };
 	struct listeners old;
 	int err;
 
 	err = fill__new(&fill, table->num_entries);
 	if (!err)
-		err = fill__all(&fill, places, max_fds);
+		err = fill__all(&fill, max_fds);
 	if (!err) {
 		old = *table;
 		fill.table->dropped += old.dropped;

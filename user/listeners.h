@@ -2,7 +2,7 @@
 /*
  * Who listens where: from (network namespace, local address, port) to the
  * process. It tells the server side of a connection that was opened before
- * tracing, and infers owners. Layer: above sockdiag, netns, procinfo.
+ * tracing, and infers owners. Layer: above sockets, procinfo.
  */
 #ifndef TWSNOOP_LISTENERS_H
 #define TWSNOOP_LISTENERS_H
@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "netns.h"
+#include "sockets.h"
 
 #define LISTENERS_COMM_LEN 16	/* TASK_COMM_LEN, with the NUL */
 #define LISTENERS_DEFAULT 16384 /* sockets; about 100 bytes each */
@@ -66,7 +66,7 @@ void listeners__free(struct listeners *table); /* NULL is allowed */
 #define LISTENERS_TABLE_FULL 0x8   /* more listening sockets than entries */
 
 /*
- * listeners__fill() - replace the content by what is true now: sock_diag's
+ * listeners__fill() - replace the content by what is true now: @source's
  * LISTEN sockets of every namespace, joined with every process's descriptors
  * (at most @max_fds of them, 0: no bound). If any process could not be read, all
  * owners are LISTENERS_LIKELY at best; if max_fds was reached, LISTENERS_UNSURE.
@@ -75,7 +75,7 @@ void listeners__free(struct listeners *table); /* NULL is allowed */
  * Returns 0 with *@flags (may be NULL) as above, -EOPNOTSUPP where sock_diag is
  * missing, or another negative errno; on an error the content is as before.
  */
-int listeners__fill(struct listeners *table, const struct netns_places *places,
+int listeners__fill(struct listeners *table, const struct sockets_source *source,
 		    size_t max_fds, unsigned int *flags);
 
 /*

@@ -364,6 +364,9 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 {
 	if (row->seen) {
 		*ev = *row->seen;
+		/* The bytes are counted at the end, which no ledger has. */
+		if (ev->action == TWS_FIN)
+			ev->conn.flags |= TWS_F_SNAPSHOT;
 	} else {
 		*ev = (struct tws_event){ .time_ns = row->since_ns };
 		ev->conn.flags = TWS_F_SNAPSHOT;

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "sockets.h"
-
 struct collector {
 	struct snapshot snap;
 	size_t room;
@@ -73,12 +71,11 @@ static int end_netns(void *ctx, const struct netns_entry *ns)
 	return add_netns(&((struct collector *)ctx)->snap, ns->inode);
 }
 
-int snapshot__take(struct snapshot *snap, const struct netns_places *places)
+int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 {
 	static const struct sockets_visitor visitor = {
 		SOCKDIAG_MASK_MINI, begin_netns, add, end_netns,
 	};
-	const struct sockets_source source = { places, sockdiag__dump };
 	struct collector c = {};
 	unsigned int flags = 0;
 	struct timespec now;
@@ -86,7 +83,7 @@ int snapshot__take(struct snapshot *snap, const struct netns_places *places)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	c.snap.taken_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
-	err = sockets__each(&source, &visitor, &c, &flags);
+	err = sockets__each(source, &visitor, &c, &flags);
 	if (err) {
 		snapshot__free(&c.snap);
 		return err;

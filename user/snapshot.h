@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "../bpf/event.h"
-#include "netns.h"
+#include "sockets.h"
 
 struct snapshot_mini {
 	uint64_t cookie;
@@ -40,7 +40,7 @@ struct snapshot {
  * -EOPNOTSUPP where the kernel has no sock_diag, -ENOMEM, -E2BIG; on an error
  * @snap is unchanged.
  */
-int snapshot__take(struct snapshot *snap, const struct netns_places *places);
+int snapshot__take(struct snapshot *snap, const struct sockets_source *source);
 
 void snapshot__free(struct snapshot *snap);
 

@@ -27,31 +27,34 @@
 
 /* ---- decoding ---- */
 
-static bool is_v4_mapped(const struct inet_diag_msg *msg)
+static bool is_v4_mapped(const void *local, const void *peer)
 {
 	struct in6_addr src, dst;
 
-	memcpy(&src, msg->id.idiag_src, sizeof(src));
-	memcpy(&dst, msg->id.idiag_dst, sizeof(dst));
+	memcpy(&src, local, sizeof(src));
+	memcpy(&dst, peer, sizeof(dst));
 	/* a listener bound to a v4-mapped address has no peer: :: */
 	return IN6_IS_ADDR_V4MAPPED(&src) &&
 	       (IN6_IS_ADDR_V4MAPPED(&dst) || IN6_IS_ADDR_UNSPECIFIED(&dst));
 }
 
-static void fill_addresses(struct sockdiag_socket *sk, const struct inet_diag_msg *msg)
+void sockdiag__set_addresses(struct sockdiag_socket *sk, uint8_t family, const void *local,
+			     const void *peer)
 {
 	size_t offset = 0, len = 16;
 
-	sk->family = msg->idiag_family;
-	if (msg->idiag_family == AF_INET) {
+	sk->family = family;
+	if (family == AF_INET) {
 		len = 4;
-	} else if (is_v4_mapped(msg)) {
+	} else if (is_v4_mapped(local, peer)) {
 		sk->family = AF_INET;
 		offset = 12;
 		len = 4;
 	}
-	memcpy(sk->local_addr, (const char *)msg->id.idiag_src + offset, len);
-	memcpy(sk->peer_addr, (const char *)msg->id.idiag_dst + offset, len);
+	memset(sk->local_addr, 0, sizeof(sk->local_addr));
+	memset(sk->peer_addr, 0, sizeof(sk->peer_addr));
+	memcpy(sk->local_addr, (const char *)local + offset, len);
+	memcpy(sk->peer_addr, (const char *)peer + offset, len);
 }
 
 static uint64_t cookie_of(const struct inet_diag_msg *msg)
@@ -96,7 +99,7 @@ static int parse_socket(const unsigned char *payload, size_t len, sockdiag_fn fn
 	if (msg.idiag_family != AF_INET && msg.idiag_family != AF_INET6)
 		return 0;
 
-	fill_addresses(&sk, &msg);
+	sockdiag__set_addresses(&sk, msg.idiag_family, msg.id.idiag_src, msg.id.idiag_dst);
 	sk.cookie = cookie_of(&msg);
 	sk.inode = msg.idiag_inode;
 	sk.uid = msg.idiag_uid;

@@ -75,6 +75,14 @@ int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 		   unsigned int *flags);
 
 /*
+ * sockdiag__set_addresses() - sets the family and both addresses of @sk out of a
+ * socket's own ones, 16 bytes each in network byte order (of AF_INET the first four
+ * count): one that is v4-mapped becomes AF_INET.
+ */
+void sockdiag__set_addresses(struct sockdiag_socket *sk, uint8_t family, const void *local,
+			     const void *peer);
+
+/*
  * sockdiag__parse() - decode one datagram of a dump's answer. Pure: reads
  * @len bytes at @buf (any alignment, any content), calls @fn for each socket.
  * Returns 0 (more is to come), 1 (the dump is complete), -EPROTO (malformed),

@@ -502,10 +502,11 @@ static int poll_rings(struct bench *b)
 
 static void new_healer(struct bench *b)
 {
+	static const struct sockets_source source = { &netns_default_places, sockdiag__dump };
 	int err;
 
 	healer__free(b->healer);
-	err = healer__new(&b->healer, true, &netns_default_places);
+	err = healer__new(&b->healer, true, &source);
 	if (err)
 		die_of("healer", err);
 	b->noted = 0;

@@ -14,6 +14,7 @@ static const struct {
 	const char *usage;
 } tools[] = {
 	{ "close", tool__close, "N [NAME [ANYTHING]]: N connections whose client closes first" },
+	{ "close6", tool__close6, "the same by IPv6" },
 	{ "hostile", tool__hostile, ": one connection under each hostile name" },
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },

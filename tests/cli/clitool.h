@@ -13,6 +13,7 @@
 
 /* clitool_close.c: connections, and names that no one should print as they are */
 int tool__close(int argc, char **argv);
+int tool__close6(int argc, char **argv);
 int tool__hostile(int argc, char **argv);
 int tool__latency(int argc, char **argv);
 

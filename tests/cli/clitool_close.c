@@ -44,26 +44,40 @@ const struct hostile_name hostile_names[] = {
 };
 const size_t num_hostile_names = sizeof(hostile_names) / sizeof(hostile_names[0]);
 
-static int listen_on(struct sockaddr_in *addr)
+union address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+static socklen_t length_of(const union address *addr)
+{
+	return addr->any.sa_family == AF_INET ? sizeof(addr->v4) : sizeof(addr->v6);
+}
+
+static int listen_on(sa_family_t family, union address *addr)
 {
 	socklen_t len = sizeof(*addr);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	*addr = (struct sockaddr_in){ .sin_family = AF_INET,
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	if (fd < 0 || bind(fd, (struct sockaddr *)addr, len) || listen(fd, 16) ||
-	    getsockname(fd, (struct sockaddr *)addr, &len))
+	*addr = (union address){ .any.sa_family = family };
+	if (family == AF_INET)
+		addr->v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	else
+		addr->v6.sin6_addr = in6addr_loopback;
+	if (fd < 0 || bind(fd, &addr->any, length_of(addr)) || listen(fd, 16) ||
+	    getsockname(fd, &addr->any, &len))
 		die("listen");
 	return fd;
 }
 
 /* The client's end goes straight into TIME_WAIT. */
-static void close_once(int listener, const struct sockaddr_in *addr)
+static void close_once(int listener, const union address *addr)
 {
-	int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+	int client = socket(addr->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
 	char byte;
 
-	if (client < 0 || connect(client, (const struct sockaddr *)addr, sizeof(*addr)))
+	if (client < 0 || connect(client, &addr->any, length_of(addr)))
 		die("connect");
 	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 	if (server < 0)
@@ -77,11 +91,11 @@ static void close_once(int listener, const struct sockaddr_in *addr)
 	close(client);
 }
 
-int tool__close(int argc, char **argv)
+static int close_many(sa_family_t family, int argc, char **argv)
 {
 	unsigned long num = number(argc > 0 ? argv[0] : "");
-	struct sockaddr_in addr;
-	int listener = listen_on(&addr);
+	union address addr;
+	int listener = listen_on(family, &addr);
 
 	if (argc > 1)
 		prctl(PR_SET_NAME, argv[1]);
@@ -90,10 +104,20 @@ int tool__close(int argc, char **argv)
 	return 0;
 }
 
+int tool__close(int argc, char **argv)
+{
+	return close_many(AF_INET, argc, argv);
+}
+
+int tool__close6(int argc, char **argv)
+{
+	return close_many(AF_INET6, argc, argv);
+}
+
 int tool__hostile(int argc, char **argv)
 {
-	struct sockaddr_in addr;
-	int listener = listen_on(&addr);
+	union address addr;
+	int listener = listen_on(AF_INET, &addr);
 
 	(void)argc;
 	(void)argv;
@@ -162,9 +186,9 @@ int tool__latency(int argc, char **argv)
 {
 	enum { NUM = 15 };
 	uint64_t took_ns[NUM];
-	struct sockaddr_in addr;
+	union address addr;
 	struct tracer t;
-	int listener = listen_on(&addr);
+	int listener = listen_on(AF_INET, &addr);
 
 	if (argc < 1)
 		die("latency PROGRAM...");

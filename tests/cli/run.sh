@@ -630,6 +630,80 @@ test_list()
 	judge "list --states without privilege" "$(status_is 0)"
 }
 
+# What list shows in two namespaces, without what moves: of this one and of process $pid's.
+list_two()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net --netns "/proc/$pid/ns/net" "$@"
+	sed 's/"timestamp":"[^"]*",//; s/"\(expires\|age\)_ns":[0-9]*,*//g; s/,}/}/g' "$out" | sort
+}
+
+# The ends of the TIME_WAIT sockets, as ss has them, of both.
+ss_two()
+{
+	{ ss -Htan state time-wait; nsenter --net="/proc/$pid/ns/net" ss -Htan state time-wait; } |
+		awk '{ print $(NF - 1), $NF }' | sort
+}
+
+list_ends()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net --netns "/proc/$pid/ns/net" --sort left
+	awk '$1 == "time_wait" { print $3, $4 }' "$out" | sort
+}
+
+# The other way to read sockets, for kernels without sock_diag, beside that and ss.
+test_list_iterator()
+{
+	mkfifo "$dir/hold"
+	"$tool" netns sh -c "'$tool' close 4 && '$tool' close6 4 && echo here
+		read -r _ <'$dir/hold'" >"$dir/other" 2>&1 &
+	pid=$!
+	"$tool" close 3
+	"$tool" close6 3
+	"$tool" wait-line "$dir/other" here
+	for form in --json "--ports --json" "--states --json" "--by remote,netns --json"; do
+		# shellcheck disable=SC2086 # words
+		list_two $form >"$dir/netlink"
+		# shellcheck disable=SC2086
+		TWSNOOP_NO_SOCK_DIAG=1 list_two $form >"$dir/iterator"
+		# shellcheck disable=SC2086
+		list_two $form >"$dir/later"
+		# A minute may have been over for some from an earlier test.
+		judge "list $form by the iterator" "$(status_is 0
+			[ -s "$dir/iterator" ] || echo "nothing is there. "
+			cmp -s "$dir/netlink" "$dir/iterator" ||
+				cmp -s "$dir/iterator" "$dir/later" || echo "it differs. ")"
+	done
+	TWSNOOP_NO_SOCK_DIAG=1 list_two --json >"$dir/iterator"
+	judge "list says that it uses the iterator" "$(status_is 0
+		num=$(grep -c "^twsnoop: sockets are read by a BPF iterator, because " "$err")
+		[ "$num" = 1 ] || echo "$num lines about it. "
+		for end in '"address":"127.0.0.1"' '"address":"::1"'; do
+			[ "$(grep -c "\"local\":{$end" "$dir/iterator")" -ge 7 ] ||
+				echo "too few of $end. "
+		done)"
+	if command -v ss >/dev/null && command -v nsenter >/dev/null; then
+		ss_two >"$dir/before"
+		TWSNOOP_NO_SOCK_DIAG=1 list_ends >"$dir/ours"
+		ss_two >"$dir/after"
+		judge "list by the iterator is what ss shows" "$(status_is 0
+			[ "$(lines "$dir/ours")" -ge 14 ] || echo "too few. "
+			! comm -23 "$dir/after" "$dir/ours" | grep . || echo "are missing. "
+			! comm -13 "$dir/before" "$dir/ours" | grep . || echo "are not there. ")"
+	else
+		skip "list by the iterator is what ss shows" "no ss or nsenter"
+	fi
+	run env TWSNOOP_NO_SOCK_DIAG=1 "$tool" drop 65534 none "$twsnoop" list
+	judge "list by the iterator without privilege" "$(status_is 1; stdout_is_empty
+		stderr_says "needs CAP_BPF and CAP_PERFMON")"
+	run env TWSNOOP_NO_SOCK_DIAG=1 "$tool" drop 65534 bpf,perfmon "$twsnoop" list --json
+	judge "list by the iterator with least privilege" "$(status_is 0
+		[ "$(lines "$out")" -ge 6 ] || echo "too few. ")"
+	echo >"$dir/hold"
+	wait "$pid"
+	pid=
+	rm "$dir/hold"
+}
+
 # A trace that runs is a ledger, too.
 test_list_beside_trace()
 {
@@ -834,6 +908,7 @@ if is_root; then
 	test_refused
 	test_least_privilege
 	test_list
+	test_list_iterator
 	test_list_beside_trace
 	test_limits
 	test_signals

@@ -290,7 +290,7 @@ static void take_events(struct stage *st, const struct tracer *t, struct claims 
 	qsort(cs->c, cs->n, sizeof(*cs->c), by_key);
 }
 
-struct tally {
+struct faults {
 	char example[160]; /* of an end that was reported twice, or wrongly */
 	unsigned long missing, twice, nobody, wrong_pid, wrong_side, wrong, foreign, cookies, not_in_table;
 };
@@ -331,7 +331,7 @@ static void describe(const struct claim *c, unsigned int times, char *out, size_
 }
 
 static void compare(const struct deed *deeds, size_t n, const struct claims *table,
-		    const struct claims *events, struct tally *ty)
+		    const struct claims *events, struct faults *ty)
 {
 	bool cookies = net__kernel_at_least(5, 12);
 	size_t e = 0, k = 0;
@@ -370,7 +370,7 @@ static void compare(const struct deed *deeds, size_t n, const struct claims *tab
 }
 
 static void judge(struct stage *st, const struct churn *how, const struct tracer *t,
-		  const struct tally *ty, size_t n)
+		  const struct faults *ty, size_t n)
 {
 	const struct account *a = &t->account;
 
@@ -420,7 +420,7 @@ void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
 	const char *args[] = { "trace", "--json", how->all ? "--all" : NULL, NULL };
 	struct claims table = { 0 }, events = { 0 };
 	struct churn_shared *sh;
-	struct tally ty = { 0 };
+	struct faults ty = { 0 };
 	struct tracer t = { .defer = true };
 
 	sh = mmap(NULL, sizeof(*sh) + n * sizeof(struct deed), PROT_READ | PROT_WRITE,

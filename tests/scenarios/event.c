@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* From a line of JSON to struct event; a line outside DESIGN.md's contract is refused. */
 #define _GNU_SOURCE
+#include "rows.h"
 #include "tracer.h"
 
 #include <errno.h>
@@ -33,6 +34,14 @@ static const struct word ends[] = {
 	{ "expired", END_EXPIRED }, { "reused_by_connect", END_CONNECT },
 	{ "reused_by_syn", END_SYN }, { "reset", END_RESET }, { "purged", END_PURGED },
 	{ "unknown", END_UNKNOWN }, { NULL, 1u << 31 },
+};
+
+static const struct word states[] = {
+	{ "time_wait", ST_TIME_WAIT }, { "fin_wait2", ST_FIN_WAIT2 }, { NULL, 0 },
+};
+static const struct word evidences[] = {
+	{ "seen", EVIDENCE_SEEN }, { "inferred", EVIDENCE_INFERRED },
+	{ "unknown", EVIDENCE_UNKNOWN }, { NULL, 0 },
 };
 
 static unsigned int lookup(const struct word *words, const char *text)
@@ -177,6 +186,49 @@ int event__parse(const char *line, size_t len, struct event *ev, const char **wh
 	if (!*why)
 		*why = read_tcp(root, ev);
 out:
+	json_decref(root);
+	return *why ? -EINVAL : 0;
+}
+
+static const char *read_row(json_t *root, struct row *row)
+{
+	json_t *tcp = json_object_get(root, "tcp");
+
+	row->state = mask_of(tcp, "state", states);
+	row->expires_ns = number(tcp, "expires_ns", -1);
+	row->age_ns = number(tcp, "age_ns", -1);
+	row->evidence = mask_of(json_object_get(root, "owner"), "evidence", evidences);
+	copy(json_object_get(root, "process"), "command_line", row->command_line,
+	     sizeof(row->command_line));
+	copy(json_object_get(root, "network"), "netns_name", row->netns_name,
+	     sizeof(row->netns_name));
+	if (!row->state || row->expires_ns < 0 || row->age_ns < 0)
+		return "tcp.state, tcp.expires_ns or tcp.age_ns";
+	if (!row->evidence || (row->evidence == EVIDENCE_INFERRED && !row->ev.pid) ||
+	    (row->evidence == EVIDENCE_UNKNOWN && row->ev.pid))
+		return "owner.evidence";
+	if (!row->netns_name[0])
+		return "network.netns_name";
+	return json_object_get(root, "event") ? "event" : NULL;
+}
+
+int row__parse(const char *line, size_t len, struct row *row, const char **why)
+{
+	json_t *root = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+
+	memset(row, 0, sizeof(*row));
+	row->ev.action = ACT_UNKNOWN;
+	*why = json_is_object(root) ? NULL : "not a JSON object";
+	if (!*why)
+		*why = read_timestamp(root, &row->ev.timestamp_ns);
+	if (!*why)
+		*why = read_network(root, &row->ev.t);
+	if (!*why)
+		*why = read_process(root, &row->ev);
+	if (!*why)
+		*why = read_tcp(root, &row->ev);
+	if (!*why)
+		*why = read_row(root, row);
 	json_decref(root);
 	return *why ? -EINVAL : 0;
 }

@@ -6,6 +6,8 @@
  */
 #define _GNU_SOURCE
 #include "judge.h"
+#include "listing.h"
+#include "play.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -30,25 +32,6 @@
 /* Of some 400 scenarios. */
 #define MAX_REPLAYS 40
 
-struct options {
-	const char *twsnoop;
-	const char *filter;
-	bool list, verbose, slow, referee_only;
-	long jobs;
-};
-
-struct tally {
-	unsigned int passed, failed, skipped;
-};
-
-struct play {
-	const struct scenario *sc;
-	struct record *rec;
-	pid_t pid;    /* of its stage, until it is retired */
-	int nsfds[3]; /* keep the namespaces, and so their inode numbers, until the end */
-	unsigned int replays;
-};
-
 void table__add(struct table *t, const struct scenario *model, const char *fmt, ...)
 {
 	struct scenario *s;
@@ -70,7 +53,7 @@ void table__add(struct table *t, const struct scenario *model, const char *fmt, 
 	s->name = name;
 }
 
-static void say(struct tally *tally, enum verdict v, const char *name, const char *why)
+void tally__say(struct tally *tally, enum verdict v, const char *name, const char *why)
 {
 	static const char *const words[] = { "?", "ok", "FAIL", "skip" };
 
@@ -84,65 +67,9 @@ static void say(struct tally *tally, enum verdict v, const char *name, const cha
 	fflush(stdout);
 }
 
-static bool chosen(const struct options *o, const char *name)
+bool options__chose(const struct options *o, const char *name)
 {
 	return !o->filter || strstr(name, o->filter);
-}
-
-static void play__start(struct play *p)
-{
-	pid_t pid = fork();
-
-	if (pid < 0)
-		abort();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		prctl(PR_SET_NAME, "sc-stage");
-		stage__play(p->sc, p->rec);
-	}
-	p->pid = pid;
-}
-
-static bool play__over(struct play *p)
-{
-	int status;
-
-	if (__atomic_load_n(&p->rec->verdict, __ATOMIC_SEQ_CST) != V_PENDING)
-		return true;
-	if (waitpid(p->pid, &status, WNOHANG) != p->pid)
-		return false;
-	/* A stage that died without a verdict has failed. */
-	p->pid = 0;
-	p->rec->end_real_ns = net__real_ns();
-	snprintf(p->rec->why, sizeof(p->rec->why), "the stage died (wait status %#x)",
-		 (unsigned int)status);
-	p->rec->verdict = V_FAIL;
-	return true;
-}
-
-/*
- * Ends the stage and keeps its namespace by a descriptor, where twsnoop does not find it: a
- * snapshot of some hundred namespaces takes long.
- */
-static void play__retire(struct play *p)
-{
-	char path[64];
-
-	if (p->pid <= 0)
-		return;
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)p->pid);
-	p->nsfds[p->replays] = open(path, O_RDONLY | O_CLOEXEC);
-	kill(p->pid, SIGKILL);
-	waitpid(p->pid, NULL, 0);
-	p->pid = 0;
-}
-
-static void play__end(struct play *p)
-{
-	play__retire(p);
-	for (unsigned int i = 0; i <= p->replays; i++)
-		if (p->nsfds[i] > 0)
-			close(p->nsfds[i]);
 }
 
 /* Retires those whose events have all come. */
@@ -247,9 +174,7 @@ static unsigned int play_again(struct play *plays, size_t n, struct tracer *t, l
 		    judge__record(p->rec, t, why, sizeof(why)) != MISSING)
 			continue;
 		fprintf(stderr, "# %s: once more: %s\n", p->sc->name, why);
-		play__retire(p);
-		memset(p->rec, 0, sizeof(*p->rec));
-		p->replays++;
+		play__reset(p);
 		again[k++] = p;
 	}
 	if (k) {
@@ -270,11 +195,11 @@ static void judge_all(struct play *plays, size_t n, struct tracer *t, struct tal
 		const struct record *r = plays[i].rec;
 
 		if (r->verdict != V_DONE || !t)
-			say(tally, r->verdict, plays[i].sc->name, r->why);
+			tally__say(tally, r->verdict, plays[i].sc->name, r->why);
 		else if (judge__record(r, t, why, sizeof(why)) == RIGHT)
-			say(tally, V_DONE, plays[i].sc->name, "");
+			tally__say(tally, V_DONE, plays[i].sc->name, "");
 		else
-			say(tally, V_FAIL, plays[i].sc->name, why);
+			tally__say(tally, V_FAIL, plays[i].sc->name, why);
 	}
 }
 
@@ -288,20 +213,20 @@ static void judge_run(struct tracer *t, size_t before_stop, int status, unsigned
 
 	snprintf(why, sizeof(why), "%lu lines break the contract, the first: %s", t->bad_lines,
 		 t->bad);
-	say(tally, t->bad_lines ? V_FAIL : V_DONE, "run/json-contract", why);
+	tally__say(tally, t->bad_lines ? V_FAIL : V_DONE, "run/json-contract", why);
 	snprintf(why, sizeof(why), "%zu events came only at the end", t->nevents - before_stop);
-	say(tally, t->nevents != before_stop ? V_FAIL : V_DONE, "run/nothing-late", why);
+	tally__say(tally, t->nevents != before_stop ? V_FAIL : V_DONE, "run/nothing-late", why);
 	snprintf(why, sizeof(why),
 		 "%lu lines, but delivered=%lu lost=%lu map_full=%lu recursion=%lu snapshot=%lu "
 		 "unattributed=%lu%s",
 		 t->lines, a->delivered, a->lost, a->map_full, a->recursion, a->snapshot,
 		 a->unattributed, a->seen ? "" : " (no accounting line)");
 	sums = a->seen && a->delivered == t->lines && !a->lost && !a->map_full;
-	say(tally, sums ? V_DONE : V_FAIL, "run/accounting", why);
+	tally__say(tally, sums ? V_DONE : V_FAIL, "run/accounting", why);
 	snprintf(why, sizeof(why), "%u scenarios were played again, too many", replays);
-	say(tally, replays > MAX_REPLAYS ? V_FAIL : V_DONE, "run/seen-at-once", why);
+	tally__say(tally, replays > MAX_REPLAYS ? V_FAIL : V_DONE, "run/seen-at-once", why);
 	snprintf(why, sizeof(why), "wait status %#x; stderr: %.400s", (unsigned int)status, t->err);
-	say(tally, status == 0 ? V_DONE : V_FAIL, "run/clean-exit", why);
+	tally__say(tally, status == 0 ? V_DONE : V_FAIL, "run/clean-exit", why);
 }
 
 static void print_latency(const struct tracer *t)
@@ -369,7 +294,7 @@ static void run_shared(const struct options *o, const struct table *table, struc
 	if (!plays || !order || recs == MAP_FAILED)
 		abort();
 	for (size_t i = 0; i < table->n; i++) {
-		if (!chosen(o, table->s[i].name) || (!o->slow && (table->s[i].flags & SCN_SLOW)))
+		if (!options__chose(o, table->s[i].name) || (!o->slow && (table->s[i].flags & SCN_SLOW)))
 			continue;
 		plays[n] = (struct play){ .sc = &table->s[i], .rec = &recs[i] };
 		order[n] = &plays[n];
@@ -393,8 +318,8 @@ static void run_solos(const struct options *o, const struct solo *s, int max, st
 	for (; s->name && max-- > 0; s++) {
 		char why[512] = "";
 
-		if (chosen(o, s->name))
-			say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
+		if (options__chose(o, s->name))
+			tally__say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
 	}
 }
 
@@ -407,17 +332,18 @@ static void usage(FILE *f)
 	      f);
 }
 
-static void list(const struct options *o, const struct table *t)
+static void list(const struct options *o, const struct table *t, const struct table *listed)
 {
 	for (size_t i = 0; i < t->n; i++)
-		if (chosen(o, t->s[i].name))
+		if (options__chose(o, t->s[i].name))
 			puts(t->s[i].name);
 	for (const struct solo *s = solo_filters; s->name; s++)
-		if (chosen(o, s->name))
+		if (options__chose(o, s->name))
 			puts(s->name);
 	for (const struct solo *s = solo_control; s->name; s++)
-		if (chosen(o, s->name))
+		if (options__chose(o, s->name))
 			puts(s->name);
+	listing__names(o, listed);
 }
 
 static int parse(int argc, char **argv, struct options *o)
@@ -465,7 +391,7 @@ int main(int argc, char **argv)
 	struct rlimit files = { 8192, 8192 };
 	struct rlimit memory = { RLIM_INFINITY, RLIM_INFINITY };
 	struct tally tally = { 0 };
-	struct table table = { 0 };
+	struct table table = { 0 }, listed = { 0 };
 	int status;
 
 	/* The program that way_exec() becomes: it lives until it is killed. */
@@ -485,14 +411,18 @@ int main(int argc, char **argv)
 	scen_miniwait__add(&table);
 	scen_abort__add(&table);
 	scen_ids__add(&table);
+	for (size_t i = 0; i < table.n; i++)
+		table__add(&listed, &table.s[i], "%s", table.s[i].name);
+	scen_close__add_silent(&listed);
 	if (o.list) {
-		list(&o, &table);
+		list(&o, &table, &listed);
 		return 0;
 	}
 	run_shared(&o, &table, &tally);
 	if (!o.referee_only) {
 		run_solos(&o, solo_filters, filters__batches(), &tally);
 		run_solos(&o, solo_control, INT_MAX, &tally);
+		listing__run(&o, &listed, &tally);
 	}
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
 	return tally.failed ? 1 : 0;

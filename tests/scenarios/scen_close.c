@@ -3,7 +3,15 @@
 #include "scenarios.h"
 #include "ways.h"
 
+#include <netinet/tcp.h>
 #include <stdio.h>
+
+/* The peer vanishes: under TCP_REPAIR, close() sends nothing. */
+static void vanish(struct stage *st, struct end *e)
+{
+	EXPECT(st, actor__call(e->a, do_sockopt, e->fd, TCP_REPAIR, 1) == 0);
+	EXPECT(st, actor__call(e->a, do_close, e->fd, 0, 0) == 0);
+}
 
 static void run_way(struct stage *st)
 {
@@ -29,6 +37,12 @@ static void run_way(struct stage *st)
 		t->maybe &= ~A(FIN_WAIT2);
 		if (!way->stays_open)
 			t->once |= A(FIN_WAIT2);
+	}
+	if (st->sc->flags & SCN_SILENT) {
+		t->once = A(FIN_WAIT2);
+		vanish(st, &p.e[!e]);
+		stage__see(st, &p.e[e], REF_FW2_MINI);
+		return;
 	}
 	peer = truth__add(st, &p, !e, A(PASSIVE_CLOSE), p.e[!e].a, CAUSE_CLOSE);
 	EXPECT(st, actor__call(p.e[!e].a, do_recv_eof, p.e[!e].fd, 0, 0) == 0);
@@ -61,4 +75,20 @@ void scen_close__add(struct table *table)
 			for (int e = END_C; e <= END_S; e++)
 				if (ways[w].families & (1u << fam))
 					add_way(table, w, (enum fam)fam, e);
+}
+
+void scen_close__add_silent(struct table *table)
+{
+	for (int w = 0; w < ways_nr; w++)
+		for (int fam = 0; fam < FAM_NR; fam++)
+			for (int e = END_C; e <= END_S; e++) {
+				const struct scenario model = {
+					.run = run_way, .arg = w, .fam = (enum fam)fam, .first = e,
+					.flags = SCN_LATE | SCN_SILENT,
+				};
+
+				if (!ways[w].stays_open && ways[w].families & (1u << fam))
+					table__add(table, &model, "%s/%s/%s/silent-peer", ways[w].name,
+						   e == END_C ? "client" : "server", fam_names[fam]);
+			}
 }

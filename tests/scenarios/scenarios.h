@@ -8,6 +8,23 @@
 
 #include <stddef.h>
 
+struct options {
+	const char *twsnoop;
+	const char *filter;
+	bool list, verbose, slow, referee_only;
+	long jobs;
+};
+
+/* Is a test of this name asked for? */
+bool options__chose(const struct options *o, const char *name);
+
+struct tally {
+	unsigned int passed, failed, skipped;
+};
+
+/* Counts a test and prints its line; why is for those that did not succeed. */
+void tally__say(struct tally *tally, enum verdict v, const char *name, const char *why);
+
 /* Appends the file's scenarios to a table that grows. */
 struct table {
 	struct scenario *s;
@@ -19,6 +36,8 @@ void table__add(struct table *t, const struct scenario *model, const char *fmt, 
 	__attribute__((format(printf, 3, 4)));
 
 void scen_close__add(struct table *t);
+/* The peer never answers: mini-sockets that stay in FIN_WAIT2. */
+void scen_close__add_silent(struct table *t);
 void scen_abort__add(struct table *t);
 void scen_miniwait__add(struct table *t);
 void scen_ids__add(struct table *t);

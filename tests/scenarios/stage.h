@@ -44,6 +44,7 @@ struct scenario {
 #define SCN_SLOW 1u		/* only with --slow */
 #define SCN_LATE 2u		/* the peer closes after the first end reached FIN_WAIT2 */
 #define SCN_DELAYED_ACK 4u	/* the first FIN is acknowledged by the delayed ACK's timer */
+#define SCN_SILENT 8u		/* the peer never sends its FIN */
 
 enum { END_C, END_S };
 

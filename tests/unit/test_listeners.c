@@ -334,13 +334,15 @@ static void child__stop(struct child *child)
 	assert_int_equal(waitpid(child->pid, NULL, 0), child->pid);
 }
 
+static const struct sockets_source everywhere = { &netns_default_places, sockdiag__dump };
+
 /* What a single holder is called: the machine may hide some process, even
  * from root, if it has more capabilities. */
 static enum listeners_owner fill(struct listeners *table, size_t max_fds)
 {
 	unsigned int flags = 0;
 
-	assert_int_equal(listeners__fill(table, &netns_default_places, max_fds, &flags), 0);
+	assert_int_equal(listeners__fill(table, &everywhere, max_fds, &flags), 0);
 	assert_false(flags & LISTENERS_TABLE_FULL);
 	if (flags & LISTENERS_FDS_LIMITED)
 		return LISTENERS_CALLER;
@@ -528,7 +530,7 @@ static void test_fill_table_full(void **state)
 	}
 	fds[0] = listen_at(AF_INET, "0.0.0.0", &port, false);
 	fds[1] = listen_at(AF_INET, "0.0.0.0", &other, false);
-	assert_int_equal(listeners__fill(table, &netns_default_places, 0, &flags), 0);
+	assert_int_equal(listeners__fill(table, &everywhere, 0, &flags), 0);
 	assert_true(flags & LISTENERS_TABLE_FULL);
 	assert_int_equal(listeners__count(table), 1);
 	assert_true(listeners__dropped(table) > 0);
@@ -539,7 +541,8 @@ static void test_fill_table_full(void **state)
 
 static void test_fill_failure_keeps_the_content(void **state)
 {
-	const struct netns_places nowhere = { .proc_root = "/nonexistent", .run_dirs = NULL };
+	const struct netns_places no_places = { .proc_root = "/nonexistent", .run_dirs = NULL };
+	const struct sockets_source nowhere = { &no_places, sockdiag__dump };
 	struct listeners *table = new_table(4);
 	unsigned int flags = 77;
 

@@ -7,10 +7,11 @@ UNIT_DIR := $(BUILD)/tests/unit
 UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
-UNIT_MODULES := $(filter-out main cmd_% tracer kernel ledger pins,$(patsubst user/%.c,%,$(sort \
+UNIT_MODULES := $(filter-out main cmd_% tracer kernel ledger pins sockiter,$(patsubst user/%.c,%,$(sort \
 	$(wildcard user/*.c))))
-# test_abi and test_budget need the BPF objects: the top Makefile has their rules.
-UNIT_TESTS := $(filter-out abi budget,$(patsubst tests/unit/test_%.c,%,$(sort \
+# test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has
+# their rules.
+UNIT_TESTS := $(filter-out abi budget sockiter,$(patsubst tests/unit/test_%.c,%,$(sort \
 	$(wildcard tests/unit/test_*.c))))
 
 UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o

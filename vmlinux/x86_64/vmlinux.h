@@ -7,14 +7,15 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: 0724818bde6fabab
- * text: 20a22e14adf36e44
+ * types.txt: 4f3b0af9ca24ebc4
+ * text: a3eafb38014299de
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
+struct bpf_iter_meta;
 struct cgroup;
 struct cgroup_root;
 struct cgroup_subsys_state;
@@ -32,7 +33,9 @@ struct nsproxy;
 struct pid;
 struct pid_namespace;
 struct proto;
+struct seq_file;
 struct sock;
+struct sock_common;
 struct socket;
 struct task_struct;
 
@@ -201,6 +204,16 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __u8 u8;
 
+struct bpf_iter__tcp {
+	struct bpf_iter_meta *meta;
+	struct sock_common *sk_common;
+	uid_t uid;
+};
+
+struct bpf_iter_meta {
+	struct seq_file *seq;
+};
+
 struct cgroup {
 	int level;
 	struct kernfs_node *kn;
@@ -251,6 +264,8 @@ struct sock_common {
 	__u16 skc_num;
 	short unsigned int skc_family;
 	volatile unsigned char skc_state;
+	unsigned char skc_ipv6only: 1;
+	int skc_bound_dev_if;
 	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
@@ -301,9 +316,18 @@ struct inet_timewait_death_row {
 	int sysctl_max_tw_buckets;
 };
 
+struct timer_list {
+	long unsigned int expires;
+};
+
 struct inet_timewait_sock {
 	struct sock_common __tw_common;
 	volatile unsigned char tw_substate;
+	struct timer_list tw_timer;
+};
+
+struct inode {
+	long unsigned int i_ino;
 };
 
 struct iphdr {
