@@ -164,9 +164,10 @@ scenarios: all $(BUILD)/scenarios
 # The same static programs in guests with other kernels; SERIES="6.1 7.3".
 PAYLOAD := $(BUILD)/matrix-payload
 
-matrix: static $(BUILD)/scenarios $(CLITOOL)
+matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 	@mkdir -p $(PAYLOAD)
-	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/payload/run $(PAYLOAD)/
+	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter \
+		tests/matrix/payload/run tests/matrix/payload/no_sock_diag $(PAYLOAD)/
 	rm -rf $(PAYLOAD)/containers
 	cp -R tests/containers $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \

@@ -22,6 +22,7 @@
 #include "options.h"
 #include "outbuf.h"
 #include "pins.h"
+#include "sockiter.h"
 #include "tracer.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -40,6 +41,8 @@ struct loss {
 struct check {
 	struct kernel kernel;
 	struct feature programs; /* the real ones, loaded */
+	struct feature iterator; /* of sockets: sockiter.h */
+	const char *sockets;	 /* which way they are read */
 	const char *why_not;	 /* NULL: tracing is possible */
 	struct loss losses[MAX_LOSSES];
 	size_t num_losses;
@@ -88,9 +91,7 @@ static const struct feature_row features[] = {
 	  { "time: programs are interpreted", "the BPF JIT is off",
 	    "sysctl net.core.bpf_jit_enable=1" } },
 	{ "sock_diag", "sock_diag", FEATURE(sock_diag), "the kernel's own table of sockets",
-	  { "missed events are not found again, and connections that were open before have no "
-	    "side",
-	    "no tcp_diag", "modprobe tcp_diag, or a kernel with CONFIG_INET_TCP_DIAG" } },
+	  {} },
 };
 
 struct cap_row {
@@ -151,6 +152,26 @@ static void load_programs(struct check *c)
 	tracer__free(tracer);
 }
 
+/* As list and trace choose. */
+static void find_way_to_sockets(struct check *c)
+{
+	sockets_dump_fn dump;
+	const char *why;
+	int err = sockiter__choose(&dump, &why);
+
+	c->sockets = err ? "none" : dump == sockdiag__dump ? "sock_diag" : "iterator";
+	err = sockiter__open();
+	c->iterator = (struct feature){ !err ? FEATURE_PRESENT :
+					err == -EOPNOTSUPP ? FEATURE_MISSING : FEATURE_UNPROBED,
+					err == -EOPNOTSUPP ? 0 : -err };
+	sockiter__close();
+}
+
+static bool reads_sockets(const struct check *c)
+{
+	return strcmp(c->sockets, "none") != 0;
+}
+
 static void add_loss(struct check *c, const struct loss *loss)
 {
 	if (c->num_losses < MAX_LOSSES)
@@ -159,11 +180,19 @@ static void add_loss(struct check *c, const struct loss *loss)
 
 static void add_other_losses(struct check *c)
 {
+	static const struct loss sockets = {
+		"missed events are not found again, connections that were open before have no "
+		"side, and 'twsnoop list' does not work",
+		"no tcp_diag, and no iterator in its place",
+		"modprobe tcp_diag, or a kernel with CONFIG_INET_TCP_DIAG"
+	};
 	static const struct loss stats = {
 		"time: the kernel times each run of each BPF program, about as long as ours take",
 		"kernel.bpf_stats_enabled is on", "sysctl kernel.bpf_stats_enabled=0"
 	};
 
+	if (!reads_sockets(c))
+		add_loss(c, &sockets);
 	if (c->kernel.bpf_stats == 1)
 		add_loss(c, &stats);
 }
@@ -184,6 +213,7 @@ static void find_out(struct check *c)
 {
 	c->ledger_error = pins__status(c->bpffs, &c->ledger);
 	kernel__probe(&c->kernel, "/sys", "/proc");
+	find_way_to_sockets(c);
 	c->why_not = kernel__why_not(&c->kernel);
 	if (c->why_not)
 		return;
@@ -220,7 +250,7 @@ static bool follows_sockets(const struct check *c)
 /* Whose sockets a look into the kernel's own table finds. */
 static const char *healing_of(const struct check *c)
 {
-	if (c->kernel.sock_diag.state != FEATURE_PRESENT)
+	if (!reads_sockets(c))
 		return "none";
 	if (!kernel__has_cap(&c->kernel, CAP_SYS_ADMIN))
 		return "own";
@@ -237,6 +267,14 @@ static const char *healing_words(const struct check *c)
 		return "found again in one's own network namespace\n";
 	return !strcmp(reach, "all") ? "found again in all network namespaces\n" :
 				       "found again in network namespaces with a name\n";
+}
+
+static const char *socket_words(const struct check *c)
+{
+	if (!reads_sockets(c))
+		return "not listed\n";
+	return strcmp(c->sockets, "iterator") ? "listed by sock_diag\n" :
+						"listed by a BPF iterator\n";
 }
 
 static const char *why_no_lockdown(const struct kernel *k)
@@ -395,6 +433,7 @@ static void put_kernel(struct outbuf *ob, const struct check *c)
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
 		put_feature(ob, features[i].title, feature_of(c, &features[i]),
 			    features[i].purpose);
+	put_feature(ob, "socket iterator", &c->iterator, "in the place of sock_diag");
 	put_feature(ob, "programs load", &c->programs, "the real ones, attached to nothing");
 	put_memory(ob, k);
 	put_row(ob, "BPF statistics",
@@ -435,6 +474,7 @@ static void put_tracing(struct outbuf *ob, const struct check *c)
 		follows_sockets(c) ? "followed by socket\n" :
 				     "followed by segment (kernel before 6.11)\n",
 		NULL);
+	put_row(ob, "sockets", socket_words(c), NULL);
 	put_row(ob, "missed events", healing_words(c), NULL);
 	for (size_t i = 0; i < c->num_losses; i++) {
 		put(ob, i ? "\n  - " : "\nWhat is lost\n  - ");
@@ -574,6 +614,7 @@ static void json_kernel(struct outbuf *ob, const struct check *c)
 	for (size_t i = 0; i < ARRAY_SIZE(features); i++)
 		json_feature(ob, features[i].key, feature_of(c, &features[i]));
 	json_feature(ob, "memory_by_cgroup", &k->memcg);
+	json_feature(ob, "socket_iterator", &c->iterator);
 	json_feature(ob, "programs", &c->programs);
 	outbuf__lit(ob, "}}");
 }
@@ -617,6 +658,7 @@ static void json_tracing(struct outbuf *ob, const struct check *c)
 		json_string(ob, "hooks", "tp_btf");
 		json_string(ob, "connections", is_atomic(c) ? "atomic_table" : "hash_map");
 		json_string(ob, "fin_wait2", follows_sockets(c) ? "socket" : "segment");
+		json_string(ob, "sockets", c->sockets);
 		json_string(ob, "missed_events", healing_of(c));
 	}
 	json_key(ob, "losses");

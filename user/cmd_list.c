@@ -145,11 +145,13 @@ static void print_moment(char *to, size_t size, const struct list *list, uint64_
 
 struct account {
 	size_t seen, inferred, unknown, missed, before;
+	size_t written_over; /* of those that were missed */
 };
 
 static void count_rows(const struct list *list, struct account *account)
 {
-	uint64_t since_ns = ledger__complete_since(list->ledger);
+	uint64_t since_ns = ledger__recorded_since(list->ledger);
+	uint64_t whole_ns = ledger__complete_since(list->ledger);
 
 	for (size_t i = 0; i < list->listing.num; i++) {
 		const struct listing_row *row = &list->listing.rows[i];
@@ -160,18 +162,26 @@ static void count_rows(const struct list *list, struct account *account)
 		account->unknown += row->evidence == OWNER_UNKNOWN;
 		account->missed += !row->seen && after;
 		account->before += !row->seen && !after;
+		account->written_over += !row->seen && after && whole_ns > since_ns &&
+					 row->since_ns <= whole_ns;
 	}
 }
 
 /* Why owners are not known, and what to do about it. */
 static void say_unseen(const struct list *list, const struct account *account)
 {
-	uint64_t since_ns = ledger__complete_since(list->ledger);
+	uint64_t since_ns = ledger__recorded_since(list->ledger);
 	char when[32];
 
 	if (list->ledger_flags & LEDGER_OTHER)
 		fprintf(stderr, "twsnoop: a ledger of another version was left out: renew it "
 				"with 'twsnoop detach' and 'twsnoop attach'\n");
+	if (account->written_over) {
+		print_moment(when, sizeof(when), list, ledger__complete_since(list->ledger));
+		fprintf(stderr, "twsnoop: the ledger is too small, and reaches back to %s only; "
+				"sockets that were closed before: %zu: 'twsnoop detach', then "
+				"'twsnoop attach' with a larger --size\n", when, account->written_over);
+	}
 	if (!account->before || list->ledger_flags & LEDGER_DENIED)
 		return;
 	if (since_ns) {
@@ -491,13 +501,16 @@ static const char *conflict(const struct list *list)
 	return NULL;
 }
 
-static void choose_way(struct list *list)
+static int choose_way(struct list *list)
 {
 	const char *why;
+	int err;
 
-	list->source = (struct sockets_source){ &netns_default_places, sockiter__choose(&why) };
+	list->source.places = &netns_default_places;
+	err = sockiter__choose(&list->source.dump, &why);
 	if (why)
-		fprintf(stderr, "twsnoop: %s\n", why);
+		fprintf(stderr, "twsnoop: %s%s\n", err ? "cannot list sockets: " : "", why);
+	return err;
 }
 
 static unsigned int terminal_width(void)
@@ -548,7 +561,8 @@ int cmd_list(int argc, char **argv)
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 		.width = terminal_width(),
 	};
-	choose_way(&list);
+	if (choose_way(&list))
+		return 1;
 	progress__begin(STDERR_FILENO);
 	err = list.opts.states ? print_states(&list) : print_listing(&list);
 	progress__end();

@@ -516,7 +516,7 @@ static int find_containers(struct trace *t)
 
 static int start(struct trace *t)
 {
-	const char *why, *way;
+	const char *why, *way = NULL;
 	int err;
 
 	kernel__probe(&t->kernel, "/sys", "/proc");
@@ -525,7 +525,9 @@ static int start(struct trace *t)
 		fprintf(stderr, "twsnoop: cannot trace: %s\n", why);
 		return -EPERM;
 	}
-	t->source = (struct sockets_source){ &netns_default_places, sockiter__choose(&way) };
+	t->source.places = &netns_default_places;
+	if (sockiter__choose(&t->source.dump, &way))
+		way = NULL; /* as check says */
 	err = open_signals(t) ?: open_stages(t) ?: open_tracer(t);
 	if (err)
 		return err;

@@ -279,6 +279,22 @@ static void probe_memcg(struct kernel *k)
 	setrlimit(RLIMIT_MEMLOCK, &old);
 }
 
+union sock_diag_answer {
+	struct nlmsghdr nlh;
+	char bytes[4096];
+};
+
+/* inet_diag is there, and tcp_diag is not: the end of the dump carries an error. */
+static bool is_failed_end(const union sock_diag_answer *answer, size_t len)
+{
+	int32_t err;
+
+	if (answer->nlh.nlmsg_type != NLMSG_DONE || len < NLMSG_HDRLEN + sizeof(err))
+		return false;
+	memcpy(&err, answer->bytes + NLMSG_HDRLEN, sizeof(err));
+	return err < 0;
+}
+
 /* One request for a state that no socket is in: the kernel answers that there
  * is nothing, or that it cannot (ENOENT) because a module is missing. */
 static void probe_sock_diag(struct kernel *k)
@@ -291,10 +307,7 @@ static void probe_sock_diag(struct kernel *k)
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.req = { .sdiag_family = AF_INET, .sdiag_protocol = IPPROTO_TCP },
 	};
-	union {
-		struct nlmsghdr nlh;
-		char bytes[4096];
-	} answer;
+	union sock_diag_answer answer;
 	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
 	ssize_t len;
 
@@ -307,7 +320,7 @@ static void probe_sock_diag(struct kernel *k)
 		k->sock_diag = (struct feature){ FEATURE_UNPROBED, errno };
 	else if ((size_t)len < sizeof(struct nlmsghdr))
 		k->sock_diag = (struct feature){ FEATURE_UNPROBED, EBADMSG };
-	else if (answer.nlh.nlmsg_type == NLMSG_ERROR)
+	else if (answer.nlh.nlmsg_type == NLMSG_ERROR || is_failed_end(&answer, (size_t)len))
 		set_feature(&k->sock_diag, ENOENT);
 	else
 		set_feature(&k->sock_diag, 0);

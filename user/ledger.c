@@ -428,24 +428,32 @@ const char *ledger__arguments(struct ledger *ledger, const struct tws_event *eve
 	return NULL;
 }
 
-static uint64_t complete_since(const struct source *source)
-{
-	uint64_t oldest_ns = source->owners ? owners__oldest_ns(source->owners) : 0;
-
-	if (source->meta.flags & TWS_META_FILTER)
-		return 0;
-	return oldest_ns > source->meta.time_ns ? oldest_ns : source->meta.time_ns;
-}
-
-uint64_t ledger__complete_since(const struct ledger *ledger)
+/* The earliest of all: each records everything. */
+static uint64_t find_earliest(const struct ledger *ledger, bool whole)
 {
 	uint64_t since_ns = 0;
 
 	for (size_t i = 0; i < ledger->num_sources; i++) {
-		uint64_t own_ns = complete_since(&ledger->sources[i]);
+		const struct source *source = &ledger->sources[i];
+		uint64_t own_ns = source->meta.time_ns;
+		uint64_t oldest_ns = source->owners ? owners__oldest_ns(source->owners) : 0;
 
+		if (source->meta.flags & TWS_META_FILTER)
+			continue;
+		if (whole && oldest_ns > own_ns)
+			own_ns = oldest_ns;
 		if (own_ns && (!since_ns || own_ns < since_ns))
 			since_ns = own_ns;
 	}
 	return since_ns;
+}
+
+uint64_t ledger__recorded_since(const struct ledger *ledger)
+{
+	return find_earliest(ledger, false);
+}
+
+uint64_t ledger__complete_since(const struct ledger *ledger)
+{
+	return find_earliest(ledger, true);
 }

@@ -59,8 +59,10 @@ const struct tws_event *ledger__find(const struct ledger *ledger, const struct t
  */
 const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len);
 
-/* Since when (CLOCK_MONOTONIC) every close of the host was recorded without a
- * filter, and is still there; 0: never. */
+/* Since when (CLOCK_MONOTONIC) every close of the host was to be recorded, without a
+ * filter; and since when all of that is still there, the rest having been written
+ * over. 0: never. */
+uint64_t ledger__recorded_since(const struct ledger *ledger);
 uint64_t ledger__complete_since(const struct ledger *ledger);
 
 #endif

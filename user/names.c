@@ -24,6 +24,9 @@ static const struct word actions[TWS_ACTION_END] = {
 	[TWS_LISTEN] = WORD("listen"),
 	[TWS_UNLISTEN] = WORD("unlisten"),
 	[TWS_OPEN] = WORD("open"),
+	[TWS_FIN] = WORD("fin"),
+	[TWS_ENTERED] = WORD("entered"),
+	[TWS_GONE] = WORD("gone"),
 };
 
 static const struct word sides[TWS_SIDE_END] = {

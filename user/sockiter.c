@@ -147,28 +147,31 @@ static bool is_forced(void)
 	return value && value[0];
 }
 
-sockets_dump_fn sockiter__choose(const char **why)
+#define LOAD_THEM "load the modules inet_diag and tcp_diag ('modprobe tcp_diag')"
+
+int sockiter__choose(sockets_dump_fn *dump, const char **why)
 {
 	bool forced = is_forced();
+	int err;
 
+	*dump = forced ? sockiter__dump : sockdiag__dump;
 	*why = NULL;
 	/* Of no state: the kernel looks for its modules, and at no socket. */
 	if (!forced && sockdiag__dump(-1, 0, no_socket, NULL, NULL) != -EOPNOTSUPP)
-		return sockdiag__dump;
-	switch (sockiter__open()) {
-	case 0:
+		return 0;
+	err = sockiter__open();
+	if (!err) {
+		*dump = sockiter__dump;
 		*why = forced ? "sockets are read by a BPF iterator, because " SOCKITER_FORCE
 				" is set" :
 				"sockets are read by a BPF iterator, because this kernel has no "
 				"sock_diag for TCP (modules inet_diag and tcp_diag)";
-		return sockiter__dump;
-	case -EPERM:
-		*why = "without sock_diag for TCP, reading sockets needs CAP_BPF and "
-		       "CAP_PERFMON: run as root";
-		break;
-	default:
-		*why = "nor has this kernel a BPF iterator for sockets (Linux 5.9)";
-		break;
+	} else if (err == -EPERM) {
+		*why = "this kernel has no sock_diag for TCP: " LOAD_THEM ", or run as root, so "
+		       "that a BPF iterator (CAP_BPF, CAP_PERFMON) can take its place";
+	} else {
+		*why = "this kernel has neither sock_diag for TCP nor a BPF iterator that could "
+		       "take its place: " LOAD_THEM;
 	}
-	return forced ? sockiter__dump : sockdiag__dump;
+	return err;
 }

@@ -37,10 +37,11 @@ int sockiter__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 		   unsigned int *flags);
 
 /*
- * sockiter__choose() - sockdiag__dump() wherever that works; else opens the iterator
- * and returns sockiter__dump(). *@why becomes a sentence to be said to the user, a
- * constant, or NULL if there is nothing to say.
+ * sockiter__choose() - *@dump becomes sockdiag__dump() wherever that works; else the
+ * iterator is opened, and it is sockiter__dump(). Then *@why is a sentence about it for
+ * the user, a constant; without it NULL. Returns 0, or as sockiter__open() if neither
+ * works: then *@why tells what to do, and *@dump fails whenever it is called.
  */
-sockets_dump_fn sockiter__choose(const char **why);
+int sockiter__choose(sockets_dump_fn *dump, const char **why);
 
 #endif

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # Fuzzers of everything that reads outside bytes: libFuzzer with ASan and UBSan.
 # Included by the top Makefile; BUILD and CLANG are its.
-#   make fuzz-short                    each FUZZ_SHORT_SECONDS (10)
+#   make fuzz-short                    each FUZZ_SHORT_SECONDS (6)
 #   make fuzz [FUZZ_SECONDS=600]       each that long; what it learns stays in
 #                                      $(BUILD)/tests/fuzz/corpus
 # A finding is left in $(BUILD)/tests/fuzz/found-*.
 
 FUZZ_DIR := $(BUILD)/tests/fuzz
 FUZZ_SECONDS ?= 600
-FUZZ_SHORT_SECONDS ?= 10
+FUZZ_SHORT_SECONDS ?= 6
 FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 # All but the commands and what needs libbpf.

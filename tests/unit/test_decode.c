@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -110,6 +111,34 @@ static void words(void **unused)
 	assert_null(names__errno(4095));
 }
 
+static void endings(void **unused)
+{
+	struct tws_ending ending = { .id = 5, .action = TWS_TIME_WAIT, .error = 104 };
+	const struct tws_ending *got = NULL;
+	const struct tws_event *event = NULL;
+
+	(void)unused;
+	assert_int_equal(decode__ending(&ending, sizeof(ending), &got), 0);
+	assert_ptr_equal(got, &ending);
+	assert_int_equal(decode__event(&ending, sizeof(ending), &event), -EBADMSG);
+	assert_int_equal(decode__ending(&ending, sizeof(ending) - 8, &got), -EBADMSG);
+	for (unsigned int action = 0; action < 256; action++) {
+		bool sound = action == TWS_ENTERED || action == TWS_GONE ||
+			     (action && action <= TWS_CONNECT_FAILED &&
+			      action != TWS_TIME_WAIT_END);
+
+		ending.action = (uint8_t)action;
+		assert_int_equal(decode__ending(&ending, sizeof(ending), &got),
+				 sound ? 0 : -EBADMSG);
+	}
+	ending.action = TWS_TIME_WAIT;
+	ending.error = 4096;
+	assert_int_equal(decode__ending(&ending, sizeof(ending), &got), -EBADMSG);
+	ending.error = 0;
+	ending.id = 0;
+	assert_int_equal(decode__ending(&ending, sizeof(ending), &got), -EBADMSG);
+}
+
 static void cgroups(void **unused)
 {
 	struct tws_cgroup record = { .action = TWS_CGROUP_ADDED, .id = 7, .path = "/docker/\033\377" };
@@ -157,6 +186,7 @@ int main(void)
 		cmocka_unit_test(wrong_lengths),
 		cmocka_unit_test(impossible_values),
 		cmocka_unit_test(words),
+		cmocka_unit_test(endings),
 		cmocka_unit_test(cgroups),
 		cmocka_unit_test(impossible_cgroups),
 	};

@@ -37,6 +37,6 @@ $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
 
 .PHONY: unit
 unit: $(UNIT_PROGRAMS)
-	@set -e; for t in $(UNIT_PROGRAMS); do $$t; done
+	@failed=0; for t in $(UNIT_PROGRAMS); do $$t || failed=1; done; exit $$failed
 
 -include $(UNIT_PROGRAMS:%=%.d) $(UNIT_OBJS:.o=.d)
