@@ -434,6 +434,7 @@ static void put_kernel(struct outbuf *ob, const struct check *c)
 		put_feature(ob, features[i].title, feature_of(c, &features[i]),
 			    features[i].purpose);
 	put_feature(ob, "socket iterator", &c->iterator, "in the place of sock_diag");
+	put_row(ob, "sockets", socket_words(c), NULL);
 	put_feature(ob, "programs load", &c->programs, "the real ones, attached to nothing");
 	put_memory(ob, k);
 	put_row(ob, "BPF statistics",
@@ -474,7 +475,6 @@ static void put_tracing(struct outbuf *ob, const struct check *c)
 		follows_sockets(c) ? "followed by socket\n" :
 				     "followed by segment (kernel before 6.11)\n",
 		NULL);
-	put_row(ob, "sockets", socket_words(c), NULL);
 	put_row(ob, "missed events", healing_words(c), NULL);
 	for (size_t i = 0; i < c->num_losses; i++) {
 		put(ob, i ? "\n  - " : "\nWhat is lost\n  - ");
@@ -602,6 +602,7 @@ static void json_kernel(struct outbuf *ob, const struct check *c)
 	json_key(ob, "kernel");
 	outbuf__char(ob, '{');
 	json_string(ob, "release", k->release);
+	json_string(ob, "sockets", c->sockets);
 	json_string(ob, "lockdown", k->lockdown[0] ? k->lockdown : "unknown");
 	if (!k->lockdown[0])
 		json_string(ob, "lockdown_unknown", why_no_lockdown(k));
@@ -658,7 +659,6 @@ static void json_tracing(struct outbuf *ob, const struct check *c)
 		json_string(ob, "hooks", "tp_btf");
 		json_string(ob, "connections", is_atomic(c) ? "atomic_table" : "hash_map");
 		json_string(ob, "fin_wait2", follows_sockets(c) ? "socket" : "segment");
-		json_string(ob, "sockets", c->sockets);
 		json_string(ob, "missed_events", healing_of(c));
 	}
 	json_key(ob, "losses");

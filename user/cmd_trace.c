@@ -351,6 +351,9 @@ static int check_counters(struct trace *t)
 		t->counters.walk_failed != before.walk_failed ||
 		now > t->last_heal_ns + HEAL_IDLE_NS || healer__needed(t->healer) ||
 		(t->held && held__due(t->held, now));
+	/* What has lost its owner does not wait. */
+	if (join__orphans(t->join) != t->healed_orphans)
+		t->next_heal_ns -= HEAL_MIN_NS - CHECK_NS;
 	if (!moved || now < t->next_heal_ns)
 		return 0;
 	t->healed_recursion = t->recursion;
