@@ -98,7 +98,7 @@ static __always_inline void tell_pending(const struct tws_key *key)
 		return;
 	if (tws.all)
 		keep_held(key, copy.tw, copy.cookie);
-	tell_entered(copy.id, TWS_DROP);
+	tell_entered_by_key(copy.id, key, TWS_DROP);
 }
 
 /* Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. */
@@ -123,7 +123,7 @@ static __always_inline void on_mini_segment(const struct sock *sk, const struct 
 
 	if (cookie && BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
 	    tcp_flags_of(skb) & TCP_FLAG_FIN)
-		tell_entered(cookie, TWS_DROP);
+		tell_short(cookie, TWS_ENTERED, sk->__sk_common.skc_num, &sk->__sk_common, TWS_DROP);
 }
 
 static __always_inline int on_drop(unsigned long long *ctx)

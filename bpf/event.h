@@ -169,9 +169,9 @@ struct tws_proc_key {
 };
 
 struct tws_proc {
-	__u32 len;		 /* of args; TWS_ARGS_LEN: perhaps cut */
-	__u32 pad;
-	char comm[TWS_COMM_LEN]; /* when the arguments were read: exec() changes both */
+	__u32 len;		 /* of args; 0: could not be read, TWS_ARGS_LEN: perhaps cut */
+	__u32 exec_id;		 /* task_struct.self_exec_id: each exec() changes it */
+	char comm[TWS_COMM_LEN]; /* when the arguments were read */
 	char args[TWS_ARGS_LEN]; /* each ends in a NUL, as in /proc/PID/cmdline */
 };
 
@@ -215,7 +215,8 @@ struct tws_key {
  * What became of a connection whose TWS_FIN event was sent: one cache line. Owner and
  * addresses are joined to it in user space, by @id, because the two are told on two
  * CPUs more often than not, and cache lines that come over from the other one are what
- * most of the time goes into.
+ * most of the time goes into. A socket that is connected anew, after connect(AF_UNSPEC),
+ * keeps its cookie: the ports and a hash of the peer's address tell its lives apart.
  */
 struct tws_ending {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
@@ -223,11 +224,19 @@ struct tws_ending {
 	__u64 tx_bytes; /* as in tws_event; 0 with TWS_ENTERED and TWS_GONE */
 	__u64 rx_bytes;
 	__u32 error;
+	__u16 local_port; /* host byte order */
+	__u16 peer_port;
+	__u32 peer_hash; /* see tws_peer_hash() */
 	__u8 action; /* enum tws_action: an outcome, TWS_ENTERED or TWS_GONE */
-	__u8 pad[3];
-	__u64 pad2[2];
+	__u8 pad[11];
 	__u64 seq; /* as tws_record.seq */
 };
+
+/* Of an address as in struct tws_event, by its words. */
+static inline __attribute__((always_inline)) __u32 tws_peer_hash(const __u32 *words)
+{
+	return words[0] ^ words[1] ^ words[2] ^ words[3];
+}
 
 /* A FIN_WAIT2 mini-socket, on kernels whose kfree_skb does not name it. */
 struct tws_pending {

@@ -82,25 +82,43 @@ static __always_inline __u8 tcp_flags_of(const struct sk_buff *skb)
 	return flags;
 }
 
-/* What needs no more than the connection's @id. */
-static __always_inline void tell_short(__u64 id, __u8 action, enum tws_writer writer)
+static __always_inline bool reserve_short(struct out *out, __u64 id, __u8 action,
+					  enum tws_writer writer)
+{
+	if (!id || !reserve_end(out, action, writer))
+		return false;
+	out->end->time_ns = bpf_ktime_get_ns();
+	out->end->id = id;
+	out->end->tx_bytes = 0;
+	out->end->rx_bytes = 0;
+	out->end->error = 0;
+	return true;
+}
+
+/* What needs no more than to know which connection it is. */
+static __always_inline void tell_short(__u64 id, __u8 action, __u16 local_port,
+				       const struct sock_common *skc, enum tws_writer writer)
 {
 	struct out out;
 
-	if (!id || !reserve_end(&out, action, writer))
+	if (!reserve_short(&out, id, action, writer))
 		return;
-	out.end->time_ns = bpf_ktime_get_ns();
-	out.end->id = id;
-	out.end->tx_bytes = 0;
-	out.end->rx_bytes = 0;
-	out.end->error = 0;
+	fill_life(out.end, local_port, skc);
 	send_end(&out);
 }
 
 /* A FIN_WAIT2 mini-socket is in TIME_WAIT now. */
-static __always_inline void tell_entered(__u64 id, enum tws_writer writer)
+static __always_inline void tell_entered_by_key(__u64 id, const struct tws_key *key,
+						enum tws_writer writer)
 {
-	tell_short(id, TWS_ENTERED, writer);
+	struct out out;
+
+	if (!reserve_short(&out, id, TWS_ENTERED, writer))
+		return;
+	out.end->local_port = key->local_port;
+	out.end->peer_port = key->peer_port;
+	out.end->peer_hash = tws_peer_hash((const void *)key->peer_addr);
+	send_end(&out);
 }
 
 /*

@@ -5,7 +5,7 @@
  * What a look-up costs is the cache lines that have to come over from the CPU that
  * handles the connection's other end: a BPF hash map touches many. This table is a
  * plain array, whose look-ups the JIT compiles into a few instructions; an entry is
- * one line, and may stand in any of four neighbours. Sockets come from a slab that
+ * one line, and may stand in any of sixteen places. Sockets come from a slab that
  * hands out the same addresses again and again: an entry stays an address's for good,
  * so that only its first use needs a compare-and-swap. All the rest is written by the
  * socket's transitions alone, which its lock serialises.
@@ -36,7 +36,7 @@ static __always_inline __u64 sock_key(const struct tcp_sock *tp)
 
 #ifdef TWS_ATOMIC
 
-#define PROBES 4 /* a power of two */
+#define PROBES 16 /* four groups of four neighbours */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -46,9 +46,11 @@ struct {
 } tws_opens SEC(".maps");
 
 /* Fibonacci hashing. */
-static __always_inline __u32 open_index(__u64 key)
+static __always_inline __u32 open_index(__u64 key, __u32 probe)
 {
-	return key * 0x9e3779b97f4a7c15ULL >> 38 & tws.open_mask;
+	__u64 hash = key * 0x9e3779b97f4a7c15ULL;
+
+	return (hash >> (38 - 4 * (probe / 4)) ^ probe % 4) & tws.open_mask;
 }
 
 static __always_inline __u64 open_check(const struct tws_open *open, __u64 key)
@@ -59,13 +61,14 @@ static __always_inline __u64 open_check(const struct tws_open *open, __u64 key)
 static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 {
 	__u64 key = sock_key(tp);
-	__u32 first = open_index(key);
 
 	for (int i = 0; i < PROBES; i++) {
-		__u32 index = first ^ i;
+		__u32 index = open_index(key, i);
 		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
 
-		if (open && open->tag == key)
+		if (!open || !open->tag) /* none was ever claimed further on */
+			return NULL;
+		if (open->tag == key)
 			return open->open && open->check == open_check(open, key) ? open :
 										   NULL;
 	}
@@ -97,10 +100,10 @@ static __always_inline bool looks_dead(const struct tcp_sock *tp, __u64 tag)
 	       (family != AF_INET && family != AF_INET6);
 }
 
-static RARE struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __u32 first)
+static RARE struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key)
 {
 	for (int i = 0; i < PROBES; i++) {
-		__u32 index = first ^ i;
+		__u32 index = open_index(key, i);
 		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
 		__u64 tag;
 
@@ -120,10 +123,9 @@ static RARE struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __
 static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
 {
 	__u64 key = sock_key(tp);
-	__u32 first = open_index(key);
 
 	for (int i = 0; i < PROBES; i++) {
-		__u32 index = first ^ i;
+		__u32 index = open_index(key, i);
 		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
 		__u64 tag;
 
@@ -134,7 +136,7 @@ static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
 		    (!tag && !__sync_val_compare_and_swap(&open->tag, 0, key)))
 			return open;
 	}
-	return open_evict(tp, key, first);
+	return open_evict(tp, key);
 }
 
 /* The rest of @open is written. */

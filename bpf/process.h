@@ -17,13 +17,6 @@ struct {
 
 static const struct tws_proc no_proc;
 
-static __always_inline bool same_comm(const char *a, const char *b)
-{
-	const __u64 *x = (const void *)a, *y = (const void *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
 /* A process that exits has no memory any more, and a page that is not there cannot
  * be waited for: then it stays without arguments. */
 static __always_inline void read_arguments(struct tws_proc *proc, struct task_struct *task)
@@ -46,25 +39,24 @@ static __always_inline void note_process(struct task_struct *task)
 	struct task_struct *leader;
 	struct tws_proc_key key = {};
 	struct tws_proc *proc;
-	char comm[TWS_COMM_LEN] __attribute__((aligned(8)));
+	__u32 exec_id;
 
 	if (!tws.ledger)
 		return;
 	leader = TASK_READ(task, group_leader);
 	key.start_ns = TASK_READ(leader, start_boottime);
 	key.tgid = bpf_get_current_pid_tgid() >> 32;
-	read_comm(comm, leader);
+	exec_id = TASK_READ(leader, self_exec_id);
 	proc = bpf_map_lookup_elem(&tws_procs, &key);
-	if (proc && same_comm(proc->comm, comm))
-		return;
-	if (task_flags(task) & (PF_EXITING | PF_KTHREAD))
+	if (proc && proc->exec_id == exec_id && proc->len)
 		return;
 	bpf_map_update_elem(&tws_procs, &key, &no_proc, BPF_ANY);
 	proc = bpf_map_lookup_elem(&tws_procs, &key);
-	if (!proc)
+	if (!proc || task_flags(task) & (PF_EXITING | PF_KTHREAD))
 		return;
 	read_arguments(proc, task);
-	copy_comm(proc->comm, comm);
+	read_comm(proc->comm, leader);
+	proc->exec_id = exec_id;
 }
 
 #endif

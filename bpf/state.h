@@ -121,9 +121,10 @@ static RARE void on_listener(const struct tcp_sock *tp, __u8 action,
 	struct out out;
 	struct tuple t;
 
-	read_tuple(&t, tp);
-	if (!t.local_port || !reserve(&out, action, writer))
+	/* The tuple after the rest: both at once take more stack than 6.1 has room for. */
+	if (!tp->inet_conn.icsk_inet.inet_sport || !reserve(&out, action, writer))
 		return;
+	read_tuple(&t, tp);
 	fill_event(out.ev, &t);
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
 	if (tws.has_cookie)
@@ -307,6 +308,7 @@ static __always_inline void tell_end(const struct tcp_sock *tp, __u64 id, __u8 a
 	out.end->tx_bytes = sent_bytes(tp);
 	out.end->rx_bytes = received_bytes(tp);
 	out.end->error = error;
+	fill_life(out.end, local_port_of(tp), &tp->inet_conn.icsk_inet.sk.__sk_common);
 	send_end(&out);
 }
 
@@ -347,7 +349,7 @@ static __always_inline void keep_pending(const struct tuple *t, __u64 id,
 	if (bpf_map_update_elem(&tws_pending, &key, &pending, BPF_ANY))
 		COUNT(table_full);
 	else if (has_entered_since(mini) && !bpf_map_delete_elem(&tws_pending, &key))
-		tell_entered(id, writer);
+		tell_entered_by_key(id, &key, writer);
 }
 
 /* On kernels whose kfree_skb does not name a mini-socket. */
@@ -418,22 +420,30 @@ static __always_inline void on_other_end(const struct tcp_sock *tp, __u64 id, in
 		tell_other(tp, &t, action, writer);
 }
 
+static __always_inline void tell_gone(const struct tcp_sock *tp, __u64 id,
+				      enum tws_writer writer)
+{
+	tell_short(id, TWS_GONE, local_port_of(tp), &tp->inet_conn.icsk_inet.sk.__sk_common, writer);
+}
+
 /* The ledger has all that it needs since the FIN. */
 static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
 				     enum tws_writer writer)
 {
+	enum found found = FOUND_NONE;
 	__u64 id = read_id(tp);
-	struct mini mini;
+	struct mini mini = {};
 
-	if (tws.ledger)
-		;
-	else if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-		 find_mini(&mini, tp))
+	if (!tws.ledger && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
+		found = find_mini(&mini, tp);
+	if (tws.ledger || found == FOUND_UNKNOWN)
+		; /* a snapshot will tell */
+	else if (found == FOUND_MINI)
 		on_mini(tp, id, &mini, writer);
 	else if (tws.all && oldstate != BPF_TCP_CLOSE)
 		on_other_end(tp, id, oldstate, writer);
 	else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK)
-		tell_short(id, TWS_GONE, writer);
+		tell_gone(tp, id, writer);
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_ends_with_fin())
 		open_drop(tp);
 }

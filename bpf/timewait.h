@@ -18,6 +18,8 @@ struct mini {
 	__u8 substate; /* TCP_TIME_WAIT or TCP_FIN_WAIT2 */
 };
 
+enum found { FOUND_NONE, FOUND_MINI, FOUND_UNKNOWN };
+
 static __always_inline struct inet_timewait_death_row *death_row_of(const struct tcp_sock *tp)
 {
 	const struct sock_common *skc = &tp->inet_conn.icsk_inet.sk.__sk_common;
@@ -93,7 +95,7 @@ static __always_inline bool same_end(const struct sock_common *skc, __be16 sport
  * in __inet_lookup_established(), the mark at the list's end tells which bucket
  * it is; if it is another, the walk begins again.
  */
-static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *tp)
+static __always_inline enum found find_mini(struct mini *mini, const struct tcp_sock *tp)
 {
 	const struct inet_sock *inet = &tp->inet_conn.icsk_inet;
 	const struct sock_common *skc = &inet->sk.__sk_common;
@@ -107,13 +109,13 @@ static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *
 	bool found = false;
 
 	if (bytes > sizeof(copy))
-		return false;
+		return FOUND_UNKNOWN;
 	for (int i = 0; i < MAX_STEPS; i++) {
 		if (bpf_probe_read_kernel(&node, sizeof(node), next))
 			break;
 		if (node & 1) {
 			if (node >> 1 == bucket)
-				return false;
+				return FOUND_NONE;
 			next = head;
 			continue;
 		}
@@ -129,12 +131,12 @@ static __always_inline bool find_mini(struct mini *mini, const struct tcp_sock *
 	}
 	if (!found) {
 		COUNT(walk_failed);
-		return false;
+		return FOUND_UNKNOWN;
 	}
 	mini->addr = node;
 	mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
 	mini->substate = MINI_FIELD(copy, tw_substate);
-	return true;
+	return FOUND_MINI;
 }
 
 /* Whether the mini-socket has entered TIME_WAIT since it was found. */

@@ -95,6 +95,27 @@ static __always_inline void read_mini_tuple(struct tuple *t, const struct sock_c
 	read_addresses(t, skc);
 }
 
+static __always_inline __u16 local_port_of(const struct tcp_sock *tp)
+{
+	return bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+}
+
+/* Which life of a socket it is, if its cookie has had several. */
+static __always_inline void fill_life(struct tws_ending *end, __u16 local_port,
+				      const struct sock_common *skc)
+{
+	const struct in6_addr *addr = &skc->skc_v6_daddr;
+
+	end->local_port = local_port;
+	end->peer_port = bpf_ntohs(skc->skc_dport);
+	if (skc->skc_family != AF_INET6)
+		end->peer_hash = skc->skc_daddr;
+	else if (is_v4_mapped(addr))
+		end->peer_hash = addr->in6_u.u6_addr32[3];
+	else
+		end->peer_hash = tws_peer_hash(addr->in6_u.u6_addr32);
+}
+
 static __always_inline void tuple_to_key(struct tws_key *key, const struct tuple *t)
 {
 	((__u64 *)key->local_addr)[0] = t->local[0];

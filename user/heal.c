@@ -46,16 +46,25 @@ static uint64_t key_of_mini(const struct healer *h, const struct snapshot_mini *
 	return h->has_cookie && mini->cookie ? mini->cookie : hash_key(&mini->key);
 }
 
-static uint64_t key_of_event(const struct healer *h, const struct tws_event *ev)
+static uint64_t hash_event(const struct tws_event *ev)
 {
 	struct tws_key key = { .netns = ev->netns, .local_port = ev->local_port,
 			       .peer_port = ev->peer_port };
 
-	if (h->has_cookie && ev->cookie)
-		return ev->cookie;
 	memcpy(key.local_addr, ev->local_addr, sizeof(key.local_addr));
 	memcpy(key.peer_addr, ev->peer_addr, sizeof(key.peer_addr));
 	return hash_key(&key);
+}
+
+/* A socket may be connected again, and keep its cookie. */
+static uint64_t key_of_life(const struct tws_event *ev)
+{
+	return hash_event(ev) ^ ev->cookie * 0x9e3779b97f4a7c15ULL;
+}
+
+static uint64_t key_of_event(const struct healer *h, const struct tws_event *ev)
+{
+	return h->has_cookie && ev->cookie ? ev->cookie : hash_event(ev);
 }
 
 int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source)
@@ -102,7 +111,7 @@ void healer__note(struct healer *h, const struct tws_event *ev)
 
 bool healer__told(const struct healer *h, const struct tws_event *ev)
 {
-	return ev->action == TWS_TIME_WAIT && ev->cookie && seen__has(h->told, ev->cookie);
+	return ev->action == TWS_TIME_WAIT && ev->cookie && seen__has(h->told, key_of_life(ev));
 }
 
 bool healer__needed(const struct healer *h)
@@ -231,7 +240,7 @@ int healer__find(struct healer *h, struct tracer *tracer, struct join *join, hea
 		fill_event(h, &ev, mini);
 		add_owner(&ev, mini, join);
 		if (ev.cookie)
-			seen__add(h->told, ev.cookie);
+			seen__add(h->told, key_of_life(&ev));
 		err = fn(ctx, &ev);
 	}
 	if (!err) {

@@ -15,6 +15,8 @@ struct waiting {
 	uint32_t older, newer; /* in the order of their FINs */
 	bool mini;	      /* its mini-socket waits in FIN_WAIT2, since event.time_ns */
 	bool entered;	      /* told before its mini-socket was */
+	bool orphan;	      /* a mini-socket whose FIN was not seen: the event is empty */
+	uint32_t peer_hash;   /* with the ports, which life of the socket it is */
 };
 
 struct join {
@@ -69,13 +71,27 @@ static uint32_t *bucket_of(struct join *join, uint64_t id)
 	return &join->buckets[(id ^ id >> 32) & join->mask];
 }
 
-static uint32_t find(struct join *join, uint64_t id)
+static bool is_of(const struct waiting *w, const struct tws_ending *life)
 {
-	uint32_t i = *bucket_of(join, id);
+	return w->event.cookie == life->id && w->event.local_port == life->local_port &&
+	       w->event.peer_port == life->peer_port && w->peer_hash == life->peer_hash;
+}
 
-	while (i != NONE && join->waiting[i].event.cookie != id)
+static uint32_t find(struct join *join, const struct tws_ending *life)
+{
+	uint32_t i = *bucket_of(join, life->id);
+
+	while (i != NONE && !is_of(&join->waiting[i], life))
 		i = join->waiting[i].chain;
 	return i;
+}
+
+static uint32_t hash_peer(const uint8_t addr[16])
+{
+	uint32_t words[4];
+
+	memcpy(words, addr, sizeof(words));
+	return tws_peer_hash(words);
 }
 
 static void unlink_age(struct join *join, const struct waiting *w)
@@ -119,18 +135,20 @@ static uint32_t take_free(struct join *join)
 	return i;
 }
 
-void join__fin(struct join *join, const struct tws_event *fin)
+static struct waiting *add(struct join *join, const struct tws_event *event, uint32_t peer_hash)
 {
-	uint32_t i = find(join, fin->cookie), *bucket;
+	const struct tws_ending life = { .id = event->cookie, .local_port = event->local_port,
+					 .peer_port = event->peer_port, .peer_hash = peer_hash };
+	uint32_t i = find(join, &life), *bucket;
 	struct waiting *w;
 
 	if (i != NONE)
 		forget(join, i);
 	i = take_free(join);
 	w = &join->waiting[i];
-	bucket = bucket_of(join, fin->cookie);
-	*w = (struct waiting){ .event = *fin, .chain = *bucket, .older = join->newest,
-			       .newer = NONE };
+	bucket = bucket_of(join, event->cookie);
+	*w = (struct waiting){ .event = *event, .chain = *bucket, .older = join->newest,
+			       .newer = NONE, .peer_hash = peer_hash };
 	*bucket = i;
 	if (join->newest != NONE)
 		join->waiting[join->newest].newer = i;
@@ -138,6 +156,12 @@ void join__fin(struct join *join, const struct tws_event *fin)
 		join->oldest = i;
 	join->newest = i;
 	join->count++;
+	return w;
+}
+
+void join__fin(struct join *join, const struct tws_event *fin)
+{
+	add(join, fin, hash_peer(fin->peer_addr));
 }
 
 /* An id that is no cookie is nobody's business but ours. */
@@ -155,13 +179,25 @@ static int give(const struct join *join, const struct tws_event *from, uint8_t a
 	return err < 0 ? err : 0;
 }
 
-/* The FIN was before tracing, or its record is lost. A segment with a FIN may come
- * again to a socket that is long in TIME_WAIT: that is none. */
-static void note_orphan(struct join *join, uint8_t action)
+/*
+ * The FIN was before tracing, or its record is lost. A mini-socket that waits is
+ * remembered: it is an orphan once it enters TIME_WAIT. A segment with a FIN may also
+ * come again to a socket that is long in TIME_WAIT: that is none.
+ */
+static void note_orphan(struct join *join, const struct tws_ending *ending)
 {
-	if (action != TWS_ENTERED && action != TWS_GONE &&
-	    (action != TWS_FIN_WAIT2 || join->opts.all))
+	const struct tws_event event = { .cookie = ending->id, .time_ns = ending->time_ns,
+					 .local_port = ending->local_port,
+					 .peer_port = ending->peer_port };
+	struct waiting *w;
+
+	if (ending->action == TWS_FIN_WAIT2) {
+		w = add(join, &event, ending->peer_hash);
+		w->orphan = w->mini = true;
+		join->orphans += join->opts.all;
+	} else if (ending->action != TWS_ENTERED && ending->action != TWS_GONE) {
 		join->orphans++;
+	}
 }
 
 /* The peer's FIN may be told on another CPU before the mini-socket is. */
@@ -189,6 +225,11 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 	struct waiting *w = &join->waiting[i];
 	int err;
 
+	if (w->orphan) {
+		join->orphans++;
+		forget(join, i);
+		return 0;
+	}
 	if (!w->mini) {
 		w->entered = true;
 		w->event.time_ns = time_ns;
@@ -201,12 +242,12 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 
 int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn, void *ctx)
 {
-	uint32_t i = find(join, ending->id);
+	uint32_t i = find(join, ending);
 	struct waiting *w;
 	int err;
 
 	if (i == NONE) {
-		note_orphan(join, ending->action);
+		note_orphan(join, ending);
 		return 0;
 	}
 	if (ending->action == TWS_ENTERED)
@@ -255,13 +296,16 @@ static uint32_t search(struct join *join, const struct tws_key *wanted)
 bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
 		struct tws_event *event)
 {
+	const struct tws_ending life = { .id = cookie, .local_port = key->local_port,
+					 .peer_port = key->peer_port,
+					 .peer_hash = hash_peer(key->peer_addr) };
 	uint32_t i;
 
 	if (join->opts.has_cookie)
-		i = cookie ? find(join, cookie) : NONE;
+		i = cookie ? find(join, &life) : NONE;
 	else
 		i = search(join, key);
-	if (i == NONE)
+	if (i == NONE || join->waiting[i].orphan)
 		return false;
 	*event = join->waiting[i].event;
 	if (!join->opts.has_cookie)
@@ -285,11 +329,14 @@ void join__sweep(struct join *join, uint64_t before_ns,
 		const struct waiting *w = &join->waiting[i];
 
 		next = w->newer;
-		if (!w->mini || w->event.time_ns >= before_ns)
+		if (!(w->mini || w->entered) || w->event.time_ns >= before_ns)
 			continue;
 		key_of(&key, &w->event);
-		if (!alive(ctx, &key, join->opts.has_cookie ? w->event.cookie : 0))
-			forget(join, i);
+		if (alive(ctx, &key, join->opts.has_cookie ? w->event.cookie : 0))
+			continue;
+		/* That its mini-socket was told is lost, and it is gone by now. */
+		join->orphans += w->entered;
+		forget(join, i);
 	}
 }
 

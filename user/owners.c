@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "decode.h"
 
@@ -127,11 +126,20 @@ static void key_of(struct tws_key *key, const struct tws_event *event)
 	key->peer_port = event->peer_port;
 }
 
-static bool same_cookie(const struct owners *owners, uint32_t place, const void *key,
-			struct tws_event *event)
+/* A socket that is connected anew, after connect(AF_UNSPEC), keeps its cookie. */
+struct life {
+	uint64_t cookie;
+	uint16_t local_port, peer_port;
+};
+
+static bool same_life(const struct owners *owners, uint32_t place, const void *key,
+		      struct tws_event *event)
 {
+	const struct life *life = key;
+
 	return copy_record(owners, position_of(owners, place), event) &&
-	       event->cookie == *(const uint64_t *)key;
+	       event->cookie == life->cookie && event->local_port == life->local_port &&
+	       event->peer_port == life->peer_port;
 }
 
 static bool same_tuple(const struct owners *owners, uint32_t place, const void *key,
@@ -170,9 +178,9 @@ static bool tells_owner(const struct tws_event *event)
 static void add_by_cookie(struct owners *owners, uint32_t place, const struct tws_event *event)
 {
 	uint64_t hash = hash_cookie(owners, event->cookie);
+	struct life life = { event->cookie, event->local_port, event->peer_port };
 	struct tws_event old;
-	struct entry *entry = look_up(owners, &owners->by_cookie, hash, same_cookie,
-				      &event->cookie, &old);
+	struct entry *entry = look_up(owners, &owners->by_cookie, hash, same_life, &life, &old);
 
 	if (!entry->place || owners__is_better(event, &old))
 		*entry = (struct entry){ hash >> 32, place + 1 };
@@ -228,26 +236,6 @@ static int index_tuples(struct owners *owners)
 
 /* ---- whose it is ---- */
 
-static bool is_ipv4(const struct tws_key *key)
-{
-	static const uint8_t zeros[12];
-
-	return !memcmp(key->local_addr + 4, zeros, sizeof(zeros)) &&
-	       !memcmp(key->peer_addr + 4, zeros, sizeof(zeros));
-}
-
-/* The addresses of @key, which a record may not have. */
-static void set_key(struct tws_event *event, const struct tws_key *key)
-{
-	if (!event->local_port)
-		event->family = is_ipv4(key) ? AF_INET : AF_INET6;
-	memcpy(event->local_addr, key->local_addr, sizeof(event->local_addr));
-	memcpy(event->peer_addr, key->peer_addr, sizeof(event->peer_addr));
-	event->netns = key->netns;
-	event->local_port = key->local_port;
-	event->peer_port = key->peer_port;
-}
-
 /* A FIN, and a FIN_WAIT2 mini-socket, come before TIME_WAIT. */
 static bool fits(const struct tws_event *event, uint64_t entered_ns)
 {
@@ -267,15 +255,14 @@ bool owners__accept(struct tws_event *event, const struct tws_key *key, uint64_t
 	if (decode__event(event, sizeof(*event), &checked) || !tells_owner(event))
 		return false;
 	key_of(&own, event);
-	if (event->local_port && memcmp(&own, key, sizeof(own)))
+	if (memcmp(&own, key, sizeof(own)))
 		return false;
 	if (cookie && event->cookie) {
 		if (cookie != event->cookie)
 			return false;
-	} else if (!event->local_port || !fits(event, entered_ns)) {
+	} else if (!fits(event, entered_ns)) {
 		return false;
 	}
-	set_key(event, key);
 	if (cookie)
 		event->cookie = cookie;
 	return true;
@@ -284,8 +271,10 @@ bool owners__accept(struct tws_event *event, const struct tws_key *key, uint64_t
 static bool find_by_cookie(const struct owners *owners, const struct tws_key *key,
 			   uint64_t cookie, uint64_t entered_ns, struct tws_event *event)
 {
-	return look_up(owners, &owners->by_cookie, hash_cookie(owners, cookie), same_cookie,
-		       &cookie, event)->place &&
+	struct life life = { cookie, key->local_port, key->peer_port };
+
+	return look_up(owners, &owners->by_cookie, hash_cookie(owners, cookie), same_life, &life,
+		       event)->place &&
 	       owners__accept(event, key, cookie, entered_ns);
 }
 

@@ -29,7 +29,6 @@ struct ring {
 	uint64_t scanned; /* chunks from here on are new */
 	struct ring_chunk *open;
 	size_t num_open;
-	uint64_t passed;
 };
 
 /*
@@ -50,10 +49,6 @@ typedef int (*ring_fn)(void *ctx, const void *record);
  * written yet, or is written over already.
  */
 bool ring__copy(const struct ring *ring, uint64_t position, void *to);
-
-/* ring__passed() - positions that were written over before they were taken. Not all of
- * them need have had a record: a CPU may leave its chunk unfinished. */
-uint64_t ring__passed(const struct ring *ring);
 
 /*
  * ring__take() - gives each record to @fn that is whole and was not given before.

@@ -67,14 +67,11 @@ static bool is_outcome(const struct tracer *tracer, uint8_t action)
 	       (action >= TWS_RESET && action <= TWS_CONNECT_FAILED);
 }
 
-/* Who sent a FIN goes ahead of all endings; the rest in the order of time. */
 static int on_event(void *ctx, const void *record)
 {
 	const struct tws_event *event = record;
 	struct tracer *tracer = ctx;
 
-	if (event->action == TWS_FIN)
-		return tracer->fn(tracer->ctx, event, sizeof(*event));
 	tracer->taken += is_outcome(tracer, event->action);
 	return batch__add_event(tracer->batch, event);
 }
@@ -402,7 +399,7 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 {
 	if (tracer->legacy)
 		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
-	return tracer->taken + ring__passed(&tracer->events) + ring__passed(&tracer->ends) >= mark;
+	return tracer->taken + tracer->lost >= mark;
 }
 
 static int add_recursion(const struct bpf_program *prog, uint64_t *sum)

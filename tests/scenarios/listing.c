@@ -304,17 +304,20 @@ static void pump(struct group *g, int ms)
 		usleep((useconds_t)ms * 1000);
 }
 
-/* Plays those from *next on that are to be, until the time is over; returns after the last. */
+/*
+ * Plays those from the first on that are to be, until the time is over; returns after the last.
+ * They mostly wait for timers: more at a time than where each event is looked at as it comes.
+ */
 static size_t play_batch(struct group *g, size_t first)
 {
 	uint64_t end = net__mono_ns() + BATCH_NS;
-	size_t next = first, running;
+	size_t next = first, running, jobs = 2 * (size_t)g->o->jobs;
 
 	do {
 		running = 0;
 		for (size_t i = first; i < next; i++)
 			running += g->stands[i].todo && !play__over(&g->stands[i].play);
-		for (; next < g->n && running < (size_t)g->o->jobs && net__mono_ns() < end; next++)
+		for (; next < g->n && running < jobs && net__mono_ns() < end; next++)
 			if (g->stands[next].todo) {
 				play__start(&g->stands[next].play);
 				running++;

@@ -412,9 +412,12 @@ int main(int argc, char **argv)
 	scen_miniwait__add(&table);
 	scen_abort__add(&table);
 	scen_ids__add(&table);
-	for (size_t i = 0; i < table.n; i++)
-		table__add(&listed, &table.s[i], "%s", table.s[i].name);
+	/* The same and some more; those that wait for long come first. */
+	scen_abort__add(&listed);
+	scen_miniwait__add(&listed);
+	scen_close__add(&listed);
 	scen_close__add_silent(&listed);
+	scen_ids__add(&listed);
 	if (o.list) {
 		list(&o, &table, &listed);
 		return 0;

@@ -49,6 +49,8 @@ static const struct field fields[] = {
 	FIELD(tws_key, local_port), FIELD(tws_key, peer_port),
 	FIELD(tws_ending, time_ns), FIELD(tws_ending, id), FIELD(tws_ending, tx_bytes),
 	FIELD(tws_ending, rx_bytes), FIELD(tws_ending, error), FIELD(tws_ending, action),
+	FIELD(tws_ending, local_port), FIELD(tws_ending, peer_port),
+	FIELD(tws_ending, peer_hash), FIELD(tws_proc, exec_id),
 	FIELD(tws_ending, seq),
 	FIELD(tws_record, event), FIELD(tws_record, seq), FIELD(tws_head, next),
 	FIELD(tws_cursors, ring),

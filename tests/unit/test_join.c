@@ -45,7 +45,8 @@ static void fin(struct join *join, uint64_t id, uint32_t tgid)
 static int end(struct join *join, struct got *got, uint64_t id, uint8_t action, uint64_t time_ns)
 {
 	struct tws_ending ending = { .time_ns = time_ns, .id = id, .action = action,
-				     .tx_bytes = 7, .rx_bytes = 9 };
+				     .tx_bytes = 7, .rx_bytes = 9, .local_port = 80,
+				     .peer_port = (uint16_t)id };
 
 	return join__ending(join, &ending, collect, got);
 }
@@ -188,6 +189,58 @@ static void test_sweep(void **state)
 	join__free(join);
 }
 
+/* connect(AF_UNSPEC) and connect() again: one cookie, two connections, two owners. */
+static void test_lives(void **state)
+{
+	struct join *join = make(16, true, false);
+	struct tws_event event = { .action = TWS_FIN, .family = 2, .time_ns = 100, .cookie = 5,
+				   .local_port = 80, .peer_port = 5,
+				   .conn = { .tgid = 10, .flags = TWS_F_CLOSER } };
+	struct got got = { 0 };
+
+	(void)state;
+	join__fin(join, &event);
+	end(join, &got, 5, TWS_FIN_WAIT2, 200);
+	event.local_port = 81; /* the second life */
+	event.conn.tgid = 11;
+	join__fin(join, &event);
+	end(join, &got, 5, TWS_ENTERED, 300);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(got.events[0].conn.tgid, 10);
+	assert_int_equal(got.events[0].local_port, 80);
+	assert_int_equal(join__count(join), 1);
+	join__free(join);
+}
+
+/* The FIN of a mini-socket that waits was lost: it is one once it enters TIME_WAIT. */
+static void test_lost_fin(void **state)
+{
+	struct join *join = make(16, true, false);
+	struct tws_key key = { .local_port = 80, .peer_port = 1 };
+	struct tws_event event;
+	struct got got = { 0 };
+
+	(void)state;
+	end(join, &got, 1, TWS_FIN_WAIT2, 200);
+	assert_int_equal(join__orphans(join), 0);
+	assert_false(join__take(join, &key, 1, &event));
+	end(join, &got, 1, TWS_ENTERED, 300);
+	assert_int_equal(join__orphans(join), 1);
+	assert_int_equal(join__count(join), 0);
+	fin(join, 2, 20);
+	end(join, &got, 2, TWS_ENTERED, 300); /* and here the mini-socket's ending */
+	join__sweep(join, 200, alive, NULL);
+	assert_int_equal(join__orphans(join), 1);
+	join__sweep(join, 400, alive, NULL); /* 2 is alive: a snapshot tells it */
+	assert_int_equal(join__count(join), 1);
+	fin(join, 3, 30);
+	end(join, &got, 3, TWS_ENTERED, 300);
+	join__sweep(join, 400, alive, NULL);
+	assert_int_equal(join__orphans(join), 2);
+	assert_int_equal(got.num, 0);
+	join__free(join);
+}
+
 /* An error of the callback comes back, and nothing is told twice. */
 static void test_error(void **state)
 {
@@ -207,6 +260,7 @@ int main(void)
 		cmocka_unit_test(test_straight), cmocka_unit_test(test_mini),
 		cmocka_unit_test(test_full),	 cmocka_unit_test(test_take),
 		cmocka_unit_test(test_sweep),	 cmocka_unit_test(test_error),
+		cmocka_unit_test(test_lives),	 cmocka_unit_test(test_lost_fin),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);

@@ -213,34 +213,6 @@ static void test_actions(void **state)
 	assert_int_equal(who_now(5, 999, NOW), 100);
 }
 
-static void test_without_addresses(void **state)
-{
-	struct tws_key key = { .netns = 5, .local_port = 80, .peer_port = 81 };
-	struct owners *owners;
-	struct tws_event ev;
-
-	(void)state;
-	make(&ev, 7, 100, NOW, 0);
-	memset(ev.local_addr, 0, sizeof(ev.local_addr));
-	memset(ev.peer_addr, 0, sizeof(ev.peer_addr));
-	ev.netns = 0;
-	ev.peer_port = 0;
-	ev.action = TWS_FIN_WAIT2;
-	write_record(&ev);
-	assert_int_equal(who_now(7, 1000, NOW), 100);
-	owners = open_ring();
-	inet_pton(AF_INET6, "fd00::1", key.local_addr);
-	inet_pton(AF_INET6, "fd00::2", key.peer_addr);
-	assert_true(owners__find(owners, &key, 7, NOW, &ev));
-	assert_int_equal(ev.family, AF_INET6);
-	assert_int_equal(ev.netns, 5);
-	/* Nothing but the cookie leads there. */
-	assert_false(owners__find(owners, &key, 0, NOW, &ev));
-	memset(&key, 0, sizeof(key));
-	assert_false(owners__find(owners, &key, 0, NOW, &ev));
-	owners__free(owners);
-}
-
 static void test_by_tuple(void **state)
 {
 	struct owners *owners;
@@ -388,7 +360,6 @@ int main(void)
 		cmocka_unit_test_setup(test_wrapped, clear),
 		cmocka_unit_test_setup(test_newest, clear),
 		cmocka_unit_test_setup(test_actions, clear),
-		cmocka_unit_test_setup(test_without_addresses, clear),
 		cmocka_unit_test_setup(test_by_tuple, clear),
 		cmocka_unit_test_setup(test_lives, clear),
 		cmocka_unit_test_setup(test_unready, clear),

@@ -313,6 +313,20 @@ static void count_states(const struct table *table, size_t counts[SOCKDIAG_STATE
 	}
 }
 
+/* One that was being worked on when its FIN was acknowledged stays a full socket in
+ * FIN_WAIT2, without a file: see tcp_rcv_state_process(). */
+static bool are_wanted(const size_t counts[SOCKDIAG_STATE_END], const struct space *space)
+{
+	size_t wanted[SOCKDIAG_STATE_END];
+
+	memcpy(wanted, space->wanted, sizeof(wanted));
+	if (counts[0] < wanted[0]) {
+		wanted[SOCKDIAG_FIN_WAIT2] += wanted[0] - counts[0];
+		wanted[0] = counts[0];
+	}
+	return !memcmp(counts, wanted, sizeof(wanted));
+}
+
 /* All is in its last state as soon as the last segment has gone over loopback. */
 static void wait_for_states(const struct space *space)
 {
@@ -322,7 +336,7 @@ static void wait_for_states(const struct space *space)
 	do {
 		read_space(&ours, space, SOCKDIAG_MASK_ALL);
 		count_states(&ours, counts);
-		if (!memcmp(counts, space->wanted, sizeof(counts)))
+		if (are_wanted(counts, space))
 			return;
 		poll(NULL, 0, 10);
 	} while (time(NULL) < deadline);
@@ -385,8 +399,9 @@ static void test_minis(void **state)
 		assert_int_equal(sk->uid, 0);
 		assert_in_range(sk->expires_ms, 10000, 61000);
 	}
-	assert_int_equal(minis, 12);
-	assert_int_equal(v6, 4);
+	/* those in TIME_WAIT, and as many in FIN_WAIT2 or a few less */
+	assert_in_range(minis, 6, 12);
+	assert_in_range(v6, 2, 4);
 }
 
 static void test_each_state(void **state)

@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-arm64 6.1.176-1
- * types.txt: 4f3b0af9ca24ebc4
- * text: a3eafb38014299de
+ * types.txt: 06d4df8d513050ef
+ * text: 26e4a57d6355e42a
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -444,6 +444,7 @@ struct task_struct {
 	u64 start_boottime;
 	char comm[16];
 	struct nsproxy *nsproxy;
+	u64 self_exec_id;
 	struct css_set *cgroups;
 };
 
