@@ -322,6 +322,7 @@ static int heal(struct trace *t)
 		return 0;
 	}
 	err = drain_all(t);
+	t->healed_orphans = join__orphans(t->join);
 	if (err >= 0 && t->held)
 		err = held__compare(t->held, healer__snapshot(t->healer), put_end, t);
 	if (err >= 0)
@@ -357,7 +358,6 @@ static int check_counters(struct trace *t)
 	if (!moved || now < t->next_heal_ns)
 		return 0;
 	t->healed_recursion = t->recursion;
-	t->healed_orphans = join__orphans(t->join);
 	return heal(t);
 }
 
@@ -369,8 +369,8 @@ static void print_account(struct trace *t)
 	if (t->held)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, held__dropped(t->held));
 	tracer__counters(t->tracer, &t->counters, &t->recursion);
-	/* What a snapshot found was lost, or skipped. */
-	lost = t->counters.event_lost + join__orphans(t->join);
+	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
+	lost = t->counters.event_lost + t->healed_orphans;
 	lost = lost > t->found ? lost - t->found : 0;
 	pending = sink__pending(t->sink);
 	lost += t->malformed + t->unwritten + pending + containers__dropped(t->containers);
@@ -655,6 +655,7 @@ static int finish(struct trace *t)
 		if (!complete)
 			err = drain_all(t);
 	}
+	t->healed_orphans = join__orphans(t->join);
 	if (err >= 0)
 		err = containers__release(t->containers, true, put_held, t);
 	return err < 0 ? err : sink__flush(t->sink);

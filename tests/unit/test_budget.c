@@ -30,7 +30,7 @@ struct budget {
 static const struct budget plain[] = {
 	{ "tws_process", 2800, 38000 },
 	{ "tws_softirq", 2800, 38000 },
-	{ "tws_drop", 150, 200 },
+	{ "tws_drop", 180, 220 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
 	{ "tws_cgroup_rmdir", 120, 400 },
@@ -40,7 +40,7 @@ static const struct budget plain[] = {
 static const struct budget all[] = {
 	{ "tws_process", 4200, 47000 },
 	{ "tws_softirq", 4200, 47000 },
-	{ "tws_drop", 400, 800 },
+	{ "tws_drop", 410, 1050 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
 	{ "tws_cgroup_rmdir", 120, 400 },
