@@ -13,6 +13,7 @@
 #ifndef TWSNOOP_BPF_RING_H
 #define TWSNOOP_BPF_RING_H
 
+#include "tuple.h"
 #include "twsnoop.h"
 
 #define TIME_WAIT_NS 60000000000ULL /* TCP_TIMEWAIT_LEN */
@@ -147,6 +148,12 @@ static __always_inline void send(struct out *out)
 	STORE_RELEASE(&record->seq, out->seq);
 }
 
+/* Its cookie tells it from the one before. */
+static __always_inline void forget_owner(const struct tuple *t)
+{
+	(void)t;
+}
+
 static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
 {
 	struct tws_ending *end;
@@ -181,8 +188,25 @@ struct {
 	__type(value, struct tws_event);
 } tws_owners SEC(".maps");
 
+/* Where an event is put together for the ledger: with nobody to read it, even what is
+ * discarded from a ring buffer fills it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, TWS_WRITERS);
+	__type(key, __u32);
+	__type(value, struct tws_event);
+} tws_scratch SEC(".maps");
+
 static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
 {
+	__u32 index = writer;
+
+	if (tws.ledger) {
+		out->ev = bpf_map_lookup_elem(&tws_scratch, &index);
+		if (out->ev)
+			out->ev->action = action;
+		return out->ev;
+	}
 	out->ev = bpf_ringbuf_reserve(&tws_ring, sizeof(*out->ev), 0);
 	if (out->ev) {
 		out->ev->action = action;
@@ -213,13 +237,20 @@ static __always_inline void keep_owner(const struct tws_event *ev)
 		__builtin_memcpy(owner, ev, sizeof(*owner));
 }
 
+/* Another life of these addresses begins to end, and it is not recorded. */
+static __always_inline void forget_owner(const struct tuple *t)
+{
+	struct tws_key key = {};
+
+	tuple_to_key(&key, t);
+	bpf_map_delete_elem(&tws_owners, &key);
+}
+
 static __always_inline void send(struct out *out)
 {
 	if (out->ev->action == TWS_FIN)
 		keep_owner(out->ev);
-	if (tws.ledger)
-		bpf_ringbuf_discard(out->ev, BPF_RB_NO_WAKEUP);
-	else
+	if (!tws.ledger)
 		bpf_ringbuf_submit(out->ev, BPF_RB_NO_WAKEUP);
 }
 

@@ -259,6 +259,7 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
 	if (!filter_connection(&t) ||
 	    (tws.has_filter && !fill_fin(&filtered, tp, open, flag)) ||
 	    !reserve(&out, TWS_FIN, writer)) {
+		forget_owner(&t);
 		if (open)
 			open_release(tp, open);
 		return;
