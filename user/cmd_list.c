@@ -284,6 +284,13 @@ static bool keep_container(void *ctx, const struct listing_row *row)
 	return of && of->kept;
 }
 
+static bool find_cgroup(void *ctx, uint64_t id, struct tws_cgroup *cgroup)
+{
+	const struct list *list = ctx;
+
+	return list->ledger && ledger__cgroup(list->ledger, id, cgroup);
+}
+
 static int find_workloads(struct list *list)
 {
 	const struct workloads_options opts = {
@@ -291,6 +298,8 @@ static int find_workloads(struct list *list)
 		.socket = list->opts.runtime_socket,
 		.wanted = list->filters.containers,
 		.num_wanted = list->filters.num_containers,
+		.find = find_cgroup,
+		.ctx = list,
 	};
 	int err = workloads__new(&list->workloads, &opts);
 

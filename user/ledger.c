@@ -14,6 +14,7 @@
 
 #include <bpf/bpf.h>
 
+#include "decode.h"
 #include "owners.h"
 
 #define MAX_SOURCES 16
@@ -21,7 +22,7 @@
 #define ARENA_EVENTS 256
 #define META_MAX_BYTES 1024 /* of another layout's meta data */
 
-enum map_name { META, EVENTS, HEADS, OWNERS, PROCS, NUM_MAPS };
+enum map_name { META, EVENTS, HEADS, OWNERS, PROCS, PATHS, NUM_MAPS };
 
 static const struct {
 	const char *name;
@@ -34,6 +35,8 @@ static const struct {
 		     sizeof(struct tws_event) },
 	[PROCS] = { "tws_procs", BPF_MAP_TYPE_LRU_HASH, sizeof(struct tws_proc_key),
 		    sizeof(struct tws_proc) },
+	[PATHS] = { "tws_paths", BPF_MAP_TYPE_LRU_HASH, sizeof(__u64),
+		    sizeof(struct tws_cgroup) },
 };
 
 /* The maps of one loader, as far as they are there. */
@@ -405,6 +408,23 @@ static bool is_of(const struct tws_proc *proc, const struct tws_event *event)
 {
 	return proc->len && proc->len <= TWS_ARGS_LEN &&
 	       !memcmp(proc->comm, event->conn.comm, TWS_COMM_LEN);
+}
+
+bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup *cgroup)
+{
+	const struct tws_cgroup *checked;
+	struct tws_cgroup found;
+
+	for (size_t i = 0; i < ledger->num_sources; i++) {
+		int fd = ledger->sources[i].maps.fds[PATHS];
+
+		if (fd < 0 || bpf_map_lookup_elem(fd, &id, &found) ||
+		    decode__cgroup(&found, sizeof(found), &checked) || found.id != id)
+			continue;
+		*cgroup = found;
+		return true;
+	}
+	return false;
 }
 
 const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len)

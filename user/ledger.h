@@ -59,6 +59,12 @@ const struct tws_event *ledger__find(const struct ledger *ledger, const struct t
  */
 const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len);
 
+/*
+ * ledger__cgroup() - the path of the cgroup @id, if it was made, renamed or removed
+ * since the ledger was attached: it may be gone. Returns false if nothing is known.
+ */
+bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup *cgroup);
+
 /* Since when (CLOCK_MONOTONIC) every close of the host was to be recorded, without a
  * filter; and since when all of that is still there, the rest having been written
  * over. 0: never. */

@@ -273,14 +273,16 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
 		.version = TWSNOOP_VERSION,
 	};
-	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta"), process;
 	__u32 zero = 0;
 
 	if (bpf_map_update_elem(fd, &zero, &meta, BPF_ANY))
 		return -errno;
-	/* No program uses it: bound to one, it is found by that (ledger.c). */
-	return bpf_prog_bind_map(bpf_program__fd(bpf_object__find_program_by_name(
-					 tracer->obj, "tws_process")), fd, NULL);
+	/* Bound to a program that does not use them, they are found by that (ledger.c). */
+	process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj, "tws_process"));
+	return bpf_prog_bind_map(process, fd, NULL) ?:
+	       bpf_prog_bind_map(process, bpf_object__find_map_fd_by_name(tracer->obj,
+									 "tws_paths"), NULL);
 }
 
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)

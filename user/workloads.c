@@ -228,11 +228,28 @@ static int pass_nothing(void *ctx, uint64_t id, bool pass)
 	return 0;
 }
 
+/* Whether one that is gone was removed does not matter here: it has its path. */
+static void note_gone(const struct workloads *w, struct containers *containers)
+{
+	struct tws_cgroup cgroup;
+
+	for (size_t i = 0; w->opts.find && i < w->num; i++) {
+		if (!w->opts.find(w->opts.ctx, w->entries[i].of.cgroup_id, &cgroup))
+			continue;
+		cgroup.action = TWS_CGROUP_ADDED;
+		containers__note(containers, &cgroup);
+	}
+}
+
 static int resolve(struct workloads *w, struct containers *containers)
 {
 	uint64_t begin_ns = now_ns(), now = begin_ns;
-	int err = containers__begin(containers, begin_ns) ?: look_up_all(w, containers);
+	int err = containers__begin(containers, begin_ns);
 
+	if (err)
+		return err;
+	note_gone(w, containers);
+	err = look_up_all(w, containers);
 	while (!err && now < begin_ns + WAIT_NS &&
 	       containers__await(containers, begin_ns + WAIT_NS - now)) {
 		now = now_ns();

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../bpf/event.h"
 #include "record.h"
 
 struct workloads;
@@ -19,6 +20,9 @@ struct workloads_options {
 	const char *socket;	   /* as in struct containers_options */
 	const char *const *wanted; /* -C */
 	unsigned int num_wanted;
+	/* What is known of a cgroup that may be gone; NULL: nothing. */
+	bool (*find)(void *ctx, uint64_t cgroup_id, struct tws_cgroup *cgroup);
+	void *ctx;
 };
 
 /* One cgroup. All strings live as long as the workloads. */
