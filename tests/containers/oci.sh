@@ -52,6 +52,30 @@ oci_brief()
 	[ "$(count "$(netns_here)")" = 0 ] || fail "not the container's network namespace"
 }
 
+# The ledger alone, and a container that is gone when somebody asks.
+oci_listed()
+{
+	next_id && next_port
+	! mountpoint -q "$dir/bpf" || forget_ledger # of a try that failed
+	mkdir -p "$dir/bpf" && mount -t bpf bpf "$dir/bpf" || fail "no bpffs" || return 1
+	"$TWSNOOP" attach --bpffs "$dir/bpf" >"$log" 2>&1 || fail "$(cat "$log")" || return 1
+	run_once "$id" host /bin/end pair "$port" || return 1
+	[ ! -d "$CGROUPS/$group/$id" ] || fail "the cgroup is still there" || return 1
+	"$TWSNOOP" list --json >"$out" 2>"$log" || fail "$(cat "$log")" || return 1
+	sees 1 "\"container\":{\"id\":\"$id\"" || return 1
+	sees 1 "\"path\":\"/$group/$id\"" || return 1
+	"$TWSNOOP" list --json -C "$(echo "$id" | cut -c1-20)" >"$out" 2>"$log"
+	[ "$(wc -l <"$out")" = 1 ] || fail "-C lists $(wc -l <"$out")" || return 1
+	"$TWSNOOP" list --by container >"$out" 2>"$log"
+	grep -q "^ *1 $(echo "$id" | cut -c1-12)\$" "$out" || fail "--by: $(cat "$out")" || return 1
+	forget_ledger || fail "detach: $(cat "$log")"
+}
+
+forget_ledger()
+{
+	"$TWSNOOP" detach --bpffs "$dir/bpf" >"$log" 2>&1 && umount "$dir/bpf"
+}
+
 # One after the other: none is known any more when it is printed.
 oci_row()
 {
@@ -221,6 +245,7 @@ case_static_socket()
 
 clean_oci()
 {
+	! mountpoint -q "$dir/bpf" || forget_ledger
 	for oci in runc crun; do
 		for state in "$dir/$oci"/*/; do
 			[ ! -d "$state" ] || run_oci delete -f "$(basename "$state")"
