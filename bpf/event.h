@@ -102,7 +102,7 @@ struct tws_conn {
 	__u8 pad[4];
 };
 
-/* One record of the ring buffer. */
+/* What is told of a connection end. */
 struct tws_event {
 	__u8 action;  /* enum tws_action */
 	__u8 family;  /* AF_INET or AF_INET6; a v4-mapped connection is AF_INET */

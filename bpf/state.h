@@ -115,8 +115,7 @@ static __always_inline void on_connect(const struct tcp_sock *tp)
 
 /* listen() and its end: tells user space whose connections come to an address. A
  * socket without a port yet is left out. */
-static RARE void on_listener(const struct tcp_sock *tp, __u8 action,
-					enum tws_writer writer)
+static RARE void on_listener(const struct tcp_sock *tp, __u8 action, enum tws_writer writer)
 {
 	struct out out;
 	struct tuple t;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What all programs share: the settings that the loader fixes, the maps, and
- * the way to the ring buffer. Included once, by twsnoop.bpf.c.
+ * What all programs share: the settings that the loader fixes, counters, and the
+ * maps that belong to no part alone. Included first, by every other header here.
  */
 #ifndef TWSNOOP_BPF_TWSNOOP_H
 #define TWSNOOP_BPF_TWSNOOP_H

@@ -71,7 +71,7 @@ struct feature_row {
 
 static const struct feature_row features[] = {
 	{ "btf", "BTF", FEATURE(btf), "the kernel's type information", {} },
-	{ "ring_buffer", "ring buffer", FEATURE(ringbuf), "the way of events", {} },
+	{ "ring_buffer", "ring buffer", FEATURE(ringbuf), "the way of cgroups, and of all before 5.12", {} },
 	{ "tp_btf", "tp_btf", FEATURE(tp_btf), "on sock:inet_sock_set_state", {} },
 	{ "tp_btf_kfree_skb", "tp_btf on drops", FEATURE(kfree_skb), "on skb:kfree_skb", {} },
 	{ "atomics", "atomics", FEATURE(atomics), "compare-and-swap, for a cheap table",
