@@ -58,7 +58,7 @@ static bool search(uint64_t next, const struct tws_key *key, uint64_t cookie, ui
 		if (!counts(n))
 			continue;
 		without |= !ev->cookie;
-		if (cookie && ev->cookie == cookie &&
+		if (cookie && ev->cookie == cookie && ev->local_port == key->local_port &&
 		    (!by_cookie || owners__is_better(ev, by_cookie)))
 			by_cookie = ev;
 		if (key->local_port && ev->local_port == key->local_port &&
