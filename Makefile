@@ -143,7 +143,7 @@ $(BUILD)/tests/test_budget: tests/unit/test_budget.c $(SKELETONS)
 	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
 $(BUILD)/tests/test_sockiter: tests/unit/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
-		sockiter sockstream sockdiag netns procinfo mountinfo)
+		sockiter sockstream sockdiag netns procinfo mountinfo quiet)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)
 

@@ -22,6 +22,7 @@
 #include "netlimits.h"
 #include "options.h"
 #include "pins.h"
+#include "quiet.h"
 #include "tracer.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
@@ -121,14 +122,6 @@ static void complain_of_another(const struct pins_status *status)
 
 /* ---- attaching ---- */
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 /* Those of the initial namespace if it may be entered, else of our own. */
 static uint64_t timewait_limit(void)
 {
@@ -207,7 +200,7 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 		return -EPERM;
 	}
 	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(silent);
+		libbpf_set_print(quiet__print);
 	err = tracer__new(tracer, &options);
 	if (err)
 		complain("cannot load the BPF programs: %s: %s", strerror(-err),

@@ -22,6 +22,7 @@
 #include "options.h"
 #include "outbuf.h"
 #include "pins.h"
+#include "quiet.h"
 #include "sockiter.h"
 #include "tracer.h"
 
@@ -125,18 +126,10 @@ static const struct feature *feature_of(const struct check *c, const struct feat
 
 /* ---- finding out ---- */
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 static void load_programs(struct check *c)
 {
 	const struct tracer_options opts = { .kernel = &c->kernel };
-	libbpf_print_fn_t print = libbpf_set_print(silent);
+	libbpf_print_fn_t print = libbpf_set_print(quiet__print);
 	struct tracer *tracer;
 	int err = tracer__new(&tracer, &opts);
 

@@ -29,6 +29,7 @@
 #include "kernel.h"
 #include "options.h"
 #include "privileges.h"
+#include "quiet.h"
 #include "sink.h"
 #include "sockiter.h"
 #include "tracer.h"
@@ -391,14 +392,6 @@ static int complain(const char *what, int err, const char *todo)
 	return err;
 }
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 static int open_tracer(struct trace *t)
 {
 	struct tracer_options opts = {
@@ -411,7 +404,7 @@ static int open_tracer(struct trace *t)
 	int err;
 
 	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(silent);
+		libbpf_set_print(quiet__print);
 	err = tracer__new(&t->tracer, &opts);
 	if (err)
 		return complain("cannot load the BPF programs", err,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "key.h"
 #include "seen.h"
 #include "snapshot.h"
 #include "sockdiag.h"
@@ -26,19 +27,10 @@ struct healer {
 	uint64_t horizon_ns; /* what entered TIME_WAIT before is not ours to tell */
 };
 
-/* A number for a connection end where there is no cookie. FNV-1a by words. */
+/* A number for a connection end where there is no cookie. */
 static uint64_t hash_key(const struct tws_key *key)
 {
-	uint64_t words[5], hash = 0xcbf29ce484222325ULL;
-
-	_Static_assert(sizeof(words) == sizeof(*key), "whole words, no padding");
-	memcpy(words, key, sizeof(words));
-	for (int i = 0; i < 5; i++) {
-		hash ^= words[i];
-		hash *= 0x100000001b3ULL;
-		hash ^= hash >> 29;
-	}
-	return hash ?: 1;
+	return key__hash(key) ?: 1;
 }
 
 static uint64_t key_of_mini(const struct healer *h, const struct snapshot_mini *mini)
@@ -48,11 +40,8 @@ static uint64_t key_of_mini(const struct healer *h, const struct snapshot_mini *
 
 static uint64_t hash_event(const struct tws_event *ev)
 {
-	struct tws_key key = { .netns = ev->netns, .local_port = ev->local_port,
-			       .peer_port = ev->peer_port };
+	const struct tws_key key = key__of_event(ev);
 
-	memcpy(key.local_addr, ev->local_addr, sizeof(key.local_addr));
-	memcpy(key.peer_addr, ev->peer_addr, sizeof(key.peer_addr));
 	return hash_key(&key);
 }
 
@@ -180,10 +169,9 @@ static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
 
 	if (h->has_cookie && cookie)
 		return seen__has(h->alive, cookie);
-	return !key || seen__has(h->alive, hash_key(key));
+	return seen__has(h->alive, hash_key(key));
 }
 
-/* Of what was reported, only what still exists need be remembered. */
 /* Whether it was reported, or is no business of ours. An event whose FIN was not
  * seen had no cookie yet, and was noted by its addresses. */
 static bool is_known(const struct healer *h, const struct snapshot_mini *mini)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "key.h"
 #include "seen.h"
 #include "sockdiag.h"
 
@@ -72,16 +73,6 @@ int held__new(struct held **heldp, size_t max, uint64_t seed)
 
 /* ---- the table ---- */
 
-static struct tws_key key_of(const struct tws_event *ev)
-{
-	struct tws_key key = { .netns = ev->netns, .local_port = ev->local_port,
-			       .peer_port = ev->peer_port };
-
-	memcpy(key.local_addr, ev->local_addr, sizeof(key.local_addr));
-	memcpy(key.peer_addr, ev->peer_addr, sizeof(key.peer_addr));
-	return key;
-}
-
 static uint32_t *bucket_of(const struct held *h, const struct tws_key *key)
 {
 	uint64_t words[5], hash = h->seed;
@@ -127,7 +118,7 @@ static void release(struct held *h, uint32_t *link)
 
 static void release_slot(struct held *h, uint32_t i)
 {
-	struct tws_key key = key_of(&h->events[i]);
+	struct tws_key key = key__of_event(&h->events[i]);
 
 	release(h, find(h, &key));
 }
@@ -153,7 +144,7 @@ static void look_at(struct held *h, uint64_t ns)
 
 void held__add(struct held *h, const struct tws_event *ev)
 {
-	struct tws_key key = key_of(ev);
+	struct tws_key key = key__of_event(ev);
 	uint32_t *link = find(h, &key), i;
 
 	/* One that was printed late has been overtaken. */
@@ -219,7 +210,7 @@ static bool tells(const struct tws_event *ev)
 
 bool held__ended(struct held *h, const struct tws_event *ev, struct tws_event *end)
 {
-	struct tws_key key = key_of(ev);
+	struct tws_key key = key__of_event(ev);
 	uint32_t *link = tells(ev) ? find(h, &key) : NULL;
 	const struct tws_event *of;
 	bool same;

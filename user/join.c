@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "join.h"
+#include "key.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -267,15 +268,6 @@ int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn,
 	return err;
 }
 
-static void key_of(struct tws_key *key, const struct tws_event *event)
-{
-	memcpy(key->local_addr, event->local_addr, sizeof(key->local_addr));
-	memcpy(key->peer_addr, event->peer_addr, sizeof(key->peer_addr));
-	key->netns = event->netns;
-	key->local_port = event->local_port;
-	key->peer_port = event->peer_port;
-}
-
 /* The newest of these addresses. */
 static uint32_t search(struct join *join, const struct tws_key *wanted)
 {
@@ -286,7 +278,7 @@ static uint32_t search(struct join *join, const struct tws_key *wanted)
 		return NONE;
 	join->searches--;
 	for (i = join->newest; i != NONE; i = join->waiting[i].older) {
-		key_of(&key, &join->waiting[i].event);
+		key = key__of_event(&join->waiting[i].event);
 		if (!memcmp(&key, wanted, sizeof(key)))
 			break;
 	}
@@ -331,7 +323,7 @@ void join__sweep(struct join *join, uint64_t before_ns,
 		next = w->newer;
 		if (!(w->mini || w->entered) || w->event.time_ns >= before_ns)
 			continue;
-		key_of(&key, &w->event);
+		key = key__of_event(&w->event);
 		if (alive(ctx, &key, join->opts.has_cookie ? w->event.cookie : 0))
 			continue;
 		/* That its mini-socket was told is lost, and it is gone by now. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "kernel.h"
+#include "quiet.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -327,17 +328,9 @@ static void probe_sock_diag(struct kernel *k)
 	close(fd);
 }
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs)
 {
-	libbpf_print_fn_t print = libbpf_set_print(silent);
+	libbpf_print_fn_t print = libbpf_set_print(quiet__print);
 
 	memset(k, 0, sizeof(*k));
 	k->v1_subsys = -1;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "key.h"
 #include "live.h"
 
 #include <errno.h>
@@ -83,25 +84,11 @@ static struct tws_key place_key(const struct live *live, const struct tws_key *k
 	return place;
 }
 
-static uint64_t hash_key(const struct tws_key *key)
-{
-	uint64_t words[5], hash = 0xcbf29ce484222325ULL;
-
-	_Static_assert(sizeof(words) == sizeof(*key), "whole words, no padding");
-	memcpy(words, key, sizeof(words));
-	for (int i = 0; i < 5; i++) {
-		hash ^= words[i];
-		hash *= 0x100000001b3ULL;
-		hash ^= hash >> 29;
-	}
-	return hash;
-}
-
 /* Where @key, as place_key() made it, stands or would stand. */
 static uint32_t *place_slot(const struct live *live, const struct tws_key *key)
 {
 	size_t mask = 2 * live->place_room - 1;
-	size_t i = hash_key(key) & mask;
+	size_t i = key__hash(key) & mask;
 
 	while (live->place_slots[i] &&
 	       memcmp(&live->places[live->place_slots[i] - 1].key, key, sizeof(*key)) != 0)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "key.h"
 #include "owners.h"
 
 #include <errno.h>
@@ -116,16 +117,6 @@ static uint64_t position_of(const struct owners *owners, uint32_t place)
 	return owners->to - 1 - ((owners->to - 1 - place) & owners->mask);
 }
 
-static void key_of(struct tws_key *key, const struct tws_event *event)
-{
-	memset(key, 0, sizeof(*key));
-	memcpy(key->local_addr, event->local_addr, sizeof(key->local_addr));
-	memcpy(key->peer_addr, event->peer_addr, sizeof(key->peer_addr));
-	key->netns = event->netns;
-	key->local_port = event->local_port;
-	key->peer_port = event->peer_port;
-}
-
 /* A socket that is connected anew, after connect(AF_UNSPEC), keeps its cookie. */
 struct life {
 	uint64_t cookie;
@@ -149,7 +140,7 @@ static bool same_tuple(const struct owners *owners, uint32_t place, const void *
 
 	if (!copy_record(owners, position_of(owners, place), event))
 		return false;
-	key_of(&own, event);
+	own = key__of_event(event);
 	return !memcmp(&own, key, sizeof(own));
 }
 
@@ -196,7 +187,7 @@ static void add_by_tuple(struct owners *owners, uint32_t place, const struct tws
 
 	if (!event->local_port)
 		return;
-	key_of(&key, event);
+	key = key__of_event(event);
 	hash = hash_tuple(owners, &key);
 	entry = look_up(owners, &owners->by_tuple, hash, same_tuple, &key, &old);
 	if (!entry->place || event->time_ns >= old.time_ns)
@@ -254,7 +245,7 @@ bool owners__accept(struct tws_event *event, const struct tws_key *key, uint64_t
 
 	if (decode__event(event, sizeof(*event), &checked) || !tells_owner(event))
 		return false;
-	key_of(&own, event);
+	own = key__of_event(event);
 	if (memcmp(&own, key, sizeof(own)))
 		return false;
 	if (cookie && event->cookie) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include "quiet.h"
 #include "sockiter.h"
 
 #include <errno.h>
@@ -61,14 +62,6 @@ static int load_and_attach(void)
 	return iter.link ? 0 : -errno;
 }
 
-static int silent(enum libbpf_print_level level, const char *format, va_list args)
-{
-	(void)level;
-	(void)format;
-	(void)args;
-	return 0;
-}
-
 int sockiter__open(void)
 {
 	libbpf_print_fn_t print;
@@ -79,7 +72,7 @@ int sockiter__open(void)
 	iter.tick_ns = read_tick_ns();
 	if (!iter.tick_ns)
 		return -EOPNOTSUPP;
-	print = libbpf_set_print(silent);
+	print = libbpf_set_print(quiet__print);
 	if (getenv("TWSNOOP_LIBBPF_DEBUG"))
 		libbpf_set_print(print);
 	err = load_and_attach();

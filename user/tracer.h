@@ -30,7 +30,7 @@ struct tracer_options {
 /*
  * One record: @len bytes, aligned to 8, that live until the callback returns. Its
  * length tells what it is: struct tws_event, tws_ending or tws_cgroup. An ending
- * comes after its TWS_FIN event, and all but the TWS_FIN events in the order of time.
+ * comes after its TWS_FIN event: all of them come in the order of time.
  * A negative return value stops the poll and becomes its result.
  */
 typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t len);

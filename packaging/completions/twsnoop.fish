@@ -38,7 +38,7 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l max-connections -
 complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
 complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
 complete -c twsnoop -n "$only_trace" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
-complete -c twsnoop -n "$only_trace" -l ring-size -x -d 'Size of the ring buffer'
+complete -c twsnoop -n "$only_trace" -l ring-size -x -d 'Size of the ring of events'
 complete -c twsnoop -n "$only_trace" -l max-connections -x -d 'That are watched at once'
 complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'
 complete -c twsnoop -n "$tracing" -l runtime-socket -r -F \

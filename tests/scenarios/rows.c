@@ -10,30 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- running the program to its end ---- */
-
-static pid_t spawn(const char *path, const char *const args[], int out, int err)
-{
-	char *argv[32] = { (char *)"twsnoop" };
-	pid_t pid;
-
-	for (int i = 0; i < 30 && args[i]; i++)
-		argv[i + 1] = (char *)args[i];
-	fflush(stdout);
-	pid = fork();
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	dup2(out, STDOUT_FILENO);
-	dup2(err, STDERR_FILENO);
-	execv(path, argv);
-	dprintf(STDERR_FILENO, "cannot run %s: %s\n", path, strerror(errno));
-	_exit(127);
-}
 
 /* Takes what there is; false at the end. */
 static bool take(int fd, char **text, size_t *len, size_t *cap)
@@ -74,7 +54,7 @@ int output__run(struct output *o, const char *path, const char *const args[])
 	memset(o, 0, sizeof(*o));
 	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		return -errno;
-	pid = spawn(path, args, out[1], err[1]);
+	pid = tracer__fork(path, args, out[1], err[1]);
 	close(out[1]);
 	close(err[1]);
 	if (pid > 0)

@@ -15,7 +15,7 @@
 
 #define START_MS 240000
 
-static pid_t spawn(const char *path, const char *const args[], int out, int err)
+pid_t tracer__fork(const char *path, const char *const args[], int out, int err)
 {
 	char *argv[40] = { (char *)"twsnoop" };
 	pid_t pid;
@@ -200,7 +200,7 @@ int tracer__spawn(struct tracer *t, const char *path, const char *const args[])
 
 	if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		return -errno;
-	t->pid = spawn(path, args, out[1], err[1]);
+	t->pid = tracer__fork(path, args, out[1], err[1]);
 	close(out[1]);
 	close(err[1]);
 	t->out_fd = out[0];

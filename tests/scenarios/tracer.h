@@ -66,6 +66,8 @@ const char *action__name(enum action a);
  * or -errno; -EIO when it ended first (t->err then has its words). Free with tracer__free().
  */
 int tracer__start(struct tracer *t, const char *path, const char *const args[]);
+/* Runs twsnoop at @path with these descriptors; it ends with its parent. As fork(2). */
+pid_t tracer__fork(const char *path, const char *const args[], int out, int err);
 /* The two halves of tracer__start(), to start several at a time. */
 int tracer__spawn(struct tracer *t, const char *path, const char *const args[]);
 int tracer__await_start(struct tracer *t);
