@@ -30,8 +30,9 @@ enum tws_action {
 	TWS_UNLISTEN, /* internal: that socket listens no more */
 	TWS_OPEN, /* internal, with tws.all: a tuple is in use from now on */
 	TWS_FIN, /* internal: who sent the first FIN; struct tws_ending tells what became of it */
-	TWS_ENTERED, /* internal, in tws_end: a FIN_WAIT2 mini-socket is in TIME_WAIT now */
-	TWS_GONE, /* internal, in tws_end: closed, and no mini-socket */
+	TWS_ENTERED, /* internal, in tws_ending: a FIN_WAIT2 mini-socket is in TIME_WAIT now */
+	TWS_GONE, /* internal, in tws_ending: closed, and no mini-socket */
+	TWS_BYTES, /* internal, in tws_ending: close() after shutdown(), the bytes until then */
 	TWS_ACTION_END,
 };
 
@@ -111,7 +112,7 @@ struct tws_event {
 	__u32 error;  /* errno: sk_err, or why connect() failed; else 0 */
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 cookie; /* as in sock_diag; 0 where the kernel gives none */
-	__u64 tx_bytes; /* payload sent, each byte once */
+	__u64 tx_bytes; /* payload sent, each byte once; with TWS_FIN what waits included */
 	__u64 rx_bytes; /* payload received */
 	__u32 netns;  /* inode */
 	__u16 local_port; /* host byte order */

@@ -45,11 +45,18 @@ struct {
 	__type(value, struct tws_open);
 } tws_opens SEC(".maps");
 
-/* Fibonacci hashing. */
+/*
+ * Sockets that lie side by side have their entries side by side: the slab hands out a
+ * page's sockets one after the other, and so a page of the table serves many of
+ * them, where a hash would touch a page, and miss the TLB, for each. What finds its
+ * neighbourhood full is scattered, by Fibonacci hashing.
+ */
 static __always_inline __u32 open_index(__u64 key, __u32 probe)
 {
 	__u64 hash = key * 0x9e3779b97f4a7c15ULL;
 
+	if (probe < 4) /* a struct tcp_sock is larger than 2 KiB */
+		return ((key >> 11) + (key >> 29) * 40503 + probe) & tws.open_mask;
 	return (hash >> (38 - 4 * (probe / 4)) ^ probe % 4) & tws.open_mask;
 }
 

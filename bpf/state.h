@@ -93,6 +93,13 @@ static __always_inline void fill_bytes(struct tws_event *ev, const struct tcp_so
 	ev->rx_bytes = received_bytes(tp);
 }
 
+/* At the FIN: all that waits to be sent goes before it. */
+static __always_inline void fill_final_bytes(struct tws_event *ev, const struct tcp_sock *tp)
+{
+	fill_bytes(ev, tp);
+	ev->tx_bytes += (__u32)(tp->write_seq - tp->snd_nxt);
+}
+
 /* ---- process context ---- */
 
 /* connect(): the current task is the opener. */
@@ -264,6 +271,7 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
 		return;
 	}
 	fill_event(out.ev, &t);
+	fill_final_bytes(out.ev, tp);
 	if (tws.has_filter)
 		__builtin_memcpy(&out.ev->conn, &filtered, sizeof(filtered));
 	else
@@ -426,8 +434,37 @@ static __always_inline void tell_gone(const struct tcp_sock *tp, __u64 id,
 	tell_short(id, TWS_GONE, local_port_of(tp), &tp->inet_conn.icsk_inet.sk.__sk_common, writer);
 }
 
+/*
+ * Only without --all, and where kfree_skb names the mini-socket: then nobody needs to
+ * know of one that waits in FIN_WAIT2. Its FIN record has all but the end, which
+ * tws_drop tells.
+ */
+static __always_inline bool says_nothing_of_minis(void)
+{
+	return tws.has_rx_sk && !tws.all && !tws.ledger;
+}
+
+/* close() after shutdown(): what came in between belongs to the connection. */
+static __always_inline void on_late_close(const struct tcp_sock *tp, enum tws_writer writer)
+{
+	__u64 id = read_id(tp);
+
+	if (id)
+		tell_end(tp, id, TWS_BYTES, 0, writer);
+}
+
+/* A socket whose peer has sent no FIN yet leaves a mini-socket in FIN_WAIT2, or none: in
+ * TIME_WAIT it is never now. See tcp_rcv_state_process() and tcp_close(). */
+static __always_inline bool may_wait_in_fin_wait2(const struct tcp_sock *tp, int oldstate)
+{
+	__u64 done = 1ULL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
+
+	return oldstate == BPF_TCP_FIN_WAIT2 &&
+	       !(tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & done);
+}
+
 /* The ledger has all that it needs since the FIN. */
-static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
+static __always_inline void tell_close(const struct tcp_sock *tp, int oldstate,
 				     enum tws_writer writer)
 {
 	enum found found = FOUND_NONE;
@@ -444,6 +481,13 @@ static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
 		on_other_end(tp, id, oldstate, writer);
 	else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK)
 		tell_gone(tp, id, writer);
+}
+
+static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
+				     enum tws_writer writer)
+{
+	if (!says_nothing_of_minis() || !may_wait_in_fin_wait2(tp, oldstate))
+		tell_close(tp, oldstate, writer);
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_ends_with_fin())
 		open_drop(tp);
 }

@@ -48,7 +48,9 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
 		return;
-	if (newstate == BPF_TCP_SYN_SENT)
+	if (newstate == oldstate)
+		on_late_close(tp, writer);
+	else if (newstate == BPF_TCP_SYN_SENT)
 		on_connect(tp);
 	else if (newstate == BPF_TCP_SYN_RECV)
 		on_accept(tp);
@@ -65,9 +67,10 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 /* The states of interest are told by registers alone: ask for them first. */
 static __always_inline bool is_of_interest(int oldstate, int newstate)
 {
-	/* close() after shutdown() comes as FIN_WAIT1 -> FIN_WAIT1. */
+	/* close() after shutdown(). */
 	if (newstate == oldstate)
-		return false;
+		return says_nothing_of_minis() &&
+		       STATE(newstate) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2));
 	return STATE(newstate) & OF_INTEREST || (tws.all && newstate == BPF_TCP_ESTABLISHED);
 }
 

@@ -420,6 +420,19 @@ static int pass_cgroup(void *ctx, uint64_t id, bool pass)
 	return tracer__pass_cgroup(((struct trace *)ctx)->tracer, id, pass);
 }
 
+/*
+ * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: also of
+ * one that a filter left out, and again if the FIN comes again.
+ */
+static bool is_known(void *ctx, uint64_t cookie)
+{
+	const struct trace *t = ctx;
+
+	if (t->kernel.rx_sk.state != FEATURE_PRESENT)
+		return false;
+	return !filter__is_empty(&t->filters.filter) || healer__knows(t->healer, cookie);
+}
+
 static int open_stages(struct trace *t)
 {
 	struct sink_options sink = {
@@ -442,6 +455,8 @@ static int open_stages(struct trace *t)
 		.max = t->opts.max_connections ?: JOIN_DEFAULT,
 		.has_cookie = t->kernel.atomics.state == FEATURE_PRESENT,
 		.all = t->opts.all,
+		.known = is_known,
+		.ctx = t,
 	};
 	int err;
 

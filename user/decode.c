@@ -28,7 +28,7 @@ static bool conn_is_sound(const struct tws_conn *c)
 /* The actions that need no more than an id. */
 static bool is_short(uint8_t action)
 {
-	return action == TWS_ENTERED || action == TWS_GONE;
+	return action == TWS_ENTERED || action == TWS_GONE || action == TWS_BYTES;
 }
 
 int decode__event(const void *data, size_t len, const struct tws_event **ev)

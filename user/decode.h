@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_DECODE_H
 #define TWSNOOP_DECODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "../bpf/event.h"
@@ -27,5 +28,16 @@ int decode__ending(const void *data, size_t len, const struct tws_ending **endin
  * begins with '/' and has any bytes but '\n', which the kernel forbids there.
  */
 int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgroup);
+
+/*
+ * decode__bytes_are_final() - whether the bytes of @ev are those of the whole connection.
+ * A TWS_FIN event's are, if nothing is received any more: after close(), data make the
+ * kernel reset the connection (tcp_rcv_state_process()).
+ */
+static inline bool decode__bytes_are_final(const struct tws_event *ev)
+{
+	return ev->action != TWS_FIN || ev->conn.cause == TWS_CAUSE_CLOSE ||
+	       ev->conn.cause == TWS_CAUSE_EXIT;
+}
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decode.h"
 #include "key.h"
 #include "seen.h"
 #include "snapshot.h"
@@ -33,7 +34,7 @@ static uint64_t hash_key(const struct tws_key *key)
 	return key__hash(key) ?: 1;
 }
 
-static uint64_t key_of_mini(const struct healer *h, const struct snapshot_mini *mini)
+static uint64_t key_of_mini(const struct healer *h, const struct snapshot_socket *mini)
 {
 	return h->has_cookie && mini->cookie ? mini->cookie : hash_key(&mini->key);
 }
@@ -79,8 +80,8 @@ int healer__baseline(struct healer *h)
 	int err = healer__take(h);
 
 	for (size_t i = 0; !err && i < h->snap.num; i++)
-		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT)
-			seen__add(h->seen, key_of_mini(h, &h->snap.minis[i]));
+		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT)
+			seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]));
 	h->horizon_ns = h->snap.taken_ns;
 	h->searching = false;
 	snapshot__free(&h->snap);
@@ -101,6 +102,11 @@ void healer__note(struct healer *h, const struct tws_event *ev)
 bool healer__told(const struct healer *h, const struct tws_event *ev)
 {
 	return ev->action == TWS_TIME_WAIT && ev->cookie && seen__has(h->told, key_of_life(ev));
+}
+
+bool healer__knows(const struct healer *h, uint64_t cookie)
+{
+	return seen__has(h->seen, cookie);
 }
 
 bool healer__needed(const struct healer *h)
@@ -127,7 +133,7 @@ const struct snapshot *healer__snapshot(const struct healer *h)
 }
 
 /* When it entered TIME_WAIT, by its timer. CLOCK_MONOTONIC. */
-static uint64_t entered_ns(const struct healer *h, const struct snapshot_mini *mini)
+static uint64_t entered_ns(const struct healer *h, const struct snapshot_socket *mini)
 {
 	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
 
@@ -135,7 +141,7 @@ static uint64_t entered_ns(const struct healer *h, const struct snapshot_mini *m
 }
 
 static void fill_event(const struct healer *h, struct tws_event *ev,
-		       const struct snapshot_mini *mini)
+		       const struct snapshot_socket *mini)
 {
 	*ev = (struct tws_event){
 		.action = TWS_TIME_WAIT,
@@ -151,13 +157,15 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 }
 
 /* The owner, if its FIN was seen. */
-static void add_owner(struct tws_event *ev, const struct snapshot_mini *mini, struct join *join)
+static void add_owner(struct tws_event *ev, const struct snapshot_socket *mini, struct join *join)
 {
 	struct tws_event fin;
 
 	if (join__take(join, &mini->key, ev->cookie, &fin)) {
-		ev->tx_bytes = fin.tx_bytes;
-		ev->rx_bytes = fin.rx_bytes;
+		if (decode__bytes_are_final(&fin)) {
+			ev->tx_bytes = fin.tx_bytes;
+			ev->rx_bytes = fin.rx_bytes;
+		}
 		ev->conn = fin.conn;
 	}
 	ev->conn.flags |= TWS_F_SNAPSHOT;
@@ -174,7 +182,7 @@ static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
 
 /* Whether it was reported, or is no business of ours. An event whose FIN was not
  * seen had no cookie yet, and was noted by its addresses. */
-static bool is_known(const struct healer *h, const struct snapshot_mini *mini)
+static bool is_known(const struct healer *h, const struct snapshot_socket *mini)
 {
 	return seen__has(h->seen, key_of_mini(h, mini)) ||
 	       seen__has(h->seen, hash_key(&mini->key)) ||
@@ -204,8 +212,8 @@ static void rebuild_seen(struct healer *h)
 	if (h->snap.flags & SNAPSHOT_PARTIAL)
 		h->horizon_ns = h->snap.taken_ns;
 	for (size_t i = 0; i < h->snap.num; i++)
-		if (h->snap.minis[i].state == SOCKDIAG_TIME_WAIT &&
-		    seen__add(h->seen, key_of_mini(h, &h->snap.minis[i])))
+		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT &&
+		    seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i])))
 			h->full = true;
 }
 
@@ -218,7 +226,7 @@ int healer__find(struct healer *h, struct tracer *tracer, struct join *join, hea
 	join__rest(join);
 	seen__clear(h->alive);
 	for (size_t i = 0; !err && i < h->snap.num; i++) {
-		const struct snapshot_mini *mini = &h->snap.minis[i];
+		const struct snapshot_socket *mini = &h->snap.sockets[i];
 		uint64_t key = key_of_mini(h, mini);
 
 		err = seen__add(h->alive, key);

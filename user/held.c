@@ -245,7 +245,7 @@ bool held__due(const struct held *h, uint64_t now_ns)
 static void note_alive(struct held *h, const struct snapshot *snap)
 {
 	for (size_t i = 0; i < snap->num; i++) {
-		const struct snapshot_mini *mini = &snap->minis[i];
+		const struct snapshot_socket *mini = &snap->sockets[i];
 		uint32_t at = *find(h, &mini->key);
 
 		if (at == NONE || mini->state != SOCKDIAG_TIME_WAIT ||

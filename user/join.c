@@ -14,9 +14,9 @@ struct waiting {
 	struct tws_event event;
 	uint32_t chain;	      /* the next of the same bucket, or of the free ones */
 	uint32_t older, newer; /* in the order of their FINs */
-	bool mini;	      /* its mini-socket waits in FIN_WAIT2, since event.time_ns */
-	bool entered;	      /* told before its mini-socket was */
-	bool orphan;	      /* a mini-socket whose FIN was not seen: the event is empty */
+	bool mini;	      /* its mini-socket waits in FIN_WAIT2, and that was given */
+	bool entered;	      /* with all: told before its mini-socket was */
+	bool missed;	      /* by one snapshot */
 	uint32_t peer_hash;   /* with the ports, which life of the socket it is */
 };
 
@@ -136,20 +136,20 @@ static uint32_t take_free(struct join *join)
 	return i;
 }
 
-static struct waiting *add(struct join *join, const struct tws_event *event, uint32_t peer_hash)
+void join__fin(struct join *join, const struct tws_event *fin)
 {
-	const struct tws_ending life = { .id = event->cookie, .local_port = event->local_port,
-					 .peer_port = event->peer_port, .peer_hash = peer_hash };
+	const uint32_t peer_hash = hash_peer(fin->peer_addr);
+	const struct tws_ending life = { .id = fin->cookie, .local_port = fin->local_port,
+					 .peer_port = fin->peer_port, .peer_hash = peer_hash };
 	uint32_t i = find(join, &life), *bucket;
-	struct waiting *w;
 
 	if (i != NONE)
 		forget(join, i);
 	i = take_free(join);
-	w = &join->waiting[i];
-	bucket = bucket_of(join, event->cookie);
-	*w = (struct waiting){ .event = *event, .chain = *bucket, .older = join->newest,
-			       .newer = NONE, .peer_hash = peer_hash };
+	bucket = bucket_of(join, fin->cookie);
+	join->waiting[i] = (struct waiting){ .event = *fin, .chain = *bucket,
+					     .older = join->newest, .newer = NONE,
+					     .peer_hash = peer_hash };
 	*bucket = i;
 	if (join->newest != NONE)
 		join->waiting[join->newest].newer = i;
@@ -157,12 +157,6 @@ static struct waiting *add(struct join *join, const struct tws_event *event, uin
 		join->oldest = i;
 	join->newest = i;
 	join->count++;
-	return w;
-}
-
-void join__fin(struct join *join, const struct tws_event *fin)
-{
-	add(join, fin, hash_peer(fin->peer_addr));
 }
 
 /* An id that is no cookie is nobody's business but ours. */
@@ -181,40 +175,33 @@ static int give(const struct join *join, const struct tws_event *from, uint8_t a
 }
 
 /*
- * The FIN was before tracing, or its record is lost. A mini-socket that waits is
- * remembered: it is an orphan once it enters TIME_WAIT. A segment with a FIN may also
- * come again to a socket that is long in TIME_WAIT: that is none.
+ * The FIN was before tracing, or its record is lost. A segment with a FIN may also come
+ * again to a socket that is long in TIME_WAIT: that one is known.
  */
 static void note_orphan(struct join *join, const struct tws_ending *ending)
 {
-	const struct tws_event event = { .cookie = ending->id, .time_ns = ending->time_ns,
-					 .local_port = ending->local_port,
-					 .peer_port = ending->peer_port };
-	struct waiting *w;
+	const struct join_options *opts = &join->opts;
 
-	if (ending->action == TWS_FIN_WAIT2) {
-		w = add(join, &event, ending->peer_hash);
-		w->orphan = w->mini = true;
-		join->orphans += join->opts.all;
-	} else if (ending->action != TWS_ENTERED && ending->action != TWS_GONE) {
+	if (ending->action == TWS_GONE || ending->action == TWS_BYTES ||
+	    (ending->action == TWS_FIN_WAIT2 && !opts->all))
+		return;
+	if (!opts->known || !opts->known(opts->ctx, ending->id))
 		join->orphans++;
-	}
 }
 
 /* The peer's FIN may be told on another CPU before the mini-socket is. */
-static int on_mini(struct join *join, uint32_t i, const struct tws_ending *ending, join_fn fn,
-		   void *ctx)
+static int on_mini(struct join *join, uint32_t i, uint64_t time_ns, join_fn fn, void *ctx)
 {
 	struct waiting *w = &join->waiting[i];
-	bool entered = w->entered;
 	uint64_t entered_ns = w->event.time_ns;
-	int err = 0;
+	int err;
 
+	if (!join->opts.all)
+		return 0;
 	w->mini = true;
-	w->event.time_ns = ending->time_ns;
-	if (join->opts.all)
-		err = give(join, &w->event, TWS_FIN_WAIT2, ending->time_ns, fn, ctx);
-	if (!entered)
+	w->event.time_ns = time_ns;
+	err = give(join, &w->event, TWS_FIN_WAIT2, time_ns, fn, ctx);
+	if (!w->entered)
 		return err;
 	err = err ?: give(join, &w->event, TWS_TIME_WAIT, entered_ns, fn, ctx);
 	forget(join, i);
@@ -226,12 +213,7 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 	struct waiting *w = &join->waiting[i];
 	int err;
 
-	if (w->orphan) {
-		join->orphans++;
-		forget(join, i);
-		return 0;
-	}
-	if (!w->mini) {
+	if (join->opts.all && !w->mini) {
 		w->entered = true;
 		w->event.time_ns = time_ns;
 		return 0;
@@ -241,10 +223,18 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 	return err;
 }
 
+/* What only the socket knows, at its CLOSE or close(). */
+static void fill_end(struct tws_event *event, const struct tws_ending *ending)
+{
+	event->action = ending->action;
+	event->tx_bytes = ending->tx_bytes;
+	event->rx_bytes = ending->rx_bytes;
+	event->error = ending->error;
+}
+
 int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn, void *ctx)
 {
 	uint32_t i = find(join, ending);
-	struct waiting *w;
 	int err;
 
 	if (i == NONE) {
@@ -257,13 +247,12 @@ int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn,
 		forget(join, i);
 		return 0;
 	}
-	w = &join->waiting[i];
-	w->event.tx_bytes = ending->tx_bytes;
-	w->event.rx_bytes = ending->rx_bytes;
-	w->event.error = ending->error;
+	fill_end(&join->waiting[i].event, ending);
+	if (ending->action == TWS_BYTES)
+		return 0;
 	if (ending->action == TWS_FIN_WAIT2)
-		return on_mini(join, i, ending, fn, ctx);
-	err = give(join, &w->event, ending->action, ending->time_ns, fn, ctx);
+		return on_mini(join, i, ending->time_ns, fn, ctx);
+	err = give(join, &join->waiting[i].event, ending->action, ending->time_ns, fn, ctx);
 	forget(join, i);
 	return err;
 }
@@ -297,7 +286,7 @@ bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
 		i = cookie ? find(join, &life) : NONE;
 	else
 		i = search(join, key);
-	if (i == NONE || join->waiting[i].orphan)
+	if (i == NONE)
 		return false;
 	*event = join->waiting[i].event;
 	if (!join->opts.has_cookie)
@@ -311,6 +300,21 @@ void join__rest(struct join *join)
 	join->searches = MAX_SEARCHES;
 }
 
+/* A snapshot may miss a socket while the table changes, so that it takes two; but not
+ * where room runs short. */
+static void miss(struct join *join, uint32_t i)
+{
+	struct waiting *w = &join->waiting[i];
+
+	if (!w->missed && join->count <= join->opts.max / 2) {
+		w->missed = true;
+		return;
+	}
+	/* It entered TIME_WAIT, and that its mini-socket was told is lost. */
+	join->orphans += w->entered;
+	forget(join, i);
+}
+
 void join__sweep(struct join *join, uint64_t before_ns,
 		 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
 {
@@ -318,17 +322,16 @@ void join__sweep(struct join *join, uint64_t before_ns,
 	struct tws_key key;
 
 	for (; i != NONE; i = next) {
-		const struct waiting *w = &join->waiting[i];
+		struct waiting *w = &join->waiting[i];
 
 		next = w->newer;
-		if (!(w->mini || w->entered) || w->event.time_ns >= before_ns)
+		if (w->event.time_ns >= before_ns)
 			continue;
 		key = key__of_event(&w->event);
 		if (alive(ctx, &key, join->opts.has_cookie ? w->event.cookie : 0))
-			continue;
-		/* That its mini-socket was told is lost, and it is gone by now. */
-		join->orphans += w->entered;
-		forget(join, i);
+			w->missed = false;
+		else
+			miss(join, i);
 	}
 }
 

@@ -25,7 +25,11 @@ typedef int (*join_fn)(void *ctx, const struct tws_event *event);
 struct join_options {
 	size_t max;	 /* connections whose end is awaited; the oldest gives way */
 	bool has_cookie; /* ids are socket cookies; else numbers that mean nothing */
-	bool all;	 /* give also TWS_FIN_WAIT2 events */
+	bool all;	 /* give also TWS_FIN_WAIT2 events; the kernel side tells them */
+	/* Whether the end of the socket @cookie is nothing new: it was reported, or is
+	 * nobody's business. NULL: none was. */
+	bool (*known)(void *ctx, uint64_t cookie);
+	void *ctx; /* for known() */
 };
 
 /* join__new() - about 200 bytes a connection, of which what is used is touched.
@@ -38,7 +42,8 @@ void join__fin(struct join *join, const struct tws_event *fin);
 
 /*
  * join__ending() - what became of a connection: gives the events that are complete by
- * it to @fn. One whose FIN was not seen is an orphan, which only a snapshot can find.
+ * it to @fn. One whose FIN was not seen is an orphan, which only a snapshot can find,
+ * unless it is known.
  * Returns 0 or the negative value of @fn.
  */
 int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn, void *ctx);
@@ -46,7 +51,8 @@ int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn,
 /*
  * join__take() - a TIME_WAIT socket was found whose end was not told: takes out the
  * FIN that belongs to it, by @cookie, or by @key if the kernel has no cookies. Returns
- * true and fills *@event, whose time is that of the FIN. Without cookies that is a
+ * true and fills *@event, whose time is that of the FIN and whose action that of the
+ * last record of it. Without cookies that is a
  * search; not more than some hundreds are made between two calls of join__rest().
  */
 bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
@@ -54,8 +60,10 @@ bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
 void join__rest(struct join *join);
 
 /*
- * join__sweep() - forgets the FIN_WAIT2 mini-sockets that were told before @before_ns
- * (CLOCK_MONOTONIC) and of which @alive says no: no tracepoint tells their end.
+ * join__sweep() - forgets the connections whose FIN was told before @before_ns
+ * (CLOCK_MONOTONIC) and of which @alive says, twice in a row or once if the table is more
+ * than half full, that neither the socket nor a mini-socket is there: no tracepoint tells
+ * the end of those that waited in FIN_WAIT2 in vain.
  */
 void join__sweep(struct join *join, uint64_t before_ns,
 		 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx);

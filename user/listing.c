@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "decode.h"
 #include "filter.h"
 #include "procinfo.h"
 
@@ -364,9 +365,10 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 {
 	if (row->seen) {
 		*ev = *row->seen;
-		/* The bytes are counted at the end, which no ledger has. */
-		if (ev->action == TWS_FIN)
+		if (!decode__bytes_are_final(ev)) {
 			ev->conn.flags |= TWS_F_SNAPSHOT;
+			ev->tx_bytes = ev->rx_bytes = 0;
+		}
 	} else {
 		*ev = (struct tws_event){ .time_ns = row->since_ns };
 		ev->conn.flags = TWS_F_SNAPSHOT;

@@ -27,6 +27,7 @@ static const struct word actions[TWS_ACTION_END] = {
 	[TWS_FIN] = WORD("fin"),
 	[TWS_ENTERED] = WORD("entered"),
 	[TWS_GONE] = WORD("gone"),
+	[TWS_BYTES] = WORD("bytes"),
 };
 
 static const struct word sides[TWS_SIDE_END] = {

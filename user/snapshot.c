@@ -6,6 +6,11 @@
 #include <string.h>
 #include <time.h>
 
+/* From the FIN on: those of full sockets, and of mini-sockets. */
+#define CLOSING_STATES \
+	(SOCKDIAG_MASK_MINI | SOCKDIAG_MASK(SOCKDIAG_FIN_WAIT1) | \
+	 SOCKDIAG_MASK(SOCKDIAG_CLOSING) | SOCKDIAG_MASK(SOCKDIAG_LAST_ACK))
+
 struct collector {
 	struct snapshot snap;
 	size_t room;
@@ -15,32 +20,30 @@ struct collector {
 static int add(void *ctx, const struct sockdiag_socket *sk)
 {
 	struct collector *c = ctx;
-	struct snapshot_mini *mini;
+	struct snapshot_socket *to;
 
-	if (!sk->mini)
-		return 0;
 	if (c->snap.num == SNAPSHOT_MAX)
 		return -E2BIG;
 	if (c->snap.num == c->room) {
 		size_t room = c->room ? c->room * 2 : 1024;
-		void *more = realloc(c->snap.minis, room * sizeof(*c->snap.minis));
+		void *more = realloc(c->snap.sockets, room * sizeof(*c->snap.sockets));
 
 		if (!more)
 			return -ENOMEM;
-		c->snap.minis = more;
+		c->snap.sockets = more;
 		c->room = room;
 	}
-	mini = &c->snap.minis[c->snap.num++];
-	memset(mini, 0, sizeof(*mini));
-	mini->cookie = sk->cookie;
-	memcpy(mini->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
-	memcpy(mini->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
-	mini->key.netns = c->netns;
-	mini->key.local_port = sk->local_port;
-	mini->key.peer_port = sk->peer_port;
-	mini->expires_ms = sk->expires_ms;
-	mini->family = sk->family;
-	mini->state = sk->state;
+	to = &c->snap.sockets[c->snap.num++];
+	memset(to, 0, sizeof(*to));
+	to->cookie = sk->cookie;
+	memcpy(to->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
+	memcpy(to->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
+	to->key.netns = c->netns;
+	to->key.local_port = sk->local_port;
+	to->key.peer_port = sk->peer_port;
+	to->expires_ms = sk->expires_ms;
+	to->family = sk->family;
+	to->state = sk->state;
 	return 0;
 }
 
@@ -74,7 +77,7 @@ static int end_netns(void *ctx, const struct netns_entry *ns)
 int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 {
 	static const struct sockets_visitor visitor = {
-		SOCKDIAG_MASK_MINI, begin_netns, add, end_netns,
+		CLOSING_STATES, begin_netns, add, end_netns,
 	};
 	struct collector c = {};
 	unsigned int flags = 0;
@@ -96,7 +99,7 @@ int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 
 void snapshot__free(struct snapshot *snap)
 {
-	free(snap->minis);
+	free(snap->sockets);
 	free(snap->netns);
 	memset(snap, 0, sizeof(*snap));
 }

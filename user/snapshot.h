@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The mini-sockets that exist at one moment, in every network namespace that
- * may be entered. Layer: above sockets.
+ * The sockets that have sent a FIN and exist at one moment, mini-sockets above all,
+ * in every network namespace that may be entered. Layer: above sockets.
  */
 #ifndef TWSNOOP_SNAPSHOT_H
 #define TWSNOOP_SNAPSHOT_H
@@ -12,18 +12,18 @@
 #include "../bpf/event.h"
 #include "sockets.h"
 
-struct snapshot_mini {
+struct snapshot_socket {
 	uint64_t cookie;
 	struct tws_key key;
 	uint32_t expires_ms;
 	uint8_t family;
-	uint8_t state; /* enum sockdiag_state: TIME_WAIT or FIN_WAIT2 */
+	uint8_t state; /* enum sockdiag_state, from FIN_WAIT1 on; TIME_WAIT: a mini-socket */
 };
 
 struct snapshot {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
 	size_t num;
-	struct snapshot_mini *minis;
+	struct snapshot_socket *sockets;
 	size_t num_netns;
 	uint32_t *netns; /* the namespaces that were read to the end, by inode */
 	unsigned int flags; /* SNAPSHOT_* */
@@ -31,7 +31,7 @@ struct snapshot {
 
 #define SNAPSHOT_PARTIAL 0x1 /* some namespace could not be read */
 
-/* More mini-sockets than this are not looked at: -E2BIG. 256 MB. */
+/* More sockets than this are not looked at: -E2BIG. 256 MB. */
 #define SNAPSHOT_MAX (4U << 20)
 
 /*

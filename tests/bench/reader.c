@@ -404,14 +404,20 @@ static void emit_ending(struct bench *b, unsigned int cpu, const struct tws_even
 		.id = fin->cookie,
 		.tx_bytes = action == TWS_ENTERED ? 0 : fin->tx_bytes,
 		.rx_bytes = action == TWS_ENTERED ? 0 : fin->rx_bytes,
+		.local_port = fin->local_port,
+		.peer_port = fin->peer_port,
 		.action = action,
 	};
+	uint32_t words[4];
+
+	memcpy(words, fin->peer_addr, sizeof(words));
+	ending.peer_hash = tws_peer_hash(words);
 
 	emit(&b->ends, cpu, action == TWS_ENTERED ? TWS_DROP : TWS_SOFTIRQ, &ending);
 }
 
 /* What the kernel side does: other connections of the same processes, most of which
- * wait in FIN_WAIT2 first; and the peer's segments come in on whichever CPU. */
+ * wait in FIN_WAIT2 first, of which nothing is told; and the peer's segments come in on whichever CPU. */
 static void write_records(struct bench *b, size_t count)
 {
 	for (; count; b->written++, count--) {
@@ -429,7 +435,6 @@ static void write_records(struct bench *b, size_t count)
 			emit_ending(b, other, fin, TWS_TIME_WAIT, 40000);
 			continue;
 		}
-		emit_ending(b, cpu, fin, TWS_FIN_WAIT2, 10000);
 		emit_ending(b, other, fin, TWS_ENTERED, 40000);
 	}
 }

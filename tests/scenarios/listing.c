@@ -180,6 +180,10 @@ static void judge_numbers(struct judge *j, const struct truth *tr, const struct 
 	/* A timer is no clock. */
 	if (row->age_ns > oldest + 1500 * 1000000L)
 		blame(j, true, tr->label, "age_ns %ld, and the scenario %ld", row->age_ns, oldest);
+	/* After close() nothing more is received, so that the FIN's record has it all. */
+	if (row->evidence == EVIDENCE_SEEN && row->ev.cause == CAUSE_CLOSE &&
+	    tr->tx_bytes > 0 && row->ev.tx_bytes < 0)
+		blame(j, true, tr->label, "no bytes, though it was closed");
 	/* What is not known is not said. */
 	if (row->ev.tx_bytes >= 0 && tr->tx_bytes >= 0 &&
 	    (row->ev.tx_bytes != tr->tx_bytes || row->ev.rx_bytes != tr->rx_bytes))

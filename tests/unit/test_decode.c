@@ -123,7 +123,7 @@ static void endings(void **unused)
 	assert_int_equal(decode__event(&ending, sizeof(ending), &event), -EBADMSG);
 	assert_int_equal(decode__ending(&ending, sizeof(ending) - 8, &got), -EBADMSG);
 	for (unsigned int action = 0; action < 256; action++) {
-		bool sound = action == TWS_ENTERED || action == TWS_GONE ||
+		bool sound = (action >= TWS_ENTERED && action <= TWS_BYTES) ||
 			     (action && action <= TWS_CONNECT_FAILED &&
 			      action != TWS_TIME_WAIT_END);
 

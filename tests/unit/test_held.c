@@ -204,9 +204,9 @@ static int collect(void *ctx, const struct tws_event *end)
 	return ends->ret;
 }
 
-static struct snapshot_mini mini_of(const struct tws_event *ev, uint32_t expires_ms)
+static struct snapshot_socket mini_of(const struct tws_event *ev, uint32_t expires_ms)
 {
-	struct snapshot_mini mini = { .cookie = ev->cookie, .expires_ms = expires_ms,
+	struct snapshot_socket mini = { .cookie = ev->cookie, .expires_ms = expires_ms,
 				      .family = ev->family, .state = SOCKDIAG_TIME_WAIT };
 
 	mini.key.netns = ev->netns;
@@ -218,10 +218,10 @@ static struct snapshot_mini mini_of(const struct tws_event *ev, uint32_t expires
 }
 
 /* One look, at @ns, by which @mini (or nothing) is seen in namespace @netns (0: none). */
-static void look(struct held *held, uint64_t ns, struct snapshot_mini *mini, uint32_t netns,
+static void look(struct held *held, uint64_t ns, struct snapshot_socket *mini, uint32_t netns,
 		 struct ends *ends)
 {
-	struct snapshot snap = { .taken_ns = ns, .num = mini ? 1 : 0, .minis = mini,
+	struct snapshot snap = { .taken_ns = ns, .num = mini ? 1 : 0, .sockets = mini,
 				 .num_netns = netns ? 1 : 0, .netns = &netns };
 
 	ends->num = 0;
@@ -231,7 +231,7 @@ static void look(struct held *held, uint64_t ns, struct snapshot_mini *mini, uin
 static void expired(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
-	struct snapshot_mini mini = mini_of(&ev, 30000);
+	struct snapshot_socket mini = mini_of(&ev, 30000);
 	struct held *held = holding(&ev);
 	struct ends ends = {};
 
@@ -261,7 +261,7 @@ static void expired(void **unused)
 static void missed_once(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
-	struct snapshot_mini mini = mini_of(&ev, 1000);
+	struct snapshot_socket mini = mini_of(&ev, 1000);
 	struct held *held = holding(&ev);
 	struct ends ends = {};
 
@@ -282,7 +282,7 @@ static void missed_once(void **unused)
 static void gone_early(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
-	struct snapshot_mini mini = mini_of(&ev, 60000);
+	struct snapshot_socket mini = mini_of(&ev, 60000);
 	struct held *held = holding(&ev);
 	struct ends ends = {};
 
