@@ -157,6 +157,8 @@ struct tws_cursors {
 	struct {
 		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
 		__u64 made; /* records so far that tell an outcome: what can be lost */
+		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
+		__u64 pad;
 	} ring[TWS_RINGS][TWS_WRITERS];
 };
 
@@ -239,6 +241,16 @@ static inline __attribute__((always_inline)) __u32 tws_peer_hash(const __u32 *wo
 	return words[0] ^ words[1] ^ words[2] ^ words[3];
 }
 
+/*
+ * What user space prints, or counts as lost; @all as in struct tws_settings. A macro, so
+ * that it is read only where it matters: the kernel side's is volatile, and would be
+ * loaded for every record.
+ */
+#define TWS_IS_OUTCOME(action, all)                                            \
+	((action) == TWS_TIME_WAIT || (action) == TWS_ENTERED ||               \
+	 ((action) == TWS_FIN_WAIT2 && (all)) ||                               \
+	 ((action) >= TWS_RESET && (action) <= TWS_CONNECT_FAILED))
+
 /* A FIN_WAIT2 mini-socket, on kernels whose kfree_skb does not name it. */
 struct tws_pending {
 	__u64 tw; /* the kernel's address of it: opaque */
@@ -246,23 +258,6 @@ struct tws_pending {
 	__u64 cookie; /* 0: it has none */
 	__u64 time_ns;
 };
-
-/* A connection between its opening and its FIN: one cache line. */
-struct tws_open {
-	__u64 tag;  /* whose it is: see sock_key(); 0: nobody's */
-	__u64 open; /* CLOCK_MONOTONIC in ns, and TWS_OPEN_*; 0: not in use */
-	__u32 opener_tgid;
-	__u32 flags; /* TWS_F_OPENER, TWS_F_MATCHED */
-	char opener_comm[TWS_COMM_LEN];
-	__u64 id; /* before Linux 5.12: as in tws_end, once a FIN was sent */
-	__u64 check; /* see open_check() */
-	__u64 pad;
-};
-
-#define TWS_F_MATCHED 0x10000 /* a filter let its FIN event pass */
-#define TWS_OPEN_SIDE 62 /* the two top bits: enum tws_side */
-#define TWS_OPEN_NS ((1ULL << TWS_OPEN_SIDE) - 1)
-#define TWS_OPEN_UNKNOWN 1 /* in use, but the opening was not seen */
 
 /* Counters, one set per CPU. */
 struct tws_counters {

@@ -42,7 +42,7 @@ static __always_inline bool reserve_sign(struct out *out, __u8 action, enum tws_
 		return false;
 	__builtin_memset(out->ev, 0, sizeof(*out->ev));
 	out->ev->action = action;
-	out->ev->time_ns = bpf_ktime_get_ns();
+	out->ev->time_ns = out->time_ns;
 	return true;
 }
 
@@ -87,7 +87,7 @@ static __always_inline bool reserve_short(struct out *out, __u64 id, __u8 action
 {
 	if (!id || !reserve_end(out, action, writer))
 		return false;
-	out->end->time_ns = bpf_ktime_get_ns();
+	out->end->time_ns = out->time_ns;
 	out->end->id = id;
 	out->end->tx_bytes = 0;
 	out->end->rx_bytes = 0;

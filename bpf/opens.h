@@ -3,18 +3,18 @@
  * The table of connections between their opening and their FIN, by struct sock *.
  *
  * What a look-up costs is the cache lines that have to come over from the CPU that
- * handles the connection's other end: a BPF hash map touches many. This table is a
- * plain array, whose look-ups the JIT compiles into a few instructions; an entry is
- * one line, and may stand in any of sixteen places. Sockets come from a slab that
- * hands out the same addresses again and again: an entry stays an address's for good,
- * so that only its first use needs a compare-and-swap. All the rest is written by the
+ * handles the connection's other end, and the pages that the TLB does not have: a BPF
+ * hash map touches many. This table is a plain array, whose look-ups the JIT compiles
+ * into a few instructions; two entries share a line, and an entry may stand in any of
+ * sixteen places. Sockets come from a slab that hands out the same addresses again and
+ * again: an entry stays an address's for good. All but its taking over is written by the
  * socket's transitions alone, which its lock serialises.
  *
  * Nobody gives back the entry of a server's end whose peer closed first: that would
  * fetch the line for nothing. The next socket at the same address takes it over. An
  * address that finds no room takes the entry of one that is not in use, or whose
- * socket is dead. Should that one come to life in the same moment, both write: then
- * the check of the entry is wrong, and neither believes it.
+ * socket is dead. Should that one come to life in the same moment, one of the two
+ * compare-and-swaps of the tag fails: its generation has changed.
  *
  * Kernels before 5.12 know no atomic operation that returns a value: for them
  * the object is built a second time, without TWS_ATOMIC, over a hash map.
@@ -32,6 +32,46 @@
 static __always_inline __u64 sock_key(const struct tcp_sock *tp)
 {
 	return (const volatile char *)tp - (const volatile char *)&tws;
+}
+
+struct tws_open {
+	__u64 tag;  /* whose it is: see tag_of(); 0: nobody's yet */
+	__u64 open; /* CLOCK_MONOTONIC in ns, and OPEN_*; 0: not in use */
+	char opener_comm[TWS_COMM_LEN];
+#ifndef TWS_ATOMIC
+	__u64 id; /* as in tws_ending, once a FIN was sent */
+#endif
+};
+
+/* In tws_open.tag, from the lowest bit: the socket, the opener's tgid (0: none; never
+ * more than 22 bits, PID_MAX_LIMIT), and how often the entry was taken over. */
+#define TAG_SOCKET_BITS 40
+#define TAG_SOCKET ((1ULL << TAG_SOCKET_BITS) - 1)
+#define TAG_TGID ((1ULL << 22) - 1)
+#define TAG_GENERATION (1ULL << 62)
+
+/* In tws_open.open. */
+#define OPEN_SIDE 62 /* the two top bits: enum tws_side */
+#define OPEN_MATCHED (1ULL << 61) /* a filter let its FIN pass */
+#define OPEN_NS (OPEN_MATCHED - 1)
+#define OPEN_UNKNOWN 1 /* in use, but the opening was not seen */
+
+/* Sockets are aligned to cache lines, and the kernel maps 64 TiB of memory: so many
+ * bits tell them apart. */
+static __always_inline __u64 tag_of(__u64 key)
+{
+	return key >> 6 & TAG_SOCKET;
+}
+
+static __always_inline __u64 next_tag(__u64 old, __u64 key, __u32 tgid)
+{
+	return ((old & -TAG_GENERATION) + TAG_GENERATION) |
+	       (__u64)(tgid & TAG_TGID) << TAG_SOCKET_BITS | tag_of(key);
+}
+
+static __always_inline __u32 opener_of(const struct tws_open *open)
+{
+	return open->tag >> TAG_SOCKET_BITS & TAG_TGID;
 }
 
 #ifdef TWS_ATOMIC
@@ -60,26 +100,42 @@ static __always_inline __u32 open_index(__u64 key, __u32 probe)
 	return (hash >> (38 - 4 * (probe / 4)) ^ probe % 4) & tws.open_mask;
 }
 
-static __always_inline __u64 open_check(const struct tws_open *open, __u64 key)
+/* The first place nearly always has it: only that stands in the programs' hot code. */
+static __always_inline struct tws_open *place_of(__u64 key, __u32 probe)
 {
-	return key ^ open->open ^ (__u64)open->opener_tgid << 32;
+	__u32 index = open_index(key, probe);
+
+	return bpf_map_lookup_elem(&tws_opens, &index);
+}
+
+static __always_inline bool is_of(const struct tws_open *open, __u64 key)
+{
+	return (open->tag & TAG_SOCKET) == tag_of(key);
+}
+
+static RARE struct tws_open *open_find_further(__u64 key)
+{
+	for (int i = 1; i < PROBES; i++) {
+		struct tws_open *open = place_of(key, i);
+
+		if (!open || !open->tag) /* none was ever claimed further on */
+			return NULL;
+		if (is_of(open, key))
+			return open->open ? open : NULL;
+	}
+	return NULL;
 }
 
 static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 {
 	__u64 key = sock_key(tp);
+	struct tws_open *open = place_of(key, 0);
 
-	for (int i = 0; i < PROBES; i++) {
-		__u32 index = open_index(key, i);
-		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
-
-		if (!open || !open->tag) /* none was ever claimed further on */
-			return NULL;
-		if (open->tag == key)
-			return open->open && open->check == open_check(open, key) ? open :
-										   NULL;
-	}
-	return NULL;
+	if (!open || !open->tag)
+		return NULL;
+	if (is_of(open, key))
+		return open->open ? open : NULL;
+	return open_find_further(key);
 }
 
 /*
@@ -98,7 +154,9 @@ static __always_inline bool looks_dead(const struct tcp_sock *tp, __u64 tag)
 	if (bpf_probe_read_kernel(&addr, sizeof(addr), &tp))
 		return false;
 	barrier_var(key); /* or clang does sums with the map's address */
-	addr += tag - key;
+	/* From the one to the other, with its sign. */
+	addr += (__s64)((tag - tag_of(key)) << (64 - TAG_SOCKET_BITS)) >>
+		(64 - TAG_SOCKET_BITS - 6);
 	skc = (const void *)addr;
 	if (bpf_probe_read_kernel(&state, sizeof(state), (const void *)&skc->skc_state) ||
 	    bpf_probe_read_kernel(&family, sizeof(family), &skc->skc_family))
@@ -107,51 +165,68 @@ static __always_inline bool looks_dead(const struct tcp_sock *tp, __u64 tag)
 	       (family != AF_INET && family != AF_INET6);
 }
 
-static RARE struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key)
+static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 key, __u32 tgid)
+{
+	return __sync_val_compare_and_swap(&open->tag, old, next_tag(old, key, tgid)) == old;
+}
+
+static __always_inline struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __u32 tgid)
 {
 	for (int i = 0; i < PROBES; i++) {
-		__u32 index = open_index(key, i);
-		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
+		struct tws_open *open = place_of(key, i);
 		__u64 tag;
 
 		if (!open)
 			continue;
 		tag = open->tag;
-		if ((!open->open || looks_dead(tp, tag)) &&
-		    __sync_val_compare_and_swap(&open->tag, tag, key) == tag)
+		if ((!open->open || looks_dead(tp, tag)) && take_over(open, tag, key, tgid))
 			return open;
 	}
 	COUNT(table_full);
 	return NULL;
 }
 
-/* The entry of @tp, whatever an earlier life of its address has left there, or a
- * free one. */
-static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
+static RARE struct tws_open *open_claim_further(const struct tcp_sock *tp, __u64 key, __u32 tgid)
 {
-	__u64 key = sock_key(tp);
-
-	for (int i = 0; i < PROBES; i++) {
-		__u32 index = open_index(key, i);
-		struct tws_open *open = bpf_map_lookup_elem(&tws_opens, &index);
+	for (int i = 1; i < PROBES; i++) {
+		struct tws_open *open = place_of(key, i);
 		__u64 tag;
 
 		if (!open)
 			return NULL;
 		tag = open->tag;
-		if (tag == key ||
-		    (!tag && !__sync_val_compare_and_swap(&open->tag, 0, key)))
+		if ((!tag || is_of(open, key)) && take_over(open, tag, key, tgid))
 			return open;
 	}
-	return open_evict(tp, key);
+	return open_evict(tp, key, tgid);
 }
 
-/* The rest of @open is written. */
-static __always_inline void open_publish(const struct tcp_sock *tp, struct tws_open *open,
-					 __u64 stamp)
+/* The entry of @tp, whatever an earlier life of its address has left there, or a
+ * free one. Then fill it, and open_publish(). */
+static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __u32 tgid)
 {
-	open->open = stamp;
-	open->check = open_check(open, sock_key(tp));
+	__u64 key = sock_key(tp);
+	struct tws_open *open = place_of(key, 0);
+	__u64 tag;
+
+	if (!open)
+		return NULL;
+	tag = open->tag;
+	if ((!tag || is_of(open, key)) && take_over(open, tag, key, tgid))
+		return open;
+	return open_claim_further(tp, key, tgid);
+}
+
+/* The connection whose FIN has this @id was let pass. */
+static __always_inline void open_keep_id(struct tws_open *open, __u64 id)
+{
+	(void)id; /* the socket's cookie */
+	open->open |= OPEN_MATCHED;
+}
+
+static __always_inline __u64 open_id(const struct tws_open *open, __u64 cookie)
+{
+	return open->open & OPEN_MATCHED ? cookie : 0;
 }
 
 /* The entry was read before anyone else may take it. */
@@ -176,23 +251,29 @@ static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 	return bpf_map_lookup_elem(&tws_opens, &key);
 }
 
-static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp)
+static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __u32 tgid)
 {
 	__u64 key = sock_key(tp);
-	struct tws_open none = {};
+	struct tws_open fresh = { .tag = next_tag(0, key, tgid) };
 	struct tws_open *open;
 
-	bpf_map_update_elem(&tws_opens, &key, &none, BPF_ANY);
+	bpf_map_update_elem(&tws_opens, &key, &fresh, BPF_ANY);
 	open = bpf_map_lookup_elem(&tws_opens, &key);
 	if (!open)
 		COUNT(table_full);
 	return open;
 }
 
-static __always_inline void open_publish(const struct tcp_sock *tp, struct tws_open *open,
-					 __u64 stamp)
+static __always_inline void open_keep_id(struct tws_open *open, __u64 id)
 {
-	open->open = stamp;
+	open->id = id;
+	open->open |= OPEN_MATCHED;
+}
+
+static __always_inline __u64 open_id(const struct tws_open *open, __u64 cookie)
+{
+	(void)cookie; /* not to be had from a tracing program */
+	return open->open & OPEN_MATCHED ? open->id : 0;
 }
 
 static __always_inline void open_release(const struct tcp_sock *tp, struct tws_open *open)
@@ -225,12 +306,26 @@ static __always_inline void open_drop(const struct tcp_sock *tp)
 
 static __always_inline __u8 open_side(const struct tws_open *open)
 {
-	return open->open >> TWS_OPEN_SIDE;
+	return open->open >> OPEN_SIDE;
 }
 
-static __always_inline __u64 open_stamp(__u8 side)
+/* CLOCK_MONOTONIC, 0: not known. */
+static __always_inline __u64 open_time_ns(const struct tws_open *open)
 {
-	return bpf_ktime_get_ns() | (__u64)side << TWS_OPEN_SIDE;
+	__u64 ns = open->open & OPEN_NS;
+
+	return ns == OPEN_UNKNOWN ? 0 : ns;
+}
+
+/* The rest of @open is written. */
+static __always_inline void open_publish(struct tws_open *open, __u8 side)
+{
+	open->open = bpf_ktime_get_ns() | (__u64)side << OPEN_SIDE;
+}
+
+static __always_inline void open_publish_unknown(struct tws_open *open)
+{
+	open->open = OPEN_UNKNOWN;
 }
 
 #endif

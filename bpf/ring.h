@@ -23,15 +23,8 @@ struct out {
 	struct tws_event *ev;
 	struct tws_ending *end; /* either of them */
 	__u64 seq;
+	__u64 time_ns; /* of its making */
 };
-
-/* What user space prints, or counts as lost. */
-static __always_inline bool is_outcome(__u8 action)
-{
-	return action == TWS_TIME_WAIT || action == TWS_ENTERED ||
-	       (action == TWS_FIN_WAIT2 && tws.all) ||
-	       (action >= TWS_RESET && action <= TWS_CONNECT_FAILED);
-}
 
 /*
  * Stores with an order: what was written before is seen before. On x86 all stores
@@ -83,21 +76,25 @@ struct {
 } tws_cursors SEC(".maps");
 
 /* The ledger is too small if it writes over a socket that may still be there. */
-static __always_inline void judge_age(__u64 position)
+static __always_inline void judge_age(__u64 position, __u64 now_ns)
 {
 	__u32 index = position & tws.event_mask;
 	const struct tws_record *old = bpf_map_lookup_elem(&tws_events, &index);
 
-	if (old && old->seq && bpf_ktime_get_ns() - old->event.time_ns < TIME_WAIT_NS)
+	if (old && old->seq && now_ns - old->event.time_ns < TIME_WAIT_NS)
 		COUNT_MORE(young_lost, TWS_CHUNK);
 }
 
+/* In so short a time nobody writes half a ring, of 512 records at the least. */
+#define FRESH_NS 50000
+
 /*
  * The position of the writer's next record. A chunk that the others have left half
- * a ring behind is given up, long before they come round to it.
+ * a ring behind is given up, long before they come round to it. How far they are stands
+ * in a line that all CPUs write: a writer that was there just now does not ask.
  */
 static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mask,
-					  __u8 action, enum tws_writer writer)
+					  __u8 action, enum tws_writer writer, __u64 now_ns)
 {
 	__u32 zero = 0, which = ring; /* @ring stays a constant, not a word in memory */
 	struct tws_cursors *cursors = bpf_map_lookup_elem(&tws_cursors, &zero);
@@ -107,27 +104,32 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 	if (!cursors || !head)
 		return false;
 	next = cursors->ring[ring][writer].next;
-	if (!(next & (TWS_CHUNK - 1)) || head->next - next > mask / 2) {
+	if (!(next & (TWS_CHUNK - 1)) ||
+	    (now_ns - cursors->ring[ring][writer].last_ns > FRESH_NS &&
+	     head->next - next > mask / 2)) {
 		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
 		if (tws.ledger)
-			judge_age(next);
+			judge_age(next, now_ns);
 	}
 	cursors->ring[ring][writer].next = next + 1;
-	if (is_outcome(action))
+	cursors->ring[ring][writer].last_ns = now_ns;
+	if (TWS_IS_OUTCOME(action, tws.all))
 		cursors->ring[ring][writer].made++;
 	*position = next;
 	return true;
 }
 
-/* Makes room for an event, of which the caller fills all but the action; then
- * send(). False if there is no room. */
+/* Makes room for an event, of which the caller fills all but the action, @out's time
+ * among it; then send(). False if there is no room. */
 static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
 {
 	struct tws_record *record;
 	__u64 position;
 	__u32 index;
 
-	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer))
+	out->time_ns = bpf_ktime_get_ns();
+	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer,
+			   out->time_ns))
 		return false;
 	index = position & tws.event_mask;
 	record = bpf_map_lookup_elem(&tws_events, &index);
@@ -160,7 +162,8 @@ static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_w
 	__u64 position;
 	__u32 index;
 
-	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer))
+	out->time_ns = bpf_ktime_get_ns();
+	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer, out->time_ns))
 		return false;
 	index = position & tws.end_mask;
 	end = bpf_map_lookup_elem(&tws_ends, &index);
@@ -201,6 +204,7 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 {
 	__u32 index = writer;
 
+	out->time_ns = bpf_ktime_get_ns();
 	if (tws.ledger) {
 		out->ev = bpf_map_lookup_elem(&tws_scratch, &index);
 		if (out->ev)
@@ -212,7 +216,7 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 		out->ev->action = action;
 		return true;
 	}
-	if (is_outcome(action))
+	if (TWS_IS_OUTCOME(action, tws.all))
 		COUNT(event_lost);
 	else if (action == TWS_LISTEN || action == TWS_UNLISTEN)
 		COUNT(listen_lost);
@@ -256,12 +260,13 @@ static __always_inline void send(struct out *out)
 
 static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
 {
+	out->time_ns = bpf_ktime_get_ns();
 	out->end = bpf_ringbuf_reserve(&tws_ring, sizeof(*out->end), 0);
 	if (out->end) {
 		out->end->action = action;
 		return true;
 	}
-	if (is_outcome(action))
+	if (TWS_IS_OUTCOME(action, tws.all))
 		COUNT(event_lost);
 	return false;
 }

@@ -64,21 +64,21 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct tws
 	__builtin_memset(conn, 0, sizeof(*conn));
 	if (!open)
 		return;
-	conn->open_ns = open->open & TWS_OPEN_NS;
-	if (conn->open_ns == TWS_OPEN_UNKNOWN)
-		conn->open_ns = 0;
+	conn->open_ns = open_time_ns(open);
 	conn->side = open_side(open);
-	if (conn->side == TWS_SIDE_CLIENT && open->flags & TWS_F_OPENER) {
-		conn->opener_tgid = open->opener_tgid;
+	conn->opener_tgid = opener_of(open);
+	if (conn->opener_tgid) {
 		copy_comm(conn->opener_comm, open->opener_comm);
 		conn->flags = TWS_F_OPENER;
 	}
 }
 
-static __always_inline void fill_event(struct tws_event *ev, const struct tuple *t)
+static __always_inline void fill_event(const struct out *out, const struct tuple *t)
 {
+	struct tws_event *ev = out->ev;
+
 	tuple_to_event(ev, t);
-	ev->time_ns = bpf_ktime_get_ns();
+	ev->time_ns = out->time_ns;
 	ev->end = 0;
 	ev->pad = 0;
 	ev->error = 0;
@@ -102,21 +102,19 @@ static __always_inline void fill_final_bytes(struct tws_event *ev, const struct 
 
 /* ---- process context ---- */
 
-/* connect(): the current task is the opener. */
+/* connect(): the current task is the opener, if it is a process. */
 static __always_inline void on_connect(const struct tcp_sock *tp)
 {
 	struct task_struct *task = current_task();
-	struct tws_open *open = open_claim(tp);
+	bool is_process = !(task_flags(task) & PF_KTHREAD);
+	struct tws_open *open;
 
+	open = open_claim(tp, is_process ? bpf_get_current_pid_tgid() >> 32 : 0);
 	if (!open)
 		return;
-	open->flags = 0;
-	open->opener_tgid = bpf_get_current_pid_tgid() >> 32;
-	if (!(task_flags(task) & PF_KTHREAD)) {
+	if (is_process)
 		read_comm(open->opener_comm, TASK_READ(task, group_leader));
-		open->flags = TWS_F_OPENER;
-	}
-	open_publish(tp, open, open_stamp(TWS_SIDE_CLIENT));
+	open_publish(open, TWS_SIDE_CLIENT);
 	note_process(task);
 }
 
@@ -131,7 +129,7 @@ static RARE void on_listener(const struct tcp_sock *tp, __u8 action, enum tws_wr
 	if (!tp->inet_conn.icsk_inet.inet_sport || !reserve(&out, action, writer))
 		return;
 	read_tuple(&t, tp);
-	fill_event(out.ev, &t);
+	fill_event(&out, &t);
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
 	if (tws.has_cookie)
 		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
@@ -196,21 +194,16 @@ static __always_inline __u64 make_id(const struct tcp_sock *tp, struct tws_open 
 	__u64 id;
 
 	if (!open_ends_with_fin() && !open) {
-		open = open_claim(tp);
-		if (open) {
-			open->flags = 0;
-			open->opener_tgid = 0;
-			open_publish(tp, open, TWS_OPEN_UNKNOWN);
-		}
+		open = open_claim(tp, 0);
+		if (open)
+			open_publish_unknown(open);
 	}
 	if (tws.has_cookie)
 		id = bpf_get_socket_cookie((void *)tp);
 	else
 		id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 255);
-	if (!open_ends_with_fin() && open) {
-		open->id = id;
-		open->flags |= TWS_F_MATCHED;
-	}
+	if (!open_ends_with_fin() && open)
+		open_keep_id(open, id);
 	return id;
 }
 
@@ -221,7 +214,7 @@ static __always_inline __u64 read_id(const struct tcp_sock *tp)
 	if (open_ends_with_fin())
 		return socket_cookie(tp);
 	open = open_find(tp);
-	return open && open->flags & TWS_F_MATCHED ? open->id : 0;
+	return open ? open_id(open, socket_cookie(tp)) : 0;
 }
 
 /* The entry of this life of the socket's address. */
@@ -270,7 +263,7 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
 			open_release(tp, open);
 		return;
 	}
-	fill_event(out.ev, &t);
+	fill_event(&out, &t);
 	fill_final_bytes(out.ev, tp);
 	if (tws.has_filter)
 		__builtin_memcpy(&out.ev->conn, &filtered, sizeof(filtered));
@@ -287,13 +280,10 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
 /* A child of a listener. Whatever its address carried before is gone. */
 static __always_inline void on_accept(const struct tcp_sock *tp)
 {
-	struct tws_open *open = open_claim(tp);
+	struct tws_open *open = open_claim(tp, 0);
 
-	if (!open)
-		return;
-	open->flags = 0;
-	open->opener_tgid = 0;
-	open_publish(tp, open, open_stamp(TWS_SIDE_SERVER));
+	if (open)
+		open_publish(open, TWS_SIDE_SERVER);
 }
 
 /* The peer closed first, and nobody asks for that. A server's entry is left alone. */
@@ -311,7 +301,7 @@ static __always_inline void tell_end(const struct tcp_sock *tp, __u64 id, __u8 a
 
 	if (!reserve_end(&out, action, writer))
 		return;
-	out.end->time_ns = bpf_ktime_get_ns();
+	out.end->time_ns = out.time_ns;
 	out.end->id = id;
 	out.end->tx_bytes = sent_bytes(tp);
 	out.end->rx_bytes = received_bytes(tp);
@@ -330,7 +320,7 @@ static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t,
 
 	if (!filter_owner(&nobody) || !reserve(&out, action, writer))
 		return;
-	fill_event(out.ev, t);
+	fill_event(&out, t);
 	fill_bytes(out.ev, tp);
 	fill_opening(&out.ev->conn, take_opening(tp));
 	out.ev->cookie = cookie;
@@ -404,7 +394,7 @@ static __always_inline void tell_other(const struct tcp_sock *tp, const struct t
 		read_close(&conn, &tp->inet_conn.icsk_inet.sk);
 	if (!filter_owner(&conn) || !reserve(&out, action, writer))
 		return;
-	fill_event(out.ev, t);
+	fill_event(&out, t);
 	fill_bytes(out.ev, tp);
 	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
 	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(tp) : sock_error(tp);

@@ -56,8 +56,6 @@ static const struct field fields[] = {
 	FIELD(tws_cursors, ring),
 	FIELD(tws_pending, tw), FIELD(tws_pending, id), FIELD(tws_pending, cookie),
 	FIELD(tws_pending, time_ns),
-	FIELD(tws_open, tag), FIELD(tws_open, open), FIELD(tws_open, opener_tgid),
-	FIELD(tws_open, flags), FIELD(tws_open, opener_comm), FIELD(tws_open, id),
 	FIELD(tws_proc_key, start_ns), FIELD(tws_proc_key, tgid),
 	FIELD(tws_proc, len), FIELD(tws_proc, comm), FIELD(tws_proc, args),
 	FIELD(tws_meta, magic), FIELD(tws_meta, layout), FIELD(tws_meta, flags),
@@ -86,7 +84,7 @@ static const struct {
 } sizes[] = {
 	{ "tws_conn", sizeof(struct tws_conn) },	 { "tws_event", sizeof(struct tws_event) },
 	{ "tws_cgroup", sizeof(struct tws_cgroup) },
-	{ "tws_key", sizeof(struct tws_key) },		 { "tws_open", sizeof(struct tws_open) },
+	{ "tws_key", sizeof(struct tws_key) },
 	{ "tws_ending", sizeof(struct tws_ending) },	 { "tws_record", sizeof(struct tws_record) },
 	{ "tws_cursors", sizeof(struct tws_cursors) },	 { "tws_meta", sizeof(struct tws_meta) },
 	{ "tws_proc", sizeof(struct tws_proc) },
@@ -145,7 +143,6 @@ static void test_sizes_are_whole_words(void **state)
 {
 	(void)state;
 	assert_int_equal(sizeof(struct tws_event) % 8, 0);
-	assert_int_equal(sizeof(struct tws_open), 64);
 	assert_int_equal(sizeof(struct tws_ending), 64);
 	assert_int_equal(sizeof(struct tws_record), 192);
 	assert_int_equal(sizeof(struct tws_head), 64);
