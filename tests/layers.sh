@@ -18,14 +18,16 @@ bad() {
 # From the lowest: each file's layer, and the files of a later line may include
 # those of the same and of any earlier one.
 layers="
-record event key quiet ring batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_source progress
+record event key clock quiet ring batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_http runtime_source progress
 decode join owners filter netns cgroups runtime_names netlimits
 sockdiag ledger sockets sockstream sockiter
 snapshot listeners tracer containers live
-heal attribute pins sink sink_format sink_text sink_json sink_csv held
+heal attribute pins held
+stream
+sink sink_format sink_text sink_json sink_csv
 listing workloads tabular
 infer group census ports
-list_text census_text
+list_text list_records list_account census_text
 ports_text
 options
 command main cmd_trace cmd_list cmd_attach cmd_check"

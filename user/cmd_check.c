@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/libbpf.h>
 
+#include "clock.h"
 #include "command.h"
 #include "escape.h"
 #include "fmt.h"
@@ -322,11 +322,8 @@ static const struct ledger_row *ledger_row_of(const struct check *c)
 /* How far the records reach back, 0: to the beginning. */
 static uint64_t ledger_reach_ns(const struct pins_status *ledger)
 {
-	struct timespec ts;
-	uint64_t now_ns;
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now_ns = (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
 	return ledger->oldest_ns && ledger->oldest_ns < now_ns ? now_ns - ledger->oldest_ns : 0;
 }
 

@@ -3,18 +3,13 @@
  * twsnoop list: the TIME_WAIT sockets that exist now, each with its owner.
  */
 #include <errno.h>
-#include <inttypes.h>
-#include <limits.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "attribute.h"
 #include "census.h"
 #include "census_text.h"
 #include "command.h"
@@ -24,6 +19,8 @@
 #include "infer.h"
 #include "kernel.h"
 #include "ledger.h"
+#include "list_account.h"
+#include "list_records.h"
 #include "list_text.h"
 #include "listeners.h"
 #include "listing.h"
@@ -31,21 +28,10 @@
 #include "ports.h"
 #include "ports_text.h"
 #include "privileges.h"
-#include "procinfo.h"
 #include "progress.h"
 #include "sink.h"
 #include "sockiter.h"
 #include "workloads.h"
-
-#define NS_PER_S 1000000000ULL
-/* A socket that entered its state this long after the ledger was complete was surely
- * closed after that: a timer is no clock. */
-#define TIMER_SLACK_NS (NS_PER_S / 2)
-
-/* What is left to be done, as in trace, needs no more. */
-#define CAP_BIT(cap) (1ULL << (cap))
-#define CAPS_KEPT \
-	(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH))
 
 struct list_options {
 	bool states, ports, reverse;
@@ -66,9 +52,6 @@ struct list {
 	struct ledger *ledger;
 	struct listeners *listeners; /* NULL: were not needed */
 	struct workloads *workloads;
-	struct procinfo_cache *processes;
-	struct attributor *attributor;
-	char arguments[TWS_ARGS_LEN + 1];
 };
 
 static const struct option_spec list_table[] = {
@@ -131,82 +114,13 @@ static void say_denied(const struct list *list)
 		admin || ptrace ? "" : ", ", ptrace ? "" : "CAP_SYS_PTRACE");
 }
 
-/* HH:MM:SS of a moment in CLOCK_MONOTONIC, local time. */
-static void print_moment(char *to, size_t size, const struct list *list, uint64_t mono_ns)
-{
-	uint64_t ago_ns = list->listing.taken_ns > mono_ns ? list->listing.taken_ns - mono_ns : 0;
-	time_t when = (time_t)((list->listing.wall_ns - ago_ns) / NS_PER_S);
-	struct tm tm;
-
-	if (!localtime_r(&when, &tm) ||
-	    !strftime(to, size, ago_ns < 24 * 3600 * NS_PER_S ? "%H:%M:%S" : "%F %H:%M:%S", &tm))
-		snprintf(to, size, "?");
-}
-
-struct account {
-	size_t seen, inferred, unknown, missed, before;
-	size_t written_over; /* of those that were missed */
-};
-
-static void count_rows(const struct list *list, struct account *account)
-{
-	uint64_t since_ns = ledger__recorded_since(list->ledger);
-	uint64_t whole_ns = ledger__complete_since(list->ledger);
-
-	for (size_t i = 0; i < list->listing.num; i++) {
-		const struct listing_row *row = &list->listing.rows[i];
-		bool after = since_ns && row->since_ns > since_ns + TIMER_SLACK_NS;
-
-		account->seen += row->evidence == OWNER_SEEN;
-		account->inferred += row->evidence == OWNER_INFERRED;
-		account->unknown += row->evidence == OWNER_UNKNOWN;
-		account->missed += !row->seen && after;
-		account->before += !row->seen && !after;
-		account->written_over += !row->seen && after && whole_ns > since_ns &&
-					 row->since_ns <= whole_ns;
-	}
-}
-
-/* Why owners are not known, and what to do about it. */
-static void say_unseen(const struct list *list, const struct account *account)
-{
-	uint64_t since_ns = ledger__recorded_since(list->ledger);
-	char when[32];
-
-	if (list->ledger_flags & LEDGER_OTHER)
-		fprintf(stderr, "twsnoop: a ledger of another version was left out: renew it "
-				"with 'twsnoop detach' and 'twsnoop attach'\n");
-	if (account->written_over) {
-		print_moment(when, sizeof(when), list, ledger__complete_since(list->ledger));
-		fprintf(stderr, "twsnoop: the ledger is too small, and reaches back to %s only; "
-				"sockets that were closed before: %zu: 'twsnoop detach', then "
-				"'twsnoop attach' with a larger --size\n", when, account->written_over);
-	}
-	if (!account->before || list->ledger_flags & LEDGER_DENIED)
-		return;
-	if (since_ns) {
-		print_moment(when, sizeof(when), list, since_ns);
-		fprintf(stderr, "twsnoop: owners are known only since %s, sockets that were "
-				"closed before: %zu\n", when, account->before);
-	} else if (ledger__count(list->ledger)) {
-		fprintf(stderr, "twsnoop: only a trace with a filter records owners: run "
-				"'twsnoop attach', and from then on all are known\n");
-	} else {
-		fprintf(stderr, "twsnoop: nothing has recorded who closed: run 'twsnoop attach', "
-				"and from then on owners are known\n");
-	}
-}
-
 static void print_account(const struct list *list)
 {
-	struct account account = {};
+	struct list_account account;
 
-	count_rows(list, &account);
+	list_account__count(&account, &list->listing, list->ledger);
 	say_denied(list);
-	say_unseen(list, &account);
-	fprintf(stderr, "twsnoop: listed=%zu seen=%zu inferred=%zu unknown=%zu missed=%zu\n",
-		list->listing.num, account.seen, account.inferred, account.unknown,
-		account.missed);
+	list_account__write(&account, list->ledger_flags, stderr);
 }
 
 /* ---- gathering ---- */
@@ -240,7 +154,7 @@ static int join_ledger(struct list *list)
 		return complain("cannot read the ledger of owners", err);
 	listing__join(&list->listing, list->ledger);
 	/* See sockiter__dump(). */
-	err = privileges__keep_only(sockiter__is_open() ? CAPS_KEPT | CAP_BIT(CAP_BPF) : CAPS_KEPT);
+	err = privileges__keep_only(sockiter__is_open() ? PRIVILEGES_TO_LOOK | PRIVILEGE(CAP_BPF) : PRIVILEGES_TO_LOOK);
 	return err ? complain("cannot give up privileges", err) : 0;
 }
 
@@ -331,81 +245,12 @@ static int gather(struct list *list)
 	return 0;
 }
 
-/* ---- JSON and CSV rows ---- */
-
-/* As procinfo does with /proc/PID/cmdline. */
-static const char *noted_arguments(struct list *list, const struct tws_event *ev)
-{
-	size_t len;
-	const char *args = ledger__arguments(list->ledger, ev, &len);
-
-	if (!args)
-		return NULL;
-	if (len > sizeof(list->arguments) - 1)
-		len = sizeof(list->arguments) - 1;
-	memcpy(list->arguments, args, len);
-	while (len > 0 && (list->arguments[len - 1] == '\0' || list->arguments[len - 1] == ' '))
-		len--;
-	for (size_t i = 0; i < len; i++)
-		if (list->arguments[i] == '\0')
-			list->arguments[i] = ' ';
-	list->arguments[len] = '\0';
-	return len ? list->arguments : NULL;
-}
-
-static int put_row(struct list *list, struct sink *sink, const struct listing_row *row)
-{
-	const struct workload_of *of = workloads__get(list->workloads, listing__cgroup(row));
-	struct tws_event ev;
-	struct record rec;
-
-	listing__event(&list->listing, row, &ev);
-	attributor__record(list->attributor, &ev, &rec);
-	rec.wall_ns = list->listing.wall_ns;
-	rec.netns_name = listing__netns_name(&list->listing, ev.netns);
-	rec.evidence = row->evidence;
-	rec.expires_ns = row->left_ns;
-	rec.age_ns = listing__age_ns(&list->listing, row);
-	if (!rec.command_line && row->evidence == OWNER_SEEN && ev.conn.flags & TWS_F_CLOSER)
-		rec.command_line = noted_arguments(list, row->seen);
-	if (of) {
-		rec.workload = of->workload;
-		rec.cgroup_path = of->path;
-	}
-	return sink__put(sink, &rec);
-}
-
-static int open_stages(struct list *list, struct sink **sink)
-{
-	const struct sink_options opts = { .format = list->output.format, .sockets = true };
-	struct attribute_sources sources;
-	int err = procinfo__new(&list->processes, "/proc", PROCINFO_CACHE_DEFAULT);
-
-	if (err)
-		return err;
-	sources = (struct attribute_sources){ list->processes, list->listeners, NULL };
-	return attributor__new(&list->attributor, &sources) ?:
-	       sink__new(sink, STDOUT_FILENO, &opts);
-}
-
-static int print_records(struct list *list, const uint32_t *order)
-{
-	struct sink *sink = NULL;
-	int err = open_stages(list, &sink) ?: sink__begin(sink);
-
-	for (size_t i = 0; !err && i < list->listing.num; i++)
-		err = put_row(list, sink, &list->listing.rows[order[i]]);
-	if (!err)
-		err = sink__flush(sink);
-	sink__free(sink);
-	return err;
-}
-
 /* ---- the four forms ---- */
 
 static int print_rows(struct list *list)
 {
 	const struct group_context ctx = { &list->listing, list->workloads };
+	const struct list_records_sources sources = { list->ledger, list->listeners, "/proc" };
 	size_t num = list->listing.num;
 	uint32_t *order = malloc((num ?: 1) * sizeof(*order));
 	int err;
@@ -418,7 +263,8 @@ static int print_rows(struct list *list)
 	if (list->output.format == SINK_TEXT)
 		err = list_text__rows(&ctx, &list->style, order, STDOUT_FILENO);
 	else
-		err = print_records(list, order);
+		err = list_records__write(&ctx, &sources, list->output.format, order,
+					  STDOUT_FILENO);
 out:
 	free(order);
 	return err;
@@ -532,8 +378,6 @@ static unsigned int terminal_width(void)
 
 static void close_all(struct list *list)
 {
-	attributor__free(list->attributor);
-	procinfo__free(list->processes);
 	workloads__free(list->workloads);
 	listeners__free(list->listeners);
 	listing__free(&list->listing);

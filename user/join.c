@@ -306,7 +306,7 @@ static void miss(struct join *join, uint32_t i)
 {
 	struct waiting *w = &join->waiting[i];
 
-	if (!w->missed && join->count <= join->opts.max / 2) {
+	if (!w->missed && !join__is_crowded(join)) {
 		w->missed = true;
 		return;
 	}
@@ -343,6 +343,11 @@ uint64_t join__orphans(const struct join *join)
 uint64_t join__dropped(const struct join *join)
 {
 	return join->dropped;
+}
+
+bool join__is_crowded(const struct join *join)
+{
+	return join->count > join->opts.max / 2;
 }
 
 size_t join__count(const struct join *join)

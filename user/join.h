@@ -70,6 +70,9 @@ void join__sweep(struct join *join, uint64_t before_ns,
 
 uint64_t join__orphans(const struct join *join); /* see join__ending() */
 uint64_t join__dropped(const struct join *join); /* gave way before their end */
+/* join__is_crowded() - more than half of the room is taken: what join__sweep() forgets at
+ * once, then, may be a good part of it. */
+bool join__is_crowded(const struct join *join);
 size_t join__count(const struct join *join);
 
 #endif

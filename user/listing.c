@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "decode.h"
 #include "filter.h"
 #include "procinfo.h"
@@ -16,14 +16,6 @@
 #define NS_PER_MS 1000000ULL
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
 #define TICK_ROWS 1024	   /* the clock is looked at this often */
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 /* ---- taking ---- */
 
@@ -58,7 +50,7 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 	c->netns = ns->inode;
 	c->first = c->l->num;
 	c->has_fin_wait2 = false;
-	c->now_ns = clock_ns(CLOCK_MONOTONIC);
+	c->now_ns = clock__now_ns(CLOCK_MONOTONIC);
 	return 0;
 }
 
@@ -115,7 +107,7 @@ static int add_socket(void *ctx, const struct sockdiag_socket *sk)
 		return 0;
 	if (++c->asked == TICK_ROWS) {
 		c->asked = 0;
-		c->now_ns = clock_ns(CLOCK_MONOTONIC);
+		c->now_ns = clock__now_ns(CLOCK_MONOTONIC);
 		err = c->want->tick ? c->want->tick(c->want->ctx, c->l->num) : 0;
 		if (err)
 			return err;
@@ -207,8 +199,8 @@ int listing__take(struct listing *l, const struct sockets_source *source,
 	c.filter.num_pids = c.filter.num_comms = c.filter.side = c.filter.by_cgroup = 0;
 	c.filters = !filter__is_empty(&c.filter);
 	err = sockets__each(source, &visitor, &c, flags);
-	l->taken_ns = clock_ns(CLOCK_MONOTONIC);
-	l->wall_ns = clock_ns(CLOCK_REALTIME);
+	l->taken_ns = clock__now_ns(CLOCK_MONOTONIC);
+	l->wall_ns = clock__now_ns(CLOCK_REALTIME);
 	if (l->num_netns)
 		qsort(l->netns, l->num_netns, sizeof(*l->netns), compare_netns);
 	return err;

@@ -5,7 +5,17 @@
 #ifndef TWSNOOP_PRIVILEGES_H
 #define TWSNOOP_PRIVILEGES_H
 
+#include <linux/capability.h>
 #include <stdint.h>
+
+#define PRIVILEGE(cap) (1ULL << (cap))
+
+/* What looking at the host takes, once nothing has to be loaded any more: to enter
+ * others' network namespaces (SYS_ADMIN), to learn from /proc which there are
+ * (SYS_PTRACE), and to find a cgroup by its id (DAC_READ_SEARCH, for
+ * open_by_handle_at(2)). */
+#define PRIVILEGES_TO_LOOK                                                     \
+	(PRIVILEGE(CAP_SYS_ADMIN) | PRIVILEGE(CAP_SYS_PTRACE) | PRIVILEGE(CAP_DAC_READ_SEARCH))
 
 /*
  * In both, @mask has a bit for each capability (CAP_* of linux/capability.h).

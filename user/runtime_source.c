@@ -13,14 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "runtime_cri.h"
+#include "runtime_http.h"
 
 #if defined(HAVE_LIBCURL) && !defined(HAVE_JANSSON)
 #define HAVE_JANSSON
@@ -67,11 +64,7 @@ const struct runtime_limits runtime_default_limits = {
 
 bool runtime_source__has_sockets(void)
 {
-#ifdef HAVE_LIBCURL
-	return true;
-#else
-	return false;
-#endif
+	return runtime_http__is_built();
 }
 
 #ifdef HAVE_JANSSON
@@ -92,55 +85,11 @@ join(char *buf, size_t size, const char *format, ...)
 	return n < 0 || (size_t)n >= size ? NULL : buf;
 }
 
-#ifdef HAVE_LIBCURL
-
-#include <curl/curl.h>
-
-#define HEADERS_MAX_BYTES 65536
-#define MAX_PAUSES 8
-
-/* A socket that gave no answer in time. */
-struct pause {
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
-	uint64_t until_ns;
-};
-
-/* One answer over a socket. */
-struct exchange {
-	const char *path;
-	char url[128];
-	const unsigned char *request; /* gRPC's; NULL: a GET */
-	size_t request_len;
-	uid_t uid; /* whose runtime it must be */
-	bool is_system;
-	int fd; /* curl's */
-	bool is_grpc_ok; /* its status came last, and was 0 */
-	size_t header_bytes;
-	char *body;
-	size_t body_len, body_size, body_max;
-};
-
-struct client {
-	CURLM *multi;
-	CURL *easy;
-	struct curl_slist *grpc_headers;
-	struct pause pauses[MAX_PAUSES];
-	size_t next_pause;
-};
-
-#else
-
-struct client {
-	char unused;
-};
-
-#endif
-
 struct runtime_source {
 	const struct runtime_places *places;
 	struct runtime_limits limits;
 	atomic_bool cancelled;
-	struct client client;
+	struct runtime_http *http;
 };
 
 typedef int (*parse_fn)(const char *json, size_t len, const char *id,
@@ -159,240 +108,31 @@ static bool is_id(const char *id)
 
 /* ---- sockets ---- */
 
-#ifdef HAVE_LIBCURL
-
-static uint64_t now_ns(void)
+/* @request is whole but for the socket's owner. */
+static int ask_socket(struct runtime_source *source, struct runtime_http_request *request,
+		      const struct cgroup_identity *identity, char **body, size_t *len)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
-}
-
-static curl_socket_t open_socket(void *ctx, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	struct exchange *exchange = ctx;
-
-	(void)purpose;
-	exchange->fd = socket(address->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return exchange->fd < 0 ? CURL_SOCKET_BAD : exchange->fd;
-}
-
-/* Once connected: whose end is it? A look at the path before could be fooled. */
-static int check_peer(void *ctx, char *peer_ip, char *local_ip, int peer_port, int local_port)
-{
-	const struct exchange *exchange = ctx;
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
-	bool is_right;
-
-	(void)peer_ip;
-	(void)local_ip;
-	(void)peer_port;
-	(void)local_port;
-	if (getsockopt(exchange->fd, SOL_SOCKET, SO_PEERCRED, &peer, &len))
-		return CURL_PREREQFUNC_ABORT;
-	is_right = exchange->is_system ? is_system_uid(peer.uid) : peer.uid == exchange->uid;
-	return is_right ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
-}
-
-/* Taking less than was given makes curl give up. */
-static size_t take_body(char *data, size_t size, size_t count, void *ctx)
-{
-	struct exchange *exchange = ctx;
-	size_t len = size * count, wanted = exchange->body_len + len;
-	char *body;
-
-	if (wanted > exchange->body_max)
-		return 0;
-	if (wanted > exchange->body_size) {
-		wanted = wanted * 2 < exchange->body_max ? wanted * 2 : exchange->body_max;
-		body = realloc(exchange->body, wanted);
-		if (!body)
-			return 0;
-		exchange->body = body;
-		exchange->body_size = wanted;
-	}
-	memcpy(exchange->body + exchange->body_len, data, len);
-	exchange->body_len += len;
-	return len;
-}
-
-/* "grpc-status: 0", in what follows the body; it is written so and no other way. */
-static bool is_grpc_ok(const char *header, size_t len)
-{
-	static const char status[] = "grpc-status: 0";
-
-	return len >= sizeof(status) && strncasecmp(header, status, sizeof(status) - 1) == 0 &&
-	       (header[sizeof(status) - 1] == '\r' || header[sizeof(status) - 1] == '\n');
-}
-
-static size_t read_header(char *data, size_t size, size_t count, void *ctx)
-{
-	struct exchange *exchange = ctx;
-	size_t len = size * count;
-
-	exchange->header_bytes += len;
-	exchange->is_grpc_ok |= is_grpc_ok(data, len);
-	return exchange->header_bytes <= HEADERS_MAX_BYTES ? len : 0;
-}
-
-#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
-
-/* gRPC is a POST over HTTP/2; over a unix socket nobody negotiates that. */
-static CURLcode prepare_grpc(struct client *client, const struct exchange *exchange)
-{
-	CURL *easy = client->easy;
-	CURLcode code = CURLE_OK;
-
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
-	SET(CURLOPT_HTTPHEADER, client->grpc_headers);
-	SET(CURLOPT_POSTFIELDSIZE, (long)exchange->request_len);
-	SET(CURLOPT_POSTFIELDS, exchange->request);
-	return code;
-}
-
-/* One request, one answer, no detours: no proxy, redirect, other protocol or reuse. */
-static int prepare(struct runtime_source *source, struct exchange *exchange)
-{
-	CURL *easy = source->client.easy;
-	CURLcode code = CURLE_OK;
-
-	curl_easy_reset(easy);
-	if (exchange->request)
-		code = prepare_grpc(&source->client, exchange);
-	SET(CURLOPT_URL, exchange->url);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	SET(CURLOPT_PROTOCOLS_STR, "http");
-#else
-	SET(CURLOPT_PROTOCOLS, (long)CURLPROTO_HTTP);
-#endif
-	SET(CURLOPT_UNIX_SOCKET_PATH, exchange->path);
-	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_OPENSOCKETDATA, exchange);
-	SET(CURLOPT_PREREQFUNCTION, check_peer);
-	SET(CURLOPT_PREREQDATA, exchange);
-	SET(CURLOPT_PROXY, "");
-	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_FORBID_REUSE, 1L);
-	SET(CURLOPT_TIMEOUT_MS, (long)source->limits.connection_ms);
-	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, exchange);
-	SET(CURLOPT_HEADERFUNCTION, read_header);
-	SET(CURLOPT_HEADERDATA, exchange);
-	return code ? -EIO : 0;
-}
-
-#undef SET
-
-/* Until the answer is there, the time is up, or somebody cancels. */
-static int perform(struct runtime_source *source)
-{
-	CURLM *multi = source->client.multi;
-	CURLcode result = CURLE_OPERATION_TIMEDOUT;
-	int running = 0, left, err = 0;
-	uint64_t end_ns;
-	CURLMsg *message;
-
-	end_ns = now_ns() + source->limits.connection_ms * 1000000ULL;
-	if (curl_multi_add_handle(multi, source->client.easy))
-		return -EIO;
-	while (!curl_multi_perform(multi, &running) && running) {
-		if (atomic_load(&source->cancelled))
-			err = -ECANCELED;
-		else if (now_ns() > end_ns)
-			err = -ETIMEDOUT;
-		if (err || curl_multi_poll(multi, NULL, 0, 1000, NULL))
-			break;
-	}
-	while ((message = curl_multi_info_read(multi, &left)))
-		if (message->msg == CURLMSG_DONE)
-			result = message->data.result;
-	curl_multi_remove_handle(multi, source->client.easy);
-	if (err)
-		return err;
-	if (result == CURLE_OPERATION_TIMEDOUT)
-		return -ETIMEDOUT;
-	return result ? -EIO : 0;
-}
-
-static bool is_paused(const struct client *client, const char *path)
-{
-	size_t i;
-
-	for (i = 0; i < MAX_PAUSES; i++)
-		if (strcmp(client->pauses[i].path, path) == 0)
-			return now_ns() < client->pauses[i].until_ns;
-	return false;
-}
-
-static void pause_socket(struct runtime_source *source, const char *path)
-{
-	struct client *client = &source->client;
-	struct pause *pause = NULL;
-	size_t i;
-
-	for (i = 0; i < MAX_PAUSES && !pause; i++)
-		if (strcmp(client->pauses[i].path, path) == 0)
-			pause = &client->pauses[i];
-	if (!pause) {
-		pause = &client->pauses[client->next_pause];
-		client->next_pause = (client->next_pause + 1) % MAX_PAUSES;
-	}
-	memcpy(pause->path, path, strlen(path) + 1); /* it fitted when connecting */
-	pause->until_ns = now_ns() + source->limits.pause_ms * 1000000ULL;
-}
-
-/* @exchange->body is the answer, to be freed also after an error. */
-static int exchange__run(struct runtime_source *source, struct exchange *exchange,
-			 const struct cgroup_identity *identity)
-{
-	long status = 0;
-	int err;
-
-	exchange->uid = identity->owner_uid;
-	exchange->is_system = !identity->user_owned;
-	exchange->fd = -1;
-	exchange->body_max = source->limits.answer_bytes;
-	if (is_paused(&source->client, exchange->path))
-		return -ETIMEDOUT;
-	err = prepare(source, exchange);
-	if (!err)
-		err = perform(source);
-	if (err == -ETIMEDOUT)
-		pause_socket(source, exchange->path);
-	if (err)
-		return err;
-	curl_easy_getinfo(source->client.easy, CURLINFO_RESPONSE_CODE, &status);
-	return status == 200 && (!exchange->request || exchange->is_grpc_ok) ? 0 : -ENOENT;
+	request->uids[0] = identity->user_owned ? identity->owner_uid : 0;
+	request->uids[1] = identity->user_owned ? identity->owner_uid : geteuid();
+	return runtime_http__ask(source->http, request, body, len);
 }
 
 static int ask_docker(struct runtime_source *source, const char *path,
 		      const struct cgroup_identity *identity, struct runtime_names_of *names)
 {
-	struct exchange exchange = { .path = path };
+	char url_path[128], *body;
+	struct runtime_http_request request = { .socket = path, .path = url_path };
+	size_t len;
 	int err;
 
-	if (!join(exchange.url, sizeof(exchange.url), "http://localhost/containers/%s/json",
-		  identity->host_id))
+	if (!join(url_path, sizeof(url_path), "/containers/%s/json", identity->host_id))
 		return -EINVAL;
-	err = exchange__run(source, &exchange, identity);
-	if (!err)
-		err = runtime_json__inspect(exchange.body, exchange.body_len, identity->host_id,
-					    names);
-	free(exchange.body);
+	err = ask_socket(source, &request, identity, &body, &len);
+	if (err)
+		return err;
+	err = runtime_json__inspect(body, len, identity->host_id, names);
+	free(body);
 	return err;
-}
-
-/* One call of gRPC. @exchange->body is to be freed also after an error. */
-static int call(struct runtime_source *source, struct exchange *exchange, const char *path,
-		const char *method, const struct cgroup_identity *identity)
-{
-	exchange->path = path;
-	if (!exchange->request_len ||
-	    !join(exchange->url, sizeof(exchange->url), "http://localhost%s", method))
-		return -EINVAL;
-	return exchange__run(source, exchange, identity);
 }
 
 /* @sandbox NULL: the pod's sandbox @id is asked for. */
@@ -400,19 +140,25 @@ static int ask_cri_list(struct runtime_source *source, const char *path,
 			const struct cgroup_identity *identity, const char *id,
 			struct runtime_names_of *names, char *sandbox)
 {
-	unsigned char request[RUNTIME_CRI_REQUEST_MAX];
-	struct exchange exchange = { .request = request };
+	unsigned char call[RUNTIME_CRI_REQUEST_MAX];
+	struct runtime_http_request request = {
+		.socket = path,
+		.path = sandbox ? RUNTIME_CRI_CONTAINERS : RUNTIME_CRI_SANDBOXES,
+		.call = call,
+		.call_len = runtime_cri__request(id, call),
+	};
+	char *body;
+	size_t len;
 	int err;
 
-	exchange.request_len = runtime_cri__request(id, request);
-	err = call(source, &exchange, path,
-		   sandbox ? RUNTIME_CRI_CONTAINERS : RUNTIME_CRI_SANDBOXES, identity);
-	if (!err && sandbox)
-		err = runtime_cri__containers(exchange.body, exchange.body_len, id, names,
-					      sandbox);
-	else if (!err)
-		err = runtime_cri__sandboxes(exchange.body, exchange.body_len, id, names);
-	free(exchange.body);
+	if (!request.call_len)
+		return -EINVAL;
+	err = ask_socket(source, &request, identity, &body, &len);
+	if (err)
+		return err;
+	err = sandbox ? runtime_cri__containers(body, len, id, names, sandbox) :
+			runtime_cri__sandboxes(body, len, id, names);
+	free(body);
 	return err;
 }
 
@@ -422,16 +168,24 @@ static int ask_containerd_itself(struct runtime_source *source, const char *path
 				 const struct cgroup_identity *identity,
 				 struct runtime_names_of *names)
 {
-	unsigned char request[RUNTIME_CRI_REQUEST_MAX];
-	struct exchange exchange = { .request = request };
+	unsigned char call[RUNTIME_CRI_REQUEST_MAX];
+	struct runtime_http_request request = {
+		.socket = path,
+		.path = RUNTIME_CONTAINERD_GET,
+		.call = call,
+		.call_len = runtime_containerd__request(identity->host_id, call),
+	};
+	char *body;
+	size_t len;
 	int err;
 
-	exchange.request_len = runtime_containerd__request(identity->host_id, request);
-	err = call(source, &exchange, path, RUNTIME_CONTAINERD_GET, identity);
-	if (!err)
-		err = runtime_containerd__container(exchange.body, exchange.body_len,
-						    identity->host_id, names);
-	free(exchange.body);
+	if (!request.call_len)
+		return -EINVAL;
+	err = ask_socket(source, &request, identity, &body, &len);
+	if (err)
+		return err;
+	err = runtime_containerd__container(body, len, identity->host_id, names);
+	free(body);
 	return err;
 }
 
@@ -458,71 +212,6 @@ static int ask_cri(struct runtime_source *source, const char *path,
 		*names = found;
 	return err;
 }
-
-static int client__init(struct client *client)
-{
-	/* no TLS: that would take its time, and memory */
-	if (curl_global_init(CURL_GLOBAL_NOTHING))
-		return -ENOMEM;
-	client->multi = curl_multi_init();
-	client->easy = curl_easy_init();
-	client->grpc_headers = curl_slist_append(NULL, "Content-Type: application/grpc");
-	/* curl_slist_append() returns the list that it was given */
-	if (!client->multi || !client->easy || !client->grpc_headers ||
-	    !curl_slist_append(client->grpc_headers, "TE: trailers") ||
-	    !curl_slist_append(client->grpc_headers, "containerd-namespace: default"))
-		return -ENOMEM;
-	return 0;
-}
-
-static void client__destroy(struct client *client)
-{
-	curl_easy_cleanup(client->easy);
-	curl_slist_free_all(client->grpc_headers);
-	curl_multi_cleanup(client->multi);
-	curl_global_cleanup();
-}
-
-static void client__wake(struct client *client)
-{
-	curl_multi_wakeup(client->multi);
-}
-
-#else
-
-static int ask_docker(struct runtime_source *source, const char *path,
-		      const struct cgroup_identity *identity, struct runtime_names_of *names)
-{
-	(void)source;
-	(void)path;
-	(void)identity;
-	(void)names;
-	return -ENOENT;
-}
-
-static int ask_cri(struct runtime_source *source, const char *path,
-		   const struct cgroup_identity *identity, struct runtime_names_of *names)
-{
-	return ask_docker(source, path, identity, names);
-}
-
-static int client__init(struct client *client)
-{
-	(void)client;
-	return 0;
-}
-
-static void client__destroy(struct client *client)
-{
-	(void)client;
-}
-
-static void client__wake(struct client *client)
-{
-	(void)client;
-}
-
-#endif
 
 /* Goes on after a socket that does not know, or does not answer. */
 static bool is_final(int err)
@@ -791,13 +480,14 @@ int runtime_source__ask(struct runtime_source *source, const struct cgroup_ident
 void runtime_source__cancel(struct runtime_source *source)
 {
 	atomic_store(&source->cancelled, true);
-	client__wake(&source->client);
+	runtime_http__cancel(source->http);
 }
 
 int runtime_source__new(struct runtime_source **sourcep, const struct runtime_places *places,
 			const struct runtime_limits *limits)
 {
 	struct runtime_source *source;
+	struct runtime_http_limits http_limits;
 	int err;
 
 	source = calloc(1, sizeof(*source));
@@ -806,9 +496,14 @@ int runtime_source__new(struct runtime_source **sourcep, const struct runtime_pl
 	source->places = places ? places : &runtime_default_places;
 	source->limits = limits ? *limits : runtime_default_limits;
 	atomic_init(&source->cancelled, false);
-	err = client__init(&source->client);
+	http_limits = (struct runtime_http_limits){
+		.connection_ms = source->limits.connection_ms,
+		.pause_ms = source->limits.pause_ms,
+		.answer_bytes = source->limits.answer_bytes,
+	};
+	err = runtime_http__new(&source->http, &http_limits);
 	if (err) {
-		runtime_source__free(source);
+		free(source);
 		return err;
 	}
 	*sourcep = source;
@@ -819,7 +514,7 @@ void runtime_source__free(struct runtime_source *source)
 {
 	if (!source)
 		return;
-	client__destroy(&source->client);
+	runtime_http__free(source->http);
 	free(source);
 }
 

@@ -2,13 +2,14 @@
 /*
  * Asking the container runtimes about one container: in the state they keep on
  * disk (containerd, CRI-O, Docker, Podman), and over their unix sockets (Docker's
- * API, which Podman speaks too; CRI, which containerd and CRI-O do). The disk comes first: a daemon may have its
- * container locked until it has started, and a container that lives for a tenth of
- * a second is gone by then. Waits for the answer, so it belongs into a thread of
- * its own: see runtime_names.h. Layer: above runtime_json, cgroup_path.
+ * API, which Podman speaks too; CRI, which containerd and CRI-O do). The disk comes
+ * first: a daemon may have its container locked until it has started, and a container
+ * that lives for a tenth of a second is gone by then. Waits for the answer, so it belongs
+ * into a thread of its own: see runtime_names.h. Layer: above runtime_http, runtime_json,
+ * runtime_cri, cgroup_path.
  *
- * HAVE_LIBCURL (7.80 or newer) builds both; HAVE_JANSSON alone only the state on disk (for a
- * static binary, where libcurl would bring some twenty libraries along);
+ * HAVE_LIBCURL (see runtime_http.h) builds both; HAVE_JANSSON alone only the state on disk
+ * (for a static binary, where libcurl would bring some twenty libraries along);
  * neither: every answer is -EOPNOTSUPP.
  */
 #ifndef TWSNOOP_RUNTIME_SOURCE_H

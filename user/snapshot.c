@@ -4,7 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 /* From the FIN on: those of full sockets, and of mini-sockets. */
 #define CLOSING_STATES \
@@ -81,11 +82,9 @@ int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 	};
 	struct collector c = {};
 	unsigned int flags = 0;
-	struct timespec now;
 	int err;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	c.snap.taken_ns = now.tv_sec * 1000000000ULL + now.tv_nsec;
+	c.snap.taken_ns = clock__now_ns(CLOCK_MONOTONIC);
 	err = sockets__each(source, &visitor, &c, &flags);
 	if (err) {
 		snapshot__free(&c.snap);

@@ -7,13 +7,13 @@
 #include <string.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "batch.h"
+#include "clock.h"
 #include "ring.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
@@ -60,19 +60,12 @@ static int on_record(void *ctx, void *data, size_t len)
 	return tracer->fn(tracer->ctx, data, len);
 }
 
-static bool is_outcome(const struct tracer *tracer, uint8_t action)
-{
-	return action == TWS_TIME_WAIT || action == TWS_ENTERED ||
-	       (action == TWS_FIN_WAIT2 && tracer->all) ||
-	       (action >= TWS_RESET && action <= TWS_CONNECT_FAILED);
-}
-
 static int on_event(void *ctx, const void *record)
 {
 	const struct tws_event *event = record;
 	struct tracer *tracer = ctx;
 
-	tracer->taken += is_outcome(tracer, event->action);
+	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
 	return batch__add_event(tracer->batch, event);
 }
 
@@ -81,16 +74,8 @@ static int on_ending(void *ctx, const void *record)
 	const struct tws_ending *ending = record;
 	struct tracer *tracer = ctx;
 
-	tracer->taken += is_outcome(tracer, ending->action);
+	tracer->taken += TWS_IS_OUTCOME(ending->action, tracer->all);
 	return batch__add_ending(tracer->batch, ending);
-}
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 static uint32_t round_up_connections(size_t wanted)
@@ -199,7 +184,8 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 {
 	struct tws_settings *settings;
 
-	if (opts->kernel->atomics.state == FEATURE_PRESENT) {
+	if (opts->kernel->atomics.state == FEATURE_PRESENT &&
+	    opts->kernel->cookie.state == FEATURE_PRESENT) {
 		tracer->skel = twsnoop_bpf__open();
 		if (!tracer->skel)
 			return -errno;
@@ -268,8 +254,8 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 			 (opts->ledger ? TWS_META_ATTACHED : 0) |
 			 (opts->all ? TWS_META_ALL : 0) |
 			 (tracer->has_filter ? TWS_META_FILTER : 0),
-		.wall_ns = now_ns(CLOCK_REALTIME),
-		.time_ns = now_ns(CLOCK_MONOTONIC),
+		.wall_ns = clock__now_ns(CLOCK_REALTIME),
+		.time_ns = clock__now_ns(CLOCK_MONOTONIC),
 		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
 		.version = TWSNOOP_VERSION,
 	};
@@ -368,7 +354,7 @@ static void note_missing(struct tracer *tracer, uint64_t made)
 
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 {
-	uint64_t begun_ns = now_ns(CLOCK_MONOTONIC), made = 0;
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
 	int num, err;
 
 	tracer->fn = fn;

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "containers.h"
 #include "kernel.h"
 #include "outbuf.h"
@@ -28,14 +28,6 @@ struct workloads {
 	uint32_t *slots; /* of twice room; plus 1 */
 	bool v1, any;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
 
 int workloads__new(struct workloads **workloadsp, const struct workloads_options *opts)
 {
@@ -243,7 +235,7 @@ static void note_gone(const struct workloads *w, struct containers *containers)
 
 static int resolve(struct workloads *w, struct containers *containers)
 {
-	uint64_t begin_ns = now_ns(), now = begin_ns;
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), now = begin_ns;
 	int err = containers__begin(containers, begin_ns);
 
 	if (err)
@@ -252,7 +244,7 @@ static int resolve(struct workloads *w, struct containers *containers)
 	err = look_up_all(w, containers);
 	while (!err && now < begin_ns + WAIT_NS &&
 	       containers__await(containers, begin_ns + WAIT_NS - now)) {
-		now = now_ns();
+		now = clock__now_ns(CLOCK_MONOTONIC);
 		containers__tick(containers, now);
 		err = look_up_all(w, containers);
 	}

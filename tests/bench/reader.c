@@ -439,7 +439,7 @@ static void write_records(struct bench *b, size_t count)
 	}
 }
 
-/* ---- the way of an event, as in user/cmd_trace.c ---- */
+/* ---- the way of an event, as in user/stream.c ---- */
 
 static int put_joined(void *ctx, const struct tws_event *ev)
 {
@@ -593,7 +593,7 @@ static uint64_t read_batch(struct bench *b)
 static double pass(struct bench *b, struct writer *w)
 {
 	size_t count;
-	uint64_t used_ns = 0;
+	uint64_t used_ns = 0, given = b->given;
 
 	if (b->noted + b->count > HEALER_EVENTS)
 		new_healer(b);
@@ -606,6 +606,8 @@ static double pass(struct bench *b, struct writer *w)
 			write_records(b, count);
 		used_ns += read_batch(b);
 	}
+	if (b->last >= JOIN && b->given - given != b->count)
+		die("not every close was joined to its end");
 	return (double)used_ns / (double)b->count;
 }
 
@@ -836,7 +838,7 @@ static void set_up(struct bench *b)
 	make_records(b);
 	new_healer(b);
 	err = batch__new(&b->batch) ?:
-	      join__new(&b->join, &(struct join_options){ JOIN_DEFAULT, true, false });
+	      join__new(&b->join, &(struct join_options){ .max = JOIN_DEFAULT, .has_cookie = true });
 	if (err)
 		die_of("join", err);
 	err = procinfo__new(&b->processes, b->proc_root, PROCINFO_CACHE_DEFAULT);

@@ -228,8 +228,10 @@ static void test_sweep(void **state)
 	assert_int_equal(got.events[0].conn.tgid, 2);
 	for (uint64_t id = 1; id <= 9; id++)
 		fin(join, id, (uint32_t)id);
+	assert_true(join__is_crowded(join));
 	join__sweep(join, 200, alive, NULL);
 	assert_int_equal(join__count(join), 8);
+	assert_false(join__is_crowded(join));
 	assert_int_equal(join__dropped(join), 0);
 	join__free(join);
 }

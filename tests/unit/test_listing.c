@@ -18,8 +18,10 @@
 #include "../../user/census_text.h"
 #include "../../user/group.h"
 #include "../../user/infer.h"
-#include "../../user/listing.h"
+#include "../../user/list_account.h"
+#include "../../user/list_records.h"
 #include "../../user/list_text.h"
+#include "../../user/listing.h"
 #include "../../user/ports_text.h"
 #include "support.h"
 
@@ -66,6 +68,8 @@ static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int
 
 static struct tws_event events[64];
 static size_t num_events;
+static size_t num_ledgers;
+static uint64_t recorded_since_ns, complete_since_ns;
 
 const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
 				     uint64_t cookie, uint64_t entered_ns)
@@ -75,6 +79,33 @@ const struct tws_event *ledger__find(const struct ledger *ledger, const struct t
 		if (events[i].cookie == cookie)
 			return &events[i];
 	return NULL;
+}
+
+uint64_t ledger__recorded_since(const struct ledger *ledger)
+{
+	(void)ledger;
+	return recorded_since_ns;
+}
+
+uint64_t ledger__complete_since(const struct ledger *ledger)
+{
+	(void)ledger;
+	return complete_since_ns;
+}
+
+size_t ledger__count(const struct ledger *ledger)
+{
+	(void)ledger;
+	return num_ledgers;
+}
+
+const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len)
+{
+	static const char args[] = "curl\0-s\0http://web/\0";
+
+	(void)ledger;
+	*len = sizeof(args) - 1;
+	return event == &events[0] ? args : NULL;
 }
 
 static struct tws_event *see(uint64_t cookie, uint32_t tgid, const char *comm)
@@ -97,6 +128,12 @@ static const char *const no_dirs[] = { NULL };
 static struct netns_places places = { root, no_dirs };
 static const struct sockets_source source = { &places, dump };
 static const struct tws_filter no_filter;
+
+/* What each test finds empty. */
+static struct listing l;
+static struct listeners *listeners;
+static struct workloads *workloads;
+static struct group_context ctx;
 
 static void make_dir(const char *path)
 {
@@ -153,6 +190,7 @@ static void remove_root(void)
 
 static int setup(void **state)
 {
+	const struct workloads_options opts = { .no_names = true };
 	const char *tmp = getenv("TMPDIR");
 
 	(void)state;
@@ -166,49 +204,52 @@ static int setup(void **state)
 	make_file("/sys/net/ipv4/ip_local_reserved_ports", "40009\n");
 	make_file("/sys/net/ipv4/tcp_fin_timeout", "55\n");
 	make_file("/sys/net/ipv4/tcp_max_tw_buckets", "8\n");
-	num_sockets = num_events = 0;
+	num_sockets = num_events = num_ledgers = 0;
+	recorded_since_ns = complete_since_ns = 0;
 	dump_error = 0;
+	assert_int_equal(listeners__new(&listeners, 16), 0);
+	assert_int_equal(workloads__new(&workloads, &opts), 0);
+	ctx = (struct group_context){ &l, workloads };
 	return 0;
 }
 
 static int teardown(void **state)
 {
 	(void)state;
+	listing__free(&l);
+	listeners__free(listeners);
+	workloads__free(workloads);
 	remove_root();
 	return 0;
 }
 
-static struct listing taken(const struct tws_filter *filter)
+static void take(const struct tws_filter *filter)
 {
 	const struct listing_want want = { .filter = filter, .ports = true };
-	struct listing l = {};
 	unsigned int flags = 0;
 
+	listing__free(&l);
 	assert_int_equal(listing__take(&l, &source, &want, &flags), 0);
 	assert_int_equal(flags, 0);
-	return l;
 }
 
-static struct listing joined(void)
+static void take_and_join(void)
 {
-	struct listing l = taken(&no_filter);
-
+	take(&no_filter);
 	listing__join(&l, NULL);
-	return l;
 }
 
 /* ---- rows ---- */
 
 static void test_take(void **state)
 {
-	struct listing l;
 
 	(void)state;
 	add_tw(40001, 9, 80);
 	add(SOCKDIAG_ESTABLISHED, false, 40002, 9, 80);
 	add(SOCKDIAG_FIN_WAIT2, false, 40003, 9, 80);
 	add(SOCKDIAG_FIN_WAIT2, true, 40004, 9, 80);
-	l = taken(&no_filter);
+	take(&no_filter);
 	assert_int_equal(l.num, 2);
 	assert_int_equal(l.num_netns, 1);
 	assert_non_null(listing__netns_name(&l, l.netns[0].inode));
@@ -220,7 +261,6 @@ static void test_take(void **state)
 	assert_in_range(listing__age_ns(&l, &l.rows[0]), 10 * SECOND, 12 * SECOND);
 	assert_in_range(listing__age_ns(&l, &l.rows[1]), 5 * SECOND, 7 * SECOND);
 	assert_int_equal(l.netns[0].limits.usable_ports, 9);
-	listing__free(&l);
 }
 
 static int stop_at(void *ctx, size_t rows)
@@ -232,7 +272,6 @@ static int stop_at(void *ctx, size_t rows)
 static void test_take_errors(void **state)
 {
 	struct listing_want want = { .filter = &no_filter };
-	struct listing l = {};
 	unsigned int flags = 0;
 
 	(void)state;
@@ -247,7 +286,6 @@ static void test_take_errors(void **state)
 	want.tick = stop_at; /* not asked for a few */
 	add_tw(40001, 9, 80);
 	assert_int_equal(listing__take(&l, &source, &want, &flags), 0);
-	listing__free(&l);
 }
 
 static void test_filter(void **state)
@@ -256,27 +294,23 @@ static void test_filter(void **state)
 		.num_peers = 1, .peers = { { .port = 81 } },
 		.num_pids = 1, .pids = { 7 }, /* no matter here: owners come later */
 	};
-	struct listing l;
 
 	(void)state;
 	add_tw(40001, 9, 80);
 	add_tw(40002, 9, 81);
-	l = taken(&filter);
+	take(&filter);
 	assert_int_equal(l.num, 1);
 	assert_int_equal(l.rows[0].key.local_port, 40002);
-	listing__free(&l);
 	filter = (struct tws_filter){ .num_netns = 1, .netns = { 1 } };
-	l = taken(&filter);
+	take(&filter);
 	assert_int_equal(l.num, 0);
 	assert_int_equal(l.num_netns, 0);
-	listing__free(&l);
 }
 
 static void test_join(void **state)
 {
 	struct listing_process process;
 	struct tws_event ev;
-	struct listing l;
 
 	(void)state;
 	see(add_tw(40001, 9, 80)->cookie, 7, "client");
@@ -285,7 +319,7 @@ static void test_join(void **state)
 	see(add_tw(40003, 9, 80)->cookie, 0, "")->conn.flags = 0;
 	events[2].conn.cause = TWS_CAUSE_UNKNOWN;
 	add_tw(40004, 9, 80);
-	l = joined();
+	take_and_join();
 	assert_int_equal(l.rows[0].evidence, OWNER_SEEN);
 	assert_int_equal(l.rows[1].evidence, OWNER_SEEN); /* by the kernel */
 	assert_int_equal(l.rows[2].evidence, OWNER_UNKNOWN); /* by whom was not seen */
@@ -304,34 +338,21 @@ static void test_join(void **state)
 	listing__event(&l, &l.rows[3], &ev);
 	assert_int_equal(ev.conn.flags, TWS_F_SNAPSHOT);
 	assert_int_equal(ev.conn.tgid, 0);
-	listing__free(&l);
 }
 
 /* ---- inference ---- */
 
-static struct listeners *new_listeners(void)
+static void take_and_infer(void)
 {
-	struct listeners *listeners;
-
-	assert_int_equal(listeners__new(&listeners, 16), 0);
-	return listeners;
-}
-
-static struct listing inferred(struct listeners *listeners)
-{
-	struct listing l = joined();
-
+	take_and_join();
 	assert_int_equal(infer__owners(&l, &source, listeners, NULL), 0);
-	return l;
 }
 
 /* All live connections to 10.0.0.9:80 are of one process; to :81 of two; one of
  * those to :82 is of a process that cannot be seen; to :83 there is an orphan, too. */
 static void test_infer_live(void **state)
 {
-	struct listeners *listeners = new_listeners();
 	struct listing_process process;
-	struct listing l;
 
 	(void)state;
 	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
@@ -343,7 +364,7 @@ static void test_infer_live(void **state)
 	add(SOCKDIAG_FIN_WAIT1, false, 40002, 9, 83)->inode = 0;
 	for (uint16_t port = 80; port < 85; port++)
 		add_tw(40005, 9, port);
-	l = inferred(listeners);
+	take_and_infer();
 	assert_int_equal(l.num, 5);
 	assert_int_equal(l.rows[0].evidence, OWNER_INFERRED);
 	assert_int_equal(l.rows[0].side, TWS_SIDE_CLIENT);
@@ -356,52 +377,41 @@ static void test_infer_live(void **state)
 	assert_int_equal(l.rows[3].evidence, OWNER_INFERRED);
 	assert_int_equal(l.rows[4].evidence, OWNER_UNKNOWN);
 	assert_int_equal(l.rows[4].side, TWS_SIDE_UNKNOWN);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 /* What was seen stays as it is, whatever lives beside it. */
 static void test_infer_not_seen(void **state)
 {
-	struct listeners *listeners = new_listeners();
 	struct listing_process process;
-	struct listing l;
 
 	(void)state;
 	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
 	see(add_tw(40005, 9, 80)->cookie, 7, "gone");
-	l = inferred(listeners);
+	take_and_infer();
 	assert_int_equal(l.rows[0].evidence, OWNER_SEEN);
 	assert_true(listing__process(&l, &l.rows[0], &process));
 	assert_int_equal(process.tgid, 7);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 /* With a listener on the local port it is the server's side, and of nobody who
  * connects to the same remote end. */
 static void test_infer_listener(void **state)
 {
-	struct listeners *listeners = new_listeners();
 	struct listener listener = { .cookie = 1, .port = 40005, .family = AF_INET };
-	struct listing l;
 
 	(void)state;
 	assert_int_equal(netns__inode(-1, &listener.netns), 0);
 	assert_int_equal(listeners__add(listeners, &listener), 0);
 	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
 	add_tw(40005, 9, 80);
-	l = inferred(listeners);
+	take_and_infer();
 	assert_int_equal(l.rows[0].side, TWS_SIDE_SERVER);
 	assert_int_equal(l.rows[0].evidence, OWNER_UNKNOWN);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 /* A process that has gone between the two looks is no owner. */
 static void test_owner_gone(void **state)
 {
-	struct listing l = {};
 	uint32_t index = 99;
 
 	(void)state;
@@ -416,19 +426,9 @@ static void test_owner_gone(void **state)
 	assert_int_equal(index, 201);
 	assert_int_equal(listing__owner(&l, root, 300, &index), 0);
 	assert_int_equal(index, 201);
-	listing__free(&l);
 }
 
 /* ---- order and counts ---- */
-
-static struct workloads *no_workloads(void)
-{
-	const struct workloads_options opts = { .no_names = true };
-	struct workloads *workloads;
-
-	assert_int_equal(workloads__new(&workloads, &opts), 0);
-	return workloads;
-}
 
 static struct group_keys by(const char *text)
 {
@@ -448,22 +448,18 @@ static struct group_keys sort_key(const char *text)
 	return keys;
 }
 
-static void check_order(const struct group_context *ctx, const char *key, bool reverse,
-			const uint16_t *ports)
+static void check_order(const char *key, bool reverse, const uint16_t *ports)
 {
 	struct group_keys keys = key ? sort_key(key) : (struct group_keys){};
 	uint32_t order[8];
 
-	group__sort(ctx, &keys, reverse, order);
-	for (size_t i = 0; i < ctx->listing->num; i++)
-		assert_int_equal(ctx->listing->rows[order[i]].key.local_port, ports[i]);
+	group__sort(&ctx, &keys, reverse, order);
+	for (size_t i = 0; i < l.num; i++)
+		assert_int_equal(l.rows[order[i]].key.local_port, ports[i]);
 }
 
 static void test_sort(void **state)
 {
-	struct workloads *workloads = no_workloads();
-	struct listing l;
-	struct group_context ctx = { &l, workloads };
 
 	(void)state;
 	add_tw(40001, 9, 80)->expires_ms = 30000;
@@ -473,25 +469,20 @@ static void test_sort(void **state)
 	see(101, 50, "zsh");
 	events[0].time_ns = 0; /* the oldest of all */
 	see(103, 60, "ant");
-	l = joined();
+	take_and_join();
 	l.rows[2].since_ns = l.taken_ns;
-	check_order(&ctx, NULL, false, (uint16_t[]){ 40001, 40002, 40004, 40003 });
-	check_order(&ctx, "age", true, (uint16_t[]){ 40003, 40004, 40002, 40001 });
-	check_order(&ctx, "left", false, (uint16_t[]){ 40002, 40004, 40001, 40003 });
-	check_order(&ctx, "remote", false, (uint16_t[]){ 40003, 40002, 40004, 40001 });
-	check_order(&ctx, "local", false, (uint16_t[]){ 40001, 40002, 40003, 40004 });
-	check_order(&ctx, "process", false, (uint16_t[]){ 40003, 40001, 40002, 40004 });
-	check_order(&ctx, "pid", false, (uint16_t[]){ 40001, 40003, 40002, 40004 });
-	check_order(&ctx, "state", false, (uint16_t[]){ 40004, 40001, 40002, 40003 });
-	listing__free(&l);
-	workloads__free(workloads);
+	check_order(NULL, false, (uint16_t[]){ 40001, 40002, 40004, 40003 });
+	check_order("age", true, (uint16_t[]){ 40003, 40004, 40002, 40001 });
+	check_order("left", false, (uint16_t[]){ 40002, 40004, 40001, 40003 });
+	check_order("remote", false, (uint16_t[]){ 40003, 40002, 40004, 40001 });
+	check_order("local", false, (uint16_t[]){ 40001, 40002, 40003, 40004 });
+	check_order("process", false, (uint16_t[]){ 40003, 40001, 40002, 40004 });
+	check_order("pid", false, (uint16_t[]){ 40001, 40003, 40002, 40004 });
+	check_order("state", false, (uint16_t[]){ 40004, 40001, 40002, 40003 });
 }
 
 static void test_count(void **state)
 {
-	struct workloads *workloads = no_workloads();
-	struct listing l;
-	struct group_context ctx = { &l, workloads };
 	struct group_keys keys = by("process,remote-port");
 	struct group *groups;
 	size_t num;
@@ -503,7 +494,7 @@ static void test_count(void **state)
 	see(102, 51, "curl");
 	see(103, 60, "wget");
 	see(105, 50, "curl");
-	l = joined();
+	take_and_join();
 	l.rows[3].owner = 0;
 	assert_int_equal(group__count(&ctx, &keys, &groups, &num), 0);
 	assert_int_equal(num, 5);
@@ -524,7 +515,6 @@ static void test_count(void **state)
 	assert_int_equal(group__count(&ctx, &keys, &groups, &num), 0);
 	assert_int_equal(num, 0);
 	free(groups);
-	workloads__free(workloads);
 }
 
 static void test_keys(void **state)
@@ -566,11 +556,7 @@ static void test_texts(void **state)
 {
 	const struct list_style text = { .format = SINK_TEXT }, json = { .format = SINK_JSON };
 	const struct list_style csv = { .format = SINK_CSV };
-	struct workloads *workloads = no_workloads();
-	struct listeners *listeners = new_listeners();
 	struct group_keys keys = by("remote,process,pid,side");
-	struct listing l;
-	struct group_context ctx = { &l, workloads };
 	struct group *groups;
 	uint32_t order[] = { 0, 1, 2 };
 	size_t num;
@@ -581,7 +567,7 @@ static void test_texts(void **state)
 	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 81)->inode);
 	add_tw(40005, 9, 81);
 	add(SOCKDIAG_FIN_WAIT2, true, 40006, 8, 81);
-	l = inferred(listeners);
+	take_and_infer();
 	for (size_t i = 0; i < 3; i++)
 		l.rows[i].since_ns = l.taken_ns - 1500 * MS;
 
@@ -616,31 +602,122 @@ static void test_texts(void **state)
 		   "1,0,10.0.0.9,a\\x1bb,50,client\n"
 		   "1,1,10.0.0.9,pool,21,client\n");
 	free(groups);
-	listing__free(&l);
-	listeners__free(listeners);
-	workloads__free(workloads);
+}
+
+/* In the order that was asked for, with all that each source knows. */
+static void test_records(void **state)
+{
+	const struct list_records_sources sources = { NULL, listeners, root };
+	const uint32_t order[] = { 1, 0 };
+	int fd = support__memfd();
+
+	(void)state;
+	see(add_tw(40001, 9, 80)->cookie, 50, "curl"); /* it has gone: the ledger knows */
+	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 81)->inode);
+	add_tw(40005, 9, 81);
+	take_and_infer();
+	l.wall_ns = SECOND;
+	for (size_t i = 0; i < 2; i++) {
+		l.rows[i].since_ns = l.taken_ns - 1500 * MS;
+		l.rows[i].key.netns = 7; /* which has no name */
+	}
+	support__set_comm(events[0].conn.thread_comm, "worker");
+	check_text(fd, list_records__write(&ctx, &sources, SINK_JSON, order, fd),
+		   "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\","
+		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
+		   "\"local\":{\"address\":\"10.0.0.5\",\"port\":40005},"
+		   "\"peer\":{\"address\":\"10.0.0.9\",\"port\":81},\"netns\":7},"
+		   "\"process\":{\"pid\":21,\"name\":\"pool\",\"user\":{\"id\":44}},"
+		   "\"owner\":{\"evidence\":\"inferred\"},"
+		   "\"tcp\":{\"state\":\"time_wait\",\"expires_ns\":50000000000,"
+		   "\"age_ns\":1500000000,\"side\":\"client\",\"cause\":\"unknown\","
+		   "\"cookie\":103}}\n"
+		   "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\","
+		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
+		   "\"local\":{\"address\":\"10.0.0.5\",\"port\":40001},"
+		   "\"peer\":{\"address\":\"10.0.0.9\",\"port\":80},\"netns\":7},"
+		   "\"process\":{\"pid\":50,\"name\":\"curl\","
+		   "\"thread\":{\"id\":50,\"name\":\"worker\"},"
+		   "\"command_line\":\"curl -s http://web/\",\"user\":{\"id\":0}},"
+		   "\"owner\":{\"evidence\":\"seen\"},"
+		   "\"tcp\":{\"state\":\"time_wait\",\"expires_ns\":50000000000,"
+		   "\"age_ns\":1500000000,\"side\":\"client\",\"cause\":\"close\","
+		   "\"cookie\":101,\"tx_bytes\":0,\"rx_bytes\":0}}\n");
+}
+
+static void check_account(const struct list_account *account, unsigned int ledger_flags,
+			  const char *want)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *file = open_memstream(&text, &len);
+
+	assert_non_null(file);
+	list_account__write(account, ledger_flags, file);
+	assert_int_equal(fclose(file), 0);
+	assert_string_equal(text, want);
+	free(text);
+}
+
+static void test_account(void **state)
+{
+	struct list_account account;
+
+	(void)state;
+	see(add_tw(40001, 9, 80)->cookie, 50, "curl");
+	add_tw(40002, 9, 80);
+	add_tw(40003, 9, 80);
+	add_tw(40004, 9, 80);
+	take_and_join();
+	l.wall_ns = 7 * 3600 * SECOND;
+	l.taken_ns = 1000 * SECOND;
+	l.rows[1].since_ns = 910 * SECOND;
+	l.rows[2].since_ns = 930 * SECOND;
+	l.rows[3].since_ns = 950 * SECOND;
+	list_account__count(&account, &l, NULL);
+	check_account(&account, 0,
+		      "twsnoop: nothing has recorded who closed: run 'twsnoop attach', and "
+		      "from then on owners are known\n"
+		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=0\n");
+	check_account(&account, LEDGER_DENIED,
+		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=0\n");
+	num_ledgers = 1;
+	list_account__count(&account, &l, NULL);
+	check_account(&account, LEDGER_OTHER,
+		      "twsnoop: a ledger of another version was left out: renew it with "
+		      "'twsnoop detach' and 'twsnoop attach'\n"
+		      "twsnoop: only a trace with a filter records owners: run 'twsnoop attach', "
+		      "and from then on all are known\n"
+		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=0\n");
+	/* one closed before, one while the ledger was written over, one is missing */
+	recorded_since_ns = 920 * SECOND;
+	complete_since_ns = 940 * SECOND;
+	list_account__count(&account, &l, NULL);
+	check_account(&account, 0,
+		      "twsnoop: the ledger is too small, and reaches back to 06:59:00 only; "
+		      "sockets that were closed before: 1: 'twsnoop detach', then 'twsnoop "
+		      "attach' with a larger --size\n"
+		      "twsnoop: owners are known only since 06:58:40, sockets that were closed "
+		      "before: 1\n"
+		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=2\n");
 }
 
 static void test_ports_text(void **state)
 {
 	const struct list_style text = { .format = SINK_TEXT };
-	struct listeners *listeners = new_listeners();
 	struct ports ports = {};
-	struct listing l;
 	int fd = support__memfd();
 
 	(void)state;
 	see(add_tw(40001, 9, 80)->cookie, 7, "curl");
 	see(add_tw(40002, 9, 80)->cookie, 8, "curl");
 	add_tw(40003, 9, 80);
-	l = joined();
+	take_and_join();
 	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
 	check_text(fd, ports_text__write(&ports, &l, &text, fd),
 		   "LOCAL    PEER        USABLE TIME_WAIT LIVE USED% TAKEN BY\n"
 		   "10.0.0.5 10.0.0.9:80      9         3    0  33.3 curl 2, unknown 1\n");
 	ports__free(&ports);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 /* ---- states ---- */
@@ -689,11 +766,9 @@ static void test_census(void **state)
 
 static void test_ports(void **state)
 {
-	struct listeners *listeners = new_listeners();
 	struct listener listener = { .cookie = 1, .port = 40008, .family = AF_INET };
 	const struct ports_place *place;
 	struct ports ports = {};
-	struct listing l;
 
 	(void)state;
 	assert_int_equal(netns__inode(-1, &listener.netns), 0);
@@ -713,7 +788,7 @@ static void test_ports(void **state)
 	/* to 10.0.0.8:80 one, and live ones to elsewhere */
 	see(add_tw(40001, 8, 80)->cookie, 7, "curl");
 	add(SOCKDIAG_ESTABLISHED, false, 40002, 7, 80);
-	l = joined();
+	take_and_join();
 	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
 	assert_int_equal(ports.num, 2);
 	place = &ports.places[0];
@@ -734,22 +809,17 @@ static void test_ports(void **state)
 	assert_int_equal(place->live, 0);
 	assert_int_equal(place->owners[0].tgid, 7);
 	ports__free(&ports);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 static void test_no_ports(void **state)
 {
-	struct listeners *listeners = new_listeners();
 	struct ports ports = {};
-	struct listing l = joined();
 
 	(void)state;
+	take_and_join();
 	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
 	assert_int_equal(ports.num, 0);
 	ports__free(&ports);
-	listing__free(&l);
-	listeners__free(listeners);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -761,9 +831,11 @@ int main(void)
 		TEST(test_join),	TEST(test_infer_live),	  TEST(test_infer_not_seen),
 		TEST(test_infer_listener), TEST(test_owner_gone), TEST(test_sort),
 		TEST(test_count),	TEST(test_keys),	  TEST(test_census),
-		TEST(test_texts),	TEST(test_ports_text),
+		TEST(test_texts),	TEST(test_ports_text),	  TEST(test_records),
+		TEST(test_account),
 		TEST(test_ports),	TEST(test_no_ports),
 	};
 
+	setenv("TZ", "UTC0", 1);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

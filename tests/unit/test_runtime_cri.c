@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Needs: user/runtime_cri.c, and for what asks user/runtime_source.c,
- * user/runtime_json.c, user/cgroup_path.c; -DHAVE_LIBCURL -lcurl -ljansson -pthread,
- * without which it skips. Answers itself, in HTTP/2, over a unix socket. */
+ * user/runtime_http.c, user/runtime_json.c, user/cgroup_path.c; -DHAVE_LIBCURL -lcurl
+ * -ljansson -pthread, without which it skips. Answers itself, in HTTP/2, over a unix
+ * socket. */
 #include "unit.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "../../user/runtime_cri.h"
 #include "../../user/runtime_source.h"
+#include "unix_server.h"
 
 #define A "6e9708ee97881c2a5f4b0d33a1e7c9f25b8d0e4471c6fa92d3b5e8f07a194c6b"
 #define B "b05c1f6a2d9e83704f5ac6b1e28d97034c1fb6a5d8e90273c4f16ab5e8d90f37"
@@ -379,28 +378,14 @@ enum mode {
 };
 
 struct server {
+	struct unix_server unix_server;
 	enum mode mode;
 	struct message answers[3]; /* to the first connection, the second, others */
-	int listen_fd, stop_fds[2];
-	pthread_t thread;
 	atomic_uint connections;
 };
 
 static char folder[64];
 static char socket_path[96];
-
-static bool send_bytes(int fd, const void *bytes, size_t len)
-{
-	const char *at = bytes;
-	ssize_t n;
-
-	for (; len > 0; at += n, len -= (size_t)n) {
-		n = send(fd, at, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return false;
-	}
-	return true;
-}
 
 static bool send_frame(int fd, int type, int flags, const void *payload, size_t len)
 {
@@ -408,22 +393,7 @@ static bool send_frame(int fd, int type, int flags, const void *payload, size_t 
 				       (unsigned char)type, (unsigned char)flags, 0, 0, 0,
 				       type == 4 ? 0 : 1 };
 
-	return send_bytes(fd, head, sizeof(head)) && send_bytes(fd, payload, len);
-}
-
-static bool is_stopped(const struct server *server)
-{
-	struct pollfd p = { .fd = server->stop_fds[0], .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
-}
-
-static void wait_for_end(const struct server *server, int fd)
-{
-	struct pollfd p[] = { { .fd = server->stop_fds[0], .events = POLLIN },
-			      { .fd = fd, .events = POLLRDHUP } };
-
-	poll(p, 2, -1);
+	return unix_server__send(fd, head, sizeof(head)) && unix_server__send(fd, payload, len);
 }
 
 /* The ID stands last in the request. false: the client has gone. */
@@ -465,38 +435,42 @@ static void send_answer(const struct server *server, int fd, const struct messag
 		send_frame(fd, 0, 0, m->bytes, m->len);
 		return;
 	case ENDLESS_BODY:
-		while (!is_stopped(server) && send_frame(fd, 0, 0, zeros, sizeof(zeros)))
+		while (!unix_server__is_stopped(&server->unix_server) &&
+		       send_frame(fd, 0, 0, zeros, sizeof(zeros)))
 			;
 		break;
 	case ENDLESS_HEADERS:
 		send_frame(fd, 1, 0, header, sizeof(header) - 1);
-		while (!is_stopped(server) && send_frame(fd, 9, 0, header, sizeof(header) - 1))
+		while (!unix_server__is_stopped(&server->unix_server) &&
+		       send_frame(fd, 9, 0, header, sizeof(header) - 1))
 			;
 		break;
 	default:
 		send_frame(fd, 0, 0, m->bytes, m->len);
 		send_frame(fd, 1, 5, ok, sizeof(ok) - 1);
 	}
-	wait_for_end(server, fd);
+	unix_server__wait_for_end(&server->unix_server, fd);
 }
 
-static void answer(struct server *server, int fd)
+static void answer(void *ctx, const struct unix_server *unix_server, int fd)
 {
 	static const char http_1[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
 	static const char docker[] = "HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+	struct server *server = ctx;
 	unsigned int n = atomic_fetch_add(&server->connections, 1);
 
+	(void)unix_server;
 	switch (server->mode) {
 	case SHUT:
 		return;
 	case HANG:
-		wait_for_end(server, fd);
+		unix_server__wait_for_end(&server->unix_server, fd);
 		return;
 	case HTTP_1:
-		send_bytes(fd, http_1, sizeof(http_1) - 1);
+		unix_server__send(fd, http_1, sizeof(http_1) - 1);
 		return;
 	case DOCKER:
-		send_bytes(fd, docker, sizeof(docker) - 1);
+		unix_server__send(fd, docker, sizeof(docker) - 1);
 		return;
 	default:
 		if (read_request(fd))
@@ -504,46 +478,16 @@ static void answer(struct server *server, int fd)
 	}
 }
 
-static void *serve(void *arg)
-{
-	struct server *server = arg;
-	struct pollfd p[] = { { .fd = server->stop_fds[0], .events = POLLIN },
-			      { .fd = server->listen_fd, .events = POLLIN } };
-	int fd;
-
-	while (poll(p, 2, -1) > 0 && !p[0].revents) {
-		fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		answer(server, fd);
-		close(fd);
-	}
-	return NULL;
-}
-
 static void start(struct server *server, enum mode mode)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
 	server->mode = mode;
 	atomic_init(&server->connections, 0);
-	memcpy(address.sun_path, socket_path, sizeof(socket_path));
-	unlink(socket_path);
-	assert_int_equal(pipe2(server->stop_fds, O_CLOEXEC), 0);
-	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(server->listen_fd, 8), 0);
-	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+	unix_server__start(&server->unix_server, socket_path, answer, server);
 }
 
 static void stop(struct server *server)
 {
-	assert_int_equal(write(server->stop_fds[1], "", 1), 1);
-	pthread_join(server->thread, NULL);
-	close(server->listen_fd);
-	close(server->stop_fds[0]);
-	close(server->stop_fds[1]);
-	unlink(socket_path);
+	unix_server__stop(&server->unix_server);
 }
 
 static int ask(const char *path, struct runtime_names_of *names)

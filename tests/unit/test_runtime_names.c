@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/runtime_names.c user/runtime_source.c user/runtime_json.c
- * user/cgroup_path.c, -DHAVE_LIBCURL -lcurl -ljansson -pthread; with -DHAVE_JANSSON
- * alone, or neither, only what is built then is tried. Serves answers of
+/* Needs: user/runtime_names.c user/runtime_source.c user/runtime_http.c
+ * user/runtime_json.c user/cgroup_path.c, -DHAVE_LIBCURL -lcurl -ljansson -pthread; with
+ * -DHAVE_JANSSON alone, or neither, only what is built then is tried. Serves answers of
  * every kind itself, over unix sockets in a folder of its own. */
 #include "unit.h"
 
@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,11 +17,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../../user/runtime_names.h"
+#include "unix_server.h"
 
 #define A "6e9708ee97881c2a5f4b0d33a1e7c9f25b8d0e4471c6fa92d3b5e8f07a194c6b"
 #define B "b05c1f6a2d9e83704f5ac6b1e28d97034c1fb6a5d8e90273c4f16ab5e8d90f37"
@@ -267,44 +266,18 @@ enum mode {
 };
 
 struct server {
+	struct unix_server unix_server;
 	enum mode mode;
-	int listen_fd;
-	int stop_fds[2];
-	pthread_t thread;
 	atomic_uint requests;
 	char request[1024]; /* the last one; read once the server has stopped */
 };
 
-static bool is_stopped(const struct server *server)
-{
-	struct pollfd p = { .fd = server->stop_fds[0], .events = POLLIN };
-
-	return poll(&p, 1, 0) > 0;
-}
-
 static bool send_text(int fd, const char *text)
 {
-	size_t len = strlen(text);
-	ssize_t n;
-
-	for (; len > 0; text += n, len -= (size_t)n) {
-		n = send(fd, text, len, MSG_NOSIGNAL);
-		if (n <= 0)
-			return false;
-	}
-	return true;
+	return unix_server__send(fd, text, strlen(text));
 }
 
-/* Until the client has gone, or the server is to stop. */
-static void wait_for_end(const struct server *server, int fd)
-{
-	struct pollfd p[] = { { .fd = server->stop_fds[0], .events = POLLIN },
-			      { .fd = fd, .events = POLLRDHUP } };
-
-	poll(p, 2, -1);
-}
-
-static void answer(struct server *server, int fd)
+static void answer(const struct server *server, int fd)
 {
 	static const char body[] = INSPECT(A, "web1"), other[] = INSPECT(B, "other");
 	char head[256];
@@ -333,21 +306,23 @@ static void answer(struct server *server, int fd)
 	case HANG_AMID:
 		send_text(fd, head);
 		send_text(fd, "{\"Id\":");
-		wait_for_end(server, fd);
+		unix_server__wait_for_end(&server->unix_server, fd);
 		break;
 	case HANG:
-		wait_for_end(server, fd);
+		unix_server__wait_for_end(&server->unix_server, fd);
 		break;
 	case SHUT:
 		break;
 	case ENDLESS_BODY:
 		send_text(fd, "HTTP/1.1 200 OK\r\n\r\n");
-		while (!is_stopped(server) && send_text(fd, "[\"x\",\"x\",\"x\",\"x\",\"x\"],"))
+		while (!unix_server__is_stopped(&server->unix_server) &&
+		       send_text(fd, "[\"x\",\"x\",\"x\",\"x\",\"x\"],"))
 			;
 		break;
 	case ENDLESS_HEADERS:
 		send_text(fd, "HTTP/1.1 200 OK\r\n");
-		while (!is_stopped(server) && send_text(fd, "X-Header: value value value\r\n"))
+		while (!unix_server__is_stopped(&server->unix_server) &&
+		       send_text(fd, "X-Header: value value value\r\n"))
 			;
 		break;
 	case REDIRECT:
@@ -356,60 +331,37 @@ static void answer(struct server *server, int fd)
 		break;
 	case TOO_LONG:
 		send_text(fd, "HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n");
-		wait_for_end(server, fd);
+		unix_server__wait_for_end(&server->unix_server, fd);
 		break;
 	}
 }
 
-static void *serve(void *arg)
+static void serve(void *ctx, const struct unix_server *unix_server, int fd)
 {
-	struct server *server = arg;
-	struct pollfd p[] = { { .fd = server->stop_fds[0], .events = POLLIN },
-			      { .fd = server->listen_fd, .events = POLLIN } };
-	ssize_t n;
-	int fd;
+	struct server *server = ctx;
+	ssize_t n = 0;
 
-	while (poll(p, 2, -1) > 0 && !p[0].revents) {
-		fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC);
-		if (fd < 0)
-			continue;
-		n = 0;
-		if (server->mode != SHUT)
-			n = recv(fd, server->request, sizeof(server->request) - 1, 0);
-		if (n > 0)
-			server->request[n] = '\0';
-		if (n > 0 || server->mode == SHUT) {
-			atomic_fetch_add(&server->requests, 1);
-			answer(server, fd);
-		}
-		close(fd);
-	}
-	return NULL;
+	(void)unix_server;
+	if (server->mode != SHUT)
+		n = recv(fd, server->request, sizeof(server->request) - 1, 0);
+	if (n > 0)
+		server->request[n] = '\0';
+	if (n <= 0 && server->mode != SHUT)
+		return;
+	atomic_fetch_add(&server->requests, 1);
+	answer(server, fd);
 }
 
 static void start(struct server *server, enum mode mode)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
 	memset(server, 0, sizeof(*server));
 	server->mode = mode;
-	memcpy(address.sun_path, socket_path, sizeof(socket_path));
-	unlink(socket_path);
-	assert_int_equal(pipe2(server->stop_fds, O_CLOEXEC), 0);
-	server->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(server->listen_fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(server->listen_fd, 8), 0);
-	assert_int_equal(pthread_create(&server->thread, NULL, serve, server), 0);
+	unix_server__start(&server->unix_server, socket_path, serve, server);
 }
 
 static void stop(struct server *server)
 {
-	assert_int_equal(write(server->stop_fds[1], "", 1), 1);
-	pthread_join(server->thread, NULL);
-	close(server->listen_fd);
-	close(server->stop_fds[0]);
-	close(server->stop_fds[1]);
-	unlink(socket_path);
+	unix_server__stop(&server->unix_server);
 }
 
 /* ---- one question ---- */

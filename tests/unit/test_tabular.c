@@ -50,6 +50,26 @@ static void fill(void *ctx, size_t index, struct tabular_cell *cells)
 	tabular__name(&cells[5], rows->note);
 }
 
+/* What it comes to, to be freed. */
+static char *written(const struct tabular *table)
+{
+	int fd = support__memfd();
+	char *text;
+
+	assert_int_equal(tabular__write(table, fd), 0);
+	text = support__contents(fd, NULL);
+	close(fd);
+	return text;
+}
+
+static void check_table(const struct tabular *table, const char *want)
+{
+	char *got = written(table);
+
+	assert_string_equal(got, want);
+	free(got);
+}
+
 static char *render(enum sink_format format, const char *note, unsigned int width)
 {
 	struct rows rows = { .note = note };
@@ -57,13 +77,8 @@ static char *render(enum sink_format format, const char *note, unsigned int widt
 		.columns = columns, .num_columns = COUNT(columns), .num_rows = 3,
 		.fill = fill, .ctx = &rows, .format = format, .width = width,
 	};
-	int fd = support__memfd();
-	char *text;
 
-	assert_int_equal(tabular__write(&table, fd), 0);
-	text = support__contents(fd, NULL);
-	close(fd);
-	return text;
+	return written(&table);
 }
 
 static void check(enum sink_format format, const char *note, unsigned int width, const char *want)
@@ -128,20 +143,14 @@ static void test_empty(void **state)
 	struct rows rows = {};
 	struct tabular table = { .columns = columns, .num_columns = COUNT(columns),
 				 .fill = fill, .ctx = &rows };
-	int fd = support__memfd();
-	char *text;
 
 	(void)state;
-	assert_int_equal(tabular__write(&table, fd), 0);
+	check_table(&table, "COUNT NAME UID PEER PORT NOTE\n");
 	table.format = SINK_JSON;
-	assert_int_equal(tabular__write(&table, fd), 0);
+	check_table(&table, "");
 	assert_int_equal(rows.asked, 0);
-	text = support__contents(fd, NULL);
-	assert_string_equal(text, "COUNT NAME UID PEER PORT NOTE\n");
-	free(text);
 	table.num_columns = TABULAR_COLUMNS + 1;
-	assert_int_equal(tabular__write(&table, fd), -EINVAL);
-	close(fd);
+	assert_int_equal(tabular__write(&table, STDOUT_FILENO), -EINVAL);
 }
 
 static void fill_total(void *ctx, size_t index, struct tabular_cell *cells)
@@ -154,18 +163,12 @@ static void fill_total(void *ctx, size_t index, struct tabular_cell *cells)
 
 static void test_color(void **state)
 {
-	struct tabular table = { .columns = columns, .num_columns = 2, .num_rows = 1,
-				 .fill = fill_total, .color = true, .total = true };
-	int fd = support__memfd();
-	char *text;
+	const struct tabular table = { .columns = columns, .num_columns = 2, .num_rows = 1,
+				       .fill = fill_total, .color = true, .total = true };
 
 	(void)state;
-	assert_int_equal(tabular__write(&table, fd), 0);
-	text = support__contents(fd, NULL);
-	assert_string_equal(text, "\033[1mCOUNT NAME\033[0m\n"
-				  "\033[1m    1 \033[36mtotal\033[0m\033[0m\n");
-	free(text);
-	close(fd);
+	check_table(&table, "\033[1mCOUNT NAME\033[0m\n"
+			    "\033[1m    1 \033[36mtotal\033[0m\033[0m\n");
 }
 
 static void fill_many(void *ctx, size_t index, struct tabular_cell *cells)
@@ -179,14 +182,12 @@ static void test_write(void **state)
 {
 	struct tabular table = { .columns = columns, .num_columns = 1, .num_rows = 100000,
 				 .fill = fill_many, .format = SINK_CSV };
-	int fd = support__memfd(), fds[2];
-	size_t len;
+	char *text = written(&table);
+	int fd, fds[2];
 
 	(void)state;
-	assert_int_equal(tabular__write(&table, fd), 0);
-	free(support__contents(fd, &len));
-	assert_int_equal(len, 6 + 488890 + 100000);
-	close(fd);
+	assert_int_equal(strlen(text), 6 + 488890 + 100000);
+	free(text);
 
 	fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
 	assert_true(fd >= 0);

@@ -14,7 +14,8 @@ UNIT_MODULES := $(filter-out main cmd_% tracer kernel ledger pins sockiter,$(pat
 UNIT_TESTS := $(filter-out abi budget sockiter,$(patsubst tests/unit/test_%.c,%,$(sort \
 	$(wildcard tests/unit/test_*.c))))
 
-UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o
+UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o \
+	$(UNIT_DIR)/unix_server.o
 # Each test links what it needs of it.
 UNIT_LIB := $(UNIT_DIR)/modules.a
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/test_%)
