@@ -180,7 +180,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 1 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
+#define TWS_LAYOUT 2 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;

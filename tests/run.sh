@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every suite, shows what failed, and ends with one line that sums up all.
+# Runs every suite, and ends with the name of each test that failed, in few lines: a CI may keep
+# the last ones only. The very last sums up all.
 # Usage: run.sh [SUITE]...   (all if none is named; see the list below)
 # Environment: BUILD (default build), MAKE
 set -u
@@ -10,7 +11,9 @@ BUILD=${BUILD:-build}
 MAKE=${MAKE:-make}
 TWSNOOP=$BUILD/twsnoop
 log_dir=$BUILD/tests/log
+faults=$log_dir/faults
 mkdir -p "$log_dir"
+: >"$faults"
 passed=0 failed=0 skipped=0
 
 suite_unit() { "$MAKE" --no-print-directory unit abi; }
@@ -43,12 +46,49 @@ count() {
 		/^[0-9]+ passed, [0-9]+ failed/ { p += $1; f += $3; if ($6 ~ /^skipped/) s += $5 }
 		/^\[  PASSED  \] [0-9]+ test/ { p += $4 }
 		/^\[  FAILED  \] [0-9]+ test/ { f += $4 }
+		/^\[  FAILED  \] [a-z_]+: [0-9]+ test/ { f += $5 }
 		/^\[  SKIPPED \] [0-9]+ test/ { s += $4 }
 		END {
 			if (status != 0 && !f) f = 1
 			if (!p && !f && !s) f = 1
 			print p + 0, f + 0, s + 0
 		}' "$1"
+}
+
+# name_faults NAME STATUS FAILED: one line in $faults for each test of the suite's log that
+# failed. The tests say "FAIL name: why", guests of the matrix "[6.1] FAIL name: why", cmocka
+# gives its reasons first and then the name, a build "file:line: error: why".
+name_faults() {
+	awk -v suite="$1" -v status="$2" -v failed="$3" '
+		function say(what) {
+			if (!said[what]++ && ++n <= 8) print "FAIL " suite " " what
+		}
+		{ gsub(/[^ -~]/, "?"); sub(/[? ]+$/, "") }
+		/^\[  ERROR   \]/ && why == "" { why = ": " substr($0, 14) }
+		/^\[  FAILED  \] / {
+			if (!/\] ([a-z_]+: )?[0-9]+ test/ && !seen[$4]++) say($4 why)
+			why = ""
+			next
+		}
+		/^\[       OK \]/ { why = "" }
+		/^(\[[0-9.]+\] )?FAIL / { sub(/FAIL /, ""); say($0); next }
+		/^matrix [0-9.]+.*: FAIL/ { verdict = $0 }
+		/^matrix [0-9.]+.*: FAIL/ && !/\((its tests failed|payload.s exit status 1)\)$/ ||
+			/^fuzz_[a-z_]+: FAILED|^[^ ]+:[0-9]+: (fatal )?error: |: FAILED: / ||
+			/ERROR: [A-Za-z]+Sanitizer|^[^ ]+: runtime error: / { say($0) }
+		/./ && !/^make/ { last = $0 }
+		END {
+			if (failed && !n && verdict) say(verdict)
+			if (failed && !n) say("no name; status " status ", the last line: " last)
+			if (n > 8) print "FAIL " suite " and " n - 8 " more: " FILENAME
+		}' "$log_dir/$1.log" >>"$faults"
+}
+
+show_faults() {
+	[ -s "$faults" ] || return
+	echo
+	head -n 14 "$faults" | cut -c1-160
+	[ "$(wc -l <"$faults")" -le 14 ] || echo "and more: $faults"
 }
 
 run() {
@@ -61,9 +101,9 @@ run() {
 		$((SECONDS - start))
 	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | head -50
 	if [ "$f" -gt 0 ]; then
-		grep -aE '(^|\] )FAIL |^\[  FAILED|: error:|FAILED' "$log" | head -100
+		name_faults "$name" "$status" "$f"
 		echo "--- the end of $log:"
-		tail -n 30 "$log"
+		tail -n 5 "$log" | cut -c1-160
 		echo "---"
 	fi
 }
@@ -72,6 +112,7 @@ run() {
 for suite in ${*:-$all}; do
 	run "$suite"
 done
+show_faults
 if [ $skipped -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"
 else

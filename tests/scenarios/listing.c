@@ -421,6 +421,17 @@ static void play_group(struct group *g, struct tally *tally)
 
 /* ---- the two groups ---- */
 
+/*
+ * How a ledger comes to its records has nothing to do with the family, which is read from the
+ * socket all the same: a quick run plays each in the one or the other.
+ */
+static bool leaves_out(const struct group *g, const struct scenario *sc)
+{
+	if (sc->flags & SCN_SLOW)
+		return true;
+	return g->o->quick && (sc->fam == FAM_V4) != g->attached;
+}
+
 static void choose(struct group *g, const struct table *table, struct record *recs)
 {
 	g->stands = calloc(table->n + 1, sizeof(*g->stands));
@@ -430,7 +441,7 @@ static void choose(struct group *g, const struct table *table, struct record *re
 		struct stand *s = &g->stands[g->n];
 
 		snprintf(s->name, sizeof(s->name), "list/%s/%s", g->mode, table->s[i].name);
-		if (table->s[i].flags & SCN_SLOW || !options__chose(g->o, s->name))
+		if (leaves_out(g, &table->s[i]) || !options__chose(g->o, s->name))
 			continue;
 		s->play = (struct play){ .sc = &table->s[i], .rec = &recs[i] };
 		s->todo = true;
@@ -483,6 +494,7 @@ static void run_group(const struct options *o, const struct table *table, bool a
 	size_t size = (table->n + 1) * sizeof(struct record);
 	struct record *recs = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 				   -1, 0);
+	uint64_t begin = net__mono_ns();
 
 	if (recs == MAP_FAILED)
 		abort();
@@ -492,6 +504,7 @@ static void run_group(const struct options *o, const struct table *table, bool a
 		run_attached(&g, tally);
 	else if (g.n)
 		run_traced(&g, tally);
+	tally__took(begin, attached ? "list/attached" : "list/traced");
 	for (size_t i = 0; i < g.n; i++)
 		play__end(&g.stands[i].play);
 	free(g.stands);
@@ -503,6 +516,7 @@ static void run_group(const struct options *o, const struct table *table, bool a
 static void run_solos(const struct options *o, struct tally *tally)
 {
 	for (const struct solo *s = solo_listing; s->name; s++) {
+		uint64_t begin = net__mono_ns();
 		char why[512] = "";
 		struct output left;
 
@@ -511,6 +525,7 @@ static void run_solos(const struct options *o, struct tally *tally)
 		tally__say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
 		if (listing__command(&left, o->twsnoop, "detach", NULL) == 0)
 			output__free(&left);
+		tally__took(begin, s->name);
 	}
 }
 

@@ -26,12 +26,15 @@
 #define FIRST_PORT 20000 /* of clients that choose their port */
 #define CONNS_MAX 5000	 /* of a world: no tuple may come twice */
 #define ENOUGH 100	 /* connections of a world before each list */
+#define FAST 400	 /* so many more are made as fast as can be, and then */
+#define PAUSE_US 30000	 /* one after each pause: a slow guest would list for long else */
 #define ROUNDS 2
 
 struct world {
 	uint64_t netns;
 	pid_t pid, server, client;
 	long made;
+	long fast;	/* up to here without pauses */
 	int ready;
 	int fault; /* a line of this file */
 };
@@ -123,8 +126,11 @@ static void be_client(struct worlds *ws, struct world *w)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "lc-client");
 	w->client = getpid();
-	for (long i = 0; i < CONNS_MAX && !__atomic_load_n(&ws->stop, __ATOMIC_SEQ_CST); i++)
+	for (long i = 0; i < CONNS_MAX && !__atomic_load_n(&ws->stop, __ATOMIC_SEQ_CST); i++) {
 		one_connection(w, i);
+		if (i >= __atomic_load_n(&w->fast, __ATOMIC_SEQ_CST))
+			usleep(PAUSE_US);
+	}
 	_exit(0);
 }
 
@@ -152,7 +158,7 @@ static void be_world(struct worlds *ws, struct world *w)
 }
 
 /* Waits until each world has made so many connections, or all of its. */
-static void await_made(struct stage *st, const struct worlds *ws, long more)
+static void await_made(struct stage *st, struct worlds *ws, long more)
 {
 	uint64_t end = net__mono_ns() + 2 * DEADLINE_MS * 1000000ULL;
 	long goal[WORLDS];
@@ -160,6 +166,7 @@ static void await_made(struct stage *st, const struct worlds *ws, long more)
 	for (int i = 0; i < WORLDS; i++) {
 		goal[i] = __atomic_load_n(&ws->w[i].made, __ATOMIC_SEQ_CST) + more;
 		goal[i] = goal[i] > CONNS_MAX ? CONNS_MAX : goal[i];
+		__atomic_store_n(&ws->w[i].fast, goal[i] + FAST, __ATOMIC_SEQ_CST);
 	}
 	for (int i = 0; i < WORLDS; i++)
 		while (__atomic_load_n(&ws->w[i].made, __ATOMIC_SEQ_CST) < goal[i]) {

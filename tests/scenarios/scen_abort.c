@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* Ends of several kinds can close the descriptor that is still open; nothing may come of it. */
@@ -61,6 +62,18 @@ static void run_rst_in_fin_wait1(struct stage *st)
 	truth__gone(st, peer);
 }
 
+/* Waits until so many bytes lie in the socket's queue; false at the deadline. */
+static long do_await_bytes(long fd, long bytes, long b)
+{
+	uint64_t end = net__mono_ns() + DEADLINE_MS * 1000000ULL;
+	int queued = 0;
+
+	(void)b;
+	while (ioctl((int)fd, FIONREAD, &queued) == 0 && queued < bytes && net__mono_ns() < end)
+		usleep(1000);
+	return queued >= bytes;
+}
+
 /* close() (arg 0) or SIGKILL (arg 1) while data has not been read. */
 static void run_unread(struct stage *st)
 {
@@ -70,6 +83,8 @@ static void run_unread(struct stage *st)
 	act__open(&x, st);
 	x.p.e[x.b].sent += 10;
 	EXPECT(st, act__call(&x, x.b, do_send, 10, 0) == 10);
+	/* What comes after the close would be another story. */
+	EXPECT(st, act__call(&x, x.a, do_await_bytes, 10, 0));
 	t = act__dies(&x, x.a, A(ABORT));
 	peer = act__dies(&x, x.b, A(RESET));
 	/* The RST may overtake the acknowledgement of the last bytes. */

@@ -196,6 +196,46 @@ static void run_half_close_data(struct stage *st)
 	truth__gone(st, peer);
 }
 
+enum { HALF_FW1, HALF_FW1_LATE, HALF_FW2 };
+
+/*
+ * shutdown(), data from the peer, and then close() while our FIN is still on its way, or has been
+ * acknowledged: what came in between belongs to the count. The orphan leaves a mini-socket, unless
+ * the peer's FIN comes with its acknowledgement (HALF_FW1, now and then).
+ */
+static void run_half_close_then_close(struct stage *st)
+{
+	bool on_its_way = st->sc->arg != HALF_FW2;
+	struct truth *t, *peer;
+	struct act x;
+
+	act__open(&x, st);
+	t = act__truth(&x, x.a, A(TIME_WAIT), CAUSE_SHUTDOWN);
+	t->rx_bytes += 5000;
+	if (on_its_way)
+		act__lose(&x, x.b, SEG_FIN);
+	act__do(&x, x.a, do_shutdown, 1, 0);
+	if (!on_its_way)
+		stage__ack_fin(st, &x.p.e[x.b]);
+	act__await(&x, x.a, REF_STATE(on_its_way ? ST_FIN_WAIT1 : ST_FIN_WAIT2));
+	x.p.e[x.b].sent += 5000;
+	EXPECT(st, act__call(&x, x.b, do_send, 5000, 0) == 5000);
+	EXPECT(st, act__call(&x, x.a, do_recv, 5000, 0) == 5000);
+	stage__see(st, &x.p.e[x.a], REF_STATE(on_its_way ? ST_FIN_WAIT1 : ST_FIN_WAIT2));
+	act__do(&x, x.a, do_close, 0, 0);
+	act__lose(&x, x.b, 0);
+	act__await(&x, x.b, REF_STATE(ST_CLOSE_WAIT));
+	if (st->sc->arg != HALF_FW1) {
+		stage__ack_fin(st, &x.p.e[x.b]);
+		act__await(&x, x.a, REF_FW2_MINI);
+		t->once |= A(FIN_WAIT2);
+	}
+	peer = act__truth(&x, x.b, A(PASSIVE_CLOSE), CAUSE_CLOSE);
+	act__do(&x, x.b, do_close, 0, 0);
+	truth__in_time_wait(st, t);
+	truth__gone(st, peer);
+}
+
 /* close() with a full send queue: the FIN is far behind, all bytes count. */
 static void run_queued_data(struct stage *st)
 {
@@ -417,6 +457,10 @@ static const struct entry entries[] = {
 	{ "long-fin-timeout-peer", run_long_fin_timeout, LONG_PEER, V46, 0 },
 	{ "long-fin-timeout-gives-up", run_long_fin_timeout, LONG_GIVES_UP, V46, 0 },
 	{ "half-close-data", run_half_close_data, 0, ALL, 0 },
+	{ "half-close-data-close-in-fin-wait1", run_half_close_then_close, HALF_FW1, V46, 0 },
+	{ "half-close-data-close-in-fin-wait1-late-peer", run_half_close_then_close, HALF_FW1_LATE,
+	  V46, 0 },
+	{ "half-close-data-close-in-fin-wait2", run_half_close_then_close, HALF_FW2, V46, 0 },
 	{ "queued-data", run_queued_data, 0, V46, 0 },
 	{ "end-reused", run_reuse, 0, V46, 0 },
 	{ "end-reset", run_rst, 0, V4, 0 },

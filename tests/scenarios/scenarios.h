@@ -11,7 +11,7 @@
 struct options {
 	const char *twsnoop;
 	const char *filter;
-	bool list, verbose, slow, referee_only;
+	bool list, verbose, slow, quick, alone, referee_only;
 	long jobs;
 };
 
@@ -24,6 +24,9 @@ struct tally {
 
 /* Counts a test and prints its line; why is for those that did not succeed. */
 void tally__say(struct tally *tally, enum verdict v, const char *name, const char *why);
+
+/* Tells on stderr how long something took since then, if it was long. */
+void tally__took(uint64_t since_ns, const char *name);
 
 /* Appends the file's scenarios to a table that grows. */
 struct table {
@@ -51,7 +54,7 @@ struct solo {
 	void (*run)(struct stage *st, const char *twsnoop);
 };
 
-/* Fewer filters, for guests whose processor is emulated. */
+/* Fewer filters (--quick). */
 void filters__be_quick(void);
 /* How many of solo_filters[] there are then: the first ones. */
 int filters__batches(void);

@@ -31,9 +31,23 @@ void stage__strike(struct stage *st)
 	st->nactors = 0;
 }
 
+/* What of the truths is left where only TIME_WAIT is told: that of all else nothing is. */
+static void leave_time_wait(struct record *rec)
+{
+	for (unsigned int i = 0; i < rec->ntruths; i++) {
+		struct truth *t = &rec->truths[i];
+
+		t->once &= A(TIME_WAIT);
+		t->one_of &= A(TIME_WAIT);
+		t->maybe &= A(TIME_WAIT);
+	}
+}
+
 static void __attribute__((noreturn)) stage__end(struct stage *st, enum verdict v)
 {
 	stage__strike(st);
+	if (st->sc->flags & SCN_TIME_WAIT_ONLY)
+		leave_time_wait(st->rec);
 	st->rec->end_real_ns = net__real_ns();
 	alarm(0);
 	__atomic_store_n(&st->rec->verdict, v, __ATOMIC_SEQ_CST);

@@ -45,6 +45,7 @@ struct scenario {
 #define SCN_LATE 2u		/* the peer closes after the first end reached FIN_WAIT2 */
 #define SCN_DELAYED_ACK 4u	/* the first FIN is acknowledged by the delayed ACK's timer */
 #define SCN_SILENT 8u		/* the peer never sends its FIN */
+#define SCN_TIME_WAIT_ONLY 16u	/* the trace is without --all */
 
 enum { END_C, END_S };
 

@@ -79,6 +79,7 @@ struct record {
 	uint64_t netns;
 	uint64_t begin_real_ns;
 	uint64_t end_real_ns;
+	bool healed_ok;		/* a snapshot may tell of an event as well as the kernel side */
 	bool strays_ok;		/* events of other connections than the truths' are no fault */
 	unsigned int ntruths;
 	struct truth truths[TRUTHS_MAX];
