@@ -32,7 +32,7 @@ enum tws_action {
 	TWS_FIN, /* internal: who sent the first FIN; struct tws_ending tells what became of it */
 	TWS_ENTERED, /* internal, in tws_ending: a FIN_WAIT2 mini-socket is in TIME_WAIT now */
 	TWS_GONE, /* internal, in tws_ending: closed, and no mini-socket */
-	TWS_BYTES, /* internal, in tws_ending: close() after shutdown(), the bytes until then */
+	TWS_BYTES, /* internal, in tws_ending: close() after shutdown(); received until then */
 	TWS_ACTION_END,
 };
 
@@ -78,6 +78,8 @@ enum tws_end {
 #define TWS_F_CGROUP_V1 0x20 /* cgroup_id is of a v1 controller's hierarchy */
 #define TWS_F_SOCK_CGROUP 0x40 /* cgroup_id is the socket's, not the closer's */
 #define TWS_F_SNAPSHOT 0x80  /* user space found it in the kernel's table */
+#define TWS_F_NO_BYTES 0x100 /* user space: how many bytes is not known */
+#define TWS_F_DEAF 0x200     /* at the FIN: data that come are answered with a reset */
 
 /*
  * What is kept for one connection between its transitions, and sent on with
@@ -180,7 +182,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 2 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
+#define TWS_LAYOUT 3 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;

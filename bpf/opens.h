@@ -13,8 +13,8 @@
  * Nobody gives back the entry of a server's end whose peer closed first: that would
  * fetch the line for nothing. The next socket at the same address takes it over. An
  * address that finds no room takes the entry of one that is not in use, or whose
- * socket is dead. Should that one come to life in the same moment, one of the two
- * compare-and-swaps of the tag fails: its generation has changed.
+ * socket is dead. Who takes an entry over, its own one too, first makes it busy: then
+ * nobody else touches it until it is published.
  *
  * Kernels before 5.12 know no atomic operation that returns a value: for them
  * the object is built a second time, without TWS_ATOMIC, over a hash map.
@@ -43,18 +43,17 @@ struct tws_open {
 #endif
 };
 
-/* In tws_open.tag, from the lowest bit: the socket, the opener's tgid (0: none; never
- * more than 22 bits, PID_MAX_LIMIT), and how often the entry was taken over. */
+/* In tws_open.tag, from the lowest bit: the socket, and the opener's tgid (0: none;
+ * never more than 22 bits, PID_MAX_LIMIT). */
 #define TAG_SOCKET_BITS 40
 #define TAG_SOCKET ((1ULL << TAG_SOCKET_BITS) - 1)
-#define TAG_TGID ((1ULL << 22) - 1)
-#define TAG_GENERATION (1ULL << 62)
 
 /* In tws_open.open. */
 #define OPEN_SIDE 62 /* the two top bits: enum tws_side */
 #define OPEN_MATCHED (1ULL << 61) /* a filter let its FIN pass */
 #define OPEN_NS (OPEN_MATCHED - 1)
 #define OPEN_UNKNOWN 1 /* in use, but the opening was not seen */
+#define OPEN_BUSY 2    /* being taken over */
 
 /* Sockets are aligned to cache lines, and the kernel maps 64 TiB of memory: so many
  * bits tell them apart. */
@@ -63,15 +62,14 @@ static __always_inline __u64 tag_of(__u64 key)
 	return key >> 6 & TAG_SOCKET;
 }
 
-static __always_inline __u64 next_tag(__u64 old, __u64 key, __u32 tgid)
+static __always_inline __u64 make_tag(__u64 key, __u32 tgid)
 {
-	return ((old & -TAG_GENERATION) + TAG_GENERATION) |
-	       (__u64)(tgid & TAG_TGID) << TAG_SOCKET_BITS | tag_of(key);
+	return (__u64)tgid << TAG_SOCKET_BITS | tag_of(key);
 }
 
 static __always_inline __u32 opener_of(const struct tws_open *open)
 {
-	return open->tag >> TAG_SOCKET_BITS & TAG_TGID;
+	return open->tag >> TAG_SOCKET_BITS;
 }
 
 #ifdef TWS_ATOMIC
@@ -113,6 +111,11 @@ static __always_inline bool is_of(const struct tws_open *open, __u64 key)
 	return (open->tag & TAG_SOCKET) == tag_of(key);
 }
 
+static __always_inline struct tws_open *if_in_use(struct tws_open *open)
+{
+	return open->open && open->open != OPEN_BUSY ? open : NULL;
+}
+
 static RARE struct tws_open *open_find_further(__u64 key)
 {
 	for (int i = 1; i < PROBES; i++) {
@@ -121,7 +124,7 @@ static RARE struct tws_open *open_find_further(__u64 key)
 		if (!open || !open->tag) /* none was ever claimed further on */
 			return NULL;
 		if (is_of(open, key))
-			return open->open ? open : NULL;
+			return if_in_use(open);
 	}
 	return NULL;
 }
@@ -134,7 +137,7 @@ static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 	if (!open || !open->tag)
 		return NULL;
 	if (is_of(open, key))
-		return open->open ? open : NULL;
+		return if_in_use(open);
 	return open_find_further(key);
 }
 
@@ -167,19 +170,23 @@ static __always_inline bool looks_dead(const struct tcp_sock *tp, __u64 tag)
 
 static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 key, __u32 tgid)
 {
-	return __sync_val_compare_and_swap(&open->tag, old, next_tag(old, key, tgid)) == old;
+	if (old == OPEN_BUSY ||
+	    __sync_val_compare_and_swap(&open->open, old, OPEN_BUSY) != old)
+		return false;
+	open->tag = make_tag(key, tgid);
+	return true;
 }
 
 static __always_inline struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __u32 tgid)
 {
 	for (int i = 0; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
-		__u64 tag;
+		__u64 old;
 
 		if (!open)
 			continue;
-		tag = open->tag;
-		if ((!open->open || looks_dead(tp, tag)) && take_over(open, tag, key, tgid))
+		old = open->open;
+		if ((!old || looks_dead(tp, open->tag)) && take_over(open, old, key, tgid))
 			return open;
 	}
 	COUNT(table_full);
@@ -190,12 +197,12 @@ static RARE struct tws_open *open_claim_further(const struct tcp_sock *tp, __u64
 {
 	for (int i = 1; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
-		__u64 tag;
+		__u64 old;
 
 		if (!open)
 			return NULL;
-		tag = open->tag;
-		if ((!tag || is_of(open, key)) && take_over(open, tag, key, tgid))
+		old = open->open;
+		if ((!open->tag || is_of(open, key)) && take_over(open, old, key, tgid))
 			return open;
 	}
 	return open_evict(tp, key, tgid);
@@ -207,12 +214,13 @@ static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __
 {
 	__u64 key = sock_key(tp);
 	struct tws_open *open = place_of(key, 0);
-	__u64 tag;
+	__u64 old;
 
 	if (!open)
 		return NULL;
-	tag = open->tag;
-	if ((!tag || is_of(open, key)) && take_over(open, tag, key, tgid))
+	old = open->open; /* before its tag: whoever changes that makes it busy */
+	barrier();
+	if ((!open->tag || is_of(open, key)) && take_over(open, old, key, tgid))
 		return open;
 	return open_claim_further(tp, key, tgid);
 }
@@ -254,7 +262,7 @@ static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
 static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __u32 tgid)
 {
 	__u64 key = sock_key(tp);
-	struct tws_open fresh = { .tag = next_tag(0, key, tgid) };
+	struct tws_open fresh = { .tag = make_tag(key, tgid) };
 	struct tws_open *open;
 
 	bpf_map_update_elem(&tws_opens, &key, &fresh, BPF_ANY);
@@ -320,12 +328,12 @@ static __always_inline __u64 open_time_ns(const struct tws_open *open)
 /* The rest of @open is written. */
 static __always_inline void open_publish(struct tws_open *open, __u8 side)
 {
-	open->open = bpf_ktime_get_ns() | (__u64)side << OPEN_SIDE;
+	STORE_RELEASE(&open->open, bpf_ktime_get_ns() | (__u64)side << OPEN_SIDE);
 }
 
 static __always_inline void open_publish_unknown(struct tws_open *open)
 {
-	open->open = OPEN_UNKNOWN;
+	STORE_RELEASE(&open->open, OPEN_UNKNOWN);
 }
 
 #endif

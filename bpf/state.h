@@ -93,11 +93,21 @@ static __always_inline void fill_bytes(struct tws_event *ev, const struct tcp_so
 	ev->rx_bytes = received_bytes(tp);
 }
 
-/* At the FIN: all that waits to be sent goes before it. */
-static __always_inline void fill_final_bytes(struct tws_event *ev, const struct tcp_sock *tp)
+/*
+ * All that goes before the FIN, which is not queued yet: what is acknowledged, of which
+ * the SYN is no payload, and what is or will be on its way. Not by bytes_sent: what the
+ * host's own queues drop is counted there twice.
+ */
+static __always_inline __u64 final_tx_bytes(const struct tcp_sock *tp, __u8 side)
 {
-	fill_bytes(ev, tp);
-	ev->tx_bytes += (__u32)(tp->write_seq - tp->snd_nxt);
+	__u64 bytes = tp->bytes_acked + (__u32)(tp->write_seq - tp->snd_una), sent;
+
+	if (side == TWS_SIDE_CLIENT && bytes)
+		return bytes - 1;
+	if (side == TWS_SIDE_SERVER)
+		return bytes;
+	sent = sent_bytes(tp) + (__u32)(tp->write_seq - tp->snd_nxt);
+	return sent < bytes ? sent : bytes;
 }
 
 /* ---- process context ---- */
@@ -238,6 +248,8 @@ static __always_inline bool fill_fin(struct tws_conn *conn, const struct tcp_soc
 {
 	fill_opening(conn, open);
 	conn->flags |= flag;
+	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & RCV_SHUTDOWN)
+		conn->flags |= TWS_F_DEAF;
 	read_close(conn, &tp->inet_conn.icsk_inet.sk);
 	return filter_owner(conn);
 }
@@ -264,11 +276,12 @@ static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
 		return;
 	}
 	fill_event(&out, &t);
-	fill_final_bytes(out.ev, tp);
 	if (tws.has_filter)
 		__builtin_memcpy(&out.ev->conn, &filtered, sizeof(filtered));
 	else
 		fill_fin(&out.ev->conn, tp, open, flag);
+	out.ev->tx_bytes = final_tx_bytes(tp, out.ev->conn.side);
+	out.ev->rx_bytes = received_bytes(tp);
 	out.ev->cookie = make_id(tp, open);
 	send(&out);
 	if (open && open_ends_with_fin())
@@ -427,7 +440,8 @@ static __always_inline void tell_gone(const struct tcp_sock *tp, __u64 id,
 /*
  * Only without --all, and where kfree_skb names the mini-socket: then nobody needs to
  * know of one that waits in FIN_WAIT2. Its FIN record has all but the end, which
- * tws_drop tells.
+ * tws_drop tells. What has left none, as after data for a socket that is closed, is
+ * told: else its FIN would be waited for.
  */
 static __always_inline bool says_nothing_of_minis(void)
 {
@@ -454,11 +468,10 @@ static __always_inline bool may_wait_in_fin_wait2(const struct tcp_sock *tp, int
 }
 
 /* The ledger has all that it needs since the FIN. */
-static __always_inline void tell_close(const struct tcp_sock *tp, int oldstate,
-				     enum tws_writer writer)
+static __always_inline void tell_close(const struct tcp_sock *tp, __u64 id, int oldstate,
+				       enum tws_writer writer)
 {
 	enum found found = FOUND_NONE;
-	__u64 id = read_id(tp);
 	struct mini mini = {};
 
 	if (!tws.ledger && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
@@ -476,8 +489,11 @@ static __always_inline void tell_close(const struct tcp_sock *tp, int oldstate,
 static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
 				     enum tws_writer writer)
 {
-	if (!says_nothing_of_minis() || !may_wait_in_fin_wait2(tp, oldstate))
-		tell_close(tp, oldstate, writer);
+	__u64 id = read_id(tp);
+
+	if (!says_nothing_of_minis() || !may_wait_in_fin_wait2(tp, oldstate) ||
+	    (id && !has_left_mini(tp, id)))
+		tell_close(tp, id, oldstate, writer);
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_ends_with_fin())
 		open_drop(tp);
 }

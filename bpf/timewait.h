@@ -139,6 +139,24 @@ static __always_inline enum found find_mini(struct mini *mini, const struct tcp_
 	return FOUND_MINI;
 }
 
+/* A quick look for the mini-socket of a socket that has a cookie: it has taken that over,
+ * and it is the newest of its chain, unless another came at this moment. */
+static __always_inline bool has_left_mini(const struct tcp_sock *tp, __u64 cookie)
+{
+	const struct sock_common *skc = &tp->inet_conn.icsk_inet.sk.__sk_common;
+	const struct inet_hashinfo *info = hashinfo_of(tp);
+	__u64 node = 0, its_cookie = 0;
+
+	if (bpf_probe_read_kernel(&node, sizeof(node),
+				  &info->ehash[skc->skc_hash & info->ehash_mask].chain.first) ||
+	    node & 1)
+		return false;
+	node -= bpf_core_field_offset(struct inet_timewait_sock, __tw_common.skc_nulls_node);
+	node += bpf_core_field_offset(struct inet_timewait_sock, __tw_common.skc_cookie);
+	return !bpf_probe_read_kernel(&its_cookie, sizeof(its_cookie), (const void *)node) &&
+	       its_cookie == cookie;
+}
+
 /* Whether the mini-socket has entered TIME_WAIT since it was found. */
 static __always_inline bool has_entered_since(const struct mini *mini)
 {

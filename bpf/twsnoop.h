@@ -20,8 +20,7 @@
 #define AF_INET6 10
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
-#define SEND_SHUTDOWN 2
-#define SHUTDOWN_MASK 3
+#define RCV_SHUTDOWN 1
 
 #define STATE(s) (1U << (s))
 

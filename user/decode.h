@@ -31,13 +31,13 @@ int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgrou
 
 /*
  * decode__bytes_are_final() - whether the bytes of @ev are those of the whole connection.
- * A TWS_FIN event's are, if nothing is received any more: after close(), data make the
- * kernel reset the connection (tcp_rcv_state_process()).
+ * What a TWS_FIN event has sent is all, and so is what it has received if nothing more
+ * can come: with RCV_SHUTDOWN, as after close(), data make the kernel reset the connection
+ * (tcp_rcv_state_process()).
  */
 static inline bool decode__bytes_are_final(const struct tws_event *ev)
 {
-	return ev->action != TWS_FIN || ev->conn.cause == TWS_CAUSE_CLOSE ||
-	       ev->conn.cause == TWS_CAUSE_EXIT;
+	return ev->action != TWS_FIN || ev->conn.flags & TWS_F_DEAF;
 }
 
 #endif

@@ -14,12 +14,15 @@
 #define MAX_SEEN (1U << 20)
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
 #define SLACK_NS 100000000ULL /* of a timer, when its start is inferred */
+#define UNSEEN_NS (600 * 1000000000ULL)
+#define MAX_SPACES (1U << 16)
 
 struct healer {
 	struct seen *seen;  /* reported, or there before */
 	struct seen *recent; /* reported since the snapshot was begun */
 	struct seen *alive; /* the snapshot's mini-sockets, while finding */
 	struct seen *told; /* cookies that were found here and reported */
+	struct seen *read; /* the snapshot's namespaces, while finding */
 	struct snapshot snap;
 	const struct sockets_source *source;
 	bool has_cookie;
@@ -66,7 +69,7 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
 	h->has_cookie = has_cookie;
 	h->source = source;
 	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->recent, MAX_SEEN) ||
-	    seen__new(&h->told, MAX_SEEN) ||
+	    seen__new(&h->told, MAX_SEEN) || seen__new(&h->read, MAX_SPACES) ||
 	    seen__new(&h->alive, SNAPSHOT_MAX)) {
 		healer__free(h);
 		return -ENOMEM;
@@ -160,15 +163,15 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 static void add_owner(struct tws_event *ev, const struct snapshot_socket *mini, struct join *join)
 {
 	struct tws_event fin;
+	bool has_bytes = false;
 
 	if (join__take(join, &mini->key, ev->cookie, &fin)) {
-		if (decode__bytes_are_final(&fin)) {
-			ev->tx_bytes = fin.tx_bytes;
-			ev->rx_bytes = fin.rx_bytes;
-		}
+		has_bytes = decode__bytes_are_final(&fin);
+		ev->tx_bytes = has_bytes ? fin.tx_bytes : 0;
+		ev->rx_bytes = has_bytes ? fin.rx_bytes : 0;
 		ev->conn = fin.conn;
 	}
-	ev->conn.flags |= TWS_F_SNAPSHOT;
+	ev->conn.flags |= TWS_F_SNAPSHOT | (has_bytes ? 0 : TWS_F_NO_BYTES);
 }
 
 static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
@@ -178,6 +181,19 @@ static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
 	if (h->has_cookie && cookie)
 		return seen__has(h->alive, cookie);
 	return seen__has(h->alive, hash_key(key));
+}
+
+/* A namespace that was not found may live on unseen, held by its sockets alone (see
+ * netns.h): for a while what closes there is taken for alive. */
+static bool may_be_alive(void *ctx, const struct tws_event *fin)
+{
+	const struct tws_key key = key__of_event(fin);
+	const struct healer *h = ctx;
+
+	if (!seen__has(h->read, fin->netns) &&
+	    fin->time_ns + UNSEEN_NS > h->snap.taken_ns)
+		return true;
+	return is_alive(ctx, &key, fin->cookie);
 }
 
 /* Whether it was reported, or is no business of ours. An event whose FIN was not
@@ -193,8 +209,11 @@ static void forget_the_dead(struct healer *h, struct tracer *tracer, struct join
 {
 	if (h->snap.flags & SNAPSHOT_PARTIAL)
 		return;
+	seen__clear(h->read);
+	for (size_t i = 0; i < h->snap.num_netns; i++)
+		seen__add(h->read, h->snap.netns[i]);
 	tracer__sweep(tracer, h->snap.taken_ns, is_alive, h);
-	join__sweep(join, h->snap.taken_ns, is_alive, h);
+	join__sweep(join, h->snap.taken_ns, may_be_alive, h);
 }
 
 /* A snapshot makes room: keep what is alive, or came after it. What it did not
@@ -255,6 +274,7 @@ void healer__free(struct healer *h)
 	seen__free(h->seen);
 	seen__free(h->recent);
 	seen__free(h->told);
+	seen__free(h->read);
 	seen__free(h->alive);
 	snapshot__free(&h->snap);
 	free(h);

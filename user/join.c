@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "join.h"
+#include "decode.h"
 #include "key.h"
 
 #include <errno.h>
@@ -166,6 +167,8 @@ static int give(const struct join *join, const struct tws_event *from, uint8_t a
 	struct tws_event event = *from;
 	int err;
 
+	if (!decode__bytes_are_final(from))
+		event.conn.flags |= TWS_F_NO_BYTES;
 	event.action = action;
 	event.time_ns = time_ns;
 	if (!join->opts.has_cookie)
@@ -185,7 +188,7 @@ static void note_orphan(struct join *join, const struct tws_ending *ending)
 	if (ending->action == TWS_GONE || ending->action == TWS_BYTES ||
 	    (ending->action == TWS_FIN_WAIT2 && !opts->all))
 		return;
-	if (!opts->known || !opts->known(opts->ctx, ending->id))
+	if (!opts->known || !opts->known(opts->ctx, ending))
 		join->orphans++;
 }
 
@@ -223,11 +226,18 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 	return err;
 }
 
+/* What of the data before the FIN was not acknowledged, was perhaps never sent. */
+static bool is_cut_short(uint8_t action)
+{
+	return action == TWS_RESET || action == TWS_ABORT || action == TWS_TIMEOUT;
+}
+
 /* What only the socket knows, at its CLOSE or close(). */
 static void fill_end(struct tws_event *event, const struct tws_ending *ending)
 {
 	event->action = ending->action;
-	event->tx_bytes = ending->tx_bytes;
+	if (is_cut_short(ending->action))
+		event->tx_bytes = ending->tx_bytes;
 	event->rx_bytes = ending->rx_bytes;
 	event->error = ending->error;
 }
@@ -316,19 +326,20 @@ static void miss(struct join *join, uint32_t i)
 }
 
 void join__sweep(struct join *join, uint64_t before_ns,
-		 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
+		 bool (*alive)(void *ctx, const struct tws_event *fin), void *ctx)
 {
 	uint32_t i = join->oldest, next;
-	struct tws_key key;
 
 	for (; i != NONE; i = next) {
 		struct waiting *w = &join->waiting[i];
+		struct tws_event fin = w->event;
 
 		next = w->newer;
-		if (w->event.time_ns >= before_ns)
+		if (fin.time_ns >= before_ns)
 			continue;
-		key = key__of_event(&w->event);
-		if (alive(ctx, &key, join->opts.has_cookie ? w->event.cookie : 0))
+		if (!join->opts.has_cookie)
+			fin.cookie = 0;
+		if (alive(ctx, &fin))
 			w->missed = false;
 		else
 			miss(join, i);

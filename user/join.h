@@ -26,9 +26,9 @@ struct join_options {
 	size_t max;	 /* connections whose end is awaited; the oldest gives way */
 	bool has_cookie; /* ids are socket cookies; else numbers that mean nothing */
 	bool all;	 /* give also TWS_FIN_WAIT2 events; the kernel side tells them */
-	/* Whether the end of the socket @cookie is nothing new: it was reported, or is
-	 * nobody's business. NULL: none was. */
-	bool (*known)(void *ctx, uint64_t cookie);
+	/* Whether @ending, whose FIN was not seen, is nothing new: it was reported, or is
+	 * nobody's business. NULL: none is. */
+	bool (*known)(void *ctx, const struct tws_ending *ending);
 	void *ctx; /* for known() */
 };
 
@@ -66,7 +66,7 @@ void join__rest(struct join *join);
  * the end of those that waited in FIN_WAIT2 in vain.
  */
 void join__sweep(struct join *join, uint64_t before_ns,
-		 bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx);
+		 bool (*alive)(void *ctx, const struct tws_event *fin), void *ctx);
 
 uint64_t join__orphans(const struct join *join); /* see join__ending() */
 uint64_t join__dropped(const struct join *join); /* gave way before their end */

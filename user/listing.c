@@ -357,13 +357,11 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 {
 	if (row->seen) {
 		*ev = *row->seen;
-		if (!decode__bytes_are_final(ev)) {
-			ev->conn.flags |= TWS_F_SNAPSHOT;
-			ev->tx_bytes = ev->rx_bytes = 0;
-		}
+		if (!decode__bytes_are_final(ev))
+			ev->conn.flags |= TWS_F_NO_BYTES;
 	} else {
 		*ev = (struct tws_event){ .time_ns = row->since_ns };
-		ev->conn.flags = TWS_F_SNAPSHOT;
+		ev->conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	}
 	ev->action = row->state == SOCKDIAG_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
 	ev->family = row->family;

@@ -50,9 +50,13 @@ static void forget_passed(struct ring *ring, uint64_t head)
 	for (size_t i = 0; i < ring->num_open; i++)
 		if (head - ring->open[i].end < ring->room)
 			ring->open[kept++] = ring->open[i];
+		else
+			ring->passed += ring->open[i].end - ring->open[i].next;
 	ring->num_open = kept;
-	if (head - ring->scanned > ring->room)
+	if (head - ring->scanned > ring->room) {
+		ring->passed += head - ring->room - ring->scanned;
 		ring->scanned = head - ring->room;
+	}
 }
 
 /* Of the chunks in a ring, no more than its size has room for are open. */

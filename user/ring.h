@@ -27,6 +27,7 @@ struct ring {
 	const struct tws_head *head;
 	uint64_t room;	  /* records, a power of two */
 	uint64_t scanned; /* chunks from here on are new */
+	uint64_t passed;  /* positions that were written over before they were read */
 	struct ring_chunk *open;
 	size_t num_open;
 };

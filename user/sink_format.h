@@ -54,10 +54,9 @@ static inline bool sink_format__lifetime(const struct tws_event *ev, uint64_t *n
 	return true;
 }
 
-/* The kernel's table, where a snapshot finds its events, keeps no byte counts. */
 static inline bool sink_format__has_bytes(const struct tws_event *ev)
 {
-	return !(ev->conn.flags & TWS_F_SNAPSHOT) || ev->tx_bytes || ev->rx_bytes;
+	return !(ev->conn.flags & TWS_F_NO_BYTES);
 }
 
 #endif

@@ -29,6 +29,7 @@
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define HEAL_IDLE_NS (60 * NS_PER_S)
+#define PASSED_NS (120 * NS_PER_S) /* a minute in FIN_WAIT2, and some in FIN_WAIT1 */
 #define HEAL_SHARE 100 /* of the time at most one part in this goes into healing */
 
 struct stream {
@@ -42,6 +43,7 @@ struct stream {
 	struct containers *containers;
 	struct attributor *attributor;
 	int backlog; /* records that the last poll found */
+	uint64_t passed, passed_ns; /* see lacks_fins() */
 	uint64_t delivered, unattributed, malformed, untaken, found;
 	struct tws_counters counters;
 	uint64_t recursion, healed_recursion, healed_orphans;
@@ -359,17 +361,33 @@ static int pass_cgroup(void *ctx, uint64_t id, bool pass)
 	return tracer__pass_cgroup(((struct stream *)ctx)->tracer, id, pass);
 }
 
-/*
- * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: also of
- * one that a filter left out, and again if the FIN comes again.
- */
-static bool is_known(void *ctx, uint64_t cookie)
+/* FINs were lost not long ago: what they belong to may still enter TIME_WAIT. */
+static bool lacks_fins(struct stream *s)
 {
-	const struct stream *s = ctx;
+	uint64_t passed = tracer__passed_over(s->tracer), now = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (passed != s->passed) {
+		s->passed = passed;
+		s->passed_ns = now;
+	}
+	return s->passed && now < s->passed_ns + PASSED_NS;
+}
+
+/*
+ * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
+ * the FIN comes again, and also of one that a filter left out, if somebody else gave it
+ * its cookie.
+ */
+static bool is_known(void *ctx, const struct tws_ending *ending)
+{
+	struct stream *s = ctx;
 
 	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
 		return false;
-	return !filter__is_empty(&s->opts.filter) || healer__knows(s->healer, cookie);
+	if (healer__knows(s->healer, ending->id))
+		return true;
+	return ending->action == TWS_ENTERED && !filter__is_empty(&s->opts.filter) &&
+	       !lacks_fins(s);
 }
 
 static int open_containers(struct stream *s)

@@ -432,6 +432,11 @@ static int sum_stats(int fd, struct tws_counters *sum)
 	return err;
 }
 
+uint64_t tracer__passed_over(const struct tracer *tracer)
+{
+	return tracer->events.passed;
+}
+
 int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
 {
 	struct bpf_program *prog;

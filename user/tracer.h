@@ -60,6 +60,10 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx);
 uint64_t tracer__mark(const struct tracer *tracer);
 bool tracer__passed(const struct tracer *tracer, uint64_t mark);
 
+/* tracer__passed_over() - a number that grows when FINs may have been written over before
+ * they were read: by positions of the ring, of which not each need have had a record. */
+uint64_t tracer__passed_over(const struct tracer *tracer);
+
 /*
  * tracer__counters() - the sums over all CPUs, what was written over before it was
  * polled counted in event_lost, and in *@recursion how often the

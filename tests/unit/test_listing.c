@@ -336,7 +336,7 @@ static void test_join(void **state)
 	assert_int_equal(ev.netns, l.netns[0].inode);
 	assert_int_equal(ev.time_ns, 5);
 	listing__event(&l, &l.rows[3], &ev);
-	assert_int_equal(ev.conn.flags, TWS_F_SNAPSHOT);
+	assert_int_equal(ev.conn.flags, TWS_F_SNAPSHOT | TWS_F_NO_BYTES);
 	assert_int_equal(ev.conn.tgid, 0);
 }
 

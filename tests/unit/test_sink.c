@@ -149,7 +149,7 @@ static void json_unknown(void **unused)
 		   "\"tcp\":{\"side\":\"unknown\",\"cause\":\"unknown\","
 		   "\"tx_bytes\":512,\"rx_bytes\":4096}}\n");
 	rec.wall_ns = 0;
-	ev.conn.flags = TWS_F_SNAPSHOT;
+	ev.conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	ev.conn.open_ns = ev.time_ns + 1; /* no time goes backwards */
 	ev.tx_bytes = ev.rx_bytes = 0;
 	check_line(&json_options, &rec,
@@ -226,7 +226,7 @@ static void json_socket(void **unused)
 	(void)unused;
 	support__event(&ev);
 	ev.action = TWS_FIN_WAIT2;
-	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT;
+	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	ev.conn.tid = 0; /* which thread it was, nobody knows */
 	ev.conn.open_ns = ev.tx_bytes = ev.rx_bytes = 0;
 	check_line(&opts, &rec,
@@ -264,7 +264,7 @@ static void csv_socket(void **unused)
 
 	(void)unused;
 	support__event(&ev);
-	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT;
+	ev.conn.flags = TWS_F_CLOSER | TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	ev.conn.tid = 0;
 	text = render(&opts, &rec, true);
 	for (p = text; *p != '\n'; p++)
@@ -511,7 +511,7 @@ static void csv_is_flattened_json(void **unused)
 	rec.wall_ns = 0;
 	ev.netns = 0;
 	ev.cookie = ev.tx_bytes = ev.rx_bytes = 0;
-	ev.conn.flags = TWS_F_SNAPSHOT;
+	ev.conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	check_csv_is_json(&rec);
 }
 
@@ -600,7 +600,7 @@ static void text_unknown(void **unused)
 	(void)unused;
 	support__event(&ev);
 	memset(&ev.conn, 0, sizeof(ev.conn));
-	ev.conn.flags = TWS_F_SNAPSHOT;
+	ev.conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	ev.tx_bytes = ev.rx_bytes = 0;
 	got = render(&opts, &rec, true);
 	assert_string_equal(
