@@ -252,6 +252,33 @@ static void churn_stopped(struct stage *st, const char *twsnoop)
 	churn__run(st, twsnoop, &how);
 }
 
+/*
+ * The ring is lapped, so that the closers of most are gone for good. Whether these would have
+ * passed the filter cannot be known: they are lost, or they are shown.
+ */
+static void churn_lapped(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 1, .conns = 1500, .stop_reader = true, .lap = true };
+
+	churn__run(st, twsnoop, &how);
+}
+
+static void churn_lapped_ipv4(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 1, .conns = 1500, .stop_reader = true, .lap = true,
+				   .filter = CHURN_IPV4 };
+
+	churn__run(st, twsnoop, &how);
+}
+
+static void churn_lapped_pid(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 1, .conns = 1500, .stop_reader = true, .lap = true,
+				   .filter = CHURN_SERVERS };
+
+	churn__run(st, twsnoop, &how);
+}
+
 const struct solo solo_control[] = {
 	{ "control/open-before", run_open_before },
 	{ "control/half-closed-before", run_half_before },
@@ -266,5 +293,8 @@ const struct solo solo_control[] = {
 	{ "churn/small", churn_small },
 	{ "churn/all", churn_all },
 	{ "churn/stopped-reader", churn_stopped },
+	{ "churn/lapped-ring", churn_lapped },
+	{ "churn/lapped-ring-ipv4", churn_lapped_ipv4 },
+	{ "churn/lapped-ring-pid", churn_lapped_pid },
 	{ NULL, NULL },
 };

@@ -421,6 +421,9 @@ static void list(const struct options *o, const struct table *listed)
 	for (const struct solo *s = solo_control; s->name; s++)
 		if (options__chose(o, s->name))
 			puts(s->name);
+	for (const struct solo *s = solo_half_closed; s->name; s++)
+		if (options__chose(o, s->name))
+			puts(s->name);
 	listing__names(o, listed);
 }
 
@@ -511,6 +514,7 @@ int main(int argc, char **argv)
 		run_cast(&o, &time_wait_only, false, &tally);
 		run_solos(&o, solo_filters, filters__batches(), &tally);
 		run_solos(&o, solo_control, INT_MAX, &tally);
+		run_solos(&o, solo_half_closed, INT_MAX, &tally);
 		listing__run(&o, &listed, &tally);
 	}
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);

@@ -3,14 +3,18 @@
 #include "stage.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #define UNUSED(x) ((void)(x))
+/* How long a send queue has to be full before it counts as that: acknowledgements are faster. */
+#define FULL_MS 20
 
 static int domain(long fam)
 {
@@ -96,6 +100,29 @@ long do_send(long fd, long bytes, long c)
 		left -= done;
 	}
 	return bytes;
+}
+
+long do_fill(long fd, long b, long c)
+{
+	static const char block[65536];
+	struct pollfd p = { .fd = (int)fd, .events = POLLOUT };
+	long total = 0;
+
+	UNUSED(b), UNUSED(c);
+	for (;;) {
+		ssize_t n = send((int)fd, block, sizeof(block), MSG_NOSIGNAL | MSG_DONTWAIT);
+		int waiting = 0;
+
+		if (n > 0) {
+			total += n;
+			continue;
+		}
+		if (errno != EAGAIN || ioctl((int)fd, SIOCOUTQNSD, &waiting))
+			return -errno;
+		/* The queue may only be full because an acknowledgement is on its way. */
+		if (!poll(&p, 1, FULL_MS) && waiting)
+			return total;
+	}
 }
 
 long do_recv(long fd, long bytes, long c)

@@ -254,6 +254,47 @@ static void run_queued_data(struct stage *st)
 	truth__gone(st, peer);
 }
 
+enum { QUEUED_SEND_ONLY, QUEUED_BOTH_WAYS };
+
+/*
+ * shutdown() and then close() with a full send queue: what the peer reads is sent by nobody's
+ * call, long after the last one, and counts. With QUEUED_BOTH_WAYS the peer sends in between, and
+ * its FIN comes long after its acknowledgement of ours.
+ */
+static void run_queued_half_close(struct stage *st)
+{
+	bool both_ways = st->sc->arg == QUEUED_BOTH_WAYS;
+	struct truth *t, *peer;
+	struct act x;
+	long queued;
+
+	act__open(&x, st);
+	queued = act__call(&x, x.a, do_fill, 0, 0);
+	EXPECT(st, queued > 0);
+	x.p.e[x.a].sent += queued;
+	t = act__truth(&x, x.a, A(TIME_WAIT), CAUSE_SHUTDOWN);
+	act__do(&x, x.a, do_shutdown, 1, 0);
+	if (both_ways) {
+		t->rx_bytes += 5000;
+		x.p.e[x.b].sent += 5000;
+		EXPECT(st, act__call(&x, x.b, do_send, 5000, 0) == 5000);
+		EXPECT(st, act__call(&x, x.a, do_recv, 5000, 0) == 5000);
+	}
+	stage__see(st, &x.p.e[x.a], REF_STATE(ST_FIN_WAIT1));
+	act__do(&x, x.a, do_close, 0, 0);
+	stage__see(st, &x.p.e[x.a], REF_STATE(ST_FIN_WAIT1));
+	EXPECT(st, act__call(&x, x.b, do_recv_eof, 0, 0) == queued);
+	if (both_ways) {
+		stage__ack_fin(st, &x.p.e[x.b]);
+		act__await(&x, x.a, REF_FW2_MINI);
+		t->once |= A(FIN_WAIT2);
+	}
+	peer = act__truth(&x, x.b, A(PASSIVE_CLOSE), CAUSE_CLOSE);
+	act__do(&x, x.b, do_close, 0, 0);
+	truth__in_time_wait(st, t);
+	truth__gone(st, peer);
+}
+
 static void close_both(struct act *x, int first, struct truth **ta, struct truth **tb)
 {
 	*ta = act__truth(x, first, A(TIME_WAIT), CAUSE_CLOSE);
@@ -462,6 +503,8 @@ static const struct entry entries[] = {
 	  V46, 0 },
 	{ "half-close-data-close-in-fin-wait2", run_half_close_then_close, HALF_FW2, V46, 0 },
 	{ "queued-data", run_queued_data, 0, V46, 0 },
+	{ "queued-data-half-close", run_queued_half_close, QUEUED_SEND_ONLY, V46, 0 },
+	{ "queued-data-half-close-both-ways", run_queued_half_close, QUEUED_BOTH_WAYS, V46, 0 },
 	{ "end-reused", run_reuse, 0, V46, 0 },
 	{ "end-reset", run_rst, 0, V4, 0 },
 	{ "end-reset-ignored", run_rst, 1, V4, 0 },

@@ -59,7 +59,8 @@ void filters__be_quick(void);
 /* How many of solo_filters[] there are then: the first ones. */
 int filters__batches(void);
 
-extern const struct solo solo_filters[], solo_control[]; /* end with a NULL name */
+/* They end with a NULL name. */
+extern const struct solo solo_filters[], solo_control[], solo_half_closed[];
 
 /*
  * Starts a tracer (zeroed, or with its options set) in the namespace that the test program was
@@ -80,6 +81,8 @@ struct churn {
 	int procs;	  /* pairs of client and server processes */
 	long conns;	  /* of each pair */
 	bool stop_reader; /* SIGSTOP the tracer meanwhile */
+	bool lap;	  /* and with a ring that is too small for it */
+	enum { CHURN_NO_FILTER, CHURN_IPV4, CHURN_SERVERS } filter; /* -4, -p the servers */
 	bool all;	  /* trace with --all */
 	bool report;	  /* print a line about it */
 };

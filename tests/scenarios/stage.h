@@ -123,6 +123,8 @@ long do_connect(long fam, long port, long bind_port);
 long do_accept(long lfd, long b, long c);
 long do_tuple(long fd, long tuple_ptr, long c);
 long do_send(long fd, long bytes, long c);
+/* Sends until the peer's window and the queue are full: some of it waits. Returns the bytes. */
+long do_fill(long fd, long b, long c);
 long do_recv(long fd, long bytes, long c);
 long do_recv_eof(long fd, long b, long c);
 long do_close(long fd, long b, long c);
