@@ -216,7 +216,8 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 		out->ev->action = action;
 		return true;
 	}
-	if (TWS_IS_OUTCOME(action, tws.all))
+	/* With a filter, an end whose FIN is lost is not told: who knows whether it matches. */
+	if (TWS_IS_OUTCOME(action, tws.all) || (action == TWS_FIN && tws.has_filter))
 		COUNT(event_lost);
 	else if (action == TWS_LISTEN || action == TWS_UNLISTEN)
 		COUNT(listen_lost);

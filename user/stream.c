@@ -45,7 +45,7 @@ struct stream {
 	int backlog; /* records that the last poll found */
 	uint64_t passed, passed_ns; /* see lacks_fins() */
 	uint64_t delivered, unattributed, malformed, untaken, found;
-	struct tws_counters counters;
+	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
 };
@@ -276,9 +276,9 @@ static int check_counters(struct stream *s)
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);
 	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
-		s->counters.event_lost != before.event_lost ||
+		s->counters.event_lost != s->healed.event_lost ||
 		join__orphans(s->join) != s->healed_orphans ||
-		s->counters.walk_failed != before.walk_failed ||
+		s->counters.walk_failed != s->healed.walk_failed ||
 		now > s->last_heal_ns + HEAL_IDLE_NS || healer__needed(s->healer) ||
 		join__is_crowded(s->join) ||
 		(s->held && held__due(s->held, now));
@@ -288,6 +288,7 @@ static int check_counters(struct stream *s)
 	if (!moved || now < s->next_heal_ns)
 		return 0;
 	s->healed_recursion = s->recursion;
+	s->healed = s->counters;
 	return heal(s);
 }
 

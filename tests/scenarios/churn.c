@@ -427,7 +427,7 @@ static void judge(struct stage *st, const struct churn *how, const struct tracer
 static void await_tracer(struct stage *st, struct tracer *t, const struct churn *how,
 			 const struct claims *table)
 {
-	uint64_t end = net__mono_ns() + (how->lap ? SNAPSHOT_MS : 8000) * 1000000ULL;
+	uint64_t end = net__mono_ns() + (how->filter == CHURN_IPV4 ? SNAPSHOT_MS : 8000) * 1000000ULL;
 
 	while (how->filter != CHURN_SERVERS && net__mono_ns() < end &&
 	       (t->defer ? t->lines : our_events(st, t)) < table->n && tracer__pump(t, 20))
