@@ -217,7 +217,7 @@ def reader(ctx):
         cpu = b.spread([s["cpu_us"] for s in samples[case]])
         last = samples[case][-1]
         written = last["bytes_per_connection"]
-        figures[name] = {"cpu_us": cpu, **last}
+        figures[name] = {**last, "cpu_us": cpu}
         rows.append([name, b.show(cpu, 2), f"{last['rss_kib'] / 1024:.1f}",
                      "-" if written is None else f"{written:.0f}"])
     b.table("2c. The reader's CPU a connection (both ends)",
