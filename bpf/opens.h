@@ -177,6 +177,15 @@ static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 ke
 	return true;
 }
 
+/* A place that is @key's, or nobody's yet. */
+static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 tgid)
+{
+	__u64 old = open->open;
+
+	barrier(); /* before its tag: whoever changes that makes it busy */
+	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
+}
+
 static __always_inline struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __u32 tgid)
 {
 	for (int i = 0; i < PROBES; i++) {
@@ -197,12 +206,10 @@ static RARE struct tws_open *open_claim_further(const struct tcp_sock *tp, __u64
 {
 	for (int i = 1; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
-		__u64 old;
 
 		if (!open)
 			return NULL;
-		old = open->open;
-		if ((!open->tag || is_of(open, key)) && take_over(open, old, key, tgid))
+		if (claim_place(open, key, tgid))
 			return open;
 	}
 	return open_evict(tp, key, tgid);
@@ -214,13 +221,10 @@ static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __
 {
 	__u64 key = sock_key(tp);
 	struct tws_open *open = place_of(key, 0);
-	__u64 old;
 
 	if (!open)
 		return NULL;
-	old = open->open; /* before its tag: whoever changes that makes it busy */
-	barrier();
-	if ((!open->tag || is_of(open, key)) && take_over(open, old, key, tgid))
+	if (claim_place(open, key, tgid))
 		return open;
 	return open_claim_further(tp, key, tgid);
 }

@@ -26,6 +26,12 @@ static __always_inline bool sock_flag_set(const struct tcp_sock *tp, __u64 bit)
 	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> bit & 1;
 }
 
+/* tcp_fin() sets SOCK_DONE. */
+static __always_inline bool peer_has_closed(const struct tcp_sock *tp)
+{
+	return sock_flag_set(tp, bpf_core_enum_value(enum sock_flags, SOCK_DONE));
+}
+
 /*
  * connect() that finds no local port fails in inet_hash_connect(), before a
  * port is set; nothing else leaves neither a port nor an error.
@@ -48,7 +54,7 @@ static __always_inline __u8 without_mini(const struct tcp_sock *tp)
 {
 	const struct inet_timewait_death_row *row = death_row_of(tp);
 
-	if (sock_flag_set(tp, bpf_core_enum_value(enum sock_flags, SOCK_DONE)))
+	if (peer_has_closed(tp))
 		return TWS_OVERFLOW;
 	if (tp->linger2 >= 0 && row && timewait_count(row) >= timewait_limit(row))
 		return TWS_OVERFLOW;
@@ -63,7 +69,7 @@ static __always_inline __u8 outcome_of(const struct tcp_sock *tp, int oldstate)
 	if (oldstate == BPF_TCP_SYN_SENT)
 		return TWS_CONNECT_FAILED;
 	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-	    sock_flag_set(tp, bpf_core_enum_value(enum sock_flags, SOCK_DONE)))
+	    peer_has_closed(tp))
 		return TWS_OVERFLOW;
 	if (error == ETIMEDOUT)
 		return TWS_TIMEOUT;

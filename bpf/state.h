@@ -33,13 +33,12 @@ static __always_inline __u64 sent_bytes(const struct tcp_sock *tp)
 	return tp->bytes_sent - tp->bytes_retrans;
 }
 
-/* tcp_rcv_nxt_update() counts the peer's FIN as a byte; tcp_fin() sets SOCK_DONE. */
+/* tcp_rcv_nxt_update() counts the peer's FIN as a byte. */
 static __always_inline __u64 received_bytes(const struct tcp_sock *tp)
 {
-	__u64 done = 1ULL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
 	__u64 bytes = tp->bytes_received;
 
-	if (tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & done && bytes)
+	if (peer_has_closed(tp) && bytes)
 		bytes--;
 	return bytes;
 }
@@ -461,10 +460,7 @@ static __always_inline void on_late_close(const struct tcp_sock *tp, enum tws_wr
  * TIME_WAIT it is never now. See tcp_rcv_state_process() and tcp_close(). */
 static __always_inline bool may_wait_in_fin_wait2(const struct tcp_sock *tp, int oldstate)
 {
-	__u64 done = 1ULL << bpf_core_enum_value(enum sock_flags, SOCK_DONE);
-
-	return oldstate == BPF_TCP_FIN_WAIT2 &&
-	       !(tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags & done);
+	return oldstate == BPF_TCP_FIN_WAIT2 && !peer_has_closed(tp);
 }
 
 /* The ledger has all that it needs since the FIN. */
