@@ -7,7 +7,7 @@
 #ifndef TWSNOOP_BPF_CGROUP_H
 #define TWSNOOP_BPF_CGROUP_H
 
-#include "twsnoop.h"
+#include "near.h"
 
 /* For the ledger: the paths of cgroups, those that have gone too. */
 struct {
@@ -65,6 +65,8 @@ static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8
 	struct tws_cgroup *rec;
 	__u64 id;
 
+	if (action == TWS_CGROUP_REMOVED)
+		near_cgroup_removed();
 	if ((__u32)BPF_CORE_READ(cgrp, root, hierarchy_id) != tws.cgroup_hierarchy)
 		return 0;
 	id = BPF_CORE_READ(cgrp, kn, id);

@@ -154,14 +154,27 @@ struct tws_head {
 /* The programs that write: of one kind, one at a time runs on a CPU. */
 enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_WRITERS };
 
-/* One for each CPU. */
-struct tws_cursors {
+#define TWS_NEAR 8 /* entries */
+
+struct tws_near_cgroup {
+	__u64 of; /* a number for an address */
+	__u64 id;
+};
+
+/*
+ * What each CPU has for itself: where its writers are, and what the programs would
+ * else look up in pages that nothing else on their way touches.
+ */
+struct tws_cpu {
 	struct {
 		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
 		__u64 made; /* records so far that tell an outcome: what can be lost */
 		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
 		__u64 pad;
 	} ring[TWS_RINGS][TWS_WRITERS];
+	__u64 netns[TWS_NEAR]; /* the low half of a namespace's cookie, and its inode */
+	__u64 cgroup_epoch; /* of the rest: see bpf/near.h */
+	struct tws_near_cgroup cgroups[TWS_NEAR];
 };
 
 /* What a process was started as, for the ledger that needs no running reader. */
@@ -315,6 +328,8 @@ struct tws_settings {
 	__u32 end_mask;	   /* records of the ring of ends, less one */
 	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */
 	__u32 event_mask;  /* records of the ring, less one */
+	__u8 sees_rmdir;   /* tws_cgroup_rmdir is attached, before all others */
+	__u8 pad[7];
 	struct tws_filter filter;
 };
 

@@ -50,22 +50,19 @@ static __always_inline bool reserve_sign(struct out *out, __u8 action, enum tws_
  * -> ESTABLISHED: only now is a child's tuple complete. A connecting socket that
  * comes from SYN_RECV met another that connected to it at the same time.
  */
-static __always_inline void on_opened(const struct sock *sk, int oldstate,
-				      enum tws_writer writer)
+static __always_inline void on_opened(const struct sock *sk, const struct tcp_sock *tp,
+				      int oldstate, enum tws_writer writer)
 {
-	const struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 	const struct tws_open *open;
 	struct out out;
 	struct tuple t;
 	__u8 side;
 
-	if (!tp)
-		return;
-	read_tuple(&t, tp);
+	read_tuple(&t, sk, tp);
 	if (!filter_connection(&t))
 		return;
 	side = oldstate == BPF_TCP_SYN_SENT ? TWS_SIDE_CLIENT : TWS_SIDE_SERVER;
-	if (side == TWS_SIDE_SERVER && (open = open_find(tp)))
+	if (side == TWS_SIDE_SERVER && (open = open_find(sk)))
 		side = open_side(open);
 	if (!reserve_sign(&out, TWS_OPEN, writer))
 		return;
@@ -85,7 +82,7 @@ static __always_inline __u8 tcp_flags_of(const struct sk_buff *skb)
 static __always_inline bool reserve_short(struct out *out, __u64 id, __u8 action,
 					  enum tws_writer writer)
 {
-	if (!id || !reserve_end(out, action, writer))
+	if (!id || !reserve_end(out, action, writer, bpf_ktime_get_ns()))
 		return false;
 	out->end->time_ns = out->time_ns;
 	out->end->id = id;

@@ -24,16 +24,6 @@
 
 #include "ring.h"
 
-/*
- * A number for a socket's address. The verifier allows no arithmetic on a
- * kernel pointer but the subtraction of another pointer; any will do whose
- * value is the same for all programs of the object.
- */
-static __always_inline __u64 sock_key(const struct tcp_sock *tp)
-{
-	return (const volatile char *)tp - (const volatile char *)&tws;
-}
-
 struct tws_open {
 	__u64 tag;  /* whose it is: see tag_of(); 0: nobody's yet */
 	__u64 open; /* CLOCK_MONOTONIC in ns, and OPEN_*; 0: not in use */
@@ -98,12 +88,15 @@ static __always_inline __u32 open_index(__u64 key, __u32 probe)
 	return (hash >> (38 - 4 * (probe / 4)) ^ probe % 4) & tws.open_mask;
 }
 
+static __always_inline struct tws_open *open_at(__u32 index)
+{
+	return bpf_map_lookup_elem(&tws_opens, &index);
+}
+
 /* The first place nearly always has it: only that stands in the programs' hot code. */
 static __always_inline struct tws_open *place_of(__u64 key, __u32 probe)
 {
-	__u32 index = open_index(key, probe);
-
-	return bpf_map_lookup_elem(&tws_opens, &index);
+	return open_at(open_index(key, probe));
 }
 
 static __always_inline bool is_of(const struct tws_open *open, __u64 key)
@@ -113,50 +106,52 @@ static __always_inline bool is_of(const struct tws_open *open, __u64 key)
 
 static __always_inline struct tws_open *if_in_use(struct tws_open *open)
 {
-	return open->open && open->open != OPEN_BUSY ? open : NULL;
+	return open && open->open && open->open != OPEN_BUSY ? open : NULL;
 }
 
-static RARE struct tws_open *open_find_further(__u64 key)
+/*
+ * The further places are for two functions of global linkage: the verifier follows such
+ * a one by itself, once, and not again at each call. It takes and returns numbers only:
+ * here the index of an entry, or NOWHERE.
+ */
+#define NOWHERE 0xffffffffU
+
+__noinline __u32 tws_find_further(__u64 key)
 {
 	for (int i = 1; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
 
 		if (!open || !open->tag) /* none was ever claimed further on */
-			return NULL;
+			break;
 		if (is_of(open, key))
-			return if_in_use(open);
+			return open_index(key, i);
 	}
-	return NULL;
+	return NOWHERE;
 }
 
-static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
+static __always_inline struct tws_open *open_find(const struct sock *sk)
 {
-	__u64 key = sock_key(tp);
+	__u64 key = number_of(sk);
 	struct tws_open *open = place_of(key, 0);
 
 	if (!open || !open->tag)
 		return NULL;
 	if (is_of(open, key))
 		return if_in_use(open);
-	return open_find_further(key);
+	return if_in_use(open_at(tws_find_further(key)));
 }
 
 /*
- * Whether the socket that has this tag has died. It is found from the address of
- * @tp, which is alive. Sockets' memory is SLAB_TYPESAFE_BY_RCU, or has become
+ * Whether the socket that has this tag has died. It is found from a socket that is
+ * alive, its @key and its @addr. Sockets' memory is SLAB_TYPESAFE_BY_RCU, or has become
  * anything: what looks alive is left alone.
  */
-static __always_inline bool looks_dead(const struct tcp_sock *tp, __u64 tag)
+static __always_inline bool looks_dead(__u64 key, __u64 addr, __u64 tag)
 {
 	const struct sock_common *skc;
-	__u64 addr, key = sock_key(tp);
 	__u16 family = 0;
 	__u8 state = 0;
 
-	/* The pointer as a number. */
-	if (bpf_probe_read_kernel(&addr, sizeof(addr), &tp))
-		return false;
-	barrier_var(key); /* or clang does sums with the map's address */
 	/* From the one to the other, with its sign. */
 	addr += (__s64)((tag - tag_of(key)) << (64 - TAG_SOCKET_BITS)) >>
 		(64 - TAG_SOCKET_BITS - 6);
@@ -186,47 +181,54 @@ static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 
 	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
 }
 
-static __always_inline struct tws_open *open_evict(const struct tcp_sock *tp, __u64 key, __u32 tgid)
+/* The place of a socket that has died. */
+static __always_inline bool evict_place(struct tws_open *open, __u64 key, __u64 addr, __u32 tgid)
 {
-	for (int i = 0; i < PROBES; i++) {
-		struct tws_open *open = place_of(key, i);
-		__u64 old;
+	__u64 old = open->open;
 
-		if (!open)
-			continue;
-		old = open->open;
-		if ((!old || looks_dead(tp, open->tag)) && take_over(open, old, key, tgid))
-			return open;
+	return (!old || looks_dead(key, addr, open->tag)) && take_over(open, old, key, tgid);
+}
+
+__noinline __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
+{
+	struct tws_open *open;
+
+	for (int i = 1; i < PROBES; i++) {
+		open = place_of(key, i);
+		if (open && claim_place(open, key, tgid))
+			return open_index(key, i);
+	}
+	for (int i = 0; i < PROBES; i++) {
+		open = place_of(key, i);
+		if (open && evict_place(open, key, addr, tgid))
+			return open_index(key, i);
 	}
 	COUNT(table_full);
-	return NULL;
+	return NOWHERE;
 }
 
-static RARE struct tws_open *open_claim_further(const struct tcp_sock *tp, __u64 key, __u32 tgid)
+static RARE struct tws_open *open_claim_further(const struct sock *sk, __u64 key, __u32 tgid)
 {
-	for (int i = 1; i < PROBES; i++) {
-		struct tws_open *open = place_of(key, i);
+	__u64 addr;
 
-		if (!open)
-			return NULL;
-		if (claim_place(open, key, tgid))
-			return open;
-	}
-	return open_evict(tp, key, tgid);
+	/* The pointer as a number. */
+	if (bpf_probe_read_kernel(&addr, sizeof(addr), &sk))
+		return NULL;
+	return open_at(tws_claim_further(key, addr, tgid));
 }
 
-/* The entry of @tp, whatever an earlier life of its address has left there, or a
+/* The entry of @sk, whatever an earlier life of its address has left there, or a
  * free one. Then fill it, and open_publish(). */
-static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __u32 tgid)
+static __always_inline struct tws_open *open_claim(const struct sock *sk, __u32 tgid)
 {
-	__u64 key = sock_key(tp);
+	__u64 key = number_of(sk);
 	struct tws_open *open = place_of(key, 0);
 
 	if (!open)
 		return NULL;
 	if (claim_place(open, key, tgid))
 		return open;
-	return open_claim_further(tp, key, tgid);
+	return open_claim_further(sk, key, tgid);
 }
 
 /* The connection whose FIN has this @id was let pass. */
@@ -242,7 +244,7 @@ static __always_inline __u64 open_id(const struct tws_open *open, __u64 cookie)
 }
 
 /* The entry was read before anyone else may take it. */
-static __always_inline void open_release(const struct tcp_sock *tp, struct tws_open *open)
+static __always_inline void open_release(const struct sock *sk, struct tws_open *open)
 {
 	STORE_RELEASE(&open->open, 0);
 }
@@ -256,16 +258,16 @@ struct {
 	__type(value, struct tws_open);
 } tws_opens SEC(".maps");
 
-static __always_inline struct tws_open *open_find(const struct tcp_sock *tp)
+static __always_inline struct tws_open *open_find(const struct sock *sk)
 {
-	__u64 key = sock_key(tp);
+	__u64 key = number_of(sk);
 
 	return bpf_map_lookup_elem(&tws_opens, &key);
 }
 
-static __always_inline struct tws_open *open_claim(const struct tcp_sock *tp, __u32 tgid)
+static __always_inline struct tws_open *open_claim(const struct sock *sk, __u32 tgid)
 {
-	__u64 key = sock_key(tp);
+	__u64 key = number_of(sk);
 	struct tws_open fresh = { .tag = make_tag(key, tgid) };
 	struct tws_open *open;
 
@@ -288,32 +290,38 @@ static __always_inline __u64 open_id(const struct tws_open *open, __u64 cookie)
 	return open->open & OPEN_MATCHED ? open->id : 0;
 }
 
-static __always_inline void open_release(const struct tcp_sock *tp, struct tws_open *open)
+static __always_inline void open_release(const struct sock *sk, struct tws_open *open)
 {
-	__u64 key = sock_key(tp);
+	__u64 key = number_of(sk);
 
 	bpf_map_delete_elem(&tws_opens, &key);
 }
 
 #endif
 
-/* Whether the entry is given back at the FIN. Where CLOSE has to know whether a
- * filter let that pass, or what its id is, it stays until then. */
-static __always_inline bool open_ends_with_fin(void)
+/* Whether the entry stays its address's for good. Else it takes room until it is dropped. */
+static __always_inline bool open_outlives_socket(void)
 {
 #ifdef TWS_ATOMIC
-	return !tws.has_filter;
+	return true;
 #else
 	return false;
 #endif
 }
 
-static __always_inline void open_drop(const struct tcp_sock *tp)
+/* Whether the entry is given back at the FIN. Where CLOSE has to know whether a
+ * filter let that pass, or what its id is, it stays until then. */
+static __always_inline bool open_ends_with_fin(void)
 {
-	struct tws_open *open = open_find(tp);
+	return open_outlives_socket() && (!tws.has_filter || tws.ledger);
+}
+
+static __always_inline void open_drop(const struct sock *sk)
+{
+	struct tws_open *open = open_find(sk);
 
 	if (open)
-		open_release(tp, open);
+		open_release(sk, open);
 }
 
 static __always_inline __u8 open_side(const struct tws_open *open)
@@ -329,10 +337,10 @@ static __always_inline __u64 open_time_ns(const struct tws_open *open)
 	return ns == OPEN_UNKNOWN ? 0 : ns;
 }
 
-/* The rest of @open is written. */
-static __always_inline void open_publish(struct tws_open *open, __u8 side)
+/* The rest of @open is written. @ns as open_time_ns() gives it. */
+static __always_inline void open_publish(struct tws_open *open, __u8 side, __u64 ns)
 {
-	STORE_RELEASE(&open->open, bpf_ktime_get_ns() | (__u64)side << OPEN_SIDE);
+	STORE_RELEASE(&open->open, (ns ?: OPEN_UNKNOWN) | (__u64)side << OPEN_SIDE);
 }
 
 static __always_inline void open_publish_unknown(struct tws_open *open)

@@ -16,29 +16,29 @@
 #define ETIMEDOUT 110
 #define ECONNREFUSED 111
 
-static __always_inline __u32 sock_error(const struct tcp_sock *tp)
+static __always_inline __u32 sock_error(const struct sock *sk)
 {
-	return tp->inet_conn.icsk_inet.sk.sk_err;
+	return sk->sk_err;
 }
 
-static __always_inline bool sock_flag_set(const struct tcp_sock *tp, __u64 bit)
+static __always_inline bool sock_flag_set(const struct sock *sk, __u64 bit)
 {
-	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_flags >> bit & 1;
+	return sk->__sk_common.skc_flags >> bit & 1;
 }
 
 /* tcp_fin() sets SOCK_DONE. */
-static __always_inline bool peer_has_closed(const struct tcp_sock *tp)
+static __always_inline bool peer_has_closed(const struct sock *sk)
 {
-	return sock_flag_set(tp, bpf_core_enum_value(enum sock_flags, SOCK_DONE));
+	return sock_flag_set(sk, bpf_core_enum_value(enum sock_flags, SOCK_DONE));
 }
 
 /*
  * connect() that finds no local port fails in inet_hash_connect(), before a
  * port is set; nothing else leaves neither a port nor an error.
  */
-static __always_inline __u32 connect_error(const struct tcp_sock *tp)
+static __always_inline __u32 connect_error(const struct sock *sk, const struct tcp_sock *tp)
 {
-	__u32 error = sock_error(tp);
+	__u32 error = sock_error(sk);
 
 	if (!error && !tp->inet_conn.icsk_inet.inet_sport)
 		error = EADDRNOTAVAIL;
@@ -50,11 +50,11 @@ static __always_inline __u32 connect_error(const struct tcp_sock *tp)
  * SOCK_DONE the peer's FIN had come: inet_twsk_alloc() found the bucket limit
  * reached or no memory. Without, data may have come after our close().
  */
-static __always_inline __u8 without_mini(const struct tcp_sock *tp)
+static __always_inline __u8 without_mini(const struct sock *sk, const struct tcp_sock *tp)
 {
-	const struct inet_timewait_death_row *row = death_row_of(tp);
+	const struct inet_timewait_death_row *row = death_row_of(sk);
 
-	if (peer_has_closed(tp))
+	if (peer_has_closed(sk))
 		return TWS_OVERFLOW;
 	if (tp->linger2 >= 0 && row && timewait_count(row) >= timewait_limit(row))
 		return TWS_OVERFLOW;
@@ -62,14 +62,15 @@ static __always_inline __u8 without_mini(const struct tcp_sock *tp)
 }
 
 /* The order matters: see the table of KERNEL paths in docs/kernel.md. */
-static __always_inline __u8 outcome_of(const struct tcp_sock *tp, int oldstate)
+static __always_inline __u8 outcome_of(const struct sock *sk, const struct tcp_sock *tp,
+				       int oldstate)
 {
-	__u32 error = sock_error(tp);
+	__u32 error = sock_error(sk);
 
 	if (oldstate == BPF_TCP_SYN_SENT)
 		return TWS_CONNECT_FAILED;
 	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-	    peer_has_closed(tp))
+	    peer_has_closed(sk))
 		return TWS_OVERFLOW;
 	if (error == ETIMEDOUT)
 		return TWS_TIMEOUT;
@@ -80,7 +81,7 @@ static __always_inline __u8 outcome_of(const struct tcp_sock *tp, int oldstate)
 	if (oldstate == BPF_TCP_LAST_ACK && tp->snd_una == tp->write_seq)
 		return TWS_PASSIVE_CLOSE;
 	if (oldstate == BPF_TCP_FIN_WAIT2)
-		return without_mini(tp);
+		return without_mini(sk, tp);
 	return TWS_ABORT;
 }
 

@@ -45,7 +45,7 @@ static __always_inline void note_process(struct task_struct *task)
 		return;
 	leader = TASK_READ(task, group_leader);
 	key.start_ns = TASK_READ(leader, start_boottime);
-	key.tgid = bpf_get_current_pid_tgid() >> 32;
+	key.tgid = TASK_READ(task, tgid);
 	exec_id = TASK_READ(leader, self_exec_id);
 	proc = bpf_map_lookup_elem(&tws_procs, &key);
 	if (proc && proc->exec_id == exec_id && proc->len)

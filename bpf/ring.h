@@ -13,6 +13,7 @@
 #ifndef TWSNOOP_BPF_RING_H
 #define TWSNOOP_BPF_RING_H
 
+#include "near.h"
 #include "tuple.h"
 #include "twsnoop.h"
 
@@ -68,13 +69,6 @@ struct {
 	__type(value, struct tws_head);
 } tws_heads SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct tws_cursors);
-} tws_cursors SEC(".maps");
-
 /* The ledger is too small if it writes over a socket that may still be there. */
 static __always_inline void judge_age(__u64 position, __u64 now_ns)
 {
@@ -86,7 +80,7 @@ static __always_inline void judge_age(__u64 position, __u64 now_ns)
 }
 
 /* In so short a time nobody writes half a ring, of 512 records at the least. */
-#define FRESH_NS 50000
+#define FRESH_NS 50000LL
 
 /*
  * The position of the writer's next record. A chunk that the others have left half
@@ -96,25 +90,25 @@ static __always_inline void judge_age(__u64 position, __u64 now_ns)
 static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mask,
 					  __u8 action, enum tws_writer writer, __u64 now_ns)
 {
-	__u32 zero = 0, which = ring; /* @ring stays a constant, not a word in memory */
-	struct tws_cursors *cursors = bpf_map_lookup_elem(&tws_cursors, &zero);
+	__u32 which = ring; /* @ring stays a constant, not a word in memory */
+	struct tws_cpu *cpu = this_cpu();
 	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
 	__u64 next;
 
-	if (!cursors || !head)
+	if (!cpu || !head)
 		return false;
-	next = cursors->ring[ring][writer].next;
+	next = cpu->ring[ring][writer].next;
 	if (!(next & (TWS_CHUNK - 1)) ||
-	    (now_ns - cursors->ring[ring][writer].last_ns > FRESH_NS &&
+	    ((__s64)(now_ns - cpu->ring[ring][writer].last_ns) > FRESH_NS &&
 	     head->next - next > mask / 2)) {
 		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
 		if (tws.ledger)
 			judge_age(next, now_ns);
 	}
-	cursors->ring[ring][writer].next = next + 1;
-	cursors->ring[ring][writer].last_ns = now_ns;
+	cpu->ring[ring][writer].next = next + 1;
+	cpu->ring[ring][writer].last_ns = now_ns;
 	if (TWS_IS_OUTCOME(action, tws.all))
-		cursors->ring[ring][writer].made++;
+		cpu->ring[ring][writer].made++;
 	*position = next;
 	return true;
 }
@@ -151,19 +145,20 @@ static __always_inline void send(struct out *out)
 }
 
 /* Its cookie tells it from the one before. */
-static __always_inline void forget_owner(const struct tuple *t)
+static __always_inline void forget_owner(const struct sock *sk, const struct tcp_sock *tp)
 {
-	(void)t;
 }
 
-static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
+/* @now_ns: CLOCK_MONOTONIC. */
+static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer,
+					__u64 now_ns)
 {
 	struct tws_ending *end;
 	__u64 position;
 	__u32 index;
 
-	out->time_ns = bpf_ktime_get_ns();
-	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer, out->time_ns))
+	out->time_ns = now_ns;
+	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer, now_ns))
 		return false;
 	index = position & tws.end_mask;
 	end = bpf_map_lookup_elem(&tws_ends, &index);
@@ -243,11 +238,13 @@ static __always_inline void keep_owner(const struct tws_event *ev)
 }
 
 /* Another life of these addresses begins to end, and it is not recorded. */
-static __always_inline void forget_owner(const struct tuple *t)
+static __always_inline void forget_owner(const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct tws_key key = {};
+	struct tuple t;
 
-	tuple_to_key(&key, t);
+	read_tuple(&t, sk, tp);
+	tuple_to_key(&key, &t);
 	bpf_map_delete_elem(&tws_owners, &key);
 }
 
@@ -259,9 +256,10 @@ static __always_inline void send(struct out *out)
 		bpf_ringbuf_submit(out->ev, BPF_RB_NO_WAKEUP);
 }
 
-static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer)
+static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_writer writer,
+					__u64 now_ns)
 {
-	out->time_ns = bpf_ktime_get_ns();
+	out->time_ns = now_ns;
 	out->end = bpf_ringbuf_reserve(&tws_ring, sizeof(*out->end), 0);
 	if (out->end) {
 		out->end->action = action;

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What is done at each transition of a TCP connection. Of the ten transitions
- * of a connection (both ends) these act on five: opened on either side, the
- * FIN that closes first, and CLOSE of both, where most often a glance is enough.
+ * of a connection (both ends) these act on four: opened on either side, the
+ * FIN that closes first, and CLOSE of that end, where most often a glance is enough.
+ *
+ * Functions take the socket twice: @sk is the tracepoint's own pointer, which newer
+ * verifiers trust and read without a guard of fifty bytes of code for each field; @tp is
+ * for what only a struct tcp_sock has.
  */
 #ifndef TWSNOOP_BPF_STATE_H
 #define TWSNOOP_BPF_STATE_H
@@ -22,9 +26,9 @@ static const struct tws_conn nobody;
 	(STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2) | STATE(BPF_TCP_CLOSING) | \
 	 STATE(BPF_TCP_LAST_ACK))
 
-static __always_inline __u64 socket_cookie(const struct tcp_sock *tp)
+static __always_inline __u64 socket_cookie(const struct sock *sk)
 {
-	return tp->inet_conn.icsk_inet.sk.__sk_common.skc_cookie.counter;
+	return sk->__sk_common.skc_cookie.counter;
 }
 
 /* Payload, each byte once however often it was sent. */
@@ -34,11 +38,11 @@ static __always_inline __u64 sent_bytes(const struct tcp_sock *tp)
 }
 
 /* tcp_rcv_nxt_update() counts the peer's FIN as a byte. */
-static __always_inline __u64 received_bytes(const struct tcp_sock *tp)
+static __always_inline __u64 received_bytes(const struct sock *sk, const struct tcp_sock *tp)
 {
 	__u64 bytes = tp->bytes_received;
 
-	if (peer_has_closed(tp) && bytes)
+	if (peer_has_closed(sk) && bytes)
 		bytes--;
 	return bytes;
 }
@@ -72,11 +76,12 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct tws
 	}
 }
 
-static __always_inline void fill_event(const struct out *out, const struct tuple *t)
+static __always_inline void fill_event(const struct out *out, const struct sock *sk,
+				       const struct tcp_sock *tp)
 {
 	struct tws_event *ev = out->ev;
 
-	tuple_to_event(ev, t);
+	fill_tuple(ev, sk, tp);
 	ev->time_ns = out->time_ns;
 	ev->end = 0;
 	ev->pad = 0;
@@ -86,10 +91,11 @@ static __always_inline void fill_event(const struct out *out, const struct tuple
 	ev->rx_bytes = 0;
 }
 
-static __always_inline void fill_bytes(struct tws_event *ev, const struct tcp_sock *tp)
+static __always_inline void fill_bytes(struct tws_event *ev, const struct sock *sk,
+					const struct tcp_sock *tp)
 {
 	ev->tx_bytes = sent_bytes(tp);
-	ev->rx_bytes = received_bytes(tp);
+	ev->rx_bytes = received_bytes(sk, tp);
 }
 
 /*
@@ -112,36 +118,34 @@ static __always_inline __u64 final_tx_bytes(const struct tcp_sock *tp, __u8 side
 /* ---- process context ---- */
 
 /* connect(): the current task is the opener, if it is a process. */
-static __always_inline void on_connect(const struct tcp_sock *tp)
+static __always_inline void on_connect(const struct sock *sk)
 {
 	struct task_struct *task = current_task();
 	bool is_process = !(task_flags(task) & PF_KTHREAD);
 	struct tws_open *open;
 
-	open = open_claim(tp, is_process ? bpf_get_current_pid_tgid() >> 32 : 0);
+	open = open_claim(sk, is_process ? TASK_READ(task, tgid) : 0);
 	if (!open)
 		return;
 	if (is_process)
 		read_comm(open->opener_comm, TASK_READ(task, group_leader));
-	open_publish(open, TWS_SIDE_CLIENT);
+	open_publish(open, TWS_SIDE_CLIENT, bpf_ktime_get_ns());
 	note_process(task);
 }
 
 /* listen() and its end: tells user space whose connections come to an address. A
  * socket without a port yet is left out. */
-static RARE void on_listener(const struct tcp_sock *tp, __u8 action, enum tws_writer writer)
+static RARE void on_listener(const struct sock *sk, const struct tcp_sock *tp, __u8 action,
+			     enum tws_writer writer)
 {
 	struct out out;
-	struct tuple t;
 
-	/* The tuple after the rest: both at once take more stack than 6.1 has room for. */
-	if (!tp->inet_conn.icsk_inet.inet_sport || !reserve(&out, action, writer))
+	if (!local_port_of(tp) || !reserve(&out, action, writer))
 		return;
-	read_tuple(&t, tp);
-	fill_event(&out, &t);
+	fill_event(&out, sk, tp);
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
-	if (tws.has_cookie)
-		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
+	if (HAS_COOKIE)
+		out.ev->cookie = bpf_get_socket_cookie((void *)sk);
 	if (action == TWS_LISTEN)
 		read_opener(&out.ev->conn, current_task());
 	send(&out);
@@ -198,17 +202,17 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
  * mini-socket takes over; before 5.12 a number of ours. An entry that is to stay until
  * CLOSE has to be there.
  */
-static __always_inline __u64 make_id(const struct tcp_sock *tp, struct tws_open *open)
+static __always_inline __u64 make_id(const struct sock *sk, struct tws_open *open)
 {
 	__u64 id;
 
 	if (!open_ends_with_fin() && !open) {
-		open = open_claim(tp, 0);
+		open = open_claim(sk, 0);
 		if (open)
 			open_publish_unknown(open);
 	}
-	if (tws.has_cookie)
-		id = bpf_get_socket_cookie((void *)tp);
+	if (HAS_COOKIE)
+		id = bpf_get_socket_cookie((void *)sk);
 	else
 		id = bpf_ktime_get_ns() << 8 | (bpf_get_smp_processor_id() & 255);
 	if (!open_ends_with_fin() && open)
@@ -216,126 +220,198 @@ static __always_inline __u64 make_id(const struct tcp_sock *tp, struct tws_open 
 	return id;
 }
 
-static __always_inline __u64 read_id(const struct tcp_sock *tp)
+/* 0 if no FIN was let pass: without a cookie there was none, and the table need not tell. */
+static __always_inline __u64 read_id(const struct sock *sk)
 {
 	const struct tws_open *open;
 
-	if (open_ends_with_fin())
-		return socket_cookie(tp);
-	open = open_find(tp);
-	return open ? open_id(open, socket_cookie(tp)) : 0;
+	if (open_ends_with_fin() || (HAS_COOKIE && !socket_cookie(sk)))
+		return socket_cookie(sk);
+	open = open_find(sk);
+	return open ? open_id(open, socket_cookie(sk)) : 0;
 }
 
 /* The entry of this life of the socket's address. */
-static __always_inline struct tws_open *take_opening(const struct tcp_sock *tp)
+static __always_inline struct tws_open *take_opening(const struct sock *sk,
+						     const struct tcp_sock *tp)
 {
-	struct tws_open *open = open_find(tp);
+	struct tws_open *open = open_find(sk);
 
 	if (!open)
 		return NULL;
 	/* A server's may be of an earlier life, if the opening of this one was skipped. */
 	if (open_side(open) == TWS_SIDE_SERVER && side_by_syn(tp) == TWS_SIDE_CLIENT) {
-		open_release(tp, open);
+		open_release(sk, open);
 		return NULL;
 	}
 	return open;
 }
 
-/* Who sends the FIN. False if a filter leaves it out. */
-static __always_inline bool fill_fin(struct tws_conn *conn, const struct tcp_sock *tp,
+/* Who sends the FIN. */
+static __always_inline void fill_fin(struct tws_conn *conn, const struct sock *sk,
 				     const struct tws_open *open, __u16 flag)
 {
 	fill_opening(conn, open);
 	conn->flags |= flag;
-	if (tp->inet_conn.icsk_inet.sk.sk_shutdown & RCV_SHUTDOWN)
+	if (sk->sk_shutdown & RCV_SHUTDOWN)
 		conn->flags |= TWS_F_DEAF;
-	read_close(conn, &tp->inet_conn.icsk_inet.sk);
-	return filter_owner(conn);
+	read_close(conn, sk);
 }
 
-/*
- * -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). A filter
- * by the owner needs to know it before a record may be taken.
- */
-static __always_inline void on_fin(const struct tcp_sock *tp, __u16 flag,
-				   enum tws_writer writer)
+static __always_inline void drop_fin(const struct sock *sk, const struct tcp_sock *tp,
+				     struct tws_open *open)
 {
-	struct tws_open *open = take_opening(tp);
-	struct tws_conn filtered;
-	struct out out;
-	struct tuple t;
+	forget_owner(sk, tp);
+	if (open)
+		open_release(sk, open);
+}
 
-	read_tuple(&t, tp);
-	if (!filter_connection(&t) ||
-	    (tws.has_filter && !fill_fin(&filtered, tp, open, flag)) ||
-	    !reserve(&out, TWS_FIN, writer)) {
-		forget_owner(&t);
-		if (open)
-			open_release(tp, open);
+/* Writes the record, with what is @known of the connection already, if that is not NULL. */
+static __always_inline void tell_fin(const struct sock *sk, const struct tcp_sock *tp,
+				     struct tws_open *open, __u16 flag,
+				     const struct tws_conn *known, enum tws_writer writer)
+{
+	struct out out;
+
+	if (!reserve(&out, TWS_FIN, writer)) {
+		drop_fin(sk, tp, open);
 		return;
 	}
-	fill_event(&out, &t);
-	if (tws.has_filter)
-		__builtin_memcpy(&out.ev->conn, &filtered, sizeof(filtered));
+	fill_event(&out, sk, tp);
+	if (known)
+		__builtin_memcpy(&out.ev->conn, known, sizeof(*known));
 	else
-		fill_fin(&out.ev->conn, tp, open, flag);
+		fill_fin(&out.ev->conn, sk, open, flag);
 	out.ev->tx_bytes = final_tx_bytes(tp, out.ev->conn.side);
-	out.ev->rx_bytes = received_bytes(tp);
-	out.ev->cookie = make_id(tp, open);
+	out.ev->rx_bytes = received_bytes(sk, tp);
+	out.ev->cookie = make_id(sk, open);
 	send(&out);
 	if (open && open_ends_with_fin())
-		open_release(tp, open);
+		open_release(sk, open);
+}
+
+/* A filter by the owner needs to know it before a record may be taken. */
+static RARE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
+				 enum tws_writer writer)
+{
+	struct tws_open *open = take_opening(sk, tp);
+	struct tws_conn conn;
+	struct tuple t;
+
+	read_tuple(&t, sk, tp);
+	if (filter_connection(&t)) {
+		fill_fin(&conn, sk, open, flag);
+		if (filter_owner(&conn)) {
+			tell_fin(sk, tp, open, flag, &conn, writer);
+			return;
+		}
+	}
+	drop_fin(sk, tp, open);
+}
+
+/* -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). */
+static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock *tp,
+				   __u16 flag, enum tws_writer writer)
+{
+	if (tws.has_filter)
+		on_filtered_fin(sk, tp, flag, writer);
+	else
+		tell_fin(sk, tp, take_opening(sk, tp), flag, NULL, writer);
 }
 
 /* ---- softirq, or the backlog ---- */
 
-/* A child of a listener. Whatever its address carried before is gone. */
-static __always_inline void on_accept(const struct tcp_sock *tp)
+/*
+ * When a socket that leaves SYN_RECV was accepted, without asking the clock: on the way
+ * to ESTABLISHED tcp_rcv_state_process() has just done that. One that ends before was
+ * opened by TCP fast open, and its request has the time in us.
+ */
+static __always_inline __u64 accepted_ns(const struct tcp_sock *tp, int newstate)
 {
-	struct tws_open *open = open_claim(tp, 0);
+	const struct tcp_request_sock *req;
 
+	if (newstate == BPF_TCP_ESTABLISHED)
+		return tp->tcp_clock_cache;
+	req = (const void *)tp->fastopen_rsk;
+	return req ? BPF_CORE_READ(req, snt_synack) * 1000 : 0;
+}
+
+/*
+ * SYN_RECV -> any: a child of a listener; whatever its address carried before is gone. Or
+ * a client whose peer connected to it at the same time: that has its entry.
+ */
+static __always_inline void on_accept(const struct sock *sk, const struct tcp_sock *tp,
+				      int newstate)
+{
+	struct tws_open *open;
+
+	if (tp->bytes_acked && side_by_syn(tp) != TWS_SIDE_SERVER)
+		return;
+	open = open_claim(sk, 0);
 	if (open)
-		open_publish(open, TWS_SIDE_SERVER);
+		open_publish(open, TWS_SIDE_SERVER, accepted_ns(tp, newstate));
 }
 
-/* The peer closed first, and nobody asks for that. A server's entry is left alone. */
-static __always_inline void on_passive_fin(const struct tcp_sock *tp)
+/*
+ * The peer closed first, and nobody asks for that. A server's entry is left alone: its line
+ * is another CPU's. That it is a server shows in what a child has from its listener.
+ */
+static __always_inline void on_passive_fin(const struct sock *sk)
 {
-	if (!open_ends_with_fin() || side_by_syn(tp) != TWS_SIDE_SERVER)
-		open_drop(tp);
+	if (!open_outlives_socket() || !sk->sk_max_ack_backlog)
+		open_drop(sk);
 }
 
-/* What became of the connection whose FIN event has this @id. */
-static __always_inline void tell_end(const struct tcp_sock *tp, __u64 id, __u8 action,
-				     __u32 error, enum tws_writer writer)
+/* What of the data before the FIN was not acknowledged, was perhaps never sent: as in
+ * user/join.c. Else the FIN's record has what was sent. */
+static __always_inline bool is_cut_short(__u8 action)
+{
+	return action == TWS_RESET || action == TWS_ABORT || action == TWS_TIMEOUT;
+}
+
+/* What became, at @now_ns, of the connection whose FIN event has this @id. */
+static __always_inline void tell_end_at(const struct sock *sk, const struct tcp_sock *tp,
+					__u64 id, __u8 action, enum tws_writer writer,
+					__u64 now_ns)
 {
 	struct out out;
 
-	if (!reserve_end(&out, action, writer))
+	if (!reserve_end(&out, action, writer, now_ns))
 		return;
-	out.end->time_ns = out.time_ns;
+	out.end->time_ns = now_ns;
 	out.end->id = id;
-	out.end->tx_bytes = sent_bytes(tp);
-	out.end->rx_bytes = received_bytes(tp);
-	out.end->error = error;
-	fill_life(out.end, local_port_of(tp), &tp->inet_conn.icsk_inet.sk.__sk_common);
+	out.end->tx_bytes = is_cut_short(action) ? sent_bytes(tp) : 0;
+	out.end->rx_bytes = received_bytes(sk, tp);
+	out.end->error = action >= TWS_RESET && action <= TWS_CONNECT_FAILED ? sock_error(sk) : 0;
+	fill_life(out.end, local_port_of(tp), &sk->__sk_common);
 	send_end(&out);
 }
 
-/* A mini-socket, with its @cookie, of a connection whose FIN was not seen: by its skip,
+static __always_inline void tell_end(const struct sock *sk, const struct tcp_sock *tp,
+				     __u64 id, __u8 action, enum tws_writer writer)
+{
+	tell_end_at(sk, tp, id, action, writer, bpf_ktime_get_ns());
+}
+
+static __always_inline __u8 action_of(const struct mini *mini)
+{
+	return mini->substate == BPF_TCP_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
+}
+
+/* A mini-socket of a connection whose FIN was not seen: by its skip,
  * or before tracing. Whether it is who a filter asks for cannot be known. The full
  * socket must not get a cookie now: the mini-socket would not have the same one. */
-static RARE void tell_stranger(const struct tcp_sock *tp, const struct tuple *t, __u64 cookie,
-					  __u8 action, enum tws_writer writer)
+static RARE void tell_stranger(const struct sock *sk, const struct tcp_sock *tp,
+			       const struct mini *mini, enum tws_writer writer)
 {
 	struct out out;
 
-	if (!filter_owner(&nobody) || !reserve(&out, action, writer))
+	if (!filter_owner(&nobody) || !reserve(&out, action_of(mini), writer))
 		return;
-	fill_event(&out, t);
-	fill_bytes(out.ev, tp);
-	fill_opening(&out.ev->conn, take_opening(tp));
-	out.ev->cookie = cookie;
+	fill_event(&out, sk, tp);
+	fill_bytes(out.ev, sk, tp);
+	fill_opening(&out.ev->conn, take_opening(sk, tp));
+	out.ev->cookie = mini->cookie;
 	send(&out);
 }
 
@@ -363,8 +439,8 @@ static __always_inline void keep_pending(const struct tuple *t, __u64 id,
 }
 
 /* On kernels whose kfree_skb does not name a mini-socket. */
-static __always_inline void keep_mini(const struct tuple *t, __u64 id, const struct mini *mini,
-				      enum tws_writer writer)
+static RARE void keep_mini(const struct tuple *t, __u64 id, const struct mini *mini,
+			   enum tws_writer writer)
 {
 	if (mini->substate == BPF_TCP_FIN_WAIT2)
 		keep_pending(t, id, mini, writer);
@@ -372,68 +448,68 @@ static __always_inline void keep_mini(const struct tuple *t, __u64 id, const str
 		keep_held_tuple(t, mini->addr, mini->cookie);
 }
 
-static __always_inline void on_mini(const struct tcp_sock *tp, __u64 id,
-				    const struct mini *mini, enum tws_writer writer)
+static RARE void on_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+			 const struct mini *mini, enum tws_writer writer)
 {
-	__u8 action = mini->substate == BPF_TCP_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
+	__u8 action = action_of(mini);
 	struct tuple t;
 
 	if (id && tws.has_rx_sk && !tws.has_filter) { /* the common case needs no more */
-		tell_end(tp, id, action, 0, writer);
+		tell_end(sk, tp, id, action, writer);
 		return;
 	}
-	read_tuple(&t, tp);
+	read_tuple(&t, sk, tp);
 	if (!filter_connection(&t))
 		return;
 	if (id)
-		tell_end(tp, id, action, 0, writer);
+		tell_end(sk, tp, id, action, writer);
 	else if (action == TWS_TIME_WAIT || tws.all)
-		tell_stranger(tp, &t, mini->cookie, action, writer);
+		tell_stranger(sk, tp, mini, writer);
 	if (!tws.has_rx_sk)
 		keep_mini(&t, id, mini, writer);
 }
 
 /* Any other end of a connection that sent no FIN. Who aborts it is the current
  * task, if it holds the socket. */
-static __always_inline void tell_other(const struct tcp_sock *tp, const struct tuple *t,
+static __always_inline void tell_other(const struct sock *sk, const struct tcp_sock *tp,
 				       __u8 action, enum tws_writer writer)
 {
 	struct tws_conn conn;
 	struct out out;
 
-	fill_opening(&conn, open_find(tp));
+	fill_opening(&conn, open_find(sk));
 	if (action == TWS_ABORT)
-		read_close(&conn, &tp->inet_conn.icsk_inet.sk);
+		read_close(&conn, sk);
 	if (!filter_owner(&conn) || !reserve(&out, action, writer))
 		return;
-	fill_event(&out, t);
-	fill_bytes(out.ev, tp);
+	fill_event(&out, sk, tp);
+	fill_bytes(out.ev, sk, tp);
 	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
-	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(tp) : sock_error(tp);
-	if (tws.has_cookie)
-		out.ev->cookie = bpf_get_socket_cookie((void *)tp);
+	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(sk, tp) : sock_error(sk);
+	if (HAS_COOKIE)
+		out.ev->cookie = bpf_get_socket_cookie((void *)sk);
 	send(&out);
 }
 
-static __always_inline void on_other_end(const struct tcp_sock *tp, __u64 id, int oldstate,
-					 enum tws_writer writer)
+static RARE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+			      int oldstate, enum tws_writer writer)
 {
-	__u8 action = outcome_of(tp, oldstate);
+	__u8 action = outcome_of(sk, tp, oldstate);
 	struct tuple t;
 
-	read_tuple(&t, tp);
+	read_tuple(&t, sk, tp);
 	if (!filter_connection(&t))
 		return;
 	if (STATE(oldstate) & FIN_WAS_SENT && id)
-		tell_end(tp, id, action, sock_error(tp), writer);
+		tell_end(sk, tp, id, action, writer);
 	else
-		tell_other(tp, &t, action, writer);
+		tell_other(sk, tp, action, writer);
 }
 
-static __always_inline void tell_gone(const struct tcp_sock *tp, __u64 id,
-				      enum tws_writer writer)
+static RARE void tell_gone(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+			   enum tws_writer writer)
 {
-	tell_short(id, TWS_GONE, local_port_of(tp), &tp->inet_conn.icsk_inet.sk.__sk_common, writer);
+	tell_short(id, TWS_GONE, local_port_of(tp), &sk->__sk_common, writer);
 }
 
 /*
@@ -448,50 +524,72 @@ static __always_inline bool says_nothing_of_minis(void)
 }
 
 /* close() after shutdown(): what came in between belongs to the connection. */
-static __always_inline void on_late_close(const struct tcp_sock *tp, enum tws_writer writer)
+static RARE void on_late_close(const struct sock *sk, const struct tcp_sock *tp,
+			       enum tws_writer writer)
 {
-	__u64 id = read_id(tp);
+	__u64 id = read_id(sk);
 
 	if (id)
-		tell_end(tp, id, TWS_BYTES, 0, writer);
-}
-
-/* A socket whose peer has sent no FIN yet leaves a mini-socket in FIN_WAIT2, or none: in
- * TIME_WAIT it is never now. See tcp_rcv_state_process() and tcp_close(). */
-static __always_inline bool may_wait_in_fin_wait2(const struct tcp_sock *tp, int oldstate)
-{
-	return oldstate == BPF_TCP_FIN_WAIT2 && !peer_has_closed(tp);
+		tell_end(sk, tp, id, TWS_BYTES, writer);
 }
 
 /* The ledger has all that it needs since the FIN. */
-static __always_inline void tell_close(const struct tcp_sock *tp, __u64 id, int oldstate,
-				       enum tws_writer writer)
+static RARE void tell_close(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+			    int oldstate, enum tws_writer writer)
 {
 	enum found found = FOUND_NONE;
 	struct mini mini = {};
 
 	if (!tws.ledger && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
-		found = find_mini(&mini, tp);
+		found = find_mini(&mini, sk, tp);
 	if (tws.ledger || found == FOUND_UNKNOWN)
 		; /* a snapshot will tell */
 	else if (found == FOUND_MINI)
-		on_mini(tp, id, &mini, writer);
+		on_mini(sk, tp, id, &mini, writer);
 	else if (tws.all && oldstate != BPF_TCP_CLOSE)
-		on_other_end(tp, id, oldstate, writer);
+		on_other_end(sk, tp, id, oldstate, writer);
 	else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK)
-		tell_gone(tp, id, writer);
+		tell_gone(sk, tp, id, writer);
 }
 
-static __always_inline void on_close(const struct tcp_sock *tp, int oldstate,
-				     enum tws_writer writer)
+/* Whether at CLOSE anything is told, or an entry given back. */
+static __always_inline bool close_matters(int oldstate)
 {
-	__u64 id = read_id(tp);
+	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket())
+		return true;
+	return !tws.ledger && (tws.all || oldstate != BPF_TCP_LAST_ACK);
+}
 
-	if (!says_nothing_of_minis() || !may_wait_in_fin_wait2(tp, oldstate) ||
-	    (id && !has_left_mini(tp, id)))
-		tell_close(tp, id, oldstate, writer);
-	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_ends_with_fin())
-		open_drop(tp);
+/*
+ * Whether the socket has left a mini-socket that is found at first sight, and it is told,
+ * or not: nearly always. If its peer had sent no FIN, it waits in FIN_WAIT2, else it is in
+ * TIME_WAIT: see tcp_fin(), tcp_rcv_state_process() and __tcp_close().
+ */
+static __always_inline bool ends_in_plain_mini(const struct sock *sk, const struct tcp_sock *tp,
+					       __u64 id, int oldstate, enum tws_writer writer)
+{
+	if (!tws.has_rx_sk || tws.has_filter || tws.ledger || !id ||
+	    (oldstate != BPF_TCP_FIN_WAIT2 && oldstate != BPF_TCP_CLOSING) ||
+	    !has_left_mini(sk, id))
+		return false;
+	/* tcp_rcv_state_process() asks the clock before it looks at the peer's FIN. */
+	if (peer_has_closed(sk))
+		tell_end_at(sk, tp, id, TWS_TIME_WAIT, writer, tp->tcp_clock_cache);
+	else if (!says_nothing_of_minis())
+		tell_end(sk, tp, id, TWS_FIN_WAIT2, writer);
+	return true;
+}
+
+static __always_inline void on_close(const struct sock *sk, const struct tcp_sock *tp,
+				     int oldstate, enum tws_writer writer)
+{
+	__u64 id = read_id(sk);
+
+	if (!ends_in_plain_mini(sk, tp, id, oldstate, writer))
+		tell_close(sk, tp, id, oldstate, writer);
+	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket() ||
+	    (id && !open_ends_with_fin()))
+		open_drop(sk);
 }
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef TWSNOOP_BPF_TASK_H
 #define TWSNOOP_BPF_TASK_H
 
-#include "twsnoop.h"
+#include "near.h"
 
 /* Sixteen bytes as two words: clang copies char arrays byte by byte. */
 static __always_inline void copy_comm(char *to, const char *from)
@@ -18,7 +18,7 @@ static __always_inline void copy_comm(char *to, const char *from)
 /* task_struct as a pointer that may be followed; see read_task_*(). */
 static __always_inline struct task_struct *current_task(void)
 {
-	if (tws.has_task_btf)
+	if (HAS_TASK_BTF)
 		return bpf_get_current_task_btf();
 	return (struct task_struct *)bpf_get_current_task();
 }
@@ -26,7 +26,7 @@ static __always_inline struct task_struct *current_task(void)
 /* Reads a field by a direct, verified load where the kernel lets us, else by a
  * probe read (5.10: the current task comes as a mere number). */
 #define TASK_READ(ptr, field)                                                  \
-	(tws.has_task_btf ? (ptr)->field : BPF_CORE_READ(ptr, field))
+	(HAS_TASK_BTF ? (ptr)->field : BPF_CORE_READ(ptr, field))
 
 static __always_inline __u32 task_flags(struct task_struct *task)
 {
@@ -35,30 +35,56 @@ static __always_inline __u32 task_flags(struct task_struct *task)
 
 static __always_inline void read_comm(char *to, struct task_struct *task)
 {
-	if (tws.has_task_btf)
+	if (HAS_TASK_BTF)
 		copy_comm(to, task->comm);
 	else
 		bpf_probe_read_kernel(to, TWS_COMM_LEN, &task->comm);
 }
 
-static __always_inline __u64 v1_cgroup_id(struct task_struct *task)
-{
-	struct css_set *set = TASK_READ(task, cgroups);
-	struct cgroup_subsys_state *css;
+#ifdef TWS_ATOMIC
 
-	/* Followed directly where that is allowed: five probe reads are dear. */
-	if (tws.has_task_btf)
-		return set->subsys[tws.v1_subsys & 15]->cgroup->kn->id;
-	bpf_probe_read_kernel(&css, sizeof(css), &set->subsys[tws.v1_subsys & 15]);
-	return BPF_CORE_READ(css, cgroup, kn, id);
+/* What tells the cgroup apart, of the v2 hierarchy or of the v1 controller's. */
+static __always_inline __u64 cgroup_number(const struct css_set *set)
+{
+	return tws.cgroup_v1 ? number_of(set->subsys[tws.v1_subsys & 15]) :
+			       number_of(set->dfl_cgrp);
+}
+
+static __always_inline __u64 read_cgroup_id(const struct css_set *set)
+{
+	return tws.cgroup_v1 ? set->subsys[tws.v1_subsys & 15]->cgroup->kn->id :
+			       set->dfl_cgrp->kn->id;
 }
 
 static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 {
-	if (tws.cgroup_v1)
-		return v1_cgroup_id(task);
-	return bpf_get_current_cgroup_id();
+	const struct css_set *set = task->cgroups;
+	__u64 of = cgroup_number(set);
+	struct tws_near_cgroup *near = near_cgroup(of);
+
+	if (!near)
+		return read_cgroup_id(set);
+	if (near->of != of) {
+		near->id = read_cgroup_id(set);
+		near->of = of;
+	}
+	return near->id;
 }
+
+#else
+
+static __always_inline __u64 task_cgroup_id(struct task_struct *task)
+{
+	struct css_set *set = TASK_READ(task, cgroups);
+	struct cgroup_subsys_state *css;
+
+	if (!tws.cgroup_v1)
+		return bpf_get_current_cgroup_id();
+	bpf_probe_read_kernel(&css, sizeof(css), &set->subsys[tws.v1_subsys & 15]);
+	return BPF_CORE_READ(css, cgroup, kn, id);
+}
+
+#endif
 
 /* The PID namespace of the task and its number there; nothing to do for the
  * host's own processes. */
@@ -80,15 +106,20 @@ static __always_inline void read_pid_ns(struct tws_conn *conn, struct task_struc
 	conn->pid_ns = BPF_CORE_READ(upid.ns, ns.inum);
 }
 
+/* In the initial user namespace, as all kuids are. */
+static __always_inline __u32 current_uid(const struct task_struct *task)
+{
+	return HAS_TASK_BTF ? task->cred->uid.val : (__u32)bpf_get_current_uid_gid();
+}
+
 /* Names the current task as the one that closes @conn. */
 static __always_inline void read_closer(struct tws_conn *conn, struct task_struct *task)
 {
 	struct task_struct *leader = TASK_READ(task, group_leader);
-	__u64 id = bpf_get_current_pid_tgid();
 
-	conn->tgid = id >> 32;
-	conn->tid = id;
-	conn->uid = bpf_get_current_uid_gid();
+	conn->tgid = TASK_READ(task, tgid);
+	conn->tid = TASK_READ(task, pid);
+	conn->uid = current_uid(task);
 	conn->closer_start_ns = TASK_READ(leader, start_boottime);
 	read_comm(conn->comm, leader);
 	if (conn->tid == conn->tgid)
@@ -115,7 +146,7 @@ static __always_inline void read_opener(struct tws_conn *conn, struct task_struc
 {
 	if (task_flags(task) & PF_KTHREAD)
 		return;
-	conn->opener_tgid = bpf_get_current_pid_tgid() >> 32;
+	conn->opener_tgid = TASK_READ(task, tgid);
 	read_comm(conn->opener_comm, TASK_READ(task, group_leader));
 	conn->flags |= TWS_F_OPENER;
 }

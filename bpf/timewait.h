@@ -20,9 +20,9 @@ struct mini {
 
 enum found { FOUND_NONE, FOUND_MINI, FOUND_UNKNOWN };
 
-static __always_inline struct inet_timewait_death_row *death_row_of(const struct tcp_sock *tp)
+static __always_inline struct inet_timewait_death_row *death_row_of(const struct sock *sk)
 {
-	const struct sock_common *skc = &tp->inet_conn.icsk_inet.sk.__sk_common;
+	const struct sock_common *skc = &sk->__sk_common;
 	struct net *net = skc->skc_net.net;
 
 	if (bpf_core_field_exists(((struct net___pointer *)0)->ipv4.tcp_death_row))
@@ -30,9 +30,9 @@ static __always_inline struct inet_timewait_death_row *death_row_of(const struct
 	return &net->ipv4.tcp_death_row;
 }
 
-static __always_inline struct inet_hashinfo *hashinfo_of(const struct tcp_sock *tp)
+static __always_inline struct inet_hashinfo *hashinfo_of(const struct sock *sk)
 {
-	const struct sock_common *skc = &tp->inet_conn.icsk_inet.sk.__sk_common;
+	const struct sock_common *skc = &sk->__sk_common;
 	struct net *net = skc->skc_net.net;
 
 	if (bpf_core_field_exists(((struct net___pointer *)0)->ipv4.tcp_death_row))
@@ -66,7 +66,7 @@ static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
 	(*(typeof(((struct inet_timewait_sock *)0)->field) *)((copy) +         \
 		bpf_core_field_offset(struct inet_timewait_sock, field)))
 
-#define MINI_COPY_BYTES 192 /* room for all up to tw_substate: 141 in 6.18 */
+#define MINI_COPY_BYTES 160 /* room for all up to tw_substate: 141 in 6.18 */
 
 static __always_inline bool same_end(const struct sock_common *skc, __be16 sport, const __u8 *copy)
 {
@@ -95,12 +95,13 @@ static __always_inline bool same_end(const struct sock_common *skc, __be16 sport
  * in __inet_lookup_established(), the mark at the list's end tells which bucket
  * it is; if it is another, the walk begins again.
  */
-static __always_inline enum found find_mini(struct mini *mini, const struct tcp_sock *tp)
+static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
+				 const struct tcp_sock *tp)
 {
-	const struct inet_sock *inet = &tp->inet_conn.icsk_inet;
-	const struct sock_common *skc = &inet->sk.__sk_common;
+	const struct sock_common *skc = &sk->__sk_common;
+	__be16 sport = tp->inet_conn.icsk_inet.inet_sport;
 	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock, tw_substate) + 1;
-	const struct inet_hashinfo *info = hashinfo_of(tp);
+	const struct inet_hashinfo *info = hashinfo_of(sk);
 	__u32 bucket = skc->skc_hash & info->ehash_mask;
 	const void *head = &info->ehash[bucket].chain.first;
 	__u8 copy[MINI_COPY_BYTES] __attribute__((aligned(8)));
@@ -124,7 +125,7 @@ static __always_inline enum found find_mini(struct mini *mini, const struct tcp_
 					      __tw_common.skc_nulls_node);
 		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
 			break;
-		if (same_end(skc, inet->inet_sport, copy)) {
+		if (same_end(skc, sport, copy)) {
 			found = true;
 			break;
 		}
@@ -141,10 +142,10 @@ static __always_inline enum found find_mini(struct mini *mini, const struct tcp_
 
 /* A quick look for the mini-socket of a socket that has a cookie: it has taken that over,
  * and it is the newest of its chain, unless another came at this moment. */
-static __always_inline bool has_left_mini(const struct tcp_sock *tp, __u64 cookie)
+static __always_inline bool has_left_mini(const struct sock *sk, __u64 cookie)
 {
-	const struct sock_common *skc = &tp->inet_conn.icsk_inet.sk.__sk_common;
-	const struct inet_hashinfo *info = hashinfo_of(tp);
+	const struct sock_common *skc = &sk->__sk_common;
+	const struct inet_hashinfo *info = hashinfo_of(sk);
 	__u64 node = 0, its_cookie = 0;
 
 	if (bpf_probe_read_kernel(&node, sizeof(node),

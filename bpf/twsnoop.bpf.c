@@ -15,63 +15,78 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define OF_INTEREST                                                            \
-	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_SYN_RECV) | STATE(BPF_TCP_FIN_WAIT1) | \
-	 STATE(BPF_TCP_LAST_ACK) | STATE(BPF_TCP_CLOSE) | STATE(BPF_TCP_LISTEN))
-
-static __always_inline void on_listen(const struct tcp_sock *tp, int newstate,
-				      enum tws_writer writer)
+static __always_inline void on_listen(const struct sock *sk, const struct tcp_sock *tp,
+				      int newstate, enum tws_writer writer)
 {
 	if (!tws.ledger) /* somebody reads */
-		on_listener(tp, newstate == BPF_TCP_LISTEN ? TWS_LISTEN : TWS_UNLISTEN, writer);
+		on_listener(sk, tp, newstate == BPF_TCP_LISTEN ? TWS_LISTEN : TWS_UNLISTEN, writer);
 }
 
-static __always_inline void on_last_ack(const struct tcp_sock *tp, enum tws_writer writer)
+static __always_inline void on_last_ack(const struct sock *sk, const struct tcp_sock *tp,
+					enum tws_writer writer)
 {
 	if (tws.all)
-		on_fin(tp, TWS_F_PASSIVE, writer);
+		on_fin(sk, tp, TWS_F_PASSIVE, writer);
 	else
-		on_passive_fin(tp);
+		on_passive_fin(sk);
 }
 
 static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate,
 					  enum tws_writer writer)
 {
-	struct tcp_sock *tp;
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 
-	if (newstate == BPF_TCP_ESTABLISHED) {
-		on_opened(sk, oldstate, writer);
-		return;
-	}
-	if (newstate == BPF_TCP_SYN_RECV && oldstate != BPF_TCP_LISTEN)
-		return;
-	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
 		return;
-	if (newstate == oldstate)
-		on_late_close(tp, writer);
+	if (oldstate == BPF_TCP_SYN_RECV)
+		on_accept(sk, tp, newstate);
+	if (newstate == BPF_TCP_ESTABLISHED) {
+		if (tws.all)
+			on_opened(sk, tp, oldstate, writer);
+	} else if (newstate == oldstate)
+		on_late_close(sk, tp, writer);
 	else if (newstate == BPF_TCP_SYN_SENT)
-		on_connect(tp);
-	else if (newstate == BPF_TCP_SYN_RECV)
-		on_accept(tp);
+		on_connect(sk);
 	else if (newstate == BPF_TCP_FIN_WAIT1)
-		on_fin(tp, TWS_F_ACTIVE, writer);
+		on_fin(sk, tp, TWS_F_ACTIVE, writer);
 	else if (newstate == BPF_TCP_LAST_ACK)
-		on_last_ack(tp, writer);
+		on_last_ack(sk, tp, writer);
 	else if (newstate == BPF_TCP_LISTEN || oldstate == BPF_TCP_LISTEN)
-		on_listen(tp, newstate, writer);
+		on_listen(sk, tp, newstate, writer);
 	else
-		on_close(tp, oldstate, writer);
+		on_close(sk, tp, oldstate, writer);
 }
 
-/* The states of interest are told by registers alone: ask for them first. */
+#define ALWAYS_OF_INTEREST                                                     \
+	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_LAST_ACK) | \
+	 STATE(BPF_TCP_LISTEN))
+
+/* The states are told by registers alone: ask for them first. */
 static __always_inline bool is_of_interest(int oldstate, int newstate)
 {
 	/* close() after shutdown(). */
 	if (newstate == oldstate)
 		return says_nothing_of_minis() &&
 		       STATE(newstate) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2));
-	return STATE(newstate) & OF_INTEREST || (tws.all && newstate == BPF_TCP_ESTABLISHED);
+	if (newstate == BPF_TCP_ESTABLISHED)
+		return oldstate == BPF_TCP_SYN_RECV || tws.all;
+	if (newstate == BPF_TCP_CLOSE)
+		return close_matters(oldstate);
+	return STATE(newstate) & ALWAYS_OF_INTEREST;
+}
+
+/*
+ * Functions of their own, so that the programs need no stack and save no registers for the
+ * transitions that they leave alone: most.
+ */
+static RARE void act_in_process(const struct sock *sk, int oldstate, int newstate)
+{
+	on_transition(sk, oldstate, newstate, TWS_PROCESS);
+}
+
+static RARE void act_in_softirq(const struct sock *sk, int oldstate, int newstate)
+{
+	on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
 }
 
 /* In process context, the backlog that is run by release_sock() included. */
@@ -79,7 +94,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
 {
 	if (is_of_interest(oldstate, newstate) && sk->sk_lock.owned)
-		on_transition(sk, oldstate, newstate, TWS_PROCESS);
+		act_in_process(sk, oldstate, newstate);
 	return 0;
 }
 
@@ -88,7 +103,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
 {
 	if (is_of_interest(oldstate, newstate) && !sk->sk_lock.owned)
-		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
+		act_in_softirq(sk, oldstate, newstate);
 	return 0;
 }
 

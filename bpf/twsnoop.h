@@ -24,8 +24,12 @@
 
 #define STATE(s) (1U << (s))
 
-/* What is rare stands apart, so that the rest fits in fewer cache lines; but for the
- * older kernels' object, whose functions have no room on the stack for another's. */
+/*
+ * What is rare stands apart, so that the rest fits in fewer cache lines; but for the
+ * older kernels' object, whose functions have no room on the stack for another's. All
+ * frames of a chain of calls have 512 bytes together, each rounded up to 32: until 6.12
+ * the verifier refuses more, later ones have a stack of their own for the programs.
+ */
 #ifdef TWS_ATOMIC
 #define RARE __noinline
 #else
@@ -33,6 +37,16 @@
 #endif
 
 const volatile struct tws_settings tws = {};
+
+/* Kernels that have atomic operations have these as well, and it is what user space chooses
+ * the object by: then nothing is loaded to ask for them. */
+#ifdef TWS_ATOMIC
+#define HAS_TASK_BTF true
+#define HAS_COOKIE true
+#else
+#define HAS_TASK_BTF tws.has_task_btf
+#define HAS_COOKIE tws.has_cookie
+#endif
 
 /* Cgroups' records; before Linux 5.12 all records. */
 struct {

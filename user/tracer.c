@@ -106,6 +106,12 @@ static uint32_t endings_of(const struct tracer_options *opts)
 	return opts->ledger ? MIN_RECORDS : 2 * records_of(opts);
 }
 
+/* Those of the hierarchy that containers are told apart by. */
+static bool sees_cgroups(const struct kernel *k)
+{
+	return k->cgroup_events.state == FEATURE_PRESENT && (k->v1_subsys < 0 || k->v1_hierarchy);
+}
+
 static void configure(struct tws_settings *to, const struct tracer_options *opts,
 		      uint32_t connections)
 {
@@ -124,6 +130,7 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->event_mask = records_of(opts) - 1;
 	to->end_mask = endings_of(opts) - 1;
 	to->ledger = opts->ledger;
+	to->sees_rmdir = sees_cgroups(k);
 	to->filter = opts->filter;
 }
 
@@ -143,8 +150,7 @@ static void choose_programs(struct bpf_object *obj, const struct tracer_options 
 
 	if (opts->ledger)
 		leave_out(obj, "tws_drop");
-	if (k->cgroup_events.state == FEATURE_PRESENT &&
-	    (k->v1_subsys < 0 || k->v1_hierarchy))
+	if (sees_cgroups(k))
 		return;
 	leave_out(obj, "tws_cgroup_mkdir");
 	leave_out(obj, "tws_cgroup_rename");
@@ -185,7 +191,8 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 	struct tws_settings *settings;
 
 	if (opts->kernel->atomics.state == FEATURE_PRESENT &&
-	    opts->kernel->cookie.state == FEATURE_PRESENT) {
+	    opts->kernel->cookie.state == FEATURE_PRESENT &&
+	    opts->kernel->task_btf.state == FEATURE_PRESENT) {
 		tracer->skel = twsnoop_bpf__open();
 		if (!tracer->skel)
 			return -errno;
@@ -305,8 +312,23 @@ out:
 	return err;
 }
 
+/* First of all: see bpf/near.h. */
+static int attach_rmdir(struct tracer *tracer)
+{
+	struct bpf_program *rmdir = tracer->skel->progs.tws_cgroup_rmdir;
+
+	if (!bpf_program__autoload(rmdir))
+		return 0;
+	tracer->skel->links.tws_cgroup_rmdir = bpf_program__attach(rmdir);
+	return tracer->skel->links.tws_cgroup_rmdir ? 0 : -errno;
+}
+
 int tracer__attach(struct tracer *tracer)
 {
+	int err = tracer->skel ? attach_rmdir(tracer) : 0;
+
+	if (err)
+		return err;
 	return tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
 			      twsnoop_legacy_bpf__attach(tracer->legacy);
 }
@@ -315,7 +337,7 @@ int tracer__attach(struct tracer *tracer)
 static int sum_made(const struct tracer *tracer, uint64_t *made)
 {
 	int cpus = libbpf_num_possible_cpus(), err;
-	struct tws_cursors *each;
+	struct tws_cpu *each;
 	uint64_t sum = 0;
 	__u32 zero = 0;
 
@@ -324,7 +346,7 @@ static int sum_made(const struct tracer *tracer, uint64_t *made)
 	each = calloc(cpus, sizeof(*each));
 	if (!each)
 		return -ENOMEM;
-	err = bpf_map_lookup_elem(bpf_map__fd(tracer->skel->maps.tws_cursors), &zero, each);
+	err = bpf_map_lookup_elem(bpf_map__fd(tracer->skel->maps.tws_cpus), &zero, each);
 	for (int cpu = 0; !err && cpu < cpus; cpu++)
 		for (int ring = 0; ring < TWS_RINGS; ring++)
 			for (int writer = 0; writer < TWS_WRITERS; writer++)
@@ -527,7 +549,7 @@ static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
 int tracer__pin(struct tracer *tracer, const char *dir)
 {
 	static const char *const names[] = {
-		"tws_meta", "tws_stats", "tws_heads", "tws_cursors", "tws_events", "tws_owners",
+		"tws_meta", "tws_stats", "tws_heads", "tws_cpus", "tws_events", "tws_owners",
 		"tws_procs", "tws_paths",
 	};
 	int err = 0;

@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: 06d4df8d513050ef
- * text: 26e4a57d6355e42a
+ * types.txt: 6504da375717defb
+ * text: 86c4432e8443cc8d
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -19,6 +19,7 @@ struct bpf_iter_meta;
 struct cgroup;
 struct cgroup_root;
 struct cgroup_subsys_state;
+struct cred;
 struct css_set;
 struct file;
 struct hlist_nulls_node;
@@ -33,6 +34,7 @@ struct nsproxy;
 struct pid;
 struct pid_namespace;
 struct proto;
+struct request_sock;
 struct seq_file;
 struct sock;
 struct sock_common;
@@ -228,6 +230,10 @@ struct cgroup_subsys_state {
 	struct cgroup *cgroup;
 };
 
+struct cred {
+	kuid_t uid;
+};
+
 struct css_set {
 	struct cgroup_subsys_state *subsys[14];
 	struct cgroup *dfl_cgrp;
@@ -285,6 +291,7 @@ struct sock {
 	u16 sk_protocol;
 	long unsigned int sk_lingertime;
 	int sk_err;
+	u32 sk_max_ack_backlog;
 	kuid_t sk_uid;
 	u8 sk_shutdown;
 	struct socket *sk_socket;
@@ -442,10 +449,15 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	u64 start_boottime;
+	const struct cred *cred;
 	char comm[16];
 	struct nsproxy *nsproxy;
 	u64 self_exec_id;
 	struct css_set *cgroups;
+};
+
+struct tcp_request_sock {
+	u64 snt_synack;
 };
 
 struct tcp_sock {
@@ -455,9 +467,11 @@ struct tcp_sock {
 	u64 bytes_sent;
 	u64 bytes_acked;
 	u32 snd_una;
+	u64 tcp_clock_cache;
 	u32 write_seq;
 	u64 bytes_retrans;
 	int linger2;
+	struct request_sock *fastopen_rsk;
 };
 
 struct tcphdr {

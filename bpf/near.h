@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Small things that every event needs, kept for each CPU beside its cursors. What they
+ * spare is not instructions but pages: a TLB that the kernel's way through TCP has just
+ * filled has none of those that a namespace's inode or a cgroup's id stands in.
+ */
+#ifndef TWSNOOP_BPF_NEAR_H
+#define TWSNOOP_BPF_NEAR_H
+
+#include "twsnoop.h"
+
+/*
+ * A number for a kernel object's address. The verifier allows no arithmetic on a
+ * kernel pointer but the subtraction of another pointer; any will do whose
+ * value is the same for all programs of the object.
+ */
+static __always_inline __u64 number_of(const volatile void *object)
+{
+	return (const volatile char *)object - (const volatile char *)&tws;
+}
+
+#ifdef TWS_ATOMIC
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct tws_cpu);
+} tws_cpus SEC(".maps");
+
+#define TWS_NEAR_SHIFT 61 /* as many bits are left as entries need */
+_Static_assert(1 << (64 - TWS_NEAR_SHIFT) == TWS_NEAR, "an index of all entries");
+
+static __always_inline struct tws_cpu *this_cpu(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&tws_cpus, &zero);
+}
+
+/* Its line has a reference count that every socket changes. The cookie's does not,
+ * and a cookie is never used again. */
+static __always_inline __u32 netns_of(const struct net *net)
+{
+	__u32 cookie = net->net_cookie, inode;
+	struct tws_cpu *cpu = this_cpu();
+	__u64 *near;
+
+	if (!cpu)
+		return net->ns.inum;
+	near = &cpu->netns[cookie % TWS_NEAR];
+	if (*near >> 32 == cookie && (__u32)*near)
+		return *near;
+	inode = net->ns.inum;
+	*near = (__u64)cookie << 32 | inode;
+	return inode;
+}
+
+/*
+ * Raised whenever a cgroup is removed. Only then can its memory, or its part in a v1
+ * controller's hierarchy, become another's; and who closes a connection is in a cgroup,
+ * which therefore cannot be removed yet: cgroup_destroy_locked() wants it to be empty.
+ * So an address stands for the same cgroup as long as this number stays.
+ */
+__u64 tws_cgroup_epoch;
+
+static __always_inline void near_cgroup_removed(void)
+{
+	__sync_fetch_and_add(&tws_cgroup_epoch, 1);
+}
+
+/* The entry for the cgroup that @of is the number of, another's perhaps, or NULL: then there
+ * is no such cache. To be asked in process context alone. */
+static __always_inline struct tws_near_cgroup *near_cgroup(__u64 of)
+{
+	__u64 epoch = *(volatile __u64 *)&tws_cgroup_epoch;
+	struct tws_cpu *cpu = this_cpu();
+
+	if (!tws.sees_rmdir || !cpu)
+		return NULL;
+	if (cpu->cgroup_epoch != epoch) {
+		__builtin_memset(cpu->cgroups, 0, sizeof(cpu->cgroups));
+		cpu->cgroup_epoch = epoch;
+	}
+	return &cpu->cgroups[of * 0x9e3779b97f4a7c15ULL >> TWS_NEAR_SHIFT];
+}
+
+#else
+
+static __always_inline __u32 netns_of(const struct net *net)
+{
+	return net->ns.inum;
+}
+
+static __always_inline void near_cgroup_removed(void)
+{
+}
+
+#endif
+
+#endif
