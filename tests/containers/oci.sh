@@ -194,6 +194,25 @@ case_hostile()
 	! grep -q -e "$id" -e "$(printf '\033')" "$out" || fail "a name that fits no runtime"
 }
 
+# Made and removed as fast as can be: the next one gets the memory of the last.
+case_reused()
+{
+	trace --json || return 1
+	mkdir -p "$CGROUPS/$group"
+	for i in $(seq "$ROW"); do
+		mkdir "$CGROUPS/$group/row-$i" || fail "cannot make the cgroup" || return 1
+		# shellcheck disable=SC2016
+		sh -c 'echo 0 >"$1" && shift && exec "$@"' sh \
+			"$CGROUPS/$group/row-$i/cgroup.procs" "$dir/rootfs/bin/end" pair 7000 ||
+			fail "cannot close in it" || return 1
+		until_true "$DEADLINE_S" rmdir "$CGROUPS/$group/row-$i" 2>/dev/null ||
+			fail "cannot remove the cgroup" || return 1
+	done
+	for i in $(seq "$ROW"); do
+		sees 1 "\"path\":\"/$group/row-$i\"" || return 1
+	done
+}
+
 # ---- the filter ----
 
 oci_by_prefix()

@@ -496,6 +496,7 @@ int main(int argc, char **argv)
 	scen_miniwait__add(&table);
 	scen_close__add(&table);
 	scen_ids__add(&table);
+	scen_open__add(&table);
 	add_time_wait_only(&time_wait_only, &table);
 	/* The same and some more. */
 	scen_abort__add(&listed);
@@ -503,6 +504,7 @@ int main(int argc, char **argv)
 	scen_close__add(&listed);
 	scen_close__add_silent(&listed);
 	scen_ids__add(&listed);
+	scen_open__add(&listed);
 	if (o.list) {
 		list_table(&o, &table);
 		list_table(&o, &time_wait_only);

@@ -44,6 +44,7 @@ void scen_close__add_silent(struct table *t);
 void scen_abort__add(struct table *t);
 void scen_miniwait__add(struct table *t);
 void scen_ids__add(struct table *t);
+void scen_open__add(struct table *t);
 
 /*
  * A test that runs tracers of its own, in a process of its own that is a stage: it ends with
