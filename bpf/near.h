@@ -44,13 +44,14 @@ static __always_inline __u32 netns_of(const struct net *net)
 {
 	__u32 cookie = net->net_cookie, inode;
 	struct tws_cpu *cpu = this_cpu();
-	__u64 *near;
+	__u64 *near, known;
 
 	if (!cpu)
 		return net->ns.inum;
 	near = &cpu->netns[cookie % TWS_NEAR];
-	if (*near >> 32 == cookie && (__u32)*near)
-		return *near;
+	known = *(volatile __u64 *)near; /* once: a softirq may write it */
+	if (known >> 32 == cookie && (__u32)known)
+		return known;
 	inode = net->ns.inum;
 	*near = (__u64)cookie << 32 | inode;
 	return inode;
@@ -69,9 +70,12 @@ static __always_inline void near_cgroup_removed(void)
 	__sync_fetch_and_add(&tws_cgroup_epoch, 1);
 }
 
-/* The entry for the cgroup that @of is the number of, another's perhaps, or NULL: then there
- * is no such cache. To be asked in process context alone. */
-static __always_inline struct tws_near_cgroup *near_cgroup(__u64 of)
+/*
+ * This CPU's cgroups, of which none is out of date, or NULL: there is no such cache. To be
+ * asked in process context alone, and before the address is read that is looked for: else
+ * that could be older than the number.
+ */
+static __always_inline struct tws_near_cgroup *near_cgroups(void)
 {
 	__u64 epoch = *(volatile __u64 *)&tws_cgroup_epoch;
 	struct tws_cpu *cpu = this_cpu();
@@ -82,7 +86,14 @@ static __always_inline struct tws_near_cgroup *near_cgroup(__u64 of)
 		__builtin_memset(cpu->cgroups, 0, sizeof(cpu->cgroups));
 		cpu->cgroup_epoch = epoch;
 	}
-	return &cpu->cgroups[of * 0x9e3779b97f4a7c15ULL >> TWS_NEAR_SHIFT];
+	barrier();
+	return cpu->cgroups;
+}
+
+/* Where the cgroup that @of is the number of has its entry; another may be there. */
+static __always_inline __u32 near_index(__u64 of)
+{
+	return of * 0x9e3779b97f4a7c15ULL >> TWS_NEAR_SHIFT;
 }
 
 #else

@@ -46,16 +46,14 @@ static __always_inline __u32 connect_error(const struct sock *sk, const struct t
 }
 
 /*
- * A FIN_WAIT2 socket that should have become a mini-socket and did not. With
- * SOCK_DONE the peer's FIN had come: inet_twsk_alloc() found the bucket limit
- * reached or no memory. Without, data may have come after our close().
+ * A FIN_WAIT2 socket that should have become a mini-socket and did not, before its peer's
+ * FIN: inet_twsk_alloc() found the bucket limit reached, or data may have come after our
+ * close().
  */
 static __always_inline __u8 without_mini(const struct sock *sk, const struct tcp_sock *tp)
 {
 	const struct inet_timewait_death_row *row = death_row_of(sk);
 
-	if (peer_has_closed(sk))
-		return TWS_OVERFLOW;
 	if (tp->linger2 >= 0 && row && timewait_count(row) >= timewait_limit(row))
 		return TWS_OVERFLOW;
 	return TWS_ABORT;
@@ -69,8 +67,7 @@ static __always_inline __u8 outcome_of(const struct sock *sk, const struct tcp_s
 
 	if (oldstate == BPF_TCP_SYN_SENT)
 		return TWS_CONNECT_FAILED;
-	if ((oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING) &&
-	    peer_has_closed(sk))
+	if (oldstate == BPF_TCP_FIN_WAIT2 && peer_has_closed(sk))
 		return TWS_OVERFLOW;
 	if (error == ETIMEDOUT)
 		return TWS_TIMEOUT;
@@ -80,6 +77,8 @@ static __always_inline __u8 outcome_of(const struct sock *sk, const struct tcp_s
 		return TWS_RESET;
 	if (oldstate == BPF_TCP_LAST_ACK && tp->snd_una == tp->write_seq)
 		return TWS_PASSIVE_CLOSE;
+	if (oldstate == BPF_TCP_CLOSING)
+		return TWS_OVERFLOW;
 	if (oldstate == BPF_TCP_FIN_WAIT2)
 		return without_mini(sk, tp);
 	return TWS_ABORT;

@@ -80,7 +80,7 @@ static __always_inline void judge_age(__u64 position, __u64 now_ns)
 }
 
 /* In so short a time nobody writes half a ring, of 512 records at the least. */
-#define FRESH_NS 50000LL
+#define FRESH_NS 50000
 
 /*
  * The position of the writer's next record. A chunk that the others have left half
@@ -99,7 +99,7 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 		return false;
 	next = cpu->ring[ring][writer].next;
 	if (!(next & (TWS_CHUNK - 1)) ||
-	    ((__s64)(now_ns - cpu->ring[ring][writer].last_ns) > FRESH_NS &&
+	    (now_ns - cpu->ring[ring][writer].last_ns > FRESH_NS &&
 	     head->next - next > mask / 2)) {
 		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
 		if (tws.ledger)

@@ -324,7 +324,8 @@ static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock 
 /*
  * When a socket that leaves SYN_RECV was accepted, without asking the clock: on the way
  * to ESTABLISHED tcp_rcv_state_process() has just done that. One that ends before was
- * opened by TCP fast open, and its request has the time in us.
+ * opened by TCP fast open, and its request has the time in us; it is gone if a reset has
+ * come, and then the time is not known.
  */
 static __always_inline __u64 accepted_ns(const struct tcp_sock *tp, int newstate)
 {
@@ -338,14 +339,16 @@ static __always_inline __u64 accepted_ns(const struct tcp_sock *tp, int newstate
 
 /*
  * SYN_RECV -> any: a child of a listener; whatever its address carried before is gone. Or
- * a client whose peer connected to it at the same time: that has its entry.
+ * a client whose peer connected to it at the same time: that has its entry. Once it is
+ * ESTABLISHED its SYN has been acknowledged.
  */
 static __always_inline void on_accept(const struct sock *sk, const struct tcp_sock *tp,
 				      int newstate)
 {
 	struct tws_open *open;
 
-	if (tp->bytes_acked && side_by_syn(tp) != TWS_SIDE_SERVER)
+	if ((newstate != BPF_TCP_ESTABLISHED || tp->bytes_acked) &&
+	    side_by_syn(tp) == TWS_SIDE_CLIENT)
 		return;
 	open = open_claim(sk, 0);
 	if (open)

@@ -58,17 +58,22 @@ static __always_inline __u64 read_cgroup_id(const struct css_set *set)
 
 static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 {
+	struct tws_near_cgroup *near = near_cgroups();
 	const struct css_set *set = task->cgroups;
-	__u64 of = cgroup_number(set);
-	struct tws_near_cgroup *near = near_cgroup(of);
+	__u64 of = cgroup_number(set), id;
 
-	if (!near)
-		return read_cgroup_id(set);
-	if (near->of != of) {
-		near->id = read_cgroup_id(set);
+	if (near) {
+		near += near_index(of);
+		if (near->of == of)
+			return near->id;
+	}
+	id = read_cgroup_id(set);
+	barrier_var(id); /* or clang makes one load of this and near->id: no verifier likes that */
+	if (near) {
+		near->id = id;
 		near->of = of;
 	}
-	return near->id;
+	return id;
 }
 
 #else

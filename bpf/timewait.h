@@ -140,22 +140,29 @@ static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
 	return FOUND_MINI;
 }
 
-/* A quick look for the mini-socket of a socket that has a cookie: it has taken that over,
- * and it is the newest of its chain, unless another came at this moment. */
+/*
+ * A quick look for the mini-socket of a socket that has a cookie: it has taken that over,
+ * and it is the newest of its chain, unless another came at this moment. The cookie alone is
+ * no proof: an earlier life of the socket, which connect(AF_UNSPEC) has ended, left one too.
+ * Its addresses are others, and so is its hash.
+ */
 static __always_inline bool has_left_mini(const struct sock *sk, __u64 cookie)
 {
-	const struct sock_common *skc = &sk->__sk_common;
+	const struct sock_common *skc = &sk->__sk_common, *mini;
 	const struct inet_hashinfo *info = hashinfo_of(sk);
-	__u64 node = 0, its_cookie = 0;
+	__u64 node = 0, its = 0;
 
 	if (bpf_probe_read_kernel(&node, sizeof(node),
 				  &info->ehash[skc->skc_hash & info->ehash_mask].chain.first) ||
 	    node & 1)
 		return false;
 	node -= bpf_core_field_offset(struct inet_timewait_sock, __tw_common.skc_nulls_node);
-	node += bpf_core_field_offset(struct inet_timewait_sock, __tw_common.skc_cookie);
-	return !bpf_probe_read_kernel(&its_cookie, sizeof(its_cookie), (const void *)node) &&
-	       its_cookie == cookie;
+	mini = (const void *)node;
+	if (bpf_probe_read_kernel(&its, sizeof(its), &mini->skc_cookie) || its != cookie)
+		return false;
+	its = 0;
+	return !bpf_probe_read_kernel(&its, sizeof(mini->skc_hash), &mini->skc_hash) &&
+	       (__u32)its == skc->skc_hash;
 }
 
 /* Whether the mini-socket has entered TIME_WAIT since it was found. */

@@ -190,6 +190,72 @@ static void run_netns_gone(struct stage *st)
 	peer->pid_optional = true;
 }
 
+struct lives {
+	struct tuple t[2];
+};
+
+/* Connects @fd, half-closes it, and its peer answers with a FIN of its own. */
+static long live(int fd, enum fam fam, struct tuple *t, unsigned int end)
+{
+	long lfd = do_listen(fam, 0, 0), port = do_port(lfd, 0, 0), sfd, err;
+	struct sockaddr_storage ss;
+	socklen_t len = net__loopback(fam, (uint16_t)port, &ss);
+
+	if (lfd < 0 || connect(fd, (struct sockaddr *)&ss, len))
+		return -errno;
+	sfd = do_accept(lfd, 0, 0);
+	if (sfd < 0)
+		return sfd;
+	err = do_tuple(fd, (long)t, 0) ?: do_shutdown(fd, SHUT_WR, 0) ?: do_recv_eof(sfd, 0, 0);
+	close((int)sfd);
+	close((int)lfd);
+	return err ?: referee__await(t, end, DEADLINE_MS, NULL);
+}
+
+/* One socket, and so one cookie, twice. Its first life leaves a mini-socket, and then there
+ * is no room for another. */
+static long do_two_lives(long ptr, long fam, long c)
+{
+	const struct sockaddr nobody = { .sa_family = AF_UNSPEC };
+	struct lives *lives = (struct lives *)ptr;
+	long err, fd;
+
+	(void)c;
+	err = net__new_netns();
+	if (err)
+		return err;
+	fd = socket(fam == FAM_V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	err = live((int)fd, (enum fam)fam, &lives->t[0], REF_TIME_WAIT);
+	if (err)
+		return err;
+	if (connect((int)fd, &nobody, sizeof(nobody)))
+		return -errno;
+	err = net__sysctl("tcp_max_tw_buckets", 1);
+	return err ?: live((int)fd, (enum fam)fam, &lives->t[1], REF_GONE);
+}
+
+static void run_two_lives(struct stage *st)
+{
+	struct actor *a = actor__start(st, "sc-lives", 0);
+	struct lives *lives = (struct lives *)st->arena;
+	struct pair p = { .opened_ns = net__mono_ns() };
+	long err = actor__call(a, do_two_lives, (long)lives, st->sc->fam, 0);
+
+	if (err)
+		stage__fail(st, "in the inner namespace: %s", strerror((int)-err));
+	for (int i = 0; i < 2; i++) {
+		p.e[END_C] = (struct end){ .a = a, .t = lives->t[i], .side = SIDE_CLIENT,
+					   .opener = a->pid };
+		p.e[END_S] = (struct end){ .a = a, .t = tuple__flip(&lives->t[i]),
+					   .side = SIDE_SERVER, .opener = a->pid };
+		truth__add(st, &p, END_C, i ? A(OVERFLOW) : A(TIME_WAIT), a, CAUSE_SHUTDOWN)
+			->life_min_ns = 0;
+		truth__add(st, &p, END_S, A(PASSIVE_CLOSE), a, CAUSE_CLOSE)->life_min_ns = 0;
+	}
+}
+
 /* Names that try to break out of the output. */
 static void run_hostile(struct stage *st)
 {
@@ -296,6 +362,8 @@ static const struct entry entries[] = {
 	{ "netns-destroyed/v4", run_netns_gone, 0, FAM_V4, END_C },
 	{ "netns-destroyed/v6", run_netns_gone, 0, FAM_V6, END_C },
 	{ "netns-destroyed-fin-wait2/v4", run_netns_gone, 1, FAM_V4, END_C },
+	{ "two-lives/v4", run_two_lives, 0, FAM_V4, END_C },
+	{ "two-lives/v6", run_two_lives, 0, FAM_V6, END_C },
 	{ "hostile-name-quotes", run_hostile, 0, FAM_V4, END_C },
 	{ "hostile-name-utf8", run_hostile, 1, FAM_V4, END_C },
 	{ "hostile-name-braces", run_hostile, 2, FAM_V4, END_C },

@@ -15,6 +15,16 @@
 /* tcp_fastopen: client, server, and both without a cookie. */
 #define FAST_OPEN_FOR_ALL (0x1 | 0x2 | 0x4 | 0x200)
 
+static struct tuple self_tuple(enum fam fam)
+{
+	struct tuple t = { .family = fam == FAM_V6 ? AF_INET6 : AF_INET, .lport = SELF_PORT,
+			   .rport = SELF_PORT, .netns = net__netns_inode() };
+
+	strcpy(t.laddr, fam == FAM_V6 ? "::1" : "127.0.0.1");
+	strcpy(t.raddr, t.laddr);
+	return t;
+}
+
 /* A socket that connects to itself: the simultaneous open of RFC 9293, 3.5. */
 static void run_self(struct stage *st)
 {
@@ -31,6 +41,54 @@ static void run_self(struct stage *st)
 				   .opener = a->pid };
 	t = truth__add(st, &p, END_C, A(TIME_WAIT), a, CAUSE_CLOSE);
 	EXPECT(st, actor__call(a, do_close, fd, 0, 0) == 0);
+	truth__in_time_wait(st, t);
+}
+
+/* The same, up to the SYN: what comes next does not come through the valve. */
+static long do_meet(long fam, long port, long valve_ptr)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = net__loopback((enum fam)fam, (uint16_t)port, &ss);
+	int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	long err = fd < 0 ? -errno : do_valve(fd, valve_ptr, 0);
+
+	if (!err && bind(fd, (struct sockaddr *)&ss, len))
+		err = -errno;
+	if (!err && connect(fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS)
+		err = -errno;
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+/*
+ * A simultaneous open whose socket is closed in SYN_RECV, its own SYN not acknowledged
+ * yet: it is a client all the same.
+ */
+static void run_self_early(struct stage *st)
+{
+	struct valve *valve = (struct valve *)(st->arena + 4096);
+	struct tuple *tuple = (struct tuple *)st->arena;
+	struct pair p = { .fam = st->sc->fam, .before_ns = net__mono_ns() };
+	struct actor *a;
+	struct truth *t;
+	long fd;
+
+	EXPECT(st, valve__new(valve) == 0);
+	a = actor__start(st, "sc-self", 0);
+	EXPECT(st, valve__set(valve, SEG_ACK) == 0);
+	fd = actor__call(a, do_meet, st->sc->fam, SELF_PORT, (long)valve);
+	EXPECT(st, fd >= 0);
+	p.opened_ns = net__mono_ns();
+	*tuple = self_tuple(st->sc->fam);
+	p.e[END_C] = (struct end){ .a = a, .fd = (int)fd, .t = *tuple, .side = SIDE_CLIENT,
+				   .opener = a->pid };
+	stage__see(st, &p.e[END_C], REF_STATE(ST_SYN_RECV));
+	t = truth__add(st, &p, END_C, A(TIME_WAIT), a, CAUSE_CLOSE);
+	EXPECT(st, actor__call(a, do_close, fd, 0, 0) == 0);
+	EXPECT(st, valve__set(valve, 0) == 0);
 	truth__in_time_wait(st, t);
 }
 
@@ -135,6 +193,8 @@ struct entry {
 static const struct entry entries[] = {
 	{ "self-connect/v4", run_self, FAM_V4, END_C },
 	{ "self-connect/v6", run_self, FAM_V6, END_C },
+	{ "self-connect-early/v4", run_self_early, FAM_V4, END_C },
+	{ "self-connect-early/v6", run_self_early, FAM_V6, END_C },
 	{ "fast-open/client/v4", run_fast, FAM_V4, END_C },
 	{ "fast-open/client/v6", run_fast, FAM_V6, END_C },
 	{ "fast-open/server/v4", run_fast, FAM_V4, END_S },
