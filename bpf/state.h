@@ -575,9 +575,11 @@ static __always_inline bool ends_in_plain_mini(const struct sock *sk, const stru
 	    (oldstate != BPF_TCP_FIN_WAIT2 && oldstate != BPF_TCP_CLOSING) ||
 	    !has_left_mini(sk, id))
 		return false;
-	/* tcp_rcv_state_process() asks the clock before it looks at the peer's FIN. */
+	/* tcp_rcv_state_process() asks the clock before it looks at the peer's FIN; of a
+	 * process, which does that for its backlog, the processor may be taken away in between. */
 	if (peer_has_closed(sk))
-		tell_end_at(sk, tp, id, TWS_TIME_WAIT, writer, tp->tcp_clock_cache);
+		tell_end_at(sk, tp, id, TWS_TIME_WAIT, writer,
+			    writer == TWS_SOFTIRQ ? tp->tcp_clock_cache : bpf_ktime_get_ns());
 	else if (!says_nothing_of_minis())
 		tell_end(sk, tp, id, TWS_FIN_WAIT2, writer);
 	return true;

@@ -18,7 +18,7 @@ bad() {
 # From the lowest: each file's layer, and the files of a later line may include
 # those of the same and of any earlier one.
 layers="
-record event key clock quiet ring batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_http runtime_source progress
+record event key clock quiet ring missing batch parse escape outbuf fmt names mountinfo procinfo privileges seen kernel kernel_files kernel_cgroups cgroup_path runtime_json runtime_cri runtime_http runtime_source progress
 decode join owners filter netns cgroups runtime_names netlimits
 sockdiag ledger sockets sockstream sockiter
 snapshot listeners tracer containers live

@@ -14,6 +14,7 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "missing.h"
 #include "ring.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
@@ -23,7 +24,6 @@
 #define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
 #define DEFAULT_RING_BYTES (1U << 25)
-#define SURE_POLLS 8
 #define MIN_RECORDS 1024U /* some chunks for each writer */
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
@@ -40,9 +40,7 @@ struct tracer {
 	size_t num_records, num_endings;
 	struct batch *batch; /* the rings are in order for each CPU alone */
 	uint64_t taken; /* outcomes that were read */
-	/* See note_missing(). */
-	uint64_t lost, least_missing;
-	unsigned int polls;
+	struct missing missing; /* of them */
 	bool detached;
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter, all;
@@ -357,23 +355,6 @@ static int sum_made(const struct tracer *tracer, uint64_t *made)
 	return err;
 }
 
-/*
- * Of @made outcomes, those that were not read by a poll that began later are lost, or
- * were still being written: so what counts is the least of some polls in a row.
- */
-static void note_missing(struct tracer *tracer, uint64_t made)
-{
-	uint64_t missing = made > tracer->taken ? made - tracer->taken : 0;
-
-	if (!tracer->polls || missing < tracer->least_missing)
-		tracer->least_missing = missing;
-	if (++tracer->polls < SURE_POLLS && !tracer->detached)
-		return;
-	tracer->polls = 0;
-	if (tracer->least_missing > tracer->lost)
-		tracer->lost = tracer->least_missing;
-}
-
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 {
 	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
@@ -390,7 +371,7 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
 	if (err < 0)
 		return err;
-	note_missing(tracer, made);
+	missing__note(&tracer->missing, made, tracer->taken, tracer->detached);
 	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
 	return err < 0 ? err : num + err;
 }
@@ -409,7 +390,7 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 {
 	if (tracer->legacy)
 		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
-	return tracer->taken + tracer->lost >= mark;
+	return tracer->taken + tracer->missing.lost >= mark;
 }
 
 static int add_recursion(const struct bpf_program *prog, uint64_t *sum)
@@ -474,7 +455,7 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 		if (err)
 			return err;
 	}
-	total.event_lost += tracer->lost;
+	total.event_lost += tracer->missing.lost;
 	*sum = total;
 	*recursion = skips;
 	return 0;
@@ -566,7 +547,6 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 void tracer__detach(struct tracer *tracer)
 {
 	tracer->detached = true;
-	tracer->polls = 0;
 	if (tracer->skel)
 		twsnoop_bpf__detach(tracer->skel);
 	if (tracer->legacy)
