@@ -31,6 +31,13 @@ static __always_inline void on_last_ack(const struct sock *sk, const struct tcp_
 		on_passive_fin(sk);
 }
 
+static __always_inline void on_established(const struct sock *sk, const struct tcp_sock *tp,
+					   int oldstate, enum tws_writer writer)
+{
+	if (tws.all)
+		on_opened(sk, tp, oldstate, writer);
+}
+
 static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate,
 					  enum tws_writer writer)
 {
@@ -40,11 +47,10 @@ static __always_inline void on_transition(const struct sock *sk, int oldstate, i
 		return;
 	if (oldstate == BPF_TCP_SYN_RECV)
 		on_accept(sk, tp, newstate);
-	if (newstate == BPF_TCP_ESTABLISHED) {
-		if (tws.all)
-			on_opened(sk, tp, oldstate, writer);
-	} else if (newstate == oldstate)
+	if (newstate == oldstate)
 		on_late_close(sk, tp, writer);
+	else if (newstate == BPF_TCP_ESTABLISHED)
+		on_established(sk, tp, oldstate, writer);
 	else if (newstate == BPF_TCP_SYN_SENT)
 		on_connect(sk);
 	else if (newstate == BPF_TCP_FIN_WAIT1)
