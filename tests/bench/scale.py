@@ -2,6 +2,7 @@
 """Section 4: does the cost of a connection grow with what the host holds, and what
 memory does that take?"""
 
+import os
 import tempfile
 
 import benchlib as b
