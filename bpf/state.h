@@ -49,16 +49,23 @@ static __always_inline __u64 received_bytes(const struct sock *sk, const struct 
 
 /*
  * Whose SYN it was: bytes_acked counts it for the side that sent it, as
- * tcp_snd_una_update() does, and payload for both. Where TCP fast open or a repaired
- * socket break the sum, it says nothing; so it is good for doubt alone.
+ * tcp_snd_una_update() does, payload for both, and @fins of them that were acknowledged.
+ * Where TCP fast open or a repaired socket break the sum, it says nothing; so it is good
+ * for doubt alone.
  */
-static __always_inline __u8 side_by_syn(const struct tcp_sock *tp)
+static __always_inline __u8 side_by_acks(const struct tcp_sock *tp, __u32 fins)
 {
-	__u64 acked = sent_bytes(tp) - (__u32)(tp->snd_nxt - tp->snd_una);
+	__u64 acked = sent_bytes(tp) + fins - (__u32)(tp->snd_nxt - tp->snd_una);
 
 	if (tp->bytes_acked == acked)
 		return TWS_SIDE_SERVER;
 	return tp->bytes_acked == acked + 1 ? TWS_SIDE_CLIENT : TWS_SIDE_UNKNOWN;
+}
+
+/* Before a FIN is sent. */
+static __always_inline __u8 side_by_syn(const struct tcp_sock *tp)
+{
+	return side_by_acks(tp, 0);
 }
 
 /* What is known from the opening on. */
@@ -231,16 +238,16 @@ static __always_inline __u64 read_id(const struct sock *sk)
 	return open ? open_id(open, socket_cookie(sk)) : 0;
 }
 
-/* The entry of this life of the socket's address. */
+/* The entry of this life of the socket's address; @fins: of it, and acknowledged. */
 static __always_inline struct tws_open *take_opening(const struct sock *sk,
-						     const struct tcp_sock *tp)
+						     const struct tcp_sock *tp, __u32 fins)
 {
 	struct tws_open *open = open_find(sk);
 
 	if (!open)
 		return NULL;
 	/* A server's may be of an earlier life, if the opening of this one was skipped. */
-	if (open_side(open) == TWS_SIDE_SERVER && side_by_syn(tp) == TWS_SIDE_CLIENT) {
+	if (open_side(open) == TWS_SIDE_SERVER && side_by_acks(tp, fins) == TWS_SIDE_CLIENT) {
 		open_release(sk, open);
 		return NULL;
 	}
@@ -294,7 +301,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 static RARE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
 				 enum tws_writer writer)
 {
-	struct tws_open *open = take_opening(sk, tp);
+	struct tws_open *open = take_opening(sk, tp, 0);
 	struct tws_conn conn;
 	struct tuple t;
 
@@ -316,7 +323,7 @@ static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock 
 	if (tws.has_filter)
 		on_filtered_fin(sk, tp, flag, writer);
 	else
-		tell_fin(sk, tp, take_opening(sk, tp), flag, NULL, writer);
+		tell_fin(sk, tp, take_opening(sk, tp, 0), flag, NULL, writer);
 }
 
 /* ---- softirq, or the backlog ---- */
@@ -413,7 +420,7 @@ static RARE void tell_stranger(const struct sock *sk, const struct tcp_sock *tp,
 		return;
 	fill_event(&out, sk, tp);
 	fill_bytes(out.ev, sk, tp);
-	fill_opening(&out.ev->conn, take_opening(sk, tp));
+	fill_opening(&out.ev->conn, take_opening(sk, tp, 1));
 	out.ev->cookie = mini->cookie;
 	send(&out);
 }

@@ -31,6 +31,19 @@ static bool is_short(uint8_t action)
 	return action == TWS_ENTERED || action == TWS_GONE || action == TWS_BYTES;
 }
 
+void decode__forget_opening(struct tws_event *ev)
+{
+	struct tws_conn *conn = &ev->conn;
+
+	conn->open_ns = 0;
+	conn->side = TWS_SIDE_UNKNOWN;
+	conn->flags &= ~TWS_F_OPENER;
+	conn->opener_tgid = 0;
+	memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
+	if (ev->action == TWS_FIN) /* a SYN more, or less */
+		conn->flags |= TWS_F_NO_BYTES;
+}
+
 int decode__event(const void *data, size_t len, const struct tws_event **ev)
 {
 	const struct tws_event *e = data;

@@ -30,6 +30,13 @@ int decode__ending(const void *data, size_t len, const struct tws_ending **endin
 int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgroup);
 
 /*
+ * decode__forget_opening() - removes what @ev has of its connection's opening: side, time
+ * and opener; and its bytes, if they were counted by the side. For an opening that only
+ * one of the programs may have seen: an entry can be of an earlier socket at its address.
+ */
+void decode__forget_opening(struct tws_event *ev);
+
+/*
  * decode__bytes_are_final() - whether the bytes of @ev are those of the whole connection.
  * What a TWS_FIN event has sent is all, and so is what it has received if nothing more
  * can come: with RCV_SHUTDOWN, as after close(), data make the kernel reset the connection

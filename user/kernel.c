@@ -157,6 +157,17 @@ static void probe_cgroup_events(struct kernel *k, const struct btf *btf)
 			    ENOENT);
 }
 
+/*
+ * Preemption was disabled around each tracepoint until they were guarded by SRCU instead
+ * (a46023d5616e, 7.0). That guard is a type, which a kernel without it does not have.
+ */
+static void probe_preempts(struct kernel *k, const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "class_srcu_fast_notrace_t", BTF_KIND_TYPEDEF);
+
+	set_feature(&k->preempts, id < 0 ? -id : 0);
+}
+
 static void probe_helpers(struct kernel *k, const struct btf *btf, const char *tracepoint)
 {
 	const struct bpf_insn task[] = { INSN_CALL(BPF_FUNC_get_current_task_btf),
@@ -183,9 +194,10 @@ static void probe_programs(struct kernel *k, const struct btf *btf)
 
 	set_feature(&k->tp_btf, unasked.error);
 	k->jit = k->task_btf = k->cookie = k->atomics = k->kfree_skb = k->rx_sk = unasked;
-	k->cgroup_events = unasked;
+	k->cgroup_events = k->preempts = unasked;
 	if (fd < 0)
 		return;
+	probe_preempts(k, btf);
 	probe_jit(k, fd);
 	close(fd);
 	probe_helpers(k, btf, state);

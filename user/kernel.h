@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What this kernel and these privileges allow. Each feature is probed by its
- * behaviour (a tiny program is loaded), never by a version number, and
- * "missing" is kept apart from "could not be probed". Layer: lowest.
+ * behaviour (a tiny program is loaded) or by its types, never by a version number,
+ * and "missing" is kept apart from "could not be probed". Layer: lowest.
  */
 #ifndef TWSNOOP_KERNEL_H
 #define TWSNOOP_KERNEL_H
@@ -39,6 +39,7 @@ struct kernel {
 	struct feature rx_sk;	 /* kfree_skb's rx_sk, 6.11 */
 	struct feature cgroup_events; /* tp_btf/cgroup_mkdir and its kin */
 	struct feature atomics;	 /* BPF compare-and-swap, 5.12 */
+	struct feature preempts; /* tracepoints' programs can be preempted, 7.0 */
 	struct feature jit;	 /* programs run as machine code */
 	struct feature memcg;	 /* BPF memory is charged to the cgroup, 5.11; before
 				  * that RLIMIT_MEMLOCK limits it */
@@ -64,6 +65,16 @@ struct kernel {
  * libbpf silent meanwhile.
  */
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
+
+/*
+ * kernel__skips_in_process() - whether a call of tws_process that the kernel skipped may have
+ * been needed. That program is skipped where it runs already. If it cannot be preempted,
+ * only a softirq comes in between, whose transitions are tws_softirq's.
+ */
+static inline bool kernel__skips_in_process(const struct kernel *k)
+{
+	return k->preempts.state != FEATURE_MISSING;
+}
 
 /*
  * The parts of it that ask no more than files, and fill a zeroed @k.

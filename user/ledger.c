@@ -366,9 +366,14 @@ static bool find_owner(const struct source *source, const struct tws_key *key, u
 static bool find_in(const struct source *source, const struct tws_key *key, uint64_t cookie,
 		    uint64_t entered_ns, struct tws_event *event)
 {
-	return (source->owners &&
-		owners__find(source->owners, key, cookie, entered_ns, event)) ||
-	       find_owner(source, key, cookie, entered_ns, event);
+	if (!(source->owners &&
+	      owners__find(source->owners, key, cookie, entered_ns, event)) &&
+	    !find_owner(source, key, cookie, entered_ns, event))
+		return false;
+	/* As tracer__attach() says. */
+	if (event->conn.open_ns && event->conn.open_ns <= source->meta.time_ns)
+		decode__forget_opening(event);
+	return true;
 }
 
 static const struct tws_event *keep(const struct ledger *ledger, const struct tws_event *event)

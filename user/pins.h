@@ -30,7 +30,8 @@ struct pins_status {
 	enum pins_state state;
 	struct tws_meta meta;	 /* with PINS_ATTACHED; with PINS_OTHER what is readable */
 	struct tws_counters counters;
-	uint64_t recursion;
+	uint64_t recursion;	/* of all programs but tws_process */
+	uint64_t process_recursion; /* its own: see kernel__skips_in_process() */
 	uint64_t written;	/* records so far; before Linux 5.12 not known: 0 */
 	uint64_t oldest_ns;	/* CLOCK_MONOTONIC: how far back the records reach, if older
 				 * ones were written over; else 0 */
@@ -42,7 +43,7 @@ struct pins_status {
  * -EACCES, -EPERM: the caller may not look there.
  *
  * pins__status() - what is attached there. Returns 0 or a negative errno. Without
- * CAP_SYS_ADMIN recursion is 0 and memory_bytes that of the pinned maps alone.
+ * CAP_SYS_ADMIN both recursions are 0 and memory_bytes that of the pinned maps alone.
  */
 int pins__status(const char *bpffs, struct pins_status *status);
 

@@ -14,12 +14,15 @@
 
 #include "batch.h"
 #include "clock.h"
+#include "decode.h"
 #include "missing.h"
 #include "ring.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
 #define DEFAULT_CONNECTIONS (1U << 18)
+#define DEFAULT_CONNECTIONS_MAX (1U << 20)
+#define BYTES_FOR_CONNECTION (1U << 14) /* of the host's memory */
 #define MIN_CONNECTIONS (1U << 12)
 #define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
@@ -41,9 +44,13 @@ struct tracer {
 	struct batch *batch; /* the rings are in order for each CPU alone */
 	uint64_t taken; /* outcomes that were read */
 	struct missing missing; /* of them */
-	bool detached;
+	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
+	 * detached again. What is between is seen by all of them. */
+	uint64_t attached_ns, detached_ns;
+	struct tws_meta meta;
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter, all;
+	bool skips_in_process; /* as kernel__skips_in_process() */
 	/* With legacy, the positions of control as the kernel lays its map out: a
 	 * page that the consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
@@ -51,20 +58,46 @@ struct tracer {
 	void *ctx;
 };
 
+static bool is_late(const struct tracer *tracer, const struct tws_event *event)
+{
+	return tracer->detached_ns && event->time_ns > tracer->detached_ns;
+}
+
+/* @event, or @copy without what only some of the programs had seen. */
+static const struct tws_event *what_is_sure(const struct tracer *tracer,
+					    const struct tws_event *event,
+					    struct tws_event *copy)
+{
+	if (!event->conn.open_ns || event->conn.open_ns > tracer->attached_ns)
+		return event;
+	*copy = *event;
+	decode__forget_opening(copy);
+	return copy;
+}
+
 static int on_record(void *ctx, void *data, size_t len)
 {
+	const struct tws_event *event = data;
 	struct tracer *tracer = ctx;
+	struct tws_event copy;
 
-	return tracer->fn(tracer->ctx, data, len);
+	if (len != sizeof(*event))
+		return tracer->fn(tracer->ctx, data, len);
+	if (is_late(tracer, event))
+		return 0;
+	return tracer->fn(tracer->ctx, what_is_sure(tracer, event, &copy), len);
 }
 
 static int on_event(void *ctx, const void *record)
 {
 	const struct tws_event *event = record;
 	struct tracer *tracer = ctx;
+	struct tws_event copy;
 
 	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
-	return batch__add_event(tracer->batch, event);
+	if (is_late(tracer, event))
+		return 0;
+	return batch__add_event(tracer->batch, what_is_sure(tracer, event, &copy));
 }
 
 static int on_ending(void *ctx, const void *record)
@@ -76,12 +109,25 @@ static int on_ending(void *ctx, const void *record)
 	return batch__add_ending(tracer->batch, ending);
 }
 
+/*
+ * A host with more memory has more connections: up to a 500th of it. Sockets that find no
+ * room in the table are not only told less of, but dear: all places are looked at. A
+ * hash map, which kernels before 5.12 need, has locked and larger entries.
+ */
+static size_t default_connections(bool has_hash)
+{
+	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	size_t n = DEFAULT_CONNECTIONS;
+
+	while (!has_hash && n < DEFAULT_CONNECTIONS_MAX && bytes / BYTES_FOR_CONNECTION >= 2 * n)
+		n *= 2;
+	return n;
+}
+
 static uint32_t round_up_connections(size_t wanted)
 {
 	uint32_t n = MIN_CONNECTIONS;
 
-	if (!wanted)
-		return DEFAULT_CONNECTIONS;
 	while (n < wanted && n < MAX_CONNECTIONS)
 		n *= 2;
 	return n;
@@ -169,6 +215,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	struct bpf_object *obj = tracer->obj;
 	uint32_t records = records_of(opts);
 	bool by_tuple = tracer->pending_by_tuple && !opts->ledger;
+	uint32_t pending = (opts->max_connections ? connections : DEFAULT_CONNECTIONS) / 4;
 
 	return set_max(obj, "tws_events", records) ?:
 	       set_max(obj, "tws_owners", opts->ledger ? records : LEGACY_OWNERS) ?:
@@ -177,16 +224,17 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_ends", endings_of(opts)) ?:
 	       set_max(obj, "tws_opens", connections) ?:
 	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
-	       set_max(obj, "tws_pending", by_tuple ? connections / 4 : 1) ?:
+	       set_max(obj, "tws_pending", by_tuple ? pending : 1) ?:
 	       set_max(obj, "tws_held", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
 	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
 	       set_max(obj, "tws_paths", opts->ledger ? 0 : 1);
 }
 
-static int open_object(struct tracer *tracer, const struct tracer_options *opts,
-		       uint32_t connections)
+static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 {
+	size_t wanted = opts->max_connections;
 	struct tws_settings *settings;
+	uint32_t connections;
 
 	if (opts->kernel->atomics.state == FEATURE_PRESENT &&
 	    opts->kernel->cookie.state == FEATURE_PRESENT &&
@@ -203,6 +251,7 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts,
 		tracer->obj = tracer->legacy->obj;
 		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
 	}
+	connections = round_up_connections(wanted ?: default_connections(tracer->legacy));
 	configure(settings, opts, connections);
 	tracer->has_filter = settings->has_filter;
 	choose_programs(tracer->obj, opts);
@@ -249,29 +298,37 @@ static int map_rings(struct tracer *tracer)
 			  &heads[TWS_RING_ENDS], endings);
 }
 
+static int put_meta(struct tracer *tracer)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
+	__u32 zero = 0;
+
+	tracer->meta.wall_ns = clock__now_ns(CLOCK_REALTIME);
+	tracer->meta.time_ns = clock__now_ns(CLOCK_MONOTONIC);
+	return bpf_map_update_elem(fd, &zero, &tracer->meta, BPF_ANY) ? -errno : 0;
+}
+
 /* For another twsnoop that meets it. */
 static int describe(struct tracer *tracer, const struct tracer_options *opts)
 {
-	struct tws_meta meta = {
+	int process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj,
+								       "tws_process"));
+
+	tracer->meta = (struct tws_meta){
 		.magic = TWS_META_MAGIC,
 		.layout = TWS_LAYOUT,
 		.flags = (tracer->legacy ? TWS_META_LEGACY : 0) |
 			 (opts->ledger ? TWS_META_ATTACHED : 0) |
 			 (opts->all ? TWS_META_ALL : 0) |
 			 (tracer->has_filter ? TWS_META_FILTER : 0),
-		.wall_ns = clock__now_ns(CLOCK_REALTIME),
-		.time_ns = clock__now_ns(CLOCK_MONOTONIC),
 		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
 		.version = TWSNOOP_VERSION,
 	};
-	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta"), process;
-	__u32 zero = 0;
 
-	if (bpf_map_update_elem(fd, &zero, &meta, BPF_ANY))
-		return -errno;
 	/* Bound to a program that does not use them, they are found by that (ledger.c). */
-	process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj, "tws_process"));
-	return bpf_prog_bind_map(process, fd, NULL) ?:
+	return put_meta(tracer) ?:
+	       bpf_prog_bind_map(process, bpf_object__find_map_fd_by_name(tracer->obj,
+									 "tws_meta"), NULL) ?:
 	       bpf_prog_bind_map(process, bpf_object__find_map_fd_by_name(tracer->obj,
 									 "tws_paths"), NULL);
 }
@@ -279,7 +336,6 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 {
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
-	uint32_t connections = round_up_connections(opts->max_connections);
 	int err = -ENOMEM;
 
 	if (!tracer)
@@ -287,7 +343,8 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	tracer->num_records = records_of(opts);
 	tracer->num_endings = endings_of(opts);
 	tracer->all = opts->all;
-	err = batch__new(&tracer->batch) ?: open_object(tracer, opts, connections);
+	tracer->skips_in_process = kernel__skips_in_process(opts->kernel);
+	err = batch__new(&tracer->batch) ?: open_object(tracer, opts);
 	if (err)
 		goto out;
 	err = bpf_object__load(tracer->obj);
@@ -325,10 +382,13 @@ int tracer__attach(struct tracer *tracer)
 {
 	int err = tracer->skel ? attach_rmdir(tracer) : 0;
 
-	if (err)
-		return err;
-	return tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
-			      twsnoop_legacy_bpf__attach(tracer->legacy);
+	if (!err)
+		err = tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
+				     twsnoop_legacy_bpf__attach(tracer->legacy);
+	if (!err)
+		err = put_meta(tracer);
+	tracer->attached_ns = tracer->meta.time_ns;
+	return err;
 }
 
 /* Outcomes that the programs have written, or are writing. */
@@ -371,7 +431,8 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
 	if (err < 0)
 		return err;
-	missing__note(&tracer->missing, made, tracer->taken, tracer->detached);
+	missing__note(&tracer->missing, made, tracer->taken,
+		      tracer->detached_ns != 0);
 	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
 	return err < 0 ? err : num + err;
 }
@@ -393,13 +454,15 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 	return tracer->taken + tracer->missing.lost >= mark;
 }
 
-static int add_recursion(const struct bpf_program *prog, uint64_t *sum)
+static int add_recursion(const struct tracer *tracer, const struct bpf_program *prog,
+			 uint64_t *sum)
 {
 	struct bpf_prog_info info = {};
 	__u32 len = sizeof(info);
 	int err;
 
-	if (!bpf_program__autoload(prog))
+	if (!bpf_program__autoload(prog) ||
+	    (!tracer->skips_in_process && !strcmp(bpf_program__name(prog), "tws_process")))
 		return 0;
 	err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
 	if (err)
@@ -451,7 +514,7 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, tracer->obj) {
-		err = add_recursion(prog, &skips);
+		err = add_recursion(tracer, prog, &skips);
 		if (err)
 			return err;
 	}
@@ -546,7 +609,7 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 
 void tracer__detach(struct tracer *tracer)
 {
-	tracer->detached = true;
+	tracer->detached_ns = clock__now_ns(CLOCK_MONOTONIC);
 	if (tracer->skel)
 		twsnoop_bpf__detach(tracer->skel);
 	if (tracer->legacy)

@@ -24,7 +24,8 @@ struct tracer_options {
 				 * 0: 32 MiB. Rounded down to a power of two of records */
 	size_t entries;		/* with ledger: closes that are kept, a power of two */
 	size_t max_connections; /* watched at once, rounded up to a power of two
-				 * from 4,096 to 4,194,304; 0: 262,144 */
+				 * from 4,096 to 4,194,304; 0: 262,144, or with 16 GiB
+				 * of memory and more up to 1,048,576 */
 };
 
 /*
@@ -42,7 +43,11 @@ typedef int (*tracer_record_fn)(void *ctx, const void *data, size_t len);
  */
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts);
 
-/* tracer__attach() - events flow from here on. Returns 0 or a negative errno. */
+/*
+ * tracer__attach() - events flow from here on. The programs are attached one after the
+ * other: what is told of an opening before the last one was is left out of its events.
+ * Returns 0 or a negative errno.
+ */
 int tracer__attach(struct tracer *tracer);
 
 /*
@@ -66,8 +71,8 @@ uint64_t tracer__passed_over(const struct tracer *tracer);
 
 /*
  * tracer__counters() - the sums over all CPUs, what was written over before it was
- * polled counted in event_lost, and in *@recursion how often the
- * kernel skipped one of the programs because it was already running.
+ * polled counted in event_lost, and in *@recursion how often the kernel skipped one of
+ * the programs because it was already running, where it may have been needed.
  * Returns 0 or a negative errno.
  */
 int tracer__counters(const struct tracer *tracer, struct tws_counters *sum,

@@ -38,7 +38,8 @@ struct key {
 struct deed {
 	struct key key;
 	uint8_t server_first;
-	pid_t pid;
+	pid_t pid;    /* who closed first */
+	pid_t client; /* who connected */
 };
 
 /* What somebody says about an end: the kernel's table, or twsnoop. */
@@ -59,6 +60,7 @@ struct churn_shared {
 	long made;	/* by all, for the one who waits */
 	int ready;
 	bool servers_close; /* always the server first, not half the time */
+	int enough;	    /* the clients are to end */
 	int failed;	/* errno of the first fault */
 	int fault_line;
 	struct deed deeds[];
@@ -155,7 +157,8 @@ static void one_connection(int w, long i, struct churn_shared *sh, struct deed *
 	if (d->server_first)
 		t = tuple__flip(&t);
 	key__set(&d->key, &t);
-	d->pid = d->server_first ? sh->server[w] : getpid();
+	d->client = getpid();
+	d->pid = d->server_first ? sh->server[w] : d->client;
 	if (send(fd, &who, 1, MSG_NOSIGNAL) != 1)
 		fault(sh, __LINE__);
 	if (d->server_first && recv(fd, &rest, 1, 0) != 0)
@@ -166,11 +169,11 @@ static void one_connection(int w, long i, struct churn_shared *sh, struct deed *
 
 static void be_client(int w, long n, struct churn_shared *sh)
 {
-	char name[16];
+	char name[24];
 
 	snprintf(name, sizeof(name), "ch-client%d", w);
 	prctl(PR_SET_NAME, name);
-	for (long i = 0; i < n; i++)
+	for (long i = 0; i < n && !__atomic_load_n(&sh->enough, __ATOMIC_RELAXED); i++)
 		one_connection(w, i, sh, &sh->deeds[(long)w * n + i]);
 	_exit(0);
 }
@@ -235,14 +238,9 @@ static size_t our_events(const struct stage *st, const struct tracer *t)
 	return n;
 }
 
-/* Runs the clients to their end, the tracer's output being read meanwhile. */
-static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
-			struct tracer *t)
+static void spawn_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
+			  pid_t *pids)
 {
-	long total = how->procs * how->conns, stop_at = how->stop_reader ? total / 10 : -1;
-	int left = how->procs;
-	pid_t pids[64];
-
 	for (int w = 0; w < how->procs; w++) {
 		pids[w] = fork();
 		EXPECT(st, pids[w] >= 0);
@@ -251,25 +249,49 @@ static void run_clients(struct stage *st, struct churn_shared *sh, const struct 
 			be_client(w, how->conns, sh);
 		}
 	}
-	while (left > 0 && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST)) {
-		if (stop_at >= 0 && __atomic_load_n(&sh->made, __ATOMIC_RELAXED) >= stop_at) {
-			kill(t->pid, SIGSTOP);
-			stop_at = -1;
-		}
-		for (int w = 0; w < how->procs; w++)
-			if (pids[w] > 0 && waitpid(pids[w], NULL, WNOHANG) == pids[w]) {
-				pids[w] = 0;
-				left--;
-			}
-		tracer__pump(t, 10);
+}
+
+/* Whether one is left. */
+static bool clients_run(const struct churn *how, pid_t *pids)
+{
+	bool any = false;
+
+	for (int w = 0; w < how->procs; w++) {
+		if (pids[w] > 0 && waitpid(pids[w], NULL, WNOHANG) == pids[w])
+			pids[w] = 0;
+		any |= pids[w] > 0;
 	}
-	if (how->stop_reader)
-		kill(t->pid, SIGCONT);
+	return any;
+}
+
+static void end_clients(struct stage *st, const struct churn_shared *sh, const struct churn *how,
+			const pid_t *pids)
+{
 	for (int w = 0; w < how->procs; w++)
 		if (pids[w] > 0)
 			kill(pids[w], SIGKILL);
 	if (sh->failed)
 		stage__fail(st, "churn.c:%d failed: %s", sh->fault_line, strerror(sh->failed));
+}
+
+/* Runs the clients to their end, the tracer's output being read meanwhile. */
+static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
+			struct tracer *t)
+{
+	long total = how->procs * how->conns, stop_at = how->stop_reader ? total / 10 : -1;
+	pid_t pids[64];
+
+	spawn_clients(st, sh, how, pids);
+	while (clients_run(how, pids) && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST)) {
+		if (stop_at >= 0 && __atomic_load_n(&sh->made, __ATOMIC_RELAXED) >= stop_at) {
+			kill(t->pid, SIGSTOP);
+			stop_at = -1;
+		}
+		tracer__pump(t, 10);
+	}
+	if (how->stop_reader)
+		kill(t->pid, SIGCONT);
+	end_clients(st, sh, how, pids);
 }
 
 /*
@@ -471,17 +493,18 @@ static void start_tracer(struct stage *st, struct tracer *t, const char *twsnoop
 	solo__trace(st, t, twsnoop, args);
 }
 
-void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
+static size_t shared_bytes(const struct churn *how)
 {
-	size_t n = (size_t)how->procs * (size_t)how->conns;
-	struct claims table = { 0 }, events = { 0 };
-	struct churn_shared *sh;
-	struct faults ty = { 0 };
-	/* Of a few with a filter it is asked meanwhile which are ours. */
-	struct tracer t = { .defer = !how->filter };
+	return sizeof(struct churn_shared) +
+	       (size_t)how->procs * (size_t)how->conns * sizeof(struct deed);
+}
 
-	sh = mmap(NULL, sizeof(*sh) + n * sizeof(struct deed), PROT_READ | PROT_WRITE,
-		  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+/* The servers, and what the network needs; to be ended by end_servers(). */
+static struct churn_shared *set_up(struct stage *st, const struct churn *how)
+{
+	struct churn_shared *sh = mmap(NULL, shared_bytes(how), PROT_READ | PROT_WRITE,
+				       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
 	EXPECT(st, sh != MAP_FAILED && how->procs <= 60);
 	EXPECT(st, net__sysctl("tcp_max_tw_buckets", 4000000) == 0);
 	/*
@@ -493,14 +516,31 @@ void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
 	EXPECT(st, net__sysctl_text("ip_local_port_range", "10000 65535") == 0);
 	sh->servers_close = how->filter == CHURN_SERVERS;
 	spawn_servers(st, sh, how->procs);
+	return sh;
+}
+
+static void end_servers(const struct churn_shared *sh, const struct churn *how)
+{
+	for (int w = 0; w < how->procs; w++)
+		if (sh->server[w] > 0)
+			kill(sh->server[w], SIGKILL);
+}
+
+void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
+{
+	size_t n = (size_t)how->procs * (size_t)how->conns;
+	struct churn_shared *sh = set_up(st, how);
+	struct claims table = { 0 }, events = { 0 };
+	struct faults ty = { 0 };
+	/* Of a few with a filter it is asked meanwhile which are ours. */
+	struct tracer t = { .defer = !how->filter };
+
 	start_tracer(st, &t, twsnoop, how, sh);
 	run_clients(st, sh, how, &t);
 	take_table(st, &t, &table);
 	await_tracer(st, &t, how, &table);
 	solo__ended_well(st, &t, tracer__stop(&t, SIGINT));
-	for (int w = 0; w < how->procs; w++)
-		if (sh->server[w] > 0)
-			kill(sh->server[w], SIGKILL);
+	end_servers(sh, how);
 	take_events(st, &t, &events);
 	qsort(sh->deeds, n, sizeof(sh->deeds[0]), by_key);
 	compare(sh->deeds, n, &table, &events, &ty);
@@ -508,7 +548,79 @@ void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
 	tracer__free(&t);
 	free(table.c);
 	free(events.c);
-	munmap(sh, sizeof(*sh) + n * sizeof(struct deed));
+	munmap(sh, shared_bytes(how));
+}
+
+/* ---- traces that begin and end while connections are made ---- */
+
+#define EDGE_TRACES 6
+#define EDGE_LINES 300 /* of each, at least */
+
+/* What a trace says of a connection that it saw in part has to be right all the same. */
+static void check_edge(struct stage *st, const struct churn_shared *sh, size_t n,
+		       const struct claim *c)
+{
+	const struct event *ev = c->ev;
+	const struct deed *d = bsearch(c, sh->deeds, n, sizeof(*d), by_key);
+	unsigned int side;
+
+	if (!d || !d->pid)
+		stage__fail(st, "an end that nobody made");
+	side = d->server_first ? SIDE_SERVER : SIDE_CLIENT;
+	if (!(ev->side & (side | SIDE_UNKNOWN)))
+		stage__fail(st, "the side of the %s that closed first is wrong",
+			    d->server_first ? "server" : "client");
+	if (ev->opener && (d->server_first || ev->opener != d->client))
+		stage__fail(st, "opener %d of a %s's end, client %d", (int)ev->opener,
+			    d->server_first ? "server" : "client", (int)d->client);
+	if (ev->pid && ev->pid != d->pid)
+		stage__fail(st, "pid %d, but %d closed", (int)ev->pid, (int)d->pid);
+}
+
+/* Once each, by the keys' order. */
+static void check_edges(struct stage *st, const struct churn_shared *sh, size_t n,
+			struct tracer *t)
+{
+	struct claims events = { 0 };
+
+	take_events(st, t, &events);
+	for (size_t i = 0; i < events.n; i++) {
+		if (i && by_key(&events.c[i - 1], &events.c[i]) == 0)
+			stage__fail(st, "an end reported twice");
+		check_edge(st, sh, n, &events.c[i]);
+	}
+	free(events.c);
+}
+
+void churn__edges(struct stage *st, const char *twsnoop, const struct churn *how)
+{
+	size_t n = (size_t)how->procs * (size_t)how->conns;
+	struct churn_shared *sh = set_up(st, how);
+	struct tracer traces[EDGE_TRACES];
+	pid_t pids[64];
+
+	spawn_clients(st, sh, how, pids);
+	for (int i = 0; i < EDGE_TRACES; i++) {
+		struct tracer *t = &traces[i];
+
+		memset(t, 0, sizeof(*t));
+		t->defer = true;
+		start_tracer(st, t, twsnoop, how, sh);
+		while (t->lines < EDGE_LINES && clients_run(how, pids))
+			tracer__pump(t, 10);
+		solo__ended_well(st, t, tracer__stop(t, SIGINT));
+	}
+	__atomic_store_n(&sh->enough, 1, __ATOMIC_RELAXED);
+	while (clients_run(how, pids) && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	end_clients(st, sh, how, pids);
+	end_servers(sh, how);
+	qsort(sh->deeds, n, sizeof(sh->deeds[0]), by_key);
+	for (int i = 0; i < EDGE_TRACES; i++) {
+		check_edges(st, sh, n, &traces[i]);
+		tracer__free(&traces[i]);
+	}
+	munmap(sh, shared_bytes(how));
 }
 
 static struct churn asked = { .procs = 4, .conns = 5000, .report = true };

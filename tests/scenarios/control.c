@@ -279,6 +279,21 @@ static void churn_lapped_pid(struct stage *st, const char *twsnoop)
 	churn__run(st, twsnoop, &how);
 }
 
+/* So many that no client comes to its end. */
+static void churn_edges(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 2, .conns = 50000 };
+
+	churn__edges(st, twsnoop, &how);
+}
+
+static void churn_edges_all(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 2, .conns = 50000, .all = true };
+
+	churn__edges(st, twsnoop, &how);
+}
+
 const struct solo solo_control[] = {
 	{ "control/open-before", run_open_before },
 	{ "control/half-closed-before", run_half_before },
@@ -292,6 +307,8 @@ const struct solo solo_control[] = {
 	{ "control/only-time-wait", run_only_time_wait },
 	{ "churn/small", churn_small },
 	{ "churn/all", churn_all },
+	{ "churn/edges", churn_edges },
+	{ "churn/edges-all", churn_edges_all },
 	{ "churn/stopped-reader", churn_stopped },
 	{ "churn/lapped-ring", churn_lapped },
 	{ "churn/lapped-ring-ipv4", churn_lapped_ipv4 },

@@ -90,6 +90,8 @@ struct churn {
 
 /* Plays churn on a stage and judges it; ends the stage on the first fault. */
 void churn__run(struct stage *st, const char *twsnoop, const struct churn *how);
+/* Plays it while traces begin and end: nothing that one says may be wrong. */
+void churn__edges(struct stage *st, const char *twsnoop, const struct churn *how);
 /* `scenarios churn [options]`. Returns the exit status. */
 int churn__main(int argc, char **argv);
 

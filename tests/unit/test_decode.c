@@ -179,6 +179,34 @@ static void impossible_cgroups(void **unused)
 	assert_null(got);
 }
 
+/* What is left passes as sound. */
+static void forgotten_openings(void **unused)
+{
+	static const char none[TWS_COMM_LEN];
+	const struct tws_event *got = NULL;
+	struct tws_event ev, was;
+
+	(void)unused;
+	support__event(&was);
+	was.conn.flags |= TWS_F_OPENER;
+	was.conn.opener_tgid = 4711;
+	was.conn.open_ns = 1;
+	was.conn.side = TWS_SIDE_SERVER;
+	ev = was;
+	decode__forget_opening(&ev);
+	assert_int_equal(decode__event(&ev, sizeof(ev), &got), 0);
+	assert_int_equal(ev.conn.open_ns, 0);
+	assert_int_equal(ev.conn.side, TWS_SIDE_UNKNOWN);
+	assert_int_equal(ev.conn.flags, was.conn.flags & ~TWS_F_OPENER);
+	assert_int_equal(ev.conn.opener_tgid, 0);
+	assert_memory_equal(ev.conn.opener_comm, none, sizeof(none));
+	assert_int_equal(ev.conn.tgid, was.conn.tgid);
+	ev = was;
+	ev.action = TWS_FIN;
+	decode__forget_opening(&ev);
+	assert_int_equal(ev.conn.flags, (was.conn.flags & ~TWS_F_OPENER) | TWS_F_NO_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -189,6 +217,7 @@ int main(void)
 		cmocka_unit_test(endings),
 		cmocka_unit_test(cgroups),
 		cmocka_unit_test(impossible_cgroups),
+		cmocka_unit_test(forgotten_openings),
 	};
 
 	return cmocka_run_group_tests_name("decode", tests, NULL, NULL);
