@@ -151,7 +151,10 @@ struct tws_head {
 	__u64 pad[7];
 };
 
-/* The programs that write: of one kind, one at a time runs on a CPU. */
+/*
+ * Where a program runs that writes: on each CPU one at a time of each kind. TWS_DROP: at
+ * another tracepoint, in either.
+ */
 enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_WRITERS };
 
 #define TWS_NEAR 8 /* entries */
@@ -170,7 +173,7 @@ struct tws_cpu {
 		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
 		__u64 made; /* records so far that tell an outcome: what can be lost */
 		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
-		__u64 pad;
+		__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
 	} ring[TWS_RINGS][TWS_WRITERS];
 	__u64 netns[TWS_NEAR]; /* the low half of a namespace's cookie, and its inode */
 	__u64 cgroup_epoch; /* of the rest: see bpf/near.h */

@@ -2,11 +2,10 @@
 /*
  * The kernel side of twsnoop.
  *
- * Two programs share sock:inet_sock_set_state. A BPF program that is running on
- * a CPU is skipped when a softirq on the same CPU fires the same tracepoint;
- * so one acts only while the socket is owned by a process, where softirqs are
- * enabled, and the other only where they are not. Each leaves at once on what
- * is the other's, and only in that moment can a transition be missed.
+ * Two programs share sock:inet_sock_set_state. One acts. But the kernel does not run a
+ * program that is running on the CPU already, as it is when a softirq comes in between: then
+ * the other one acts in its stead. Only one of the two can have been interrupted, so that
+ * of each transition in a softirq one sees it.
  */
 #include "cgroup.h"
 #include "drop.h"
@@ -82,36 +81,89 @@ static __always_inline bool is_of_interest(int oldstate, int newstate)
 }
 
 /*
- * Functions of their own, so that the programs need no stack and save no registers for the
+ * A function of its own, so that the programs need no stack and save no registers for the
  * transitions that they leave alone: most.
  */
-static RARE void act_in_process(const struct sock *sk, int oldstate, int newstate)
+static RARE void act(const struct sock *sk, int oldstate, int newstate, enum tws_writer writer)
 {
-	on_transition(sk, oldstate, newstate, TWS_PROCESS);
+	on_transition(sk, oldstate, newstate, writer);
 }
 
-static RARE void act_in_softirq(const struct sock *sk, int oldstate, int newstate)
+/*
+ * Whether a process holds the socket. Its backlog, which release_sock() runs, included;
+ * softirqs are enabled meanwhile. Else bh_lock_sock() was taken, with softirqs disabled.
+ */
+static __always_inline bool is_owned(const struct sock *sk)
 {
-	on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
+	return sk->sk_lock.owned;
 }
 
-/* In process context, the backlog that is run by release_sock() included. */
+/* Without a branch, of which the verifier would follow both ways to their ends. The lock's
+ * word is 0 or 1. */
+static __always_inline enum tws_writer writer_for(const struct sock *sk)
+{
+	return (sk->sk_lock.owned & 1) ^ TWS_SOFTIRQ;
+}
+
+#ifdef TWS_ATOMIC
+
+static __always_inline __u64 name_of(const struct sock *sk, int newstate)
+{
+	return number_of(sk) + newstate;
+}
+
+/* Where nothing comes in between until tws_spare has run. */
+static __always_inline void note_handled(const struct sock *sk, int newstate)
+{
+	struct tws_cpu *cpu = this_cpu();
+
+	if (cpu)
+		cpu->ring[TWS_RING_ENDS][TWS_SOFTIRQ].handled = name_of(sk, newstate);
+}
+
+/* By tws_state, which has run just before, or was skipped. Asked once. */
+static __always_inline bool was_handled(const struct sock *sk, int newstate)
+{
+	struct tws_cpu *cpu = this_cpu();
+
+	if (!cpu || cpu->ring[TWS_RING_ENDS][TWS_SOFTIRQ].handled != name_of(sk, newstate))
+		return false;
+	cpu->ring[TWS_RING_ENDS][TWS_SOFTIRQ].handled = 0;
+	return true;
+}
+
+#else
+
+/* Kernels before 5.12 skip nothing: programs nest there. */
+static __always_inline void note_handled(const struct sock *sk, int newstate)
+{
+}
+
+#endif
+
+/* The first one, which is attached first: a tracepoint's programs run in that order. */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tws_process, const struct sock *sk, int oldstate, int newstate)
+int BPF_PROG(tws_state, const struct sock *sk, int oldstate, int newstate)
 {
-	if (is_of_interest(oldstate, newstate) && sk->sk_lock.owned)
-		act_in_process(sk, oldstate, newstate);
+	if (!is_of_interest(oldstate, newstate))
+		return 0;
+	if (!is_owned(sk))
+		note_handled(sk, newstate);
+	act(sk, oldstate, newstate, writer_for(sk));
 	return 0;
 }
 
-/* Nobody owns the socket: bh_lock_sock() was taken, with softirqs disabled. */
+#ifdef TWS_ATOMIC
+
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tws_softirq, const struct sock *sk, int oldstate, int newstate)
+int BPF_PROG(tws_spare, const struct sock *sk, int oldstate, int newstate)
 {
-	if (is_of_interest(oldstate, newstate) && !sk->sk_lock.owned)
-		act_in_softirq(sk, oldstate, newstate);
+	if (is_of_interest(oldstate, newstate) && !is_owned(sk) && !was_handled(sk, newstate))
+		act(sk, oldstate, newstate, TWS_SOFTIRQ);
 	return 0;
 }
+
+#endif
 
 SEC("tp_btf/kfree_skb")
 int tws_drop(unsigned long long *ctx)

@@ -206,8 +206,8 @@ static void find_out(struct check *c)
 {
 	c->ledger_error = pins__status(c->bpffs, &c->ledger);
 	kernel__probe(&c->kernel, "/sys", "/proc");
-	if (kernel__skips_in_process(&c->kernel))
-		c->ledger.recursion += c->ledger.process_recursion;
+	if (kernel__skips_matter(&c->kernel))
+		c->ledger.recursion += c->ledger.state_recursion;
 	find_way_to_sockets(c);
 	c->why_not = kernel__why_not(&c->kernel);
 	if (c->why_not)

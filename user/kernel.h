@@ -67,11 +67,11 @@ struct kernel {
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
 
 /*
- * kernel__skips_in_process() - whether a call of tws_process that the kernel skipped may have
- * been needed. That program is skipped where it runs already. If it cannot be preempted,
- * only a softirq comes in between, whose transitions are tws_softirq's.
+ * kernel__skips_matter() - whether a transition may be seen by neither tws_state nor tws_spare.
+ * A program is skipped where it runs already. If it cannot be preempted, only a softirq
+ * comes in between, and interrupts but one of the two: the other one acts.
  */
-static inline bool kernel__skips_in_process(const struct kernel *k)
+static inline bool kernel__skips_matter(const struct kernel *k)
 {
 	return k->preempts.state != FEATURE_MISSING;
 }

@@ -224,7 +224,7 @@ static int add_source(struct ledger *ledger, struct maps *maps)
 
 static bool is_ours(const struct bpf_prog_info *info)
 {
-	return info->type == BPF_PROG_TYPE_TRACING && !strcmp(info->name, "tws_process");
+	return info->type == BPF_PROG_TYPE_TRACING && !strcmp(info->name, "tws_state");
 }
 
 static int look_at_program(struct ledger *ledger, int fd)

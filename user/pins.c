@@ -249,7 +249,7 @@ struct id_list {
 
 struct objects {
 	struct id_list maps, progs;
-	uint64_t recursion, process_recursion;
+	uint64_t recursion, state_recursion;
 	uint64_t pinned_bytes; /* of the maps that are pinned themselves */
 };
 
@@ -294,8 +294,8 @@ static void look_at_link(int fd, struct objects *objects)
 	add_id(&objects->progs, link.prog_id);
 	len = sizeof(info);
 	if (!bpf_obj_get_info_by_fd(prog, &info, &len)) {
-		if (!strcmp(info.name, "tws_process"))
-			objects->process_recursion += info.recursion_misses;
+		if (tracer__is_of_state(info.name))
+			objects->state_recursion += info.recursion_misses;
 		else
 			objects->recursion += info.recursion_misses;
 		for (__u32 i = 0; i < info.nr_map_ids && i < MAX_IDS; i++)
@@ -524,7 +524,7 @@ static void read_objects(const char *bpffs, int folder, struct pins_status *stat
 
 	look_at_pins(bpffs, folder, &objects);
 	status->recursion = objects.recursion;
-	status->process_recursion = objects.process_recursion;
+	status->state_recursion = objects.state_recursion;
 	for (size_t i = 0; i < objects.maps.num; i++) {
 		int fd = bpf_map_get_fd_by_id(objects.maps.ids[i]);
 

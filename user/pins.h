@@ -30,8 +30,8 @@ struct pins_status {
 	enum pins_state state;
 	struct tws_meta meta;	 /* with PINS_ATTACHED; with PINS_OTHER what is readable */
 	struct tws_counters counters;
-	uint64_t recursion;	/* of all programs but tws_process */
-	uint64_t process_recursion; /* its own: see kernel__skips_in_process() */
+	uint64_t recursion;	/* of all programs but the two of tracer__is_of_state() */
+	uint64_t state_recursion; /* of these: see kernel__skips_matter() */
 	uint64_t written;	/* records so far; before Linux 5.12 not known: 0 */
 	uint64_t oldest_ns;	/* CLOCK_MONOTONIC: how far back the records reach, if older
 				 * ones were written over; else 0 */

@@ -50,7 +50,7 @@ struct tracer {
 	struct tws_meta meta;
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter, all;
-	bool skips_in_process; /* as kernel__skips_in_process() */
+	bool skips_matter; /* as kernel__skips_matter() */
 	/* With legacy, the positions of control as the kernel lays its map out: a
 	 * page that the consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
@@ -312,7 +312,7 @@ static int put_meta(struct tracer *tracer)
 static int describe(struct tracer *tracer, const struct tracer_options *opts)
 {
 	int process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj,
-								       "tws_process"));
+								       "tws_state"));
 
 	tracer->meta = (struct tws_meta){
 		.magic = TWS_META_MAGIC,
@@ -343,7 +343,7 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	tracer->num_records = records_of(opts);
 	tracer->num_endings = endings_of(opts);
 	tracer->all = opts->all;
-	tracer->skips_in_process = kernel__skips_in_process(opts->kernel);
+	tracer->skips_matter = kernel__skips_matter(opts->kernel);
 	err = batch__new(&tracer->batch) ?: open_object(tracer, opts);
 	if (err)
 		goto out;
@@ -454,6 +454,11 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 	return tracer->taken + tracer->missing.lost >= mark;
 }
 
+bool tracer__is_of_state(const char *program)
+{
+	return !strcmp(program, "tws_state") || !strcmp(program, "tws_spare");
+}
+
 static int add_recursion(const struct tracer *tracer, const struct bpf_program *prog,
 			 uint64_t *sum)
 {
@@ -462,7 +467,7 @@ static int add_recursion(const struct tracer *tracer, const struct bpf_program *
 	int err;
 
 	if (!bpf_program__autoload(prog) ||
-	    (!tracer->skips_in_process && !strcmp(bpf_program__name(prog), "tws_process")))
+	    (!tracer->skips_matter && tracer__is_of_state(bpf_program__name(prog))))
 		return 0;
 	err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
 	if (err)

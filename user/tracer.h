@@ -69,6 +69,9 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark);
  * they were read: by positions of the ring, of which not each need have had a record. */
 uint64_t tracer__passed_over(const struct tracer *tracer);
 
+/* tracer__is_of_state() - whether @program is one of the two at inet_sock_set_state. */
+bool tracer__is_of_state(const char *program);
+
 /*
  * tracer__counters() - the sums over all CPUs, what was written over before it was
  * polled counted in event_lost, and in *@recursion how often the kernel skipped one of

@@ -125,7 +125,7 @@ static unsigned int watchers(void)
 		attr = (union bpf_attr){ .info = { .bpf_fd = (uint32_t)fd, .info_len = sizeof(info),
 						   .info = (uint64_t)(uintptr_t)&info } };
 		if (bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) == 0)
-			found += strcmp(info.name, "tws_process") == 0;
+			found += strcmp(info.name, "tws_state") == 0;
 		close(fd);
 	}
 }
