@@ -24,8 +24,8 @@ struct tracer_options {
 				 * 0: 32 MiB. Rounded down to a power of two of records */
 	size_t entries;		/* with ledger: closes that are kept, a power of two */
 	size_t max_connections; /* watched at once, rounded up to a power of two
-				 * from 4,096 to 4,194,304; 0: 262,144, or with 16 GiB
-				 * of memory and more up to 1,048,576 */
+				 * from 4,096 to 4,194,304; 0: one for each 16 KiB of
+				 * memory from 262,144 to 1,048,576; before 5.12 262,144 */
 };
 
 /*

@@ -127,6 +127,6 @@ def loss(ctx):
                         samples.setdefault(name, []).append(sample)
     b.table("3. Loss at full churn, several producers (last round; percentages of all rounds)",
             ["tool", "conn/s", "made", "in table", "expected", "seen", "missing",
-             "transitions skipped", "what it says"],
+             "calls skipped", "what it says"],
             [row(case, values) for case, values in samples.items()], left=(0, 8))
     return samples
