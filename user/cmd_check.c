@@ -206,7 +206,7 @@ static void find_out(struct check *c)
 {
 	c->ledger_error = pins__status(c->bpffs, &c->ledger);
 	kernel__probe(&c->kernel, "/sys", "/proc");
-	if (kernel__skips_matter(&c->kernel))
+	if (kernel__skips_matter(&c->kernel) || c->ledger.meta.flags & TWS_META_LEGACY)
 		c->ledger.recursion += c->ledger.state_recursion;
 	find_way_to_sockets(c);
 	c->why_not = kernel__why_not(&c->kernel);

@@ -377,12 +377,14 @@ static bool lacks_fins(struct stream *s)
 /*
  * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
  * the FIN comes again, and also of one that a filter left out, if somebody else gave it
- * its cookie.
+ * its cookie. What came after the end of the trace was not asked for.
  */
 static bool is_known(void *ctx, const struct tws_ending *ending)
 {
 	struct stream *s = ctx;
 
+	if (tracer__is_late(s->tracer, ending->time_ns))
+		return true;
 	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
 		return false;
 	if (healer__knows(s->healer, ending->id))

@@ -58,9 +58,9 @@ struct tracer {
 	void *ctx;
 };
 
-static bool is_late(const struct tracer *tracer, const struct tws_event *event)
+bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
 {
-	return tracer->detached_ns && event->time_ns > tracer->detached_ns;
+	return tracer->detached_ns && time_ns > tracer->detached_ns;
 }
 
 /* @event, or @copy without what only some of the programs had seen. */
@@ -83,7 +83,7 @@ static int on_record(void *ctx, void *data, size_t len)
 
 	if (len != sizeof(*event))
 		return tracer->fn(tracer->ctx, data, len);
-	if (is_late(tracer, event))
+	if (tracer__is_late(tracer, event->time_ns))
 		return 0;
 	return tracer->fn(tracer->ctx, what_is_sure(tracer, event, &copy), len);
 }
@@ -95,7 +95,7 @@ static int on_event(void *ctx, const void *record)
 	struct tws_event copy;
 
 	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
-	if (is_late(tracer, event))
+	if (tracer__is_late(tracer, event->time_ns))
 		return 0;
 	return batch__add_event(tracer->batch, what_is_sure(tracer, event, &copy));
 }
@@ -343,10 +343,11 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	tracer->num_records = records_of(opts);
 	tracer->num_endings = endings_of(opts);
 	tracer->all = opts->all;
-	tracer->skips_matter = kernel__skips_matter(opts->kernel);
 	err = batch__new(&tracer->batch) ?: open_object(tracer, opts);
 	if (err)
 		goto out;
+	/* With legacy there is no tws_spare. */
+	tracer->skips_matter = tracer->legacy || kernel__skips_matter(opts->kernel);
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;

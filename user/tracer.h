@@ -58,6 +58,13 @@ int tracer__attach(struct tracer *tracer);
 int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx);
 
 /*
+ * tracer__is_late() - whether @time_ns (CLOCK_MONOTONIC) is after the tracer began to detach
+ * its programs. Events of then are not given, because only some programs saw what they tell
+ * of; endings are, whose FINs may have come before.
+ */
+bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns);
+
+/*
  * tracer__mark() - how far the rings are filled now; tracer__passed() - whether all
  * that was there then has been polled. A poll leaves out a record that a program
  * on another CPU is still writing, so that one poll need not be enough.

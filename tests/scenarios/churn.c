@@ -553,7 +553,7 @@ void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
 
 /* ---- traces that begin and end while connections are made ---- */
 
-#define EDGE_TRACES 6
+#define EDGE_TRACES 3
 #define EDGE_LINES 300 /* of each, at least */
 
 /* What a trace says of a connection that it saw in part has to be right all the same. */

@@ -92,6 +92,13 @@ uint64_t tracer__passed_over(const struct tracer *tracer)
 	return 0;
 }
 
+bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
+{
+	(void)tracer;
+	(void)time_ns;
+	return false;
+}
+
 uint64_t tracer__mark(const struct tracer *tracer)
 {
 	(void)tracer;
