@@ -6,8 +6,9 @@
                                     [--json FILE] [--markdown FILE]
 
 Sections: bpf flood churn nginx reader loss scale alone. It works in namespaces of its
-own and changes no setting of the host. Figures are medians with their range; those of
-a busy or a virtual machine are as good as that machine is quiet.
+own and changes no setting of the host. Figures are medians with their range, and of
+twelve runs or more with their middle half: those of a busy or a virtual machine are as good
+as that machine is quiet.
 """
 
 import argparse

@@ -465,15 +465,22 @@ def available(kinds):
 # --- figures ----------------------------------------------------------------------
 
 def spread(values):
-    """Median and range."""
-    return {"median": statistics.median(values), "min": min(values), "max": max(values),
-            "n": len(values)}
+    """Median, range, and the middle half."""
+    sample = sorted(values)
+    return {"median": statistics.median(sample), "min": sample[0], "max": sample[-1],
+            "low": sample[len(sample) // 4], "high": sample[3 * len(sample) // 4],
+            "n": len(sample)}
+
+
+MANY = 12  # runs, of which a guest's hypervisor may have spoiled some
 
 
 def show(s, digits=0):
+    """The median and the range; of many runs the middle half."""
     if not s:
         return "-"
-    return f"{s['median']:,.{digits}f} ({s['min']:,.{digits}f} to {s['max']:,.{digits}f})"
+    low, high = (s["low"], s["high"]) if s["n"] >= MANY else (s["min"], s["max"])
+    return f"{s['median']:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
 tables = []  # (title, head, rows, left) of all that were printed

@@ -38,7 +38,7 @@ def lost(results, tool):
 
 def row(results, tool):
     empty = tool == TOOLS[0]
-    net = {"median": 0, "min": 0, "max": 0} if empty else \
+    net = b.spread([0]) if empty else \
         found(results, "bpf", f"{tool}: {LOAD}")
     ours = found(results, "bpf", f"twsnoop: {LOAD}", "median")
     slow = "empty" if empty else tool
