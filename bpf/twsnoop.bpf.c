@@ -37,8 +37,12 @@ static __always_inline void on_established(const struct sock *sk, const struct t
 		on_opened(sk, tp, oldstate, writer);
 }
 
-static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate,
-					  enum tws_writer writer)
+/*
+ * A function of its own, so that the programs need no stack and save no registers for the
+ * transitions that they leave alone: most.
+ */
+static RARE void on_transition(const struct sock *sk, int oldstate, int newstate,
+			       enum tws_writer writer)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
 
@@ -78,15 +82,6 @@ static __always_inline bool is_of_interest(int oldstate, int newstate)
 	if (newstate == BPF_TCP_CLOSE)
 		return close_matters(oldstate);
 	return STATE(newstate) & ALWAYS_OF_INTEREST;
-}
-
-/*
- * A function of its own, so that the programs need no stack and save no registers for the
- * transitions that they leave alone: most.
- */
-static RARE void act(const struct sock *sk, int oldstate, int newstate, enum tws_writer writer)
-{
-	on_transition(sk, oldstate, newstate, writer);
 }
 
 /*
@@ -149,7 +144,7 @@ int BPF_PROG(tws_state, const struct sock *sk, int oldstate, int newstate)
 		return 0;
 	if (!is_owned(sk))
 		note_handled(sk, newstate);
-	act(sk, oldstate, newstate, writer_for(sk));
+	on_transition(sk, oldstate, newstate, writer_for(sk));
 	return 0;
 }
 
@@ -159,7 +154,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_spare, const struct sock *sk, int oldstate, int newstate)
 {
 	if (is_of_interest(oldstate, newstate) && !is_owned(sk) && !was_handled(sk, newstate))
-		act(sk, oldstate, newstate, TWS_SOFTIRQ);
+		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
 	return 0;
 }
 

@@ -40,7 +40,8 @@ static const struct option_spec attach_table[] = {
 	{ 0, "size", "N", "owners that are kept, rounded up to a power of two\n"
 	  "(default: net.ipv4.tcp_max_tw_buckets)",
 	  option__count, offsetof(struct attach_options, size) },
-	{ 0, "max-connections", "N", "that are watched at once (default 262144 to 1048576, by the memory)",
+	{ 0, "max-connections", "N", "that are watched at once\n"
+	  "(default: 262144 to 1048576, by the host's memory)",
 	  option__count, offsetof(struct attach_options, max_connections) },
 	{ 0, "bpffs", "DIR", "where a bpffs is mounted (default " PINS_BPFFS ")", option__string,
 	  offsetof(struct attach_options, bpffs) },

@@ -58,7 +58,8 @@ static const struct option_spec trace_table[] = {
 	  offsetof(struct trace_options, duration_ns) },
 	{ 0, "ring-size", "SIZE", "of the ring of events, a power of two (default 32M)",
 	  option__size, offsetof(struct trace_options, ring_bytes) },
-	{ 0, "max-connections", "N", "that are watched at once (default 262144 to 1048576, by the memory)",
+	{ 0, "max-connections", "N", "that are watched at once\n"
+	  "(default: 262144 to 1048576, by the host's memory)",
 	  option__count, offsetof(struct trace_options, max_connections) },
 	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
 	  offsetof(struct trace_options, no_names) },

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "../bpf/event.h"
 
@@ -30,9 +31,18 @@ int decode__ending(const void *data, size_t len, const struct tws_ending **endin
 int decode__cgroup(const void *data, size_t len, const struct tws_cgroup **cgroup);
 
 /*
+ * decode__opening_is_sure() - whether all programs were attached, at @attached_ns, when the
+ * connection of @ev was opened, if that was seen at all. With only one of them what is told
+ * of it may be of an earlier socket at the same address: then decode__forget_opening().
+ */
+static inline bool decode__opening_is_sure(const struct tws_event *ev, uint64_t attached_ns)
+{
+	return !ev->conn.open_ns || ev->conn.open_ns > attached_ns;
+}
+
+/*
  * decode__forget_opening() - removes what @ev has of its connection's opening: side, time
- * and opener; and its bytes, if they were counted by the side. For an opening that only
- * one of the programs may have seen: an entry can be of an earlier socket at its address.
+ * and opener; and its bytes, if they were counted by the side.
  */
 void decode__forget_opening(struct tws_event *ev);
 

@@ -371,7 +371,7 @@ static bool find_in(const struct source *source, const struct tws_key *key, uint
 	    !find_owner(source, key, cookie, entered_ns, event))
 		return false;
 	/* As tracer__attach() says. */
-	if (event->conn.open_ns && event->conn.open_ns <= source->meta.time_ns)
+	if (!decode__opening_is_sure(event, source->meta.time_ns))
 		decode__forget_opening(event);
 	return true;
 }

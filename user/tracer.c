@@ -63,12 +63,15 @@ bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
 	return tracer->detached_ns && time_ns > tracer->detached_ns;
 }
 
-/* @event, or @copy without what only some of the programs had seen. */
+/* @event, or @copy without what only some of the programs had seen; NULL: only some of them
+ * saw it at all. */
 static const struct tws_event *what_is_sure(const struct tracer *tracer,
 					    const struct tws_event *event,
 					    struct tws_event *copy)
 {
-	if (!event->conn.open_ns || event->conn.open_ns > tracer->attached_ns)
+	if (tracer__is_late(tracer, event->time_ns))
+		return NULL;
+	if (decode__opening_is_sure(event, tracer->attached_ns))
 		return event;
 	*copy = *event;
 	decode__forget_opening(copy);
@@ -77,15 +80,13 @@ static const struct tws_event *what_is_sure(const struct tracer *tracer,
 
 static int on_record(void *ctx, void *data, size_t len)
 {
-	const struct tws_event *event = data;
 	struct tracer *tracer = ctx;
+	const void *record = data;
 	struct tws_event copy;
 
-	if (len != sizeof(*event))
-		return tracer->fn(tracer->ctx, data, len);
-	if (tracer__is_late(tracer, event->time_ns))
-		return 0;
-	return tracer->fn(tracer->ctx, what_is_sure(tracer, event, &copy), len);
+	if (len == sizeof(copy))
+		record = what_is_sure(tracer, data, &copy);
+	return record ? tracer->fn(tracer->ctx, record, len) : 0;
 }
 
 static int on_event(void *ctx, const void *record)
@@ -95,9 +96,8 @@ static int on_event(void *ctx, const void *record)
 	struct tws_event copy;
 
 	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
-	if (tracer__is_late(tracer, event->time_ns))
-		return 0;
-	return batch__add_event(tracer->batch, what_is_sure(tracer, event, &copy));
+	event = what_is_sure(tracer, event, &copy);
+	return event ? batch__add_event(tracer->batch, event) : 0;
 }
 
 static int on_ending(void *ctx, const void *record)
@@ -232,7 +232,6 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 
 static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 {
-	size_t wanted = opts->max_connections;
 	struct tws_settings *settings;
 	uint32_t connections;
 
@@ -251,7 +250,8 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 		tracer->obj = tracer->legacy->obj;
 		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
 	}
-	connections = round_up_connections(wanted ?: default_connections(tracer->legacy));
+	connections = round_up_connections(opts->max_connections ?:
+					   default_connections(tracer->legacy));
 	configure(settings, opts, connections);
 	tracer->has_filter = settings->has_filter;
 	choose_programs(tracer->obj, opts);
@@ -432,8 +432,7 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
 	if (err < 0)
 		return err;
-	missing__note(&tracer->missing, made, tracer->taken,
-		      tracer->detached_ns != 0);
+	missing__note(&tracer->missing, made, tracer->taken, tracer->detached_ns);
 	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
 	return err < 0 ? err : num + err;
 }
