@@ -183,11 +183,13 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	struct task_struct *task = current_task();
 	__u32 flags = task_flags(task);
 	const struct file *file = NULL;
+	const struct socket *socket;
 
 	if (!sk->sk_lock.owned)
 		return;
-	if (sk->sk_socket)
-		file = sk->sk_socket->file;
+	socket = sk->sk_socket;
+	if (socket)
+		file = socket->file;
 	if (flags & PF_KTHREAD || !file) {
 		conn->cause = TWS_CAUSE_KERNEL;
 		read_sock_cgroup(conn, sk);

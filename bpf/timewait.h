@@ -68,11 +68,12 @@ static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
 
 #define MINI_COPY_BYTES 160 /* room for all up to tw_substate: 141 in 6.18 */
 
-static __always_inline bool same_end(const struct sock_common *skc, __be16 sport, const __u8 *copy)
+static __always_inline bool same_end(const struct sock_common *skc, const struct net *net,
+				     __be16 sport, const __u8 *copy)
 {
 	if (MINI_FIELD(copy, __tw_common.skc_hash) != skc->skc_hash ||
 	    MINI_FIELD(copy, __tw_common.skc_state) != BPF_TCP_TIME_WAIT ||
-	    MINI_FIELD(copy, __tw_common.skc_net.net) != skc->skc_net.net ||
+	    MINI_FIELD(copy, __tw_common.skc_net.net) != net ||
 	    MINI_FIELD(copy, __tw_common.skc_dport) != skc->skc_dport ||
 	    MINI_FIELD(copy, __tw_common.skc_num) != bpf_ntohs(sport) ||
 	    MINI_FIELD(copy, __tw_common.skc_family) != skc->skc_family)
@@ -99,6 +100,7 @@ static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
 				 const struct tcp_sock *tp)
 {
 	const struct sock_common *skc = &sk->__sk_common;
+	const struct net *net = net_of(tp);
 	__be16 sport = tp->inet_conn.icsk_inet.inet_sport;
 	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock, tw_substate) + 1;
 	const struct inet_hashinfo *info = hashinfo_of(sk);
@@ -125,7 +127,7 @@ static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
 					      __tw_common.skc_nulls_node);
 		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
 			break;
-		if (same_end(skc, sport, copy)) {
+		if (same_end(skc, net, sport, copy)) {
 			found = true;
 			break;
 		}

@@ -35,9 +35,7 @@ bool play__over(struct play *p)
 		return false;
 	p->pid = 0;
 	p->rec->end_real_ns = net__real_ns();
-	snprintf(p->rec->why, sizeof(p->rec->why), "the stage died (wait status %#x)",
-		 (unsigned int)status);
-	p->rec->verdict = V_FAIL;
+	stage__died(p->rec, status);
 	return true;
 }
 

@@ -114,13 +114,15 @@ enum verdict solo__run(void (*run)(struct stage *st, const char *twsnoop), const
 	}
 	if (pid < 0)
 		abort();
-	while (__atomic_load_n(&rec->verdict, __ATOMIC_SEQ_CST) == V_PENDING &&
-	       waitpid(pid, &status, WNOHANG) != pid)
-		usleep(2000);
+	while (__atomic_load_n(&rec->verdict, __ATOMIC_SEQ_CST) == V_PENDING)
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			stage__died(rec, status);
+		else
+			usleep(2000);
 	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
-	v = rec->verdict == V_PENDING ? V_FAIL : rec->verdict;
-	snprintf(why, size, "%s", rec->why[0] ? rec->why : "the stage died");
+	waitpid(pid, NULL, 0);
+	v = rec->verdict;
+	snprintf(why, size, "%s", rec->why);
 	munmap(rec, sizeof(*rec));
 	return v;
 }

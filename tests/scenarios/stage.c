@@ -105,13 +105,23 @@ void stage__play(const struct scenario *sc, struct record *rec)
 
 	if (!st)
 		_exit(1);
-	alarm(120);
+	alarm(STAGE_LIMIT_S);
 	signal(SIGPIPE, SIG_IGN);
 	err = stage__set(st, sc, rec);
 	if (err)
 		stage__fail(st, "cannot set up: %s", strerror(-err));
 	sc->run(st);
 	stage__end(st, V_DONE);
+}
+
+void stage__died(struct record *rec, int status)
+{
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		snprintf(rec->why, sizeof(rec->why), "not finished in %d s", STAGE_LIMIT_S);
+	else
+		snprintf(rec->why, sizeof(rec->why), "the stage died (wait status %#x)",
+			 (unsigned int)status);
+	rec->verdict = V_FAIL;
 }
 
 static void actor__loop(int chan)

@@ -15,6 +15,7 @@
 #define SPARES_MAX 2
 /* Guests are emulated: a deadline has to be generous, and only ends a hang. */
 #define DEADLINE_MS 20000
+#define STAGE_LIMIT_S 600
 
 struct stage;
 
@@ -95,6 +96,8 @@ void stage__skip(struct stage *st, const char *fmt, ...)
  * is killed: so its namespace lives on, as one that has a process.
  */
 void stage__play(const struct scenario *sc, struct record *rec) __attribute__((noreturn));
+/* Of a stage that died without a verdict, with wait status @status: why, into @rec. */
+void stage__died(struct record *rec, int status);
 /* Ends the actors; used by stage__play() and by solo runs. */
 void stage__strike(struct stage *st);
 /* Sets up a stage in the calling process (solo runs): enters a new namespace. 0 or -errno. */
