@@ -19,6 +19,14 @@ static __always_inline __u64 number_of(const volatile void *object)
 	return (const volatile char *)object - (const volatile char *)&tws;
 }
 
+/* Its address itself. That takes a call, and is for what is rare. 0: none. */
+static __always_inline __u64 address_of(const void *object)
+{
+	__u64 addr;
+
+	return bpf_probe_read_kernel(&addr, sizeof(addr), &object) ? 0 : addr;
+}
+
 #ifdef TWS_ATOMIC
 
 struct {

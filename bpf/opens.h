@@ -109,14 +109,11 @@ static __always_inline struct tws_open *if_in_use(struct tws_open *open)
 	return open && open->open && open->open != OPEN_BUSY ? open : NULL;
 }
 
-/*
- * The further places are for two functions of global linkage: the verifier follows such
- * a one by itself, once, and not again at each call. It takes and returns numbers only:
- * here the index of an entry, or NOWHERE.
- */
+/* The further places are for functions that stand by themselves. These return the index of
+ * an entry, or NOWHERE. */
 #define NOWHERE 0xffffffffU
 
-__noinline __u32 tws_find_further(__u64 key)
+BY_ITSELF __u32 tws_find_further(__u64 key)
 {
 	for (int i = 1; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
@@ -181,27 +178,39 @@ static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 
 	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
 }
 
-/* The place of a socket that has died. */
-static __always_inline bool evict_place(struct tws_open *open, __u64 key, __u64 addr, __u32 tgid)
+/* A place that is @key's, or nobody's yet. */
+BY_ITSELF __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
 {
-	__u64 old = open->open;
+	struct tws_open *open = open_at(index);
 
+	return open && claim_place(open, key, tgid);
+}
+
+/* The place of a socket that has died. */
+BY_ITSELF __u32 tws_evict(__u32 index, __u64 key, __u64 addr, __u32 tgid)
+{
+	struct tws_open *open = open_at(index);
+	__u64 old;
+
+	if (!open)
+		return false;
+	old = open->open;
 	return (!old || looks_dead(key, addr, open->tag)) && take_over(open, old, key, tgid);
 }
 
-__noinline __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
+BY_ITSELF __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
 {
-	struct tws_open *open;
+	__u32 index;
 
 	for (int i = 1; i < PROBES; i++) {
-		open = place_of(key, i);
-		if (open && claim_place(open, key, tgid))
-			return open_index(key, i);
+		index = open_index(key, i);
+		if (tws_claim(index, key, tgid))
+			return index;
 	}
 	for (int i = 0; i < PROBES; i++) {
-		open = place_of(key, i);
-		if (open && evict_place(open, key, addr, tgid))
-			return open_index(key, i);
+		index = open_index(key, i);
+		if (tws_evict(index, key, addr, tgid))
+			return index;
 	}
 	COUNT(table_full);
 	return NOWHERE;
@@ -209,12 +218,7 @@ __noinline __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
 
 static RARE struct tws_open *open_claim_further(const struct sock *sk, __u64 key, __u32 tgid)
 {
-	__u64 addr;
-
-	/* The pointer as a number. */
-	if (bpf_probe_read_kernel(&addr, sizeof(addr), &sk))
-		return NULL;
-	return open_at(tws_claim_further(key, addr, tgid));
+	return open_at(tws_claim_further(key, address_of(sk), tgid));
 }
 
 /* The entry of @sk, whatever an earlier life of its address has left there, or a

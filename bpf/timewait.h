@@ -54,6 +54,33 @@ static __always_inline int timewait_limit(const struct inet_timewait_death_row *
 	return BPF_CORE_READ(row, sysctl_max_tw_buckets);
 }
 
+/* What a mini-socket has to have in common with the socket that it comes from. */
+struct one_end {
+	const struct net *net;
+	struct in6_addr v6_daddr, v6_rcv_saddr;
+	__u32 hash;
+	__be32 daddr, rcv_saddr;
+	__be16 dport;
+	__u16 num;
+	__u16 family;
+};
+
+#define READ_COMMON(to, skc, field)                                            \
+	bpf_probe_read_kernel(&(to), sizeof(to), &(skc)->field)
+
+static __always_inline void read_end(struct one_end *end, const struct sock_common *skc, __u16 num)
+{
+	end->num = num;
+	READ_COMMON(end->net, skc, skc_net.net);
+	READ_COMMON(end->hash, skc, skc_hash);
+	READ_COMMON(end->dport, skc, skc_dport);
+	READ_COMMON(end->family, skc, skc_family);
+	READ_COMMON(end->daddr, skc, skc_daddr);
+	READ_COMMON(end->rcv_saddr, skc, skc_rcv_saddr);
+	READ_COMMON(end->v6_daddr, skc, skc_v6_daddr);
+	READ_COMMON(end->v6_rcv_saddr, skc, skc_v6_rcv_saddr);
+}
+
 static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
 {
 	const __u64 *x = (const void *)a, *y = b;
@@ -68,23 +95,29 @@ static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
 
 #define MINI_COPY_BYTES 160 /* room for all up to tw_substate: 141 in 6.18 */
 
-static __always_inline bool same_end(const struct sock_common *skc, const struct net *net,
-				     __be16 sport, const __u8 *copy)
+static __always_inline bool same_end(const struct one_end *end, const __u8 *copy)
 {
-	if (MINI_FIELD(copy, __tw_common.skc_hash) != skc->skc_hash ||
+	if (MINI_FIELD(copy, __tw_common.skc_hash) != end->hash ||
 	    MINI_FIELD(copy, __tw_common.skc_state) != BPF_TCP_TIME_WAIT ||
-	    MINI_FIELD(copy, __tw_common.skc_net.net) != net ||
-	    MINI_FIELD(copy, __tw_common.skc_dport) != skc->skc_dport ||
-	    MINI_FIELD(copy, __tw_common.skc_num) != bpf_ntohs(sport) ||
-	    MINI_FIELD(copy, __tw_common.skc_family) != skc->skc_family)
+	    MINI_FIELD(copy, __tw_common.skc_net.net) != end->net ||
+	    MINI_FIELD(copy, __tw_common.skc_dport) != end->dport ||
+	    MINI_FIELD(copy, __tw_common.skc_num) != end->num ||
+	    MINI_FIELD(copy, __tw_common.skc_family) != end->family)
 		return false;
-	if (skc->skc_family == AF_INET)
-		return MINI_FIELD(copy, __tw_common.skc_daddr) == skc->skc_daddr &&
-		       MINI_FIELD(copy, __tw_common.skc_rcv_saddr) == skc->skc_rcv_saddr;
-	return same_in6(&skc->skc_v6_daddr, copy + bpf_core_field_offset(
+	if (end->family == AF_INET)
+		return MINI_FIELD(copy, __tw_common.skc_daddr) == end->daddr &&
+		       MINI_FIELD(copy, __tw_common.skc_rcv_saddr) == end->rcv_saddr;
+	return same_in6(&end->v6_daddr, copy + bpf_core_field_offset(
 			struct inet_timewait_sock, __tw_common.skc_v6_daddr)) &&
-	       same_in6(&skc->skc_v6_rcv_saddr, copy + bpf_core_field_offset(
+	       same_in6(&end->v6_rcv_saddr, copy + bpf_core_field_offset(
 			struct inet_timewait_sock, __tw_common.skc_v6_rcv_saddr));
+}
+
+static __always_inline const struct inet_hashinfo *read_hashinfo(const struct net *net)
+{
+	if (bpf_core_field_exists(((struct net___pointer *)0)->ipv4.tcp_death_row))
+		return BPF_CORE_READ((struct net___pointer *)net, ipv4.tcp_death_row, hashinfo);
+	return BPF_CORE_READ(net, ipv4.tcp_death_row.hashinfo);
 }
 
 /*
@@ -95,24 +128,26 @@ static __always_inline bool same_end(const struct sock_common *skc, const struct
  * No lock is held: a node may move to another bucket, and the walk with it. As
  * in __inet_lookup_established(), the mark at the list's end tells which bucket
  * it is; if it is another, the walk begins again.
+ *
+ * The socket at @addr has local port @num. Returns an enum found.
  */
-static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
-				 const struct tcp_sock *tp)
+BY_ITSELF __u32 tws_find_mini(struct mini *mini, __u64 addr, __u32 num)
 {
-	const struct sock_common *skc = &sk->__sk_common;
-	const struct net *net = net_of(tp);
-	__be16 sport = tp->inet_conn.icsk_inet.inet_sport;
 	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock, tw_substate) + 1;
-	const struct inet_hashinfo *info = hashinfo_of(sk);
-	__u32 bucket = skc->skc_hash & info->ehash_mask;
-	const void *head = &info->ehash[bucket].chain.first;
 	__u8 copy[MINI_COPY_BYTES] __attribute__((aligned(8)));
-	const void *next = head;
+	const struct inet_hashinfo *info;
+	const void *head, *next;
+	struct one_end end;
 	__u64 node = 0;
-	bool found = false;
+	__u32 bucket;
 
-	if (bytes > sizeof(copy))
+	if (!mini || bytes > sizeof(copy))
 		return FOUND_UNKNOWN;
+	read_end(&end, (const void *)addr, num);
+	info = read_hashinfo(end.net);
+	bucket = end.hash & BPF_CORE_READ(info, ehash_mask);
+	head = &BPF_CORE_READ(info, ehash)[bucket].chain.first;
+	next = head;
 	for (int i = 0; i < MAX_STEPS; i++) {
 		if (bpf_probe_read_kernel(&node, sizeof(node), next))
 			break;
@@ -127,19 +162,21 @@ static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
 					      __tw_common.skc_nulls_node);
 		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
 			break;
-		if (same_end(skc, net, sport, copy)) {
-			found = true;
-			break;
-		}
+		if (!same_end(&end, copy))
+			continue;
+		mini->addr = node;
+		mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
+		mini->substate = MINI_FIELD(copy, tw_substate);
+		return FOUND_MINI;
 	}
-	if (!found) {
-		COUNT(walk_failed);
-		return FOUND_UNKNOWN;
-	}
-	mini->addr = node;
-	mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
-	mini->substate = MINI_FIELD(copy, tw_substate);
-	return FOUND_MINI;
+	COUNT(walk_failed);
+	return FOUND_UNKNOWN;
+}
+
+static __always_inline enum found find_mini(struct mini *mini, const struct sock *sk,
+					    const struct tcp_sock *tp)
+{
+	return tws_find_mini(mini, address_of(sk), local_port_of(tp));
 }
 
 /*

@@ -28,8 +28,8 @@ struct budget {
 
 /* As `twsnoop trace` loads them on a recent kernel, and with --all. */
 static const struct budget plain[] = {
-	{ "tws_state", 3000, 35000 },
-	{ "tws_spare", 3000, 35000 },
+	{ "tws_state", 3200, 16000 },
+	{ "tws_spare", 3200, 16000 },
 	{ "tws_drop", 180, 220 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
@@ -38,8 +38,8 @@ static const struct budget plain[] = {
 
 /* tws_drop also tells here which TIME_WAIT sockets a reset has killed. */
 static const struct budget all[] = {
-	{ "tws_state", 4600, 65000 },
-	{ "tws_spare", 4600, 65000 },
+	{ "tws_state", 4800, 43000 },
+	{ "tws_spare", 4800, 43000 },
 	{ "tws_drop", 410, 1050 },
 	{ "tws_cgroup_mkdir", 120, 400 },
 	{ "tws_cgroup_rename", 120, 400 },
@@ -48,8 +48,8 @@ static const struct budget all[] = {
 
 /* As `twsnoop attach` does, which needs no tws_drop. */
 static const struct budget ledger[] = {
-	{ "tws_state", 1850, 12500 },
-	{ "tws_spare", 1850, 12500 },
+	{ "tws_state", 1850, 7000 },
+	{ "tws_spare", 1850, 7000 },
 	{ "tws_cgroup_mkdir", 160, 400 },
 	{ "tws_cgroup_rename", 160, 400 },
 	{ "tws_cgroup_rmdir", 160, 400 },
