@@ -53,7 +53,7 @@ struct filter {
 	const char *words[WORDS];
 	unsigned int conns; /* bits of those that have to be shown */
 	bool only_ours;	    /* no event of another namespace may come */
-	bool quick;	    /* tried in a quick run, too */
+	bool in_first_half; /* see --half */
 };
 
 #define C(n) (1u << (n))
@@ -245,11 +245,16 @@ static void check(struct menu *m, const struct filter *f, struct tracer *t)
 				    i, !!(f->conns & C(i)));
 }
 
-static bool quick_run;
+static long half_played;
 
-void filters__be_quick(void)
+void filters__play_half(long half)
 {
-	quick_run = true;
+	half_played = half;
+}
+
+static bool is_played(const struct filter *filter)
+{
+	return !half_played || filter->in_first_half == (half_played == 1);
 }
 
 int filters__batches(void)
@@ -257,7 +262,7 @@ int filters__batches(void)
 	int n = 0;
 
 	for (int i = 0; i < FILTERS; i++)
-		n += !quick_run || filters[i].quick;
+		n += is_played(&filters[i]);
 	return (n + BATCH - 1) / BATCH;
 }
 
@@ -268,7 +273,7 @@ static int start_batch(struct menu *m, const char *twsnoop, int batch, struct tr
 	int n = 0, skip = batch * BATCH;
 
 	for (int i = 0; i < FILTERS && n < BATCH; i++) {
-		if ((quick_run && !filters[i].quick) || skip-- > 0)
+		if (!is_played(&filters[i]) || skip-- > 0)
 			continue;
 		used[n] = &filters[i];
 		start(m, used[n], &t[n], twsnoop);

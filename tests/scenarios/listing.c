@@ -423,13 +423,13 @@ static void play_group(struct group *g, struct tally *tally)
 
 /*
  * How a ledger comes to its records has nothing to do with the family, which is read from the
- * socket all the same: a quick run plays each in the one or the other.
+ * socket all the same: half a run plays each in the one or the other.
  */
 static bool leaves_out(const struct group *g, const struct scenario *sc)
 {
 	if (sc->flags & SCN_SLOW)
 		return true;
-	return g->o->quick && (sc->fam == FAM_V4) != g->attached;
+	return g->o->half && (sc->fam == FAM_V4) != (g->attached == (g->o->half == 1));
 }
 
 static void choose(struct group *g, const struct table *table, struct record *recs)

@@ -451,7 +451,7 @@ static void run_restarts(struct stage *st, const char *twsnoop)
 #define MANY 18000
 /* What a slow machine makes: all of it has to be there. Their minute must not be over before. */
 #define FEW 2500
-#define MANY_NS (20 * 1000000000ULL)
+#define MANY_NS (5 * 1000000000ULL)
 /* Half of it: so far behind the others a CPU may still write into a chunk of its own. */
 #define SURE 8000
 

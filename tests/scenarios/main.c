@@ -397,11 +397,12 @@ static void run_solos(const struct options *o, const struct solo *s, int max, st
 
 static void usage(FILE *f)
 {
-	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow | --quick]\n"
+	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow | --half 1|2]\n"
 	      "                 [--alone] [--list] [-v]\n"
 	      "       scenarios --referee-only ...  the kernel's side alone, without twsnoop\n"
 	      "       scenarios churn [--twsnoop PATH] [--procs P] [--conns N] [--stop-reader]\n"
-	      "  --quick   for a slow processor: fewer filters; each family in one list, not in both\n"
+	      "  --half N  for slow processors: one half of the filters, and each family in one\n"
+	      "            list, not in both; 2: the other half\n"
 	      "  --alone   nobody else makes connections on this machine\n",
 	      f);
 }
@@ -435,7 +436,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "jobs", required_argument, NULL, 'j' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "slow", no_argument, NULL, 's' },
-		{ "quick", no_argument, NULL, 'q' },
+		{ "half", required_argument, NULL, 'H' },
 		{ "alone", no_argument, NULL, 'a' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "referee-only", no_argument, NULL, 'r' },
@@ -444,25 +445,25 @@ static int parse(int argc, char **argv, struct options *o)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "t:f:j:lsqavrh", longs, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "t:f:j:lsavrh", longs, NULL)) >= 0) {
 		o->twsnoop = c == 't' ? optarg : o->twsnoop;
 		o->filter = c == 'f' ? optarg : o->filter;
 		o->list |= c == 'l';
 		o->slow |= c == 's';
-		o->quick |= c == 'q';
 		o->alone |= c == 'a';
 		o->verbose |= c == 'v';
 		o->referee_only |= c == 'r';
 		if (c == 'j')
 			o->jobs = strtol(optarg, NULL, 10);
+		if (c == 'H')
+			o->half = strtol(optarg, NULL, 10);
 		if (c == 'h' || c == '?') {
 			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
 		}
 	}
-	if (o->quick)
-		filters__be_quick();
-	if (optind < argc || o->jobs < 1 || o->jobs > 64) {
+	filters__play_half(o->half);
+	if (optind < argc || o->jobs < 1 || o->jobs > 64 || o->half < 0 || o->half > 2) {
 		usage(stderr);
 		return 2;
 	}

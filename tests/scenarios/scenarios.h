@@ -11,8 +11,8 @@
 struct options {
 	const char *twsnoop;
 	const char *filter;
-	bool list, verbose, slow, quick, alone, referee_only;
-	long jobs;
+	bool list, verbose, slow, alone, referee_only;
+	long jobs, half; /* half: 1 or 2, 0: all */
 };
 
 /* Is a test of this name asked for? */
@@ -55,8 +55,8 @@ struct solo {
 	void (*run)(struct stage *st, const char *twsnoop);
 };
 
-/* Fewer filters (--quick). */
-void filters__be_quick(void);
+/* One half of the filters, or the other (--half); 0: all. */
+void filters__play_half(long half);
 /* How many of solo_filters[] there are then: the first ones. */
 int filters__batches(void);
 
