@@ -56,7 +56,7 @@ $(BUILD)/twsnoop.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v3 -DTWS_ATOMIC -c $< -o $@
 
-# For kernels before 5.12: see bpf/conns.h.
+# For kernels before 5.12: see bpf/opens.h.
 $(BUILD)/twsnoop_legacy.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
@@ -106,6 +106,7 @@ run:
 
 test:
 	tests/deps.sh test
+	$(MAKE) -j$$(nproc) all static $(BUILD)/scenarios
 	$(MAKE) check
 
 check: all static $(BUILD)/scenarios

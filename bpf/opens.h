@@ -178,7 +178,6 @@ static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 
 	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
 }
 
-/* A place that is @key's, or nobody's yet. */
 BY_ITSELF __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
 {
 	struct tws_open *open = open_at(index);
@@ -218,7 +217,9 @@ BY_ITSELF __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
 
 static RARE struct tws_open *open_claim_further(const struct sock *sk, __u64 key, __u32 tgid)
 {
-	return open_at(tws_claim_further(key, address_of(sk), tgid));
+	__u64 addr = address_of(sk);
+
+	return addr ? open_at(tws_claim_further(key, addr, tgid)) : NULL;
 }
 
 /* The entry of @sk, whatever an earlier life of its address has left there, or a

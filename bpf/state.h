@@ -451,34 +451,43 @@ static __always_inline void keep_pending(const struct tuple *t, __u64 id,
 }
 
 /* On kernels whose kfree_skb does not name a mini-socket. */
-static RARE void keep_mini(const struct tuple *t, __u64 id, const struct mini *mini,
-			   enum tws_writer writer)
+static RARE void keep_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+			   const struct mini *mini, enum tws_writer writer)
 {
-	if (mini->substate == BPF_TCP_FIN_WAIT2)
-		keep_pending(t, id, mini, writer);
-	else if (tws.all)
-		keep_held_tuple(t, mini->addr, mini->cookie);
-}
-
-static RARE void on_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
-			 const struct mini *mini, enum tws_writer writer)
-{
-	__u8 action = action_of(mini);
 	struct tuple t;
 
-	if (id && tws.has_rx_sk && !tws.has_filter) { /* the common case needs no more */
-		tell_end(sk, tp, id, action, writer);
-		return;
-	}
 	read_tuple(&t, sk, tp);
-	if (!filter_connection(&t))
-		return;
+	if (mini->substate == BPF_TCP_FIN_WAIT2)
+		keep_pending(&t, id, mini, writer);
+	else if (tws.all)
+		keep_held_tuple(&t, mini->addr, mini->cookie);
+}
+
+/* The tuple's part of the filter. The stack that it needs is given back before more is. */
+static RARE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
+{
+	struct tuple t;
+
+	read_tuple(&t, sk, tp);
+	return filter_connection(&t);
+}
+
+static __always_inline bool passes(const struct sock *sk, const struct tcp_sock *tp)
+{
+	return !tws.has_filter || passes_filter(sk, tp);
+}
+
+static __always_inline void on_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+				    const struct mini *mini, enum tws_writer writer)
+{
+	__u8 action = action_of(mini);
+
 	if (id)
 		tell_end(sk, tp, id, action, writer);
 	else if (action == TWS_TIME_WAIT || tws.all)
 		tell_stranger(sk, tp, mini, writer);
 	if (!tws.has_rx_sk)
-		keep_mini(&t, id, mini, writer);
+		keep_mini(sk, tp, id, mini, writer);
 }
 
 /* Any other end of a connection that sent no FIN. Who aborts it is the current
@@ -507,11 +516,7 @@ static RARE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, 
 			      int oldstate, enum tws_writer writer)
 {
 	__u8 action = outcome_of(sk, tp, oldstate);
-	struct tuple t;
 
-	read_tuple(&t, sk, tp);
-	if (!filter_connection(&t))
-		return;
 	if (STATE(oldstate) & FIN_WAS_SENT && id)
 		tell_end(sk, tp, id, action, writer);
 	else
@@ -555,8 +560,10 @@ static RARE void tell_close(const struct sock *sk, const struct tcp_sock *tp, __
 	if (!tws.ledger && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
 		found = find_mini(&mini, sk, tp);
 	if (tws.ledger || found == FOUND_UNKNOWN)
-		; /* a snapshot will tell */
-	else if (found == FOUND_MINI)
+		return; /* a snapshot will tell */
+	if ((found == FOUND_MINI || tws.all) && !passes(sk, tp))
+		return;
+	if (found == FOUND_MINI)
 		on_mini(sk, tp, id, &mini, writer);
 	else if (tws.all && oldstate != BPF_TCP_CLOSE)
 		on_other_end(sk, tp, id, oldstate, writer);

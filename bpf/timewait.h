@@ -54,31 +54,38 @@ static __always_inline int timewait_limit(const struct inet_timewait_death_row *
 	return BPF_CORE_READ(row, sysctl_max_tw_buckets);
 }
 
-/* What a mini-socket has to have in common with the socket that it comes from. */
-struct one_end {
+/* The mini-socket that is looked for: where, and what it has of the socket it comes from. */
+struct sought {
+	__u64 head; /* of the chain: an address */
 	const struct net *net;
 	struct in6_addr v6_daddr, v6_rcv_saddr;
+	__u32 bucket;
 	__u32 hash;
 	__be32 daddr, rcv_saddr;
 	__be16 dport;
 	__u16 num;
 	__u16 family;
+	__u16 pad; /* all is initialised: it goes to a function of global linkage */
 };
 
-#define READ_COMMON(to, skc, field)                                            \
-	bpf_probe_read_kernel(&(to), sizeof(to), &(skc)->field)
-
-static __always_inline void read_end(struct one_end *end, const struct sock_common *skc, __u16 num)
+static __always_inline void seek(struct sought *sought, const struct sock *sk,
+				 const struct tcp_sock *tp)
 {
-	end->num = num;
-	READ_COMMON(end->net, skc, skc_net.net);
-	READ_COMMON(end->hash, skc, skc_hash);
-	READ_COMMON(end->dport, skc, skc_dport);
-	READ_COMMON(end->family, skc, skc_family);
-	READ_COMMON(end->daddr, skc, skc_daddr);
-	READ_COMMON(end->rcv_saddr, skc, skc_rcv_saddr);
-	READ_COMMON(end->v6_daddr, skc, skc_v6_daddr);
-	READ_COMMON(end->v6_rcv_saddr, skc, skc_v6_rcv_saddr);
+	const struct sock_common *skc = &sk->__sk_common;
+	const struct inet_hashinfo *info = hashinfo_of(sk);
+
+	sought->bucket = skc->skc_hash & info->ehash_mask;
+	sought->head = address_of(&info->ehash[sought->bucket].chain.first);
+	sought->net = skc->skc_net.net;
+	sought->hash = skc->skc_hash;
+	sought->daddr = skc->skc_daddr;
+	sought->rcv_saddr = skc->skc_rcv_saddr;
+	sought->v6_daddr = skc->skc_v6_daddr;
+	sought->v6_rcv_saddr = skc->skc_v6_rcv_saddr;
+	sought->dport = skc->skc_dport;
+	sought->num = local_port_of(tp);
+	sought->family = skc->skc_family;
+	sought->pad = 0;
 }
 
 static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
@@ -93,31 +100,36 @@ static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
 	(*(typeof(((struct inet_timewait_sock *)0)->field) *)((copy) +         \
 		bpf_core_field_offset(struct inet_timewait_sock, field)))
 
-#define MINI_COPY_BYTES 160 /* room for all up to tw_substate: 141 in 6.18 */
+#define MINI_COPY_BYTES 104 /* room for all up to skc_cookie: 96 from 5.10 to 7.3 */
 
-static __always_inline bool same_end(const struct one_end *end, const __u8 *copy)
+static __always_inline bool is_sought(const struct sought *sought, const __u8 *copy)
 {
-	if (MINI_FIELD(copy, __tw_common.skc_hash) != end->hash ||
+	if (MINI_FIELD(copy, __tw_common.skc_hash) != sought->hash ||
 	    MINI_FIELD(copy, __tw_common.skc_state) != BPF_TCP_TIME_WAIT ||
-	    MINI_FIELD(copy, __tw_common.skc_net.net) != end->net ||
-	    MINI_FIELD(copy, __tw_common.skc_dport) != end->dport ||
-	    MINI_FIELD(copy, __tw_common.skc_num) != end->num ||
-	    MINI_FIELD(copy, __tw_common.skc_family) != end->family)
+	    MINI_FIELD(copy, __tw_common.skc_net.net) != sought->net ||
+	    MINI_FIELD(copy, __tw_common.skc_dport) != sought->dport ||
+	    MINI_FIELD(copy, __tw_common.skc_num) != sought->num ||
+	    MINI_FIELD(copy, __tw_common.skc_family) != sought->family)
 		return false;
-	if (end->family == AF_INET)
-		return MINI_FIELD(copy, __tw_common.skc_daddr) == end->daddr &&
-		       MINI_FIELD(copy, __tw_common.skc_rcv_saddr) == end->rcv_saddr;
-	return same_in6(&end->v6_daddr, copy + bpf_core_field_offset(
+	if (sought->family == AF_INET)
+		return MINI_FIELD(copy, __tw_common.skc_daddr) == sought->daddr &&
+		       MINI_FIELD(copy, __tw_common.skc_rcv_saddr) == sought->rcv_saddr;
+	return same_in6(&sought->v6_daddr, copy + bpf_core_field_offset(
 			struct inet_timewait_sock, __tw_common.skc_v6_daddr)) &&
-	       same_in6(&end->v6_rcv_saddr, copy + bpf_core_field_offset(
+	       same_in6(&sought->v6_rcv_saddr, copy + bpf_core_field_offset(
 			struct inet_timewait_sock, __tw_common.skc_v6_rcv_saddr));
 }
 
-static __always_inline const struct inet_hashinfo *read_hashinfo(const struct net *net)
+/* The state of the mini-socket at @node, if it is the one of @copy still. */
+static __always_inline bool read_substate(struct mini *mini, __u64 node, const __u8 *copy)
 {
-	if (bpf_core_field_exists(((struct net___pointer *)0)->ipv4.tcp_death_row))
-		return BPF_CORE_READ((struct net___pointer *)net, ipv4.tcp_death_row, hashinfo);
-	return BPF_CORE_READ(net, ipv4.tcp_death_row.hashinfo);
+	const struct inet_timewait_sock *tw = (const void *)node;
+	__u32 hash;
+
+	return !bpf_probe_read_kernel(&mini->substate, sizeof(mini->substate),
+				      (const void *)&tw->tw_substate) &&
+	       !bpf_probe_read_kernel(&hash, sizeof(hash), &tw->__tw_common.skc_hash) &&
+	       hash == MINI_FIELD(copy, __tw_common.skc_hash);
 }
 
 /*
@@ -129,32 +141,26 @@ static __always_inline const struct inet_hashinfo *read_hashinfo(const struct ne
  * in __inet_lookup_established(), the mark at the list's end tells which bucket
  * it is; if it is another, the walk begins again.
  *
- * The socket at @addr has local port @num. Returns an enum found.
+ * Returns an enum found; @mini is written for FOUND_MINI alone.
  */
-BY_ITSELF __u32 tws_find_mini(struct mini *mini, __u64 addr, __u32 num)
+BY_ITSELF __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
 {
-	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock, tw_substate) + 1;
+	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock,
+						  __tw_common.skc_cookie) + sizeof(__u64);
 	__u8 copy[MINI_COPY_BYTES] __attribute__((aligned(8)));
-	const struct inet_hashinfo *info;
-	const void *head, *next;
-	struct one_end end;
+	const void *next;
 	__u64 node = 0;
-	__u32 bucket;
 
-	if (!mini || bytes > sizeof(copy))
+	if (!mini || !sought || bytes > sizeof(copy))
 		return FOUND_UNKNOWN;
-	read_end(&end, (const void *)addr, num);
-	info = read_hashinfo(end.net);
-	bucket = end.hash & BPF_CORE_READ(info, ehash_mask);
-	head = &BPF_CORE_READ(info, ehash)[bucket].chain.first;
-	next = head;
+	next = (const void *)sought->head;
 	for (int i = 0; i < MAX_STEPS; i++) {
 		if (bpf_probe_read_kernel(&node, sizeof(node), next))
 			break;
 		if (node & 1) {
-			if (node >> 1 == bucket)
+			if (node >> 1 == sought->bucket)
 				return FOUND_NONE;
-			next = head;
+			next = (const void *)sought->head;
 			continue;
 		}
 		next = (void *)node;
@@ -162,21 +168,25 @@ BY_ITSELF __u32 tws_find_mini(struct mini *mini, __u64 addr, __u32 num)
 					      __tw_common.skc_nulls_node);
 		if (bpf_probe_read_kernel(copy, bytes, (void *)node))
 			break;
-		if (!same_end(&end, copy))
+		if (!is_sought(sought, copy))
 			continue;
+		if (!read_substate(mini, node, copy))
+			break;
 		mini->addr = node;
 		mini->cookie = MINI_FIELD(copy, __tw_common.skc_cookie.counter);
-		mini->substate = MINI_FIELD(copy, tw_substate);
 		return FOUND_MINI;
 	}
 	COUNT(walk_failed);
 	return FOUND_UNKNOWN;
 }
 
-static __always_inline enum found find_mini(struct mini *mini, const struct sock *sk,
+static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
 					    const struct tcp_sock *tp)
 {
-	return tws_find_mini(mini, address_of(sk), local_port_of(tp));
+	struct sought sought;
+
+	seek(&sought, sk, tp);
+	return tws_find_mini(mini, &sought);
 }
 
 /*

@@ -53,9 +53,10 @@ static __always_inline __u16 local_port_of(const struct tcp_sock *tp)
 }
 
 /*
- * Not from the tracepoint's own pointer: wherever a verifier from 6.3 on sees a pointer
- * loaded from one that it trusts, it looks four names up among all of the kernel's types,
- * before 7.0 one by one, and that took more than half of a trace's start.
+ * For what is rare, and not from the tracepoint's own pointer. Reading that needs no guard,
+ * but wherever a verifier from 6.3 on sees a pointer loaded from one that it trusts, it looks
+ * four names up among all of the kernel's types, before 7.0 one by one: at one time that was
+ * more than half of a trace's start.
  */
 static __always_inline struct net *net_of(const struct tcp_sock *tp)
 {
@@ -115,7 +116,7 @@ static __always_inline void fill_tuple(struct tws_event *ev, const struct sock *
 {
 	const struct sock_common *skc = &sk->__sk_common;
 
-	ev->netns = netns_of(net_of(tp));
+	ev->netns = netns_of(skc->skc_net.net);
 	ev->local_port = local_port_of(tp);
 	ev->peer_port = bpf_ntohs(skc->skc_dport);
 	ev->family = read_addresses(ev->local_addr, ev->peer_addr, skc);
