@@ -16,7 +16,10 @@ mkdir -p "$log_dir"
 : >"$faults"
 passed=0 failed=0 skipped=0
 
-suite_unit() { "$MAKE" --no-print-directory unit abi; }
+# To build is all that may be done in parallel: tests would mix their lines.
+in_parallel() { "$MAKE" --no-print-directory -j"$(nproc)" "$@"; }
+
+suite_unit() { in_parallel unit-build && "$MAKE" --no-print-directory unit abi; }
 suite_layers() { sh tests/layers.sh "$BUILD"; }
 suite_headers() {
 	if python3 vmlinux/generate.py --check; then
@@ -26,7 +29,7 @@ suite_headers() {
 		return 1
 	fi
 }
-suite_fuzz() { "$MAKE" --no-print-directory fuzz-short; }
+suite_fuzz() { in_parallel fuzz-build && "$MAKE" --no-print-directory fuzz-short; }
 suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }

@@ -302,8 +302,9 @@ static void one_round(struct stage *st, const char *twsnoop, const struct worlds
 		stage__fail(st, "%lu of %lu were not seen, of %lu not the side, missed=%lu "
 			    "recursion=%lu; %s", f.unseen, f.rows, f.no_side, rows.missed, skipped,
 			    f.example);
-	/* Only their minute may end meanwhile. */
-	if (!churns && (rows.n > before.n || rows.n < after.n))
+	/* Only their minute may end meanwhile, on a slow machine. */
+	if (!churns && (rows.n > before.n || rows.n < after.n ||
+			(before.n != after.n && !net__is_emulated())))
 		stage__fail(st, "all is quiet: %zu and %zu sockets, but %zu rows", before.n, after.n,
 			    rows.n);
 	rows__free(&rows);

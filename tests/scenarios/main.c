@@ -425,6 +425,9 @@ static void list(const struct options *o, const struct table *listed)
 	for (const struct solo *s = solo_half_closed; s->name; s++)
 		if (options__chose(o, s->name))
 			puts(s->name);
+	for (const struct solo *s = solo_table; s->name; s++)
+		if (options__chose(o, s->name))
+			puts(s->name);
 	listing__names(o, listed);
 }
 
@@ -456,14 +459,14 @@ static int parse(int argc, char **argv, struct options *o)
 		if (c == 'j')
 			o->jobs = strtol(optarg, NULL, 10);
 		if (c == 'H')
-			o->half = strtol(optarg, NULL, 10);
+			o->half = !strcmp(optarg, "1") ? 1 : !strcmp(optarg, "2") ? 2 : -1;
 		if (c == 'h' || c == '?') {
 			usage(c == 'h' ? stdout : stderr);
 			return c == 'h' ? 0 : 2;
 		}
 	}
 	filters__play_half(o->half);
-	if (optind < argc || o->jobs < 1 || o->jobs > 64 || o->half < 0 || o->half > 2) {
+	if (optind < argc || o->jobs < 1 || o->jobs > 64 || o->half < 0) {
 		usage(stderr);
 		return 2;
 	}
@@ -518,6 +521,7 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_filters, filters__batches(), &tally);
 		run_solos(&o, solo_control, INT_MAX, &tally);
 		run_solos(&o, solo_half_closed, INT_MAX, &tally);
+		run_solos(&o, solo_table, INT_MAX, &tally);
 		listing__run(&o, &listed, &tally);
 	}
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);

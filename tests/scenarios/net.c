@@ -148,6 +148,23 @@ int net__sysctl(const char *name, long value)
 	return net__sysctl_text(name, text);
 }
 
+bool net__is_emulated(void)
+{
+	static int known = -1;
+	char line[256];
+	FILE *f;
+
+	if (known >= 0)
+		return known;
+	known = 0;
+	f = fopen("/proc/cpuinfo", "re");
+	while (f && !known && fgets(line, sizeof(line), f))
+		known = strstr(line, "QEMU TCG") != NULL;
+	if (f)
+		fclose(f);
+	return known;
+}
+
 bool net__kernel_at_least(int major, int minor)
 {
 	struct utsname u;

@@ -72,6 +72,8 @@ int net__sysctl(const char *name, long value);
 /* The same with text, for the ones that hold more than a number. */
 int net__sysctl_text(const char *name, const char *text);
 
+/* Is it QEMU without KVM, by the name of its processor? A hundred times slower. */
+bool net__is_emulated(void);
 /* Is the running kernel at least major.minor? */
 bool net__kernel_at_least(int major, int minor);
 
