@@ -106,7 +106,7 @@ run:
 
 test:
 	tests/deps.sh test
-	$(MAKE) -j$$(nproc) all static $(BUILD)/scenarios
+	$(MAKE) -Otarget -j$$(nproc) all static $(BUILD)/scenarios
 	$(MAKE) check
 
 check: all static $(BUILD)/scenarios

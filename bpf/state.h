@@ -463,7 +463,7 @@ static RARE void keep_mini(const struct sock *sk, const struct tcp_sock *tp, __u
 		keep_held_tuple(&t, mini->addr, mini->cookie);
 }
 
-/* The tuple's part of the filter. The stack that it needs is given back before more is. */
+/* The tuple's part of the filter. The stack that it takes is given back before more is needed. */
 static RARE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct tuple t;

@@ -16,6 +16,7 @@ struct mini {
 	__u64 addr;   /* of the mini-socket: opaque, 0 if there is none */
 	__u64 cookie;
 	__u8 substate; /* TCP_TIME_WAIT or TCP_FIN_WAIT2 */
+	__u8 pad[7];   /* all is initialised: it goes to a function of global linkage */
 };
 
 enum found { FOUND_NONE, FOUND_MINI, FOUND_UNKNOWN };
@@ -65,7 +66,7 @@ struct sought {
 	__be16 dport;
 	__u16 num;
 	__u16 family;
-	__u16 pad; /* all is initialised: it goes to a function of global linkage */
+	__u16 pad; /* as above */
 };
 
 static __always_inline void seek(struct sought *sought, const struct sock *sk,
@@ -124,12 +125,15 @@ static __always_inline bool is_sought(const struct sought *sought, const __u8 *c
 static __always_inline bool read_substate(struct mini *mini, __u64 node, const __u8 *copy)
 {
 	const struct inet_timewait_sock *tw = (const void *)node;
+	__u8 substate;
 	__u32 hash;
 
-	return !bpf_probe_read_kernel(&mini->substate, sizeof(mini->substate),
-				      (const void *)&tw->tw_substate) &&
-	       !bpf_probe_read_kernel(&hash, sizeof(hash), &tw->__tw_common.skc_hash) &&
-	       hash == MINI_FIELD(copy, __tw_common.skc_hash);
+	if (bpf_probe_read_kernel(&substate, sizeof(substate), (const void *)&tw->tw_substate) ||
+	    bpf_probe_read_kernel(&hash, sizeof(hash), &tw->__tw_common.skc_hash) ||
+	    hash != MINI_FIELD(copy, __tw_common.skc_hash))
+		return false;
+	mini->substate = substate;
+	return true;
 }
 
 /*
@@ -151,10 +155,10 @@ BY_ITSELF __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
 	const void *next;
 	__u64 node = 0;
 
-	if (!mini || !sought || bytes > sizeof(copy))
+	if (!mini || !sought)
 		return FOUND_UNKNOWN;
 	next = (const void *)sought->head;
-	for (int i = 0; i < MAX_STEPS; i++) {
+	for (int i = 0; i < MAX_STEPS && bytes <= sizeof(copy); i++) {
 		if (bpf_probe_read_kernel(&node, sizeof(node), next))
 			break;
 		if (node & 1) {
@@ -181,7 +185,7 @@ BY_ITSELF __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
 }
 
 static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
-					    const struct tcp_sock *tp)
+				 const struct tcp_sock *tp)
 {
 	struct sought sought;
 

@@ -53,10 +53,10 @@ static __always_inline __u16 local_port_of(const struct tcp_sock *tp)
 }
 
 /*
- * For what is rare, and not from the tracepoint's own pointer. Reading that needs no guard,
- * but wherever a verifier from 6.3 on sees a pointer loaded from one that it trusts, it looks
- * four names up among all of the kernel's types, before 7.0 one by one: at one time that was
- * more than half of a trace's start.
+ * For what is rare, and not from the tracepoint's own pointer. What is read through that needs
+ * no guard, but wherever a verifier from 6.3 on sees a pointer loaded from one that it trusts, it
+ * looks four names up among all of the kernel's types, before 7.0 one by one: at one time that
+ * was more than half of a trace's start.
  */
 static __always_inline struct net *net_of(const struct tcp_sock *tp)
 {

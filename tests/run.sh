@@ -17,7 +17,7 @@ mkdir -p "$log_dir"
 passed=0 failed=0 skipped=0
 
 # To build is all that may be done in parallel: tests would mix their lines.
-in_parallel() { "$MAKE" --no-print-directory -j"$(nproc)" "$@"; }
+in_parallel() { "$MAKE" --no-print-directory -Otarget -j"$(nproc)" "$@"; }
 
 suite_unit() { in_parallel unit-build && "$MAKE" --no-print-directory unit abi; }
 suite_layers() { sh tests/layers.sh "$BUILD"; }

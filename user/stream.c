@@ -30,8 +30,9 @@
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define HEAL_IDLE_NS (60 * NS_PER_S)
 #define PASSED_NS (120 * NS_PER_S) /* a minute in FIN_WAIT2, and some in FIN_WAIT1 */
-#define HEAL_SHARE 100 /* of the time at most one part in this goes into healing, but */
-#define HEAL_MAX_NS (45 * NS_PER_S) /* no socket's minute is to begin and end in between */
+#define HEAL_SHARE 100 /* of the time one part in this goes into healing */
+/* From one snapshot's begin to the next one's: no socket's minute is to pass in between. */
+#define HEAL_MAX_NS (45 * NS_PER_S)
 
 struct stream {
 	struct stream_options opts;
@@ -240,24 +241,30 @@ static int drain_all(struct stream *s)
 
 /* ---- what was missed ---- */
 
-/* How long no other snapshot is taken after one that took @spent_ns of CPU time. Not of the
- * clock's: the process may have been stopped meanwhile, and much may have been lost. */
-static uint64_t rest_ns(uint64_t spent_ns)
+/*
+ * When the next snapshot may be taken, after one that began at @begin_ns, ended at @end_ns and
+ * took @spent_ns of CPU time. Not of the clock's: the process may have been stopped meanwhile,
+ * and much may have been lost.
+ */
+static uint64_t next_heal_ns(uint64_t begin_ns, uint64_t end_ns, uint64_t spent_ns)
 {
-	uint64_t rest = HEAL_MIN_NS + spent_ns * HEAL_SHARE;
+	uint64_t next = end_ns + HEAL_MIN_NS + spent_ns * HEAL_SHARE;
 
-	return rest < HEAL_MAX_NS ? rest : HEAL_MAX_NS;
+	if (next > begin_ns + HEAL_MAX_NS)
+		next = begin_ns + HEAL_MAX_NS;
+	return next > end_ns + HEAL_MIN_NS ? next : end_ns + HEAL_MIN_NS;
 }
 
 /* A kernel that cannot list its sockets cannot heal: check says so, and nothing else can
  * be done about it here. */
 static int heal(struct stream *s)
 {
-	uint64_t begin_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC);
+	uint64_t spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int err;
 
 	if (healer__take(s->healer)) {
-		s->next_heal_ns = clock__now_ns(CLOCK_MONOTONIC) + HEAL_MIN_NS;
+		s->next_heal_ns = begin_ns + HEAL_MIN_NS;
 		return 0;
 	}
 	err = drain_all(s);
@@ -267,8 +274,8 @@ static int heal(struct stream *s)
 	if (err >= 0)
 		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
 	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
-	s->next_heal_ns = s->last_heal_ns +
-			  rest_ns(clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - begin_ns);
+	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
+	s->next_heal_ns = next_heal_ns(begin_ns, s->last_heal_ns, spent_ns);
 	return err < 0 ? err : 0;
 }
 

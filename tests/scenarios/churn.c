@@ -40,7 +40,7 @@ struct deed {
 	uint8_t server_first;
 	pid_t pid;    /* who closed first */
 	pid_t client; /* who connected */
-	uint64_t before_ns; /* CLOCK_REALTIME, before either end closed */
+	uint64_t before_ns; /* CLOCK_MONOTONIC, before either end closed */
 };
 
 /* What somebody says about an end: the kernel's table, or twsnoop. */
@@ -54,7 +54,7 @@ struct claims {
 	struct claim *c;
 	size_t n, cap;
 	unsigned long others; /* seen, but not TIME_WAIT: not settled yet */
-	uint64_t taken_ns;    /* CLOCK_REALTIME */
+	uint64_t taken_ns;    /* CLOCK_MONOTONIC */
 };
 
 struct churn_shared {
@@ -160,7 +160,7 @@ static void one_connection(int w, long i, struct churn_shared *sh, struct deed *
 		t = tuple__flip(&t);
 	key__set(&d->key, &t);
 	d->client = getpid();
-	d->before_ns = net__real_ns();
+	d->before_ns = net__mono_ns();
 	d->pid = d->server_first ? sh->server[w] : d->client;
 	if (send(fd, &who, 1, MSG_NOSIGNAL) != 1)
 		fault(sh, __LINE__);
@@ -310,7 +310,7 @@ static void take_table(struct stage *st, struct tracer *t, struct claims *cs)
 		cs->n = 0;
 		cs->others = 0;
 		EXPECT(st, referee__dump(from_table, cs) == 0);
-		cs->taken_ns = net__real_ns();
+		cs->taken_ns = net__mono_ns();
 		tracer__pump(t, 10);
 		EXPECT(st, net__mono_ns() < end);
 		quiet = cs->others ? 0 : quiet + 1;

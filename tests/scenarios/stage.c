@@ -101,7 +101,7 @@ int stage__set(struct stage *st, const struct scenario *sc, struct record *rec)
 /* Only ends a hang. */
 static unsigned int limit_s(void)
 {
-	return net__is_emulated() ? 600 : 120;
+	return net__is_emulated() ? 600 : 300;
 }
 
 void stage__play(const struct scenario *sc, struct record *rec)
@@ -122,13 +122,15 @@ void stage__play(const struct scenario *sc, struct record *rec)
 
 void stage__died(struct record *rec, int status)
 {
-	if (rec->why[0])
-		; /* it had failed already, and could not end */
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
-		snprintf(rec->why, sizeof(rec->why), "not finished in %u s", limit_s());
+	size_t len = strlen(rec->why);
+	const char *and = len ? "; " : ""; /* it had failed, or was to be skipped, and did not end */
+
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
+		snprintf(rec->why + len, sizeof(rec->why) - len, "%snot finished in %u s", and,
+			 limit_s());
 	else
-		snprintf(rec->why, sizeof(rec->why), "the stage died (wait status %#x)",
-			 (unsigned int)status);
+		snprintf(rec->why + len, sizeof(rec->why) - len,
+			 "%sthe stage died (wait status %#x)", and, (unsigned int)status);
 	rec->verdict = V_FAIL;
 }
 

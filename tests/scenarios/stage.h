@@ -13,8 +13,8 @@
 
 #define ACTORS_MAX 12
 #define SPARES_MAX 2
-/* Only ends a hang: generous. */
-#define DEADLINE_MS (net__is_emulated() ? 60000 : 20000)
+/* Only ends a hang: generous, but less than the minute of a TIME_WAIT. */
+#define DEADLINE_MS (net__is_emulated() ? 45000 : 20000)
 
 struct stage;
 

@@ -47,17 +47,20 @@ static int more_records; /* that a poll is said to have found */
 
 static struct sockdiag_socket table[8];
 static size_t num_sockets;
-static time_t later_s;	   /* by which all but CPU time is ahead */
-static time_t dump_takes_s; /* without needing CPU time */
+static time_t later_s, cpu_s;		/* by which the clocks are ahead; CPU time is made up */
+static time_t dump_takes_s, dump_needs_s; /* by the clock, and of CPU time */
 
 /* The C library's. */
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
-	int err = (int)syscall(SYS_clock_gettime, clock, ts);
-
-	if (clock != CLOCK_PROCESS_CPUTIME_ID)
-		ts->tv_sec += later_s;
-	return err;
+	if (clock == CLOCK_PROCESS_CPUTIME_ID) {
+		*ts = (struct timespec){ .tv_sec = cpu_s };
+		return 0;
+	}
+	if (syscall(SYS_clock_gettime, clock, ts))
+		return -1;
+	ts->tv_sec += later_s;
+	return 0;
 }
 
 static void note_step(const char *step)
@@ -197,6 +200,7 @@ static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int
 	(void)fd, (void)flags;
 	note_step("sockets");
 	later_s += dump_takes_s;
+	cpu_s += dump_needs_s;
 	for (size_t i = 0; !err && i < num_sockets; i++)
 		if (states & SOCKDIAG_MASK(table[i].state))
 			err = fn(ctx, &table[i]);
@@ -288,7 +292,7 @@ static int setup(void **state)
 	load_error = attach_error = counters_error = privileges_error = put_error = 0;
 	ring_first = ring_end = num_sockets = num_given = 0;
 	more_records = 0;
-	later_s = dump_takes_s = 0;
+	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
 	memset(&counters, 0, sizeof(counters));
 	is_admin = true;
 	return 0;
@@ -481,23 +485,20 @@ static void test_found(void **state)
 	stream__free(stream);
 }
 
-/* While a snapshot is taken the process is stopped, and after it more is lost. */
-static void test_found_again(void **state)
+/* Something is lost when a snapshot was taken: it is found @rest_s after that, and not before. */
+static void find_again(time_t rest_s)
 {
 	const struct stream_options opts = options();
-	struct stream *stream;
+	struct stream *stream = started(&opts);
 
-	(void)state;
-	stream = started(&opts);
 	add_mini(1);
 	counters.event_lost = 1;
 	later_s += 6;
-	dump_takes_s = 2;
 	assert_int_equal(stream__poll(stream), 0);
 	assert_int_equal(num_given, 1);
 	add_mini(2);
 	counters.event_lost = 2;
-	later_s += 3;
+	later_s += rest_s - 2;
 	assert_int_equal(stream__poll(stream), 0);
 	assert_int_equal(num_given, 1);
 	later_s += 3;
@@ -505,6 +506,22 @@ static void test_found_again(void **state)
 	assert_int_equal(num_given, 2);
 	assert_int_equal(account_of(stream).lost, 0);
 	stream__free(stream);
+}
+
+/* The process was stopped. */
+static void test_after_stop(void **state)
+{
+	(void)state;
+	dump_takes_s = 2;
+	find_again(5);
+}
+
+/* A table of millions. */
+static void test_after_work(void **state)
+{
+	(void)state;
+	dump_takes_s = dump_needs_s = 3;
+	find_again(42);
 }
 
 static void test_filter(void **state)
@@ -569,7 +586,8 @@ int main(void)
 		TEST(test_order), TEST(test_keeps_bpf),	  TEST(test_failures),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter),
-		TEST(test_ends),  TEST(test_container),	  TEST(test_found_again),
+		TEST(test_ends),  TEST(test_container),	  TEST(test_after_stop),
+		TEST(test_after_work),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
