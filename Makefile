@@ -174,7 +174,7 @@ matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
 		tests/containers/end.c
 	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) \
-		--with-host-binary crun --with-host-binary runc --deadline 2100 $(SERIES)
+		--with-host-binary crun --with-host-binary runc --deadline 2400 $(SERIES)
 
 # ---- installing ----
 
