@@ -21,7 +21,7 @@ VERSION := 0.1.0
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
-	-I$(BUILD) -pthread
+	-I. -Iuser -I$(BUILD) -pthread
 LIBS := -lbpf -lelf -lz
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
@@ -38,11 +38,11 @@ STATIC_LIBS := $(filter-out $(if $(shell echo 'int main(void){return 0;}' | \
 	$(CC) -x c - -static -lzstd -o /dev/null 2>/dev/null || echo no),-lzstd,),$(STATIC_LIBS))
 
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
-USER_SRC := $(sort $(wildcard user/*.c))
+USER_SRC := $(sort $(wildcard user/*/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
 # Built twice: see NAMES_CFLAGS and NAMES_DISK.
-STATIC_OBJ := $(filter-out $(BUILD)/user/runtime_%.o,$(USER_OBJ)) \
-	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/runtime_%.c,$(USER_SRC)))
+STATIC_OBJ := $(filter-out $(BUILD)/user/containers/runtime_%.o,$(USER_OBJ)) \
+	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/containers/runtime_%.c,$(USER_SRC)))
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h
 
 all: $(BUILD)/twsnoop
@@ -61,7 +61,7 @@ $(BUILD)/twsnoop_legacy.bpf.o: bpf/twsnoop.bpf.c $(BPF_HEADERS)
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
 
-# The other way to list sockets: see user/sockiter.h.
+# The other way to list sockets: see user/sockets/sockiter.h.
 $(BUILD)/sockets.bpf.o: bpf/sockets.bpf.c bpf/sockets.h vmlinux/$(ARCH)/vmlinux.h
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
@@ -74,9 +74,9 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 
 $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(if $(filter containers/runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/user/tracer.o $(BUILD)/user/sockiter.o: $(SKELETONS)
+$(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
@@ -122,7 +122,7 @@ bench:
 BENCH_READER := $(BUILD)/tests/bench/reader
 
 $(BENCH_READER): tests/bench/reader.c \
-		$(filter-out $(BUILD)/user/main.o $(BUILD)/user/cmd_%.o,$(USER_OBJ))
+		$(filter-out $(BUILD)/user/commands/main.o $(BUILD)/user/commands/cmd_%.o,$(USER_OBJ))
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
 
@@ -135,16 +135,17 @@ include tests/cli/cli.mk
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 
-$(BUILD)/tests/test_abi: tests/unit/test_abi.c $(SKELETONS) bpf/event.h
+$(BUILD)/tests/test_abi: tests/unit/capture/test_abi.c $(SKELETONS) bpf/event.h
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -DABI_OBJECTS='$(ABI_OBJECTS)' -o $@ $< -lcmocka -lbpf -lelf -lz
 
-$(BUILD)/tests/test_budget: tests/unit/test_budget.c $(SKELETONS)
+$(BUILD)/tests/test_budget: tests/unit/capture/test_budget.c $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
-$(BUILD)/tests/test_sockiter: tests/unit/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
-		sockiter sockstream sockdiag netns procinfo mountinfo quiet)
+$(BUILD)/tests/test_sockiter: tests/unit/sockets/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
+		sockets/sockiter sockets/sockstream sockets/sockdiag host/netns host/procinfo \
+		host/mountinfo host/quiet)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)
 

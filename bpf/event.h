@@ -3,7 +3,7 @@
  * The records that cross from the kernel to user space, and the settings that
  * go the other way. Both sides include this file and nothing else of each
  * other. Fixed-width fields, explicit padding, host byte order unless a field
- * says otherwise. tests/unit/test_abi.c compares this layout with the BTF of
+ * says otherwise. tests/unit/capture/test_abi.c compares this layout with the BTF of
  * the compiled BPF object.
  */
 #ifndef TWSNOOP_EVENT_H
@@ -198,7 +198,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 3 /* of all that list reads out of the kernel: tests/unit/test_abi.c */
+#define TWS_LAYOUT 3 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The same decision as user/filter.c's filter__match(). Split in two: what the
+ * The same decision as user/model/filter.c's filter__match(). Split in two: what the
  * connection alone decides is asked first and spares the tables; what depends
  * on the closer is asked at its FIN. The criteria that are not set are removed
  * by the verifier, since the filter is constant when the programs are loaded.

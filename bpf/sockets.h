@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * One TCP socket, as the iterator of bpf/sockets.bpf.c writes it into a stream that
- * user/sockstream.c reads. Both sides include this file. Fixed-width fields, host
+ * user/sockets/sockstream.c reads. Both sides include this file. Fixed-width fields, host
  * byte order; addresses are in network byte order.
  */
 #ifndef TWSNOOP_SOCKETS_RECORD_H

@@ -375,7 +375,7 @@ static __always_inline void on_passive_fin(const struct sock *sk)
 }
 
 /* What of the data before the FIN was not acknowledged, was perhaps never sent: as in
- * user/join.c. Else the FIN's record has what was sent. */
+ * user/events/join.c. Else the FIN's record has what was sent. */
 static __always_inline bool is_cut_short(__u8 action)
 {
 	return action == TWS_RESET || action == TWS_ABORT || action == TWS_TIMEOUT;

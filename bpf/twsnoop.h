@@ -82,7 +82,7 @@ struct {
 	__type(value, struct tws_counters);
 } tws_stats SEC(".maps");
 
-/* What this is, for another twsnoop: see user/ledger.h. */
+/* What this is, for another twsnoop: see user/capture/ledger.h. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);

@@ -31,18 +31,18 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "../../bpf/event.h"
-#include "../../user/attribute.h"
-#include "../../user/batch.h"
-#include "../../user/containers.h"
-#include "../../user/decode.h"
-#include "../../user/heal.h"
-#include "../../user/join.h"
-#include "../../user/listeners.h"
-#include "../../user/owners.h"
-#include "../../user/procinfo.h"
-#include "../../user/ring.h"
-#include "../../user/sink.h"
+#include "bpf/event.h"
+#include "owners/attribute.h"
+#include "capture/batch.h"
+#include "containers/containers.h"
+#include "model/decode.h"
+#include "events/heal.h"
+#include "events/join.h"
+#include "owners/listeners.h"
+#include "capture/owners.h"
+#include "host/procinfo.h"
+#include "capture/ring.h"
+#include "output/sink.h"
 
 #define NS_PER_S 1000000000ULL
 #define PROCESSES 400u

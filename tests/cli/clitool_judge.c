@@ -136,7 +136,7 @@ static int hex(char c)
 	return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* The way back that user/escape.h states: \xNN is a byte, all else itself. */
+/* The way back that user/base/escape.h states: \xNN is a byte, all else itself. */
 static size_t undo(char *to, const char *s)
 {
 	size_t len = 0;

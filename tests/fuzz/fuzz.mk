@@ -9,11 +9,10 @@
 FUZZ_DIR := $(BUILD)/tests/fuzz
 FUZZ_SECONDS ?= 600
 FUZZ_SHORT_SECONDS ?= 6
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 # All but the commands and what needs libbpf.
-FUZZ_MODULES := $(filter-out main cmd_% tracer kernel ledger pins sockiter,$(patsubst user/%.c,%,$(sort \
-	$(wildcard user/*.c))))
+FUZZ_MODULES := $(UNIT_MODULES)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 FUZZ_FLAGS := -max_len=2048 -timeout=10 -rss_limit_mb=1024
 

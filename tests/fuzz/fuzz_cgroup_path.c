@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "../../user/cgroup_path.h"
+#include "containers/cgroup_path.h"
 #include "fuzz.h"
 
 static void check_id(const char *path, const char *id)

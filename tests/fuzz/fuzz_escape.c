@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
-#include "../../user/escape.h"
-#include "../unit/support.h"
+#include "base/escape.h"
+#include "tests/unit/support.h"
 
 static void check_text(const char *s, size_t len)
 {

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "../../user/decode.h"
-#include "../../user/sink_format.h"
-#include "../unit/support.h"
+#include "model/decode.h"
+#include "output/sink_format.h"
+#include "tests/unit/support.h"
 
 #define CSV_COMMAS 40
 

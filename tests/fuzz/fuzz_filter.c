@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "../../user/filter.h"
-#include "../../user/fmt.h"
-#include "../unit/support.h"
+#include "model/filter.h"
+#include "base/fmt.h"
+#include "tests/unit/support.h"
 
 typedef int add_function(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 

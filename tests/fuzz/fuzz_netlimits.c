@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "../../user/netlimits.h"
+#include "host/netlimits.h"
 
 /* One number at *@p, up to 65535 and not behind @end; false: there is none. */
 static bool number(const char **p, const char *end, unsigned long *value)

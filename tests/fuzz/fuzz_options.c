@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-#include "../../user/options.h"
-#include "../unit/support.h"
+#include "commands/options.h"
+#include "tests/unit/support.h"
 
 #define MAX_WORDS 40
 

@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#include "../../user/owners.h"
-#include "../unit/support.h"
+#include "capture/owners.h"
+#include "tests/unit/support.h"
 
 #define RECORDS 32
 #define RECORD_INPUT 8

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <math.h>
 
-#include "../../user/parse.h"
+#include "base/parse.h"
 
 #define UNTOUCHED 0xdeadbeefULL
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-#include "../../user/runtime_json.h"
+#include "containers/runtime_json.h"
 #include "fuzz.h"
 
 #define ID "6e9708ee97881c2a5f4b0d33a1e7c9f25b8d0e4471c6fa92d3b5e8f07a194c6b"

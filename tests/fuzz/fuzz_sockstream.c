@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "../../user/sockstream.h"
+#include "sockets/sockstream.h"
 #include "fuzz.h"
 
 static void check(const struct tws_socket *record, const struct sockdiag_socket *sk)

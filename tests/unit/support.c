@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "support.h"
+#include "tests/unit/support.h"
 
 #include <arpa/inet.h>
 #include <langinfo.h>

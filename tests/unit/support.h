@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../../user/record.h"
+#include "model/record.h"
 
 /* An IPv4 TIME_WAIT with closer and opener, that decode__event() accepts. */
 void support__event(struct tws_event *ev);

@@ -4,21 +4,22 @@
 #   make unit     build and run them
 
 UNIT_DIR := $(BUILD)/tests/unit
-UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -O1 -g -Wall -Wextra -Werror \
+UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
-UNIT_MODULES := $(filter-out main cmd_% tracer kernel ledger pins sockiter,$(patsubst user/%.c,%,$(sort \
-	$(wildcard user/*.c))))
-# test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has
+NEED_LIBBPF := host/kernel host/quiet capture/tracer capture/ledger capture/pins sockets/sockiter
+UNIT_MODULES := $(filter-out commands/main commands/cmd_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
+	$(sort $(wildcard user/*/*.c))))
+# A test stands in the room of what it tests. test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has
 # their rules.
-UNIT_TESTS := $(filter-out abi budget sockiter,$(patsubst tests/unit/test_%.c,%,$(sort \
-	$(wildcard tests/unit/test_*.c))))
+UNIT_TESTS := $(filter-out capture/test_abi capture/test_budget sockets/test_sockiter,$(patsubst \
+	tests/unit/%.c,%,$(sort $(wildcard tests/unit/*/test_*.c))))
 
 UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o \
 	$(UNIT_DIR)/unix_server.o
 # Each test links what it needs of it.
 UNIT_LIB := $(UNIT_DIR)/modules.a
-UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/test_%)
+UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/%)
 
 $(UNIT_DIR)/user/%.o: user/%.c
 	@mkdir -p $(@D)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "unit.h"
+#include "tests/unit/unit.h"
 
-#include "unix_server.h"
+#include "tests/unit/unix_server.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Reading a ring that is written by chunks, some of them slowly, and wrapped. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "capture/ring.h"
+
+#define ROOM 64
+
+struct fixture {
+	struct tws_ending records[ROOM];
+	struct tws_head head;
+	struct ring ring;
+	uint64_t got[4 * ROOM];
+	size_t num, stop_at;
+};
+
+static void write_at(struct fixture *f, uint64_t position)
+{
+	struct tws_ending *e = &f->records[position % ROOM];
+
+	e->id = position;
+	e->seq = position + 1;
+}
+
+static uint64_t take_chunk(struct fixture *f)
+{
+	uint64_t start = f->head.next;
+
+	f->head.next += TWS_CHUNK;
+	return start;
+}
+
+static int collect(void *ctx, const void *record)
+{
+	const struct tws_ending *e = record;
+	struct fixture *f = ctx;
+
+	f->got[f->num++] = e->id;
+	return f->stop_at && f->num == f->stop_at ? -5 : 0;
+}
+
+static struct fixture *begin(void)
+{
+	static struct fixture f;
+
+	memset(&f, 0, sizeof(f));
+	assert_int_equal(ring__init(&f.ring, f.records, sizeof(f.records[0]), &f.head, ROOM), 0);
+	return &f;
+}
+
+/* Two writers with a chunk each; a record comes only after what is before it. */
+static void test_two_writers(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t a = take_chunk(f), b = take_chunk(f);
+
+	(void)state;
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 0);
+	write_at(f, b);
+	write_at(f, a);
+	write_at(f, a + 2); /* a + 1 is being written */
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 2);
+	assert_int_equal(f->got[0], a);
+	assert_int_equal(f->got[1], b);
+	write_at(f, a + 1);
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 4);
+	assert_int_equal(f->got[2], a + 1);
+	assert_int_equal(f->got[3], a + 2);
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 4);
+	ring__fini(&f->ring);
+}
+
+/* A callback that stops leaves the rest for the next time. */
+static void test_stop(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t a = take_chunk(f), b = take_chunk(f);
+
+	(void)state;
+	for (int i = 0; i < TWS_CHUNK; i++) {
+		write_at(f, a + i);
+		write_at(f, b + i);
+	}
+	f->stop_at = 3;
+	assert_int_equal(ring__take(&f->ring, collect, f), -5);
+	assert_int_equal(f->num, 3);
+	f->stop_at = 0;
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 2 * TWS_CHUNK);
+	for (uint64_t i = 0; i < 2 * TWS_CHUNK; i++)
+		assert_int_equal(f->got[i], a + i);
+	ring__fini(&f->ring);
+}
+
+/* What was written over is left out, and what stands there now is read. */
+static void test_overwritten(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t start = 0;
+
+	(void)state;
+	for (int chunk = 0; chunk < 3 * ROOM / TWS_CHUNK; chunk++) {
+		start = take_chunk(f);
+		for (int i = 0; i < TWS_CHUNK; i++)
+			write_at(f, start + i);
+	}
+	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, ROOM);
+	assert_int_equal(f->got[0], 2 * ROOM);
+	ring__fini(&f->ring);
+}
+
+/* A chunk that its CPU has left unfinished does not stand in the way. */
+static void test_abandoned(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t left = take_chunk(f), start;
+
+	(void)state;
+	write_at(f, left);
+	for (int chunk = 0; chunk < 2 * ROOM / TWS_CHUNK; chunk++) {
+		start = take_chunk(f);
+		for (int i = 0; i < TWS_CHUNK; i++)
+			write_at(f, start + i);
+		assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	}
+	assert_int_equal(f->num, 1 + 2 * ROOM);
+	assert_int_equal(f->ring.num_open, 0);
+	ring__fini(&f->ring);
+}
+
+/* A record that changes while it is copied is not taken for whole. */
+static void test_copy(void **state)
+{
+	struct fixture *f = begin();
+	struct tws_ending to;
+
+	(void)state;
+	write_at(f, 5);
+	assert_true(ring__copy(&f->ring, 5, &to));
+	assert_int_equal(to.id, 5);
+	assert_false(ring__copy(&f->ring, 5 + ROOM, &to));
+	f->records[5].seq = 0;
+	assert_false(ring__copy(&f->ring, 5, &to));
+	ring__fini(&f->ring);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_two_writers), cmocka_unit_test(test_stop),
+		cmocka_unit_test(test_overwritten), cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_copy),
+	};
+
+	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What is found in the kernel's table, and what is forgotten because it is not there: with
+ * a table that is made up, in the one namespace that a walk finds. */
+#include "tests/unit/unit.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "events/heal.h"
+#include "capture/tracer.h"
+
+#define UNSEEN_NETNS 7 /* held by its sockets alone */
+
+static struct sockdiag_socket table[4];
+static size_t num_sockets;
+
+size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
+		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
+{
+	(void)tracer, (void)before_ns, (void)alive, (void)ctx;
+	return 0;
+}
+
+static int dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int *flags)
+{
+	int err = 0;
+
+	(void)netns_fd, (void)flags;
+	for (size_t i = 0; !err && i < num_sockets; i++)
+		if (SOCKDIAG_MASK(table[i].state) & states)
+			err = fn(ctx, &table[i]);
+	return err;
+}
+
+static const char *const no_dirs[] = { NULL };
+static const struct netns_places places = { "/proc", no_dirs };
+static const struct sockets_source source = { &places, dump };
+
+static uint32_t own_netns(void)
+{
+	struct stat st;
+
+	assert_int_equal(stat("/proc/self/ns/net", &st), 0);
+	return (uint32_t)st.st_ino;
+}
+
+static struct join *make_join(void)
+{
+	const struct join_options opts = { .max = 64, .has_cookie = true };
+	struct join *join;
+
+	assert_int_equal(join__new(&join, &opts), 0);
+	return join;
+}
+
+static void add_fin(struct join *join, uint64_t cookie, uint32_t netns, uint64_t ago_ns)
+{
+	const struct tws_event fin = {
+		.action = TWS_FIN, .family = AF_INET, .cookie = cookie, .netns = netns,
+		.time_ns = clock__now_ns(CLOCK_MONOTONIC) - ago_ns, .tx_bytes = 3,
+		.local_port = 80, .peer_port = (uint16_t)cookie, .conn = { .tgid = 12 },
+	};
+
+	join__fin(join, &fin);
+}
+
+static struct tws_event found[4];
+static size_t num_found;
+
+static int on_found(void *ctx, const struct tws_event *ev)
+{
+	(void)ctx;
+	assert_true(num_found < 4);
+	found[num_found++] = *ev;
+	return 0;
+}
+
+static void heal(struct healer *healer, struct join *join)
+{
+	num_found = 0;
+	assert_int_equal(healer__take(healer), 0);
+	assert_int_equal(healer__find(healer, NULL, join, on_found, NULL), 0);
+}
+
+static struct healer *make_healer(void)
+{
+	struct healer *healer;
+
+	num_sockets = 0;
+	assert_int_equal(healer__new(&healer, true, &source), 0);
+	assert_int_equal(healer__baseline(healer), 0);
+	return healer;
+}
+
+/* A full socket that is closing is alive; what two snapshots do not show is gone, but not
+ * in a namespace that they did not look into. */
+static void test_forgets(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+
+	(void)state;
+	table[0] = (struct sockdiag_socket){ .cookie = 1, .state = SOCKDIAG_FIN_WAIT1,
+					     .family = AF_INET };
+	num_sockets = 1;
+	for (uint64_t cookie = 1; cookie <= 2; cookie++)
+		add_fin(join, cookie, own_netns(), 1000000000);
+	add_fin(join, 3, UNSEEN_NETNS, 1000000000);
+	add_fin(join, 4, UNSEEN_NETNS, 3600 * 1000000000ULL);
+	heal(healer, join);
+	assert_int_equal(join__count(join), 4);
+	heal(healer, join);
+	assert_int_equal(join__count(join), 2); /* 1 and 3 */
+	assert_int_equal(num_found, 0);
+	num_sockets = 0;
+	heal(healer, join);
+	heal(healer, join);
+	assert_int_equal(join__count(join), 1);
+	join__free(join);
+	healer__free(healer);
+}
+
+/* A TIME_WAIT whose end was skipped: its owner is known, its bytes only if they were
+ * final at the FIN. Once. */
+static void test_finds(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+
+	(void)state;
+	table[0] = (struct sockdiag_socket){ .cookie = 5, .state = SOCKDIAG_TIME_WAIT, .mini = true,
+					     .family = AF_INET, .local_port = 80, .peer_port = 5,
+					     .expires_ms = 60000 };
+	num_sockets = 1;
+	add_fin(join, 5, own_netns(), 1000000000);
+	heal(healer, join);
+	assert_int_equal(num_found, 1);
+	assert_int_equal(found[0].action, TWS_TIME_WAIT);
+	assert_int_equal(found[0].conn.tgid, 12);
+	assert_true(found[0].conn.flags & TWS_F_SNAPSHOT);
+	assert_true(found[0].conn.flags & TWS_F_NO_BYTES);
+	assert_int_equal(found[0].tx_bytes, 0);
+	assert_true(healer__knows(healer, 5));
+	assert_true(healer__told(healer, &found[0]));
+	heal(healer, join);
+	assert_int_equal(num_found, 0);
+	join__free(join);
+	healer__free(healer);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_forgets),
+		cmocka_unit_test(test_finds),
+	};
+
+	return cmocka_run_group_tests_name("heal", tests, NULL, NULL);
+}

@@ -1,0 +1,594 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The whole way of an event, with a tracer, a kernel's table of sockets, and privileges
+ * that are made up: what is given, what is counted, and in which order it starts.
+ */
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "host/privileges.h"
+#include "sockets/sockiter.h"
+#include "events/stream.h"
+#include "capture/tracer.h"
+#include "tests/unit/support.h"
+
+#define CAP_BIT(cap) (1ULL << (cap))
+#define CAPS_KEPT \
+	(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH))
+
+/* ---- what is below ---- */
+
+static char steps[256]; /* what was done, each a word */
+static int load_error, attach_error, counters_error, privileges_error;
+static bool is_admin;
+static uint64_t kept;
+static struct tws_counters counters;
+
+static struct {
+	union {
+		struct tws_event event;
+		struct tws_cgroup cgroup;
+	};
+	size_t len;
+} ring[16];
+static size_t ring_first, ring_end;
+static int more_records; /* that a poll is said to have found */
+
+static struct sockdiag_socket table[8];
+static size_t num_sockets;
+static time_t later_s, cpu_s;		/* by which the clocks are ahead; CPU time is made up */
+static time_t dump_takes_s, dump_needs_s; /* by the clock, and of CPU time */
+
+/* The C library's. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	if (clock == CLOCK_PROCESS_CPUTIME_ID) {
+		*ts = (struct timespec){ .tv_sec = cpu_s };
+		return 0;
+	}
+	if (syscall(SYS_clock_gettime, clock, ts))
+		return -1;
+	ts->tv_sec += later_s;
+	return 0;
+}
+
+static void note_step(const char *step)
+{
+	size_t len = strlen(steps);
+
+	assert_true(len + strlen(step) + 2 < sizeof(steps));
+	snprintf(steps + len, sizeof(steps) - len, "%s ", step);
+}
+
+int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
+{
+	note_step("load");
+	assert_int_equal(opts->filter.by_cgroup, 0);
+	if (load_error)
+		return load_error;
+	*tracerp = (struct tracer *)ring;
+	return 0;
+}
+
+int tracer__attach(struct tracer *tracer)
+{
+	(void)tracer;
+	note_step("attach");
+	return attach_error;
+}
+
+int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+{
+	int num = more_records, err;
+
+	(void)tracer;
+	for (; ring_first < ring_end; num++) {
+		size_t i = ring_first++;
+
+		err = fn(ctx, &ring[i], ring[i].len);
+		if (err)
+			return err;
+	}
+	return num;
+}
+
+uint64_t tracer__passed_over(const struct tracer *tracer)
+{
+	(void)tracer;
+	return 0;
+}
+
+bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
+{
+	(void)tracer;
+	(void)time_ns;
+	return false;
+}
+
+uint64_t tracer__mark(const struct tracer *tracer)
+{
+	(void)tracer;
+	return ring_end;
+}
+
+bool tracer__passed(const struct tracer *tracer, uint64_t mark)
+{
+	(void)tracer;
+	return ring_first >= mark;
+}
+
+int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
+{
+	(void)tracer;
+	if (counters_error)
+		return counters_error;
+	*sum = counters;
+	*recursion = 3;
+	return 0;
+}
+
+size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
+		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
+{
+	(void)tracer, (void)before_ns, (void)alive, (void)ctx;
+	return 0;
+}
+
+int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
+{
+	(void)tracer, (void)id, (void)pass;
+	return 0;
+}
+
+void tracer__detach(struct tracer *tracer)
+{
+	(void)tracer;
+	note_step("detach");
+}
+
+void tracer__free(struct tracer *tracer)
+{
+	(void)tracer;
+}
+
+bool kernel__has_cap(const struct kernel *k, int cap)
+{
+	(void)k;
+	return cap == CAP_SYS_ADMIN && is_admin;
+}
+
+const char *kernel__why_not_loaded(const struct kernel *k, int error)
+{
+	(void)k;
+	return error == EPERM ? "ask for more" : "?";
+}
+
+bool sockiter__is_open(void)
+{
+	return false;
+}
+
+int privileges__use(uint64_t mask)
+{
+	assert_int_equal(mask, CAPS_KEPT);
+	note_step("use");
+	return 0;
+}
+
+int privileges__keep_only(uint64_t mask)
+{
+	kept = mask;
+	note_step("keep");
+	return privileges_error;
+}
+
+static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int *flags)
+{
+	int err = 0;
+
+	(void)fd, (void)flags;
+	note_step("sockets");
+	later_s += dump_takes_s;
+	cpu_s += dump_needs_s;
+	for (size_t i = 0; !err && i < num_sockets; i++)
+		if (states & SOCKDIAG_MASK(table[i].state))
+			err = fn(ctx, &table[i]);
+	return err;
+}
+
+/* ---- what is above ---- */
+
+static char root[PATH_MAX]; /* an empty /proc */
+static const char *const no_dirs[] = { NULL };
+static const struct netns_places places = { root, no_dirs };
+static const struct sockets_source source = { &places, dump };
+static const struct kernel kernel = {
+	.cookie = { .state = FEATURE_PRESENT },
+	.atomics = { .state = FEATURE_PRESENT },
+	.v1_subsys = -1,
+};
+
+static struct {
+	uint64_t cookie;
+	uint8_t action;
+	uint16_t flags;
+} given[16];
+static size_t num_given;
+static int put_error;
+
+static int put(void *ctx, const struct record *rec)
+{
+	assert_ptr_equal(ctx, given);
+	if (put_error)
+		return put_error;
+	assert_true(num_given < COUNT(given));
+	given[num_given].cookie = rec->event->cookie;
+	given[num_given].flags = rec->event->conn.flags;
+	given[num_given++].action = rec->event->action;
+	return 0;
+}
+
+static struct stream_options options(void)
+{
+	return (struct stream_options){
+		.kernel = &kernel, .source = &source, .proc_root = root, .no_names = true,
+		.put = put, .ctx = given,
+	};
+}
+
+static struct stream *started(const struct stream_options *opts)
+{
+	struct stream_failure failure;
+	struct stream *stream = NULL;
+
+	assert_int_equal(stream__new(&stream, opts), 0);
+	assert_int_equal(stream__start(stream, &failure), 0);
+	assert_int_equal(num_given, 0);
+	return stream;
+}
+
+static struct tws_event *send_event(uint64_t cookie)
+{
+	struct tws_event *ev = &ring[ring_end].event;
+
+	assert_true(ring_end < COUNT(ring));
+	support__event(ev);
+	ev->cookie = cookie;
+	ev->conn.cgroup_id = 0;
+	ring[ring_end++].len = sizeof(*ev);
+	return ev;
+}
+
+/* A socket that has just entered TIME_WAIT. */
+static void add_mini(uint64_t cookie)
+{
+	table[num_sockets++] = (struct sockdiag_socket){
+		.cookie = cookie, .family = AF_INET, .state = SOCKDIAG_TIME_WAIT, .mini = true,
+		.local_port = (uint16_t)(50000 + cookie), .peer_port = 80,
+		.local_addr = { 10, 0, 0, 5 }, .peer_addr = { 10, 0, 0, 9 }, .expires_ms = 60000,
+	};
+}
+
+static int setup(void **state)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	(void)state;
+	snprintf(root, sizeof(root), "%s/twsnoop-stream-XXXXXX", tmp ? tmp : "/tmp");
+	if (!mkdtemp(root))
+		return -1;
+	steps[0] = '\0';
+	load_error = attach_error = counters_error = privileges_error = put_error = 0;
+	ring_first = ring_end = num_sockets = num_given = 0;
+	more_records = 0;
+	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
+	memset(&counters, 0, sizeof(counters));
+	is_admin = true;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	return rmdir(root);
+}
+
+/* ---- the start ---- */
+
+static void test_order(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	assert_string_equal(steps, "load attach sockets keep ");
+	assert_int_equal(kept, CAPS_KEPT);
+	assert_int_equal(stream__finish(stream), 0);
+	assert_string_equal(steps, "load attach sockets keep sockets detach ");
+	stream__free(stream);
+	stream__free(NULL);
+}
+
+/* A kernel that answers nothing without CAP_BPF. */
+static void test_keeps_bpf(void **state)
+{
+	const struct stream_options opts = options();
+
+	(void)state;
+	is_admin = false;
+	stream__free(started(&opts));
+	assert_int_equal(kept, CAPS_KEPT);
+	counters_error = -EPERM;
+	stream__free(started(&opts));
+	assert_int_equal(kept, CAPS_KEPT | CAP_BIT(CAP_BPF));
+}
+
+static void check_failure(int want, const char *what, const char *todo)
+{
+	const struct stream_options opts = options();
+	struct stream_failure failure = {};
+	struct stream *stream;
+
+	assert_int_equal(stream__new(&stream, &opts), 0);
+	assert_int_equal(stream__start(stream, &failure), want);
+	assert_string_equal(failure.what, what);
+	if (todo)
+		assert_string_equal(failure.todo, todo);
+	else
+		assert_null(failure.todo);
+	stream__free(stream);
+}
+
+static void test_failures(void **state)
+{
+	(void)state;
+	load_error = -EPERM;
+	check_failure(-EPERM, "cannot load the BPF programs", "ask for more");
+	load_error = 0;
+	attach_error = -EACCES;
+	check_failure(-EACCES, "cannot attach the BPF programs", "see 'twsnoop check'");
+	attach_error = 0;
+	privileges_error = -EINVAL;
+	check_failure(-EINVAL, "cannot give up privileges", NULL);
+}
+
+/* ---- what is given ---- */
+
+static struct stream_account account_of(struct stream *stream)
+{
+	struct stream_account account;
+
+	stream__account(stream, &account);
+	return account;
+}
+
+static void test_given(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+	struct stream_account account;
+
+	(void)state;
+	send_event(1);
+	send_event(2)->conn.flags = TWS_F_ACTIVE; /* nobody knows by whom */
+	ring[ring_end++].len = 7;
+	counters.table_full = 5;
+	counters.walk_failed = 4;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 2);
+	assert_int_equal(given[1].cookie, 2);
+	assert_false(stream__is_complete(stream));
+	send_event(3);
+	assert_int_equal(stream__finish(stream), 0); /* what is still in the ring */
+	assert_int_equal(num_given, 3);
+	account = account_of(stream);
+	assert_int_equal(account.delivered, 3);
+	assert_int_equal(account.lost, 1);
+	assert_int_equal(account.map_full, 5);
+	assert_int_equal(account.recursion, 3 + 4);
+	assert_int_equal(account.unattributed, 1);
+	assert_int_equal(account.snapshot, 0);
+	stream__free(stream);
+}
+
+static void test_pause(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	assert_int_equal(stream__pause_ms(stream), 100);
+	more_records = 1000000;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_in_range(stream__pause_ms(stream), 1, 50);
+	more_records = 0;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(stream__pause_ms(stream), 100);
+	stream__free(stream);
+}
+
+/* Whatever comes after the last one is neither given nor lost. */
+static void test_max_records(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	opts.max_records = 2;
+	stream = started(&opts);
+	for (uint64_t cookie = 1; cookie <= 4; cookie++)
+		send_event(cookie);
+	add_mini(9);
+	assert_int_equal(stream__poll(stream), 0);
+	assert_true(stream__is_complete(stream));
+	send_event(5);
+	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(num_given, 2);
+	assert_int_equal(account_of(stream).delivered, 2);
+	assert_int_equal(account_of(stream).lost, 0);
+	assert_int_equal(account_of(stream).snapshot, 0);
+	stream__free(stream);
+}
+
+static void test_not_taken(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	send_event(1);
+	send_event(2);
+	put_error = -ENOSPC;
+	assert_int_equal(stream__poll(stream), -ENOSPC);
+	put_error = 0;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 1);
+	assert_int_equal(given[0].cookie, 2);
+	assert_int_equal(account_of(stream).delivered, 1);
+	assert_int_equal(account_of(stream).lost, 1);
+	stream__free(stream);
+}
+
+/* ---- what was missed ---- */
+
+static void test_found(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	add_mini(1); /* was there before */
+	stream = started(&opts);
+	add_mini(2); /* is told */
+	add_mini(3); /* is not */
+	send_event(2);
+	counters.event_lost = 1;
+	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(num_given, 2);
+	assert_int_equal(given[0].cookie, 2);
+	assert_int_equal(given[1].cookie, 3);
+	assert_true(given[1].flags & TWS_F_SNAPSHOT);
+	assert_int_equal(account_of(stream).delivered, 2);
+	assert_int_equal(account_of(stream).snapshot, 1);
+	assert_int_equal(account_of(stream).lost, 0);
+	stream__free(stream);
+}
+
+/* Something is lost when a snapshot was taken: it is found @rest_s after that, and not before. */
+static void find_again(time_t rest_s)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	add_mini(1);
+	counters.event_lost = 1;
+	later_s += 6;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 1);
+	add_mini(2);
+	counters.event_lost = 2;
+	later_s += rest_s - 2;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 1);
+	later_s += 3;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 2);
+	assert_int_equal(account_of(stream).lost, 0);
+	stream__free(stream);
+}
+
+/* The process was stopped. */
+static void test_after_stop(void **state)
+{
+	(void)state;
+	dump_takes_s = 2;
+	find_again(5);
+}
+
+/* A table of millions. */
+static void test_after_work(void **state)
+{
+	(void)state;
+	dump_takes_s = dump_needs_s = 3;
+	find_again(42);
+}
+
+static void test_filter(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	opts.filter.num_peers = 1;
+	opts.filter.peers[0].port = 81;
+	stream = started(&opts);
+	add_mini(1); /* the kernel side does not see what is found */
+	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(num_given, 0);
+	stream__free(stream);
+}
+
+/* ---- ends, containers ---- */
+
+static void test_ends(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	opts.all = true;
+	stream = started(&opts);
+	send_event(1);
+	send_event(2)->action = TWS_OPEN; /* the same addresses */
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 2);
+	assert_int_equal(given[1].cookie, 1);
+	assert_int_equal(given[1].action, TWS_TIME_WAIT_END);
+	assert_int_equal(account_of(stream).no_end, 0);
+	stream__free(stream);
+}
+
+static void test_container(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+	struct tws_cgroup *cgroup = &ring[ring_end].cgroup;
+
+	(void)state;
+	memset(cgroup, 0, sizeof(*cgroup));
+	cgroup->action = TWS_CGROUP_ADDED;
+	cgroup->id = 1ULL << 60 | 1; /* far from those that this machine has */
+	snprintf(cgroup->path, sizeof(cgroup->path), "/docker/%064d", 1);
+	ring[ring_end++].len = sizeof(*cgroup);
+	assert_int_equal(stream__poll(stream), 0);
+	assert_true(stream__has_containers(stream));
+	assert_int_equal(num_given, 0);
+	assert_int_equal(account_of(stream).lost, 0);
+	stream__free(stream);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_order), TEST(test_keeps_bpf),	  TEST(test_failures),
+		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
+		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter),
+		TEST(test_ends),  TEST(test_container),	  TEST(test_after_stop),
+		TEST(test_after_work),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,484 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "capture/ledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+
+#include "model/decode.h"
+#include "capture/owners.h"
+
+#define MAX_SOURCES 16
+#define MAX_MAP_IDS 64
+#define ARENA_EVENTS 256
+#define META_MAX_BYTES 1024 /* of another layout's meta data */
+
+enum map_name { META, EVENTS, HEADS, OWNERS, PROCS, PATHS, NUM_MAPS };
+
+static const struct {
+	const char *name;
+	uint32_t type, key_size, value_size;
+} map_specs[NUM_MAPS] = {
+	[META] = { "tws_meta", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct tws_meta) },
+	[EVENTS] = { "tws_events", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct tws_record) },
+	[HEADS] = { "tws_heads", BPF_MAP_TYPE_ARRAY, 4, sizeof(struct tws_head) },
+	[OWNERS] = { "tws_owners", BPF_MAP_TYPE_LRU_HASH, sizeof(struct tws_key),
+		     sizeof(struct tws_event) },
+	[PROCS] = { "tws_procs", BPF_MAP_TYPE_LRU_HASH, sizeof(struct tws_proc_key),
+		    sizeof(struct tws_proc) },
+	[PATHS] = { "tws_paths", BPF_MAP_TYPE_LRU_HASH, sizeof(__u64),
+		    sizeof(struct tws_cgroup) },
+};
+
+/* The maps of one loader, as far as they are there. */
+struct maps {
+	int fds[NUM_MAPS]; /* -1: none */
+	uint32_t entries[NUM_MAPS];
+	uint32_t meta_bytes;
+};
+
+struct source {
+	struct tws_meta meta;
+	struct maps maps;
+	const struct tws_record *records; /* mapped */
+	size_t bytes;
+	struct owners *owners;
+};
+
+/* Events that were found: they stay where they are. */
+struct arena {
+	struct arena *next;
+	size_t used;
+	struct tws_event events[ARENA_EVENTS];
+};
+
+struct ledger {
+	struct source sources[MAX_SOURCES];
+	size_t num_sources;
+	struct arena **arena; /* grows in a search, which changes nothing else */
+	uint64_t seed;
+	unsigned int flags;
+	struct tws_proc proc;
+};
+
+/* ---- the maps of one loader ---- */
+
+static void no_maps(struct maps *maps)
+{
+	for (size_t i = 0; i < NUM_MAPS; i++)
+		maps->fds[i] = -1;
+}
+
+static void close_maps(struct maps *maps)
+{
+	for (size_t i = 0; i < NUM_MAPS; i++)
+		if (maps->fds[i] >= 0)
+			close(maps->fds[i]);
+	no_maps(maps);
+}
+
+/* The meta data of another layout may have another size. */
+static bool has_form(const struct bpf_map_info *info, enum map_name name)
+{
+	return info->type == map_specs[name].type && info->key_size == map_specs[name].key_size &&
+	       (info->value_size == map_specs[name].value_size ||
+		(name == META && info->value_size <= META_MAX_BYTES));
+}
+
+/* Takes @fd over if it is one that is looked for. */
+static void take_map(struct maps *maps, int fd)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		goto out;
+	for (size_t i = 0; i < NUM_MAPS; i++) {
+		if (strncmp(info.name, map_specs[i].name, sizeof(info.name)))
+			continue;
+		if (maps->fds[i] >= 0 || !has_form(&info, i))
+			break;
+		maps->fds[i] = fd;
+		maps->entries[i] = info.max_entries;
+		if (i == META)
+			maps->meta_bytes = info.value_size;
+		return;
+	}
+out:
+	close(fd);
+}
+
+static void maps_of_program(struct maps *maps, const __u32 *ids, __u32 num)
+{
+	for (__u32 i = 0; i < num; i++) {
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+
+		if (fd >= 0)
+			take_map(maps, fd);
+	}
+}
+
+static void maps_of_folder(struct maps *maps, const char *folder)
+{
+	char path[256];
+
+	for (size_t i = 0; i < NUM_MAPS; i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "%s/%s", folder, map_specs[i].name);
+		fd = bpf_obj_get(path);
+		if (fd >= 0)
+			take_map(maps, fd);
+	}
+}
+
+/* ---- one of them in memory ---- */
+
+static void close_source(struct source *source)
+{
+	owners__free(source->owners);
+	if (source->records)
+		munmap((void *)source->records, source->bytes);
+	close_maps(&source->maps);
+}
+
+static int map_records(struct source *source)
+{
+	size_t bytes = (size_t)source->maps.entries[EVENTS] * sizeof(struct tws_record);
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, source->maps.fds[EVENTS], 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	source->records = at;
+	source->bytes = bytes;
+	return 0;
+}
+
+/* A ring that is none is left alone. */
+static int index_source(struct source *source, uint64_t seed)
+{
+	const struct maps *maps = &source->maps;
+	__u32 ring = TWS_RING_EVENTS;
+	struct tws_head head;
+	int err;
+
+	if (maps->fds[EVENTS] < 0 || maps->fds[HEADS] < 0 ||
+	    bpf_map_lookup_elem(maps->fds[HEADS], &ring, &head))
+		return 0;
+	err = map_records(source) ?:
+	      owners__new(&source->owners, source->records, maps->entries[EVENTS], head.next,
+			  seed);
+	return err == -ENOMEM ? err : 0;
+}
+
+/* Of another layout no more is sure than what every layout begins with. */
+static bool read_meta(const struct maps *maps, struct tws_meta *meta)
+{
+	uint64_t value[META_MAX_BYTES / sizeof(uint64_t)] = {};
+	__u32 zero = 0;
+
+	if (maps->fds[META] < 0 || bpf_map_lookup_elem(maps->fds[META], &zero, value))
+		return false;
+	memcpy(meta, value, sizeof(*meta));
+	meta->version[sizeof(meta->version) - 1] = '\0';
+	return meta->magic == TWS_META_MAGIC;
+}
+
+/* Takes over what is in @maps. */
+static int add_source(struct ledger *ledger, struct maps *maps)
+{
+	struct source *source = &ledger->sources[ledger->num_sources];
+	int err;
+
+	*source = (struct source){ .maps = *maps };
+	no_maps(maps);
+	if (!read_meta(&source->maps, &source->meta)) {
+		close_source(source);
+		return 0;
+	}
+	if (source->meta.layout != TWS_LAYOUT ||
+	    source->maps.meta_bytes != sizeof(source->meta)) {
+		ledger->flags |= LEDGER_OTHER;
+		close_source(source);
+		return 0;
+	}
+	err = index_source(source, ledger->seed);
+	if (err) {
+		close_source(source);
+		return err;
+	}
+	ledger->num_sources++;
+	return 0;
+}
+
+/* ---- finding them ---- */
+
+static bool is_ours(const struct bpf_prog_info *info)
+{
+	return info->type == BPF_PROG_TYPE_TRACING && !strcmp(info->name, "tws_state");
+}
+
+static int look_at_program(struct ledger *ledger, int fd)
+{
+	__u32 ids[MAX_MAP_IDS];
+	struct bpf_prog_info info = { .nr_map_ids = MAX_MAP_IDS, .map_ids = (uintptr_t)ids };
+	__u32 len = sizeof(info);
+	struct maps maps;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || !is_ours(&info))
+		return 0;
+	no_maps(&maps);
+	maps_of_program(&maps, ids, info.nr_map_ids < MAX_MAP_IDS ? info.nr_map_ids :
+								   MAX_MAP_IDS);
+	return add_source(ledger, &maps);
+}
+
+static int add_programs(struct ledger *ledger)
+{
+	__u32 id = 0;
+	int err = 0;
+
+	while (!err && ledger->num_sources < MAX_SOURCES) {
+		int fd;
+
+		if (bpf_prog_get_next_id(id, &id)) {
+			if (errno != ENOENT) /* EPERM; no others are documented */
+				ledger->flags |= LEDGER_DENIED;
+			break;
+		}
+		fd = bpf_prog_get_fd_by_id(id);
+		if (fd < 0) { /* it has gone, or may not be looked at */
+			if (errno == EPERM)
+				ledger->flags |= LEDGER_DENIED;
+			continue;
+		}
+		err = look_at_program(ledger, fd);
+		close(fd);
+	}
+	return err;
+}
+
+static int add_pinned(struct ledger *ledger, const char *folder)
+{
+	struct maps maps;
+	struct stat st;
+	int err;
+
+	if (lstat(folder, &st) || !S_ISDIR(st.st_mode) || st.st_uid || st.st_mode & 022)
+		return 0;
+	no_maps(&maps);
+	maps_of_folder(&maps, folder);
+	err = add_source(ledger, &maps);
+	if (ledger->num_sources)
+		ledger->flags &= ~LEDGER_DENIED;
+	return err;
+}
+
+static uint64_t make_seed(void)
+{
+	struct timespec ts;
+	uint64_t seed;
+
+	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
+		return seed;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_nsec << 20 ^ getpid();
+}
+
+int ledger__open(struct ledger **ledgerp, unsigned int *flags)
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+	int err = -ENOMEM;
+
+	if (!ledger)
+		return err;
+	ledger->arena = calloc(1, sizeof(*ledger->arena));
+	if (!ledger->arena)
+		goto out;
+	ledger->seed = make_seed();
+	err = add_programs(ledger);
+	if (!err && ledger->flags & LEDGER_DENIED && !ledger->num_sources)
+		err = add_pinned(ledger, LEDGER_BPFFS "/" LEDGER_FOLDER);
+	if (err)
+		goto out;
+	if (flags)
+		*flags |= ledger->flags;
+	*ledgerp = ledger;
+	return 0;
+out:
+	ledger__free(ledger);
+	return err;
+}
+
+void ledger__free(struct ledger *ledger)
+{
+	if (!ledger)
+		return;
+	for (size_t i = 0; i < ledger->num_sources; i++)
+		close_source(&ledger->sources[i]);
+	while (ledger->arena && *ledger->arena) {
+		struct arena *first = *ledger->arena;
+
+		*ledger->arena = first->next;
+		free(first);
+	}
+	free(ledger->arena);
+	free(ledger);
+}
+
+size_t ledger__count(const struct ledger *ledger)
+{
+	return ledger->num_sources;
+}
+
+const struct tws_meta *ledger__meta(const struct ledger *ledger, size_t index)
+{
+	return &ledger->sources[index].meta;
+}
+
+/* ---- looking up ---- */
+
+/* Before Linux 5.12: what stands there for a cookie is a number of our own. */
+static bool find_owner(const struct source *source, const struct tws_key *key, uint64_t cookie,
+		       uint64_t entered_ns, struct tws_event *event)
+{
+	struct tws_event found;
+
+	if (source->maps.fds[OWNERS] < 0 ||
+	    bpf_map_lookup_elem(source->maps.fds[OWNERS], key, &found))
+		return false;
+	found.cookie = 0;
+	if (!owners__accept(&found, key, cookie, entered_ns))
+		return false;
+	*event = found;
+	return true;
+}
+
+static bool find_in(const struct source *source, const struct tws_key *key, uint64_t cookie,
+		    uint64_t entered_ns, struct tws_event *event)
+{
+	if (!(source->owners &&
+	      owners__find(source->owners, key, cookie, entered_ns, event)) &&
+	    !find_owner(source, key, cookie, entered_ns, event))
+		return false;
+	/* As tracer__attach() says. */
+	if (!decode__opening_is_sure(event, source->meta.time_ns))
+		decode__forget_opening(event);
+	return true;
+}
+
+static const struct tws_event *keep(const struct ledger *ledger, const struct tws_event *event)
+{
+	struct arena *arena = *ledger->arena;
+
+	if (!arena || arena->used == ARENA_EVENTS) {
+		arena = malloc(sizeof(*arena));
+		if (!arena)
+			return NULL;
+		arena->used = 0;
+		arena->next = *ledger->arena;
+		*ledger->arena = arena;
+	}
+	arena->events[arena->used] = *event;
+	return &arena->events[arena->used++];
+}
+
+const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
+				     uint64_t cookie, uint64_t entered_ns)
+{
+	struct tws_event best, event;
+	bool found = false;
+
+	for (size_t i = 0; i < ledger->num_sources; i++) {
+		if (!find_in(&ledger->sources[i], key, cookie, entered_ns, &event) ||
+		    (found && !owners__is_better(&event, &best)))
+			continue;
+		best = event;
+		found = true;
+	}
+	return found ? keep(ledger, &best) : NULL;
+}
+
+/* Only as what it was called when it closed: exec() changes both. */
+static bool is_of(const struct tws_proc *proc, const struct tws_event *event)
+{
+	return proc->len && proc->len <= TWS_ARGS_LEN &&
+	       !memcmp(proc->comm, event->conn.comm, TWS_COMM_LEN);
+}
+
+bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup *cgroup)
+{
+	const struct tws_cgroup *checked;
+	struct tws_cgroup found;
+
+	for (size_t i = 0; i < ledger->num_sources; i++) {
+		int fd = ledger->sources[i].maps.fds[PATHS];
+
+		if (fd < 0 || bpf_map_lookup_elem(fd, &id, &found) ||
+		    decode__cgroup(&found, sizeof(found), &checked) || found.id != id)
+			continue;
+		*cgroup = found;
+		return true;
+	}
+	return false;
+}
+
+const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len)
+{
+	const struct tws_proc_key key = {
+		.start_ns = event->conn.closer_start_ns,
+		.tgid = event->conn.tgid,
+	};
+
+	if (!(event->conn.flags & TWS_F_CLOSER))
+		return NULL;
+	for (size_t i = 0; i < ledger->num_sources; i++) {
+		int fd = ledger->sources[i].maps.fds[PROCS];
+
+		if (fd < 0 || bpf_map_lookup_elem(fd, &key, &ledger->proc) ||
+		    !is_of(&ledger->proc, event))
+			continue;
+		*len = ledger->proc.len;
+		return ledger->proc.args;
+	}
+	return NULL;
+}
+
+/* The earliest of all: each records everything. */
+static uint64_t find_earliest(const struct ledger *ledger, bool whole)
+{
+	uint64_t since_ns = 0;
+
+	for (size_t i = 0; i < ledger->num_sources; i++) {
+		const struct source *source = &ledger->sources[i];
+		uint64_t own_ns = source->meta.time_ns;
+		uint64_t oldest_ns = source->owners ? owners__oldest_ns(source->owners) : 0;
+
+		if (source->meta.flags & TWS_META_FILTER)
+			continue;
+		if (whole && oldest_ns > own_ns)
+			own_ns = oldest_ns;
+		if (own_ns && (!since_ns || own_ns < since_ns))
+			since_ns = own_ns;
+	}
+	return since_ns;
+}
+
+uint64_t ledger__recorded_since(const struct ledger *ledger)
+{
+	return find_earliest(ledger, false);
+}
+
+uint64_t ledger__complete_since(const struct ledger *ledger)
+{
+	return find_earliest(ledger, true);
+}

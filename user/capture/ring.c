@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "capture/ring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+	       const struct tws_head *head, uint64_t room)
+{
+	struct ring_chunk *open = calloc(room / TWS_CHUNK + 1, sizeof(*open));
+
+	if (!open)
+		return -ENOMEM;
+	*ring = (struct ring){
+		.records = records,
+		.record_bytes = record_bytes,
+		.head = head,
+		.room = room,
+		.scanned = __atomic_load_n(&head->next, __ATOMIC_ACQUIRE),
+		.open = open,
+	};
+	return 0;
+}
+
+void ring__fini(struct ring *ring)
+{
+	free(ring->open);
+	memset(ring, 0, sizeof(*ring));
+}
+
+bool ring__copy(const struct ring *ring, uint64_t position, void *to)
+{
+	const unsigned char *from = ring->records +
+				    (position & (ring->room - 1)) * ring->record_bytes;
+	const uint64_t *seq = (const void *)(from + ring->record_bytes - sizeof(*seq));
+
+	if (__atomic_load_n(seq, __ATOMIC_ACQUIRE) != position + 1)
+		return false;
+	memcpy(to, from, ring->record_bytes);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return __atomic_load_n(seq, __ATOMIC_RELAXED) == position + 1;
+}
+
+/* A chunk that a whole ring has passed since will not come any more. */
+static void forget_passed(struct ring *ring, uint64_t head)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < ring->num_open; i++)
+		if (head - ring->open[i].end < ring->room)
+			ring->open[kept++] = ring->open[i];
+		else
+			ring->passed += ring->open[i].end - ring->open[i].next;
+	ring->num_open = kept;
+	if (head - ring->scanned > ring->room) {
+		ring->passed += head - ring->room - ring->scanned;
+		ring->scanned = head - ring->room;
+	}
+}
+
+/* Of the chunks in a ring, no more than its size has room for are open. */
+static void open_chunks(struct ring *ring)
+{
+	uint64_t head = __atomic_load_n(&ring->head->next, __ATOMIC_ACQUIRE);
+
+	forget_passed(ring, head);
+	while (ring->scanned < head && ring->num_open < ring->room / TWS_CHUNK) {
+		ring->open[ring->num_open++] = (struct ring_chunk){
+			ring->scanned, ring->scanned + TWS_CHUNK };
+		ring->scanned += TWS_CHUNK;
+	}
+}
+
+static int take_chunk(const struct ring *ring, struct ring_chunk *chunk, ring_fn fn, void *ctx)
+{
+	_Alignas(8) unsigned char record[RING_RECORD_MAX];
+	int err = 0;
+
+	while (!err && chunk->next < chunk->end && ring__copy(ring, chunk->next, record)) {
+		chunk->next++;
+		err = fn(ctx, record);
+	}
+	return err < 0 ? err : 0;
+}
+
+int ring__take(struct ring *ring, ring_fn fn, void *ctx)
+{
+	size_t kept = 0, i = 0;
+	int err = 0;
+
+	open_chunks(ring);
+	for (; i < ring->num_open; i++) {
+		if (!err)
+			err = take_chunk(ring, &ring->open[i], fn, ctx);
+		if (ring->open[i].next < ring->open[i].end)
+			ring->open[kept++] = ring->open[i];
+	}
+	ring->num_open = kept;
+	return err;
+}

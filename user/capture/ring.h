@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Reading one of the kernel side's rings while it is being written. The writers
+ * never wait: what is not read in time is written over. Each CPU writes chunks of
+ * its own, so that a ring is read by chunks, and its records are in order only within
+ * each. Works on memory alone. Layer: above event.h.
+ */
+#ifndef TWSNOOP_RING_H
+#define TWSNOOP_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/event.h"
+
+#define RING_RECORD_MAX sizeof(struct tws_record)
+
+/* A chunk of which records are still to come. */
+struct ring_chunk {
+	uint64_t next, end; /* positions */
+};
+
+struct ring {
+	const unsigned char *records;
+	size_t record_bytes; /* the last eight are the record's seq */
+	const struct tws_head *head;
+	uint64_t room;	  /* records, a power of two */
+	uint64_t scanned; /* chunks from here on are new */
+	uint64_t passed;  /* positions that were written over before they were read */
+	struct ring_chunk *open;
+	size_t num_open;
+};
+
+/*
+ * ring__init() - a ring of @room records of @record_bytes each at @records, which stay
+ * the caller's. Reads from where @head is now. Returns 0, to be undone by ring__fini(),
+ * or -ENOMEM.
+ */
+int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+	       const struct tws_head *head, uint64_t room);
+void ring__fini(struct ring *ring); /* zeroed is allowed */
+
+/* Takes a copy of one record; it lives until the call returns. A negative return value
+ * ends the walk and becomes its result. */
+typedef int (*ring_fn)(void *ctx, const void *record);
+
+/*
+ * ring__copy() - the record of @position into @to, of record_bytes. False if it is not
+ * written yet, or is written over already.
+ */
+bool ring__copy(const struct ring *ring, uint64_t position, void *to);
+
+/*
+ * ring__take() - gives each record to @fn that is whole and was not given before.
+ * Returns 0 or @fn's negative value: then what follows comes next time.
+ */
+int ring__take(struct ring *ring, ring_fn fn, void *ctx);
+
+#endif

@@ -1,0 +1,648 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "capture/tracer.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "capture/batch.h"
+#include "base/clock.h"
+#include "model/decode.h"
+#include "capture/missing.h"
+#include "capture/ring.h"
+#include "twsnoop.skel.h"
+#include "twsnoop_legacy.skel.h"
+
+#define DEFAULT_CONNECTIONS (1U << 18)
+#define DEFAULT_CONNECTIONS_MAX (1U << 20)
+#define BYTES_FOR_CONNECTION (1U << 14) /* of the host's memory */
+#define MIN_CONNECTIONS (1U << 12)
+#define MAX_CONNECTIONS (1U << 22)
+#define HELD_BY_TUPLE (1U << 16)
+#define DEFAULT_RING_BYTES (1U << 25)
+#define MIN_RECORDS 1024U /* some chunks for each writer */
+#define MAX_RECORDS (1U << 24)
+#define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
+#define MAX_PASSING_CGROUPS (1U << 14)
+
+struct tracer {
+	struct twsnoop_bpf *skel;	   /* either this one */
+	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
+	struct bpf_object *obj;
+	struct ring_buffer *control; /* cgroups' records; with legacy all */
+	struct ring events, ends;    /* not with legacy */
+	void *heads;		     /* of the two */
+	void *event_memory, *end_memory;
+	size_t num_records, num_endings;
+	struct batch *batch; /* the rings are in order for each CPU alone */
+	uint64_t taken; /* outcomes that were read */
+	struct missing missing; /* of them */
+	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
+	 * detached again. What is between is seen by all of them. */
+	uint64_t attached_ns, detached_ns;
+	struct tws_meta meta;
+	bool pending_by_tuple; /* before 6.11 */
+	bool has_filter, all;
+	bool skips_matter; /* as kernel__skips_matter() */
+	/* With legacy, the positions of control as the kernel lays its map out: a
+	 * page that the consumer writes, and one that the producers do. */
+	const unsigned long *consumer, *producer;
+	tracer_record_fn fn;
+	void *ctx;
+};
+
+bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
+{
+	return tracer->detached_ns && time_ns > tracer->detached_ns;
+}
+
+/* @event, or @copy without what only some of the programs had seen; NULL: only some of them
+ * saw it at all. */
+static const struct tws_event *what_is_sure(const struct tracer *tracer,
+					    const struct tws_event *event,
+					    struct tws_event *copy)
+{
+	if (tracer__is_late(tracer, event->time_ns))
+		return NULL;
+	if (decode__opening_is_sure(event, tracer->attached_ns))
+		return event;
+	*copy = *event;
+	decode__forget_opening(copy);
+	return copy;
+}
+
+static int on_record(void *ctx, void *data, size_t len)
+{
+	struct tracer *tracer = ctx;
+	const void *record = data;
+	struct tws_event copy;
+
+	if (len == sizeof(copy))
+		record = what_is_sure(tracer, data, &copy);
+	return record ? tracer->fn(tracer->ctx, record, len) : 0;
+}
+
+static int on_event(void *ctx, const void *record)
+{
+	const struct tws_event *event = record;
+	struct tracer *tracer = ctx;
+	struct tws_event copy;
+
+	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
+	event = what_is_sure(tracer, event, &copy);
+	return event ? batch__add_event(tracer->batch, event) : 0;
+}
+
+static int on_ending(void *ctx, const void *record)
+{
+	const struct tws_ending *ending = record;
+	struct tracer *tracer = ctx;
+
+	tracer->taken += TWS_IS_OUTCOME(ending->action, tracer->all);
+	return batch__add_ending(tracer->batch, ending);
+}
+
+/*
+ * A host with more memory has more connections: up to a 500th of it. Sockets that find no
+ * room in the table are not only told less of, but dear: all places are looked at. A
+ * hash map, which kernels before 5.12 need, has locked and larger entries.
+ */
+static size_t default_connections(bool has_hash)
+{
+	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
+	size_t n = DEFAULT_CONNECTIONS;
+
+	while (!has_hash && n < DEFAULT_CONNECTIONS_MAX && bytes / BYTES_FOR_CONNECTION >= 2 * n)
+		n *= 2;
+	return n;
+}
+
+static uint32_t round_up_connections(size_t wanted)
+{
+	uint32_t n = MIN_CONNECTIONS;
+
+	while (n < wanted && n < MAX_CONNECTIONS)
+		n *= 2;
+	return n;
+}
+
+static uint32_t records_of(const struct tracer_options *opts)
+{
+	size_t bytes = opts->ring_bytes ?: DEFAULT_RING_BYTES;
+	size_t wanted = opts->entries ?: bytes / sizeof(struct tws_record);
+	uint32_t n = MIN_RECORDS;
+
+	while (n <= wanted / 2 && n < MAX_RECORDS)
+		n *= 2;
+	return n;
+}
+
+/* Two for each FIN, but four of them take less room than three FINs. */
+static uint32_t endings_of(const struct tracer_options *opts)
+{
+	return opts->ledger ? MIN_RECORDS : 2 * records_of(opts);
+}
+
+/* Those of the hierarchy that containers are told apart by. */
+static bool sees_cgroups(const struct kernel *k)
+{
+	return k->cgroup_events.state == FEATURE_PRESENT && (k->v1_subsys < 0 || k->v1_hierarchy);
+}
+
+static void configure(struct tws_settings *to, const struct tracer_options *opts,
+		      uint32_t connections)
+{
+	const struct kernel *k = opts->kernel;
+	static const struct tws_filter empty;
+
+	to->all = opts->all;
+	to->has_task_btf = k->task_btf.state == FEATURE_PRESENT;
+	to->has_cookie = k->cookie.state == FEATURE_PRESENT;
+	to->has_rx_sk = k->rx_sk.state == FEATURE_PRESENT;
+	to->cgroup_v1 = k->v1_subsys >= 0;
+	to->v1_subsys = k->v1_subsys >= 0 ? k->v1_subsys : 0;
+	to->cgroup_hierarchy = k->v1_subsys >= 0 ? k->v1_hierarchy : 0;
+	to->has_filter = memcmp(&opts->filter, &empty, sizeof(empty)) != 0;
+	to->open_mask = connections - 1;
+	to->event_mask = records_of(opts) - 1;
+	to->end_mask = endings_of(opts) - 1;
+	to->ledger = opts->ledger;
+	to->sees_rmdir = sees_cgroups(k);
+	to->filter = opts->filter;
+}
+
+static void leave_out(struct bpf_object *obj, const char *name)
+{
+	struct bpf_program *prog = bpf_object__find_program_by_name(obj, name);
+
+	if (prog)
+		bpf_program__set_autoload(prog, false);
+}
+
+/* What short-lived cgroups were called is worth having, and no more. When a
+ * mini-socket enters TIME_WAIT is news for a reader only. */
+static void choose_programs(struct bpf_object *obj, const struct tracer_options *opts)
+{
+	const struct kernel *k = opts->kernel;
+
+	if (opts->ledger)
+		leave_out(obj, "tws_drop");
+	if (sees_cgroups(k))
+		return;
+	leave_out(obj, "tws_cgroup_mkdir");
+	leave_out(obj, "tws_cgroup_rename");
+	leave_out(obj, "tws_cgroup_rmdir");
+}
+
+static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(obj, name);
+
+	/* The two objects differ in their tables of connections. */
+	return map && max ? bpf_map__set_max_entries(map, max) : 0;
+}
+
+static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
+		     uint32_t connections)
+{
+	struct bpf_object *obj = tracer->obj;
+	uint32_t records = records_of(opts);
+	bool by_tuple = tracer->pending_by_tuple && !opts->ledger;
+	uint32_t pending = (opts->max_connections ? connections : DEFAULT_CONNECTIONS) / 4;
+
+	return set_max(obj, "tws_events", records) ?:
+	       set_max(obj, "tws_owners", opts->ledger ? records : LEGACY_OWNERS) ?:
+	       set_max(obj, "tws_ring", tracer->legacy && !opts->ledger ?
+				opts->ring_bytes ?: DEFAULT_RING_BYTES / 2 : 0) ?:
+	       set_max(obj, "tws_ends", endings_of(opts)) ?:
+	       set_max(obj, "tws_opens", connections) ?:
+	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
+	       set_max(obj, "tws_pending", by_tuple ? pending : 1) ?:
+	       set_max(obj, "tws_held", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
+	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
+	       set_max(obj, "tws_paths", opts->ledger ? 0 : 1);
+}
+
+static int open_object(struct tracer *tracer, const struct tracer_options *opts)
+{
+	struct tws_settings *settings;
+	uint32_t connections;
+
+	if (opts->kernel->atomics.state == FEATURE_PRESENT &&
+	    opts->kernel->cookie.state == FEATURE_PRESENT &&
+	    opts->kernel->task_btf.state == FEATURE_PRESENT) {
+		tracer->skel = twsnoop_bpf__open();
+		if (!tracer->skel)
+			return -errno;
+		tracer->obj = tracer->skel->obj;
+		settings = (struct tws_settings *)&tracer->skel->rodata->tws;
+	} else {
+		tracer->legacy = twsnoop_legacy_bpf__open();
+		if (!tracer->legacy)
+			return -errno;
+		tracer->obj = tracer->legacy->obj;
+		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
+	}
+	connections = round_up_connections(opts->max_connections ?:
+					   default_connections(tracer->legacy));
+	configure(settings, opts, connections);
+	tracer->has_filter = settings->has_filter;
+	choose_programs(tracer->obj, opts);
+	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
+	return set_sizes(tracer, opts, connections);
+}
+
+static void *map_table(struct bpf_map *map, size_t bytes)
+{
+	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
+
+	return at == MAP_FAILED ? NULL : at;
+}
+
+static int map_positions(struct tracer *tracer)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring");
+	long page = sysconf(_SC_PAGESIZE);
+	void *consumer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, 0);
+	void *producer = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, page);
+
+	tracer->consumer = consumer == MAP_FAILED ? NULL : consumer;
+	tracer->producer = producer == MAP_FAILED ? NULL : producer;
+	return tracer->consumer && tracer->producer ? 0 : -errno;
+}
+
+static int map_rings(struct tracer *tracer)
+{
+	const struct tws_head *heads;
+	const void *events, *ends;
+	size_t records = tracer->num_records, endings = tracer->num_endings;
+
+	tracer->heads = map_table(tracer->skel->maps.tws_heads, TWS_RINGS * sizeof(*heads));
+	events = map_table(tracer->skel->maps.tws_events, records * sizeof(struct tws_record));
+	ends = map_table(tracer->skel->maps.tws_ends, endings * sizeof(struct tws_ending));
+	tracer->event_memory = (void *)events;
+	tracer->end_memory = (void *)ends;
+	if (!tracer->heads || !events || !ends)
+		return -errno;
+	heads = tracer->heads;
+	return ring__init(&tracer->events, events, sizeof(struct tws_record),
+			  &heads[TWS_RING_EVENTS], records) ?:
+	       ring__init(&tracer->ends, ends, sizeof(struct tws_ending),
+			  &heads[TWS_RING_ENDS], endings);
+}
+
+static int put_meta(struct tracer *tracer)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
+	__u32 zero = 0;
+
+	tracer->meta.wall_ns = clock__now_ns(CLOCK_REALTIME);
+	tracer->meta.time_ns = clock__now_ns(CLOCK_MONOTONIC);
+	return bpf_map_update_elem(fd, &zero, &tracer->meta, BPF_ANY) ? -errno : 0;
+}
+
+/* For another twsnoop that meets it. */
+static int describe(struct tracer *tracer, const struct tracer_options *opts)
+{
+	int process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj,
+								       "tws_state"));
+
+	tracer->meta = (struct tws_meta){
+		.magic = TWS_META_MAGIC,
+		.layout = TWS_LAYOUT,
+		.flags = (tracer->legacy ? TWS_META_LEGACY : 0) |
+			 (opts->ledger ? TWS_META_ATTACHED : 0) |
+			 (opts->all ? TWS_META_ALL : 0) |
+			 (tracer->has_filter ? TWS_META_FILTER : 0),
+		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
+		.version = TWSNOOP_VERSION,
+	};
+
+	/* Bound to a program that does not use them, they are found by that (ledger.c). */
+	return put_meta(tracer) ?:
+	       bpf_prog_bind_map(process, bpf_object__find_map_fd_by_name(tracer->obj,
+									 "tws_meta"), NULL) ?:
+	       bpf_prog_bind_map(process, bpf_object__find_map_fd_by_name(tracer->obj,
+									 "tws_paths"), NULL);
+}
+
+int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
+{
+	struct tracer *tracer = calloc(1, sizeof(*tracer));
+	int err = -ENOMEM;
+
+	if (!tracer)
+		return err;
+	tracer->num_records = records_of(opts);
+	tracer->num_endings = endings_of(opts);
+	tracer->all = opts->all;
+	err = batch__new(&tracer->batch) ?: open_object(tracer, opts);
+	if (err)
+		goto out;
+	/* With legacy there is no tws_spare. */
+	tracer->skips_matter = tracer->legacy || kernel__skips_matter(opts->kernel);
+	err = bpf_object__load(tracer->obj);
+	if (err)
+		goto out;
+	err = (tracer->skel ? map_rings(tracer) : map_positions(tracer)) ?:
+	      describe(tracer, opts);
+	if (err)
+		goto out;
+	tracer->control = ring_buffer__new(
+		bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"), on_record, tracer, NULL);
+	if (!tracer->control) {
+		err = -errno;
+		goto out;
+	}
+	*tracerp = tracer;
+	return 0;
+out:
+	tracer__free(tracer);
+	return err;
+}
+
+/* First of all: see bpf/near.h. */
+static int attach_rmdir(struct tracer *tracer)
+{
+	struct bpf_program *rmdir = tracer->skel->progs.tws_cgroup_rmdir;
+
+	if (!bpf_program__autoload(rmdir))
+		return 0;
+	tracer->skel->links.tws_cgroup_rmdir = bpf_program__attach(rmdir);
+	return tracer->skel->links.tws_cgroup_rmdir ? 0 : -errno;
+}
+
+int tracer__attach(struct tracer *tracer)
+{
+	int err = tracer->skel ? attach_rmdir(tracer) : 0;
+
+	if (!err)
+		err = tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
+				     twsnoop_legacy_bpf__attach(tracer->legacy);
+	if (!err)
+		err = put_meta(tracer);
+	tracer->attached_ns = tracer->meta.time_ns;
+	return err;
+}
+
+/* Outcomes that the programs have written, or are writing. */
+static int sum_made(const struct tracer *tracer, uint64_t *made)
+{
+	int cpus = libbpf_num_possible_cpus(), err;
+	struct tws_cpu *each;
+	uint64_t sum = 0;
+	__u32 zero = 0;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(tracer->skel->maps.tws_cpus), &zero, each);
+	for (int cpu = 0; !err && cpu < cpus; cpu++)
+		for (int ring = 0; ring < TWS_RINGS; ring++)
+			for (int writer = 0; writer < TWS_WRITERS; writer++)
+				sum += each[cpu].ring[ring][writer].made;
+	free(each);
+	if (!err)
+		*made = sum;
+	return err;
+}
+
+int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+{
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
+	int num, err;
+
+	tracer->fn = fn;
+	tracer->ctx = ctx;
+	if (tracer->legacy)
+		return ring_buffer__consume(tracer->control);
+	/* In this order, everything comes after what it needs: an ending after its
+	 * FIN, and an event after the cgroup that it is in. */
+	err = sum_made(tracer, &made) ?: ring__take(&tracer->ends, on_ending, tracer);
+	num = err ? err : ring_buffer__consume(tracer->control);
+	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
+	if (err < 0)
+		return err;
+	missing__note(&tracer->missing, made, tracer->taken, tracer->detached_ns);
+	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
+	return err < 0 ? err : num + err;
+}
+
+uint64_t tracer__mark(const struct tracer *tracer)
+{
+	uint64_t made = 0;
+
+	if (tracer->legacy)
+		return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
+	sum_made(tracer, &made);
+	return made;
+}
+
+bool tracer__passed(const struct tracer *tracer, uint64_t mark)
+{
+	if (tracer->legacy)
+		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
+	return tracer->taken + tracer->missing.lost >= mark;
+}
+
+bool tracer__is_of_state(const char *program)
+{
+	return !strcmp(program, "tws_state") || !strcmp(program, "tws_spare");
+}
+
+static int add_recursion(const struct tracer *tracer, const struct bpf_program *prog,
+			 uint64_t *sum)
+{
+	struct bpf_prog_info info = {};
+	__u32 len = sizeof(info);
+	int err;
+
+	if (!bpf_program__autoload(prog) ||
+	    (!tracer->skips_matter && tracer__is_of_state(bpf_program__name(prog))))
+		return 0;
+	err = bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len);
+	if (err)
+		return err;
+	*sum += info.recursion_misses;
+	return 0;
+}
+
+static int sum_stats(int fd, struct tws_counters *sum)
+{
+	int cpus = libbpf_num_possible_cpus();
+	struct tws_counters *each, total = {};
+	__u32 zero = 0;
+	int err;
+
+	if (cpus < 0)
+		return cpus;
+	each = calloc(cpus, sizeof(*each));
+	if (!each)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(fd, &zero, each);
+	for (int i = 0; !err && i < cpus; i++) {
+		total.event_lost += each[i].event_lost;
+		total.listen_lost += each[i].listen_lost;
+		total.table_full += each[i].table_full;
+		total.walk_failed += each[i].walk_failed;
+		total.cgroup_lost += each[i].cgroup_lost;
+		total.young_lost += each[i].young_lost;
+	}
+	free(each);
+	if (!err)
+		*sum = total;
+	return err;
+}
+
+uint64_t tracer__passed_over(const struct tracer *tracer)
+{
+	return tracer->events.passed;
+}
+
+int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
+{
+	struct bpf_program *prog;
+	struct tws_counters total;
+	uint64_t skips = 0;
+	int err;
+
+	err = sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
+	if (err)
+		return err;
+	bpf_object__for_each_program(prog, tracer->obj) {
+		err = add_recursion(tracer, prog, &skips);
+		if (err)
+			return err;
+	}
+	total.event_lost += tracer->missing.lost;
+	*sum = total;
+	*recursion = skips;
+	return 0;
+}
+
+size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
+		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
+		     void *ctx)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
+	struct tws_pending pending;
+	struct tws_key key, next;
+	size_t swept = 0;
+	int err;
+
+	if (!tracer->pending_by_tuple)
+		return 0;
+	err = bpf_map_get_next_key(fd, NULL, &next);
+	while (!err) {
+		key = next;
+		err = bpf_map_get_next_key(fd, &key, &next);
+		if (bpf_map_lookup_elem(fd, &key, &pending) || pending.time_ns >= before_ns ||
+		    alive(ctx, &key, pending.cookie))
+			continue;
+		bpf_map_delete_elem(fd, &key);
+		swept++;
+	}
+	return swept;
+}
+
+int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_cgroups");
+	__u8 yes = 1;
+
+	if (pass)
+		return bpf_map_update_elem(fd, &id, &yes, BPF_ANY) ? -errno : 0;
+	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
+}
+
+/* For a map or link that is not there there is nothing to do. */
+static int pin_map(struct bpf_map *map, const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", dir, bpf_map__name(map)) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_map__pin(map, path);
+}
+
+static int pin_link(struct bpf_link *link, const char *name, const char *dir)
+{
+	char path[PATH_MAX];
+
+	if (!link)
+		return 0;
+	if (snprintf(path, sizeof(path), "%s/link_%s", dir, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_link__pin(link, path);
+}
+
+static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
+{
+	int err = 0;
+
+	for (int i = 0; !err && i < skel->prog_cnt; i++)
+		err = pin_link(*skel->progs[i].link, skel->progs[i].name, dir);
+	return err;
+}
+
+/* The maps that another twsnoop reads. The programs hold the rest. */
+int tracer__pin(struct tracer *tracer, const char *dir)
+{
+	static const char *const names[] = {
+		"tws_meta", "tws_stats", "tws_heads", "tws_cpus", "tws_events", "tws_owners",
+		"tws_procs", "tws_paths",
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
+		struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, names[i]);
+
+		err = map ? pin_map(map, dir) : 0;
+	}
+	return err ?: pin_links(tracer->skel ? tracer->skel->skeleton :
+					       tracer->legacy->skeleton, dir);
+}
+
+void tracer__detach(struct tracer *tracer)
+{
+	tracer->detached_ns = clock__now_ns(CLOCK_MONOTONIC);
+	if (tracer->skel)
+		twsnoop_bpf__detach(tracer->skel);
+	if (tracer->legacy)
+		twsnoop_legacy_bpf__detach(tracer->legacy);
+}
+
+static void unmap(void *memory, size_t bytes)
+{
+	if (memory)
+		munmap(memory, bytes);
+}
+
+void tracer__free(struct tracer *tracer)
+{
+	if (!tracer)
+		return;
+	ring__fini(&tracer->events);
+	ring__fini(&tracer->ends);
+	unmap(tracer->heads, TWS_RINGS * sizeof(struct tws_head));
+	unmap(tracer->event_memory, tracer->num_records * sizeof(struct tws_record));
+	unmap(tracer->end_memory, tracer->num_endings * sizeof(struct tws_ending));
+	batch__free(tracer->batch);
+	if (tracer->consumer)
+		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));
+	if (tracer->producer)
+		munmap((void *)tracer->producer, sysconf(_SC_PAGESIZE));
+	ring_buffer__free(tracer->control);
+	twsnoop_bpf__destroy(tracer->skel);
+	twsnoop_legacy_bpf__destroy(tracer->legacy);
+	free(tracer);
+}

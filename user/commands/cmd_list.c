@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop list: the TIME_WAIT sockets that exist now, each with its owner.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "inventory/census.h"
+#include "output/census_text.h"
+#include "commands/command.h"
+#include "containers/containers.h"
+#include "model/filter.h"
+#include "inventory/group.h"
+#include "inventory/infer.h"
+#include "host/kernel.h"
+#include "capture/ledger.h"
+#include "commands/list_account.h"
+#include "commands/list_records.h"
+#include "output/list_text.h"
+#include "owners/listeners.h"
+#include "inventory/listing.h"
+#include "commands/options.h"
+#include "inventory/ports.h"
+#include "output/ports_text.h"
+#include "host/privileges.h"
+#include "output/progress.h"
+#include "output/sink.h"
+#include "sockets/sockiter.h"
+#include "containers/workloads.h"
+
+struct list_options {
+	bool states, ports, reverse;
+	struct group_keys sort, by;
+	bool no_names;
+	const char *runtime_socket;
+};
+
+struct list {
+	struct list_options opts;
+	struct filter_options filters;
+	struct output_options output;
+	struct list_style style;
+	struct sockets_source source;
+	unsigned int flags;	   /* SOCKETS_* */
+	unsigned int ledger_flags; /* LEDGER_* */
+	struct listing listing;
+	struct ledger *ledger;
+	struct listeners *listeners; /* NULL: were not needed */
+	struct workloads *workloads;
+};
+
+static const struct option_spec list_table[] = {
+	{ 0, "sort", "KEY", "age (the default: the newest comes last), left, local,\n"
+	  "local-port, remote, remote-port, netns, process, pid, uid,\n"
+	  "container, state, side or cause", group__parse_sort,
+	  offsetof(struct list_options, sort) },
+	{ 0, "reverse", NULL, "the other way round", option__flag,
+	  offsetof(struct list_options, reverse) },
+	{ 0, "by", "KEY[,...]", "count by process, pid, uid, container, local, local-port,\n"
+	  "remote, remote-port, netns, state, side or cause", group__parse_by,
+	  offsetof(struct list_options, by) },
+	{ 0, "states", NULL, "count connections in each state, beside the limits",
+	  option__flag, offsetof(struct list_options, states) },
+	{ 0, "ports", NULL, "how many local ports are taken towards each remote end",
+	  option__flag, offsetof(struct list_options, ports) },
+	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
+	  offsetof(struct list_options, no_names) },
+	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
+	  containers__parse_socket, offsetof(struct list_options, runtime_socket) },
+	{ 0 },
+};
+
+/* ---- what is said on stderr ---- */
+
+static int complain(const char *what, int err)
+{
+	progress__end();
+	if (err == -EOPNOTSUPP)
+		fprintf(stderr, "twsnoop: %s: this kernel cannot list TCP sockets: load the "
+				"modules inet_diag and tcp_diag ('modprobe tcp_diag')\n", what);
+	else if (err == -E2BIG)
+		fprintf(stderr, "twsnoop: %s: more than %u of them: narrow it with a filter, "
+				"or use --states\n", what, LISTING_MAX);
+	else
+		fprintf(stderr, "twsnoop: %s: %s\n", what, strerror(-err));
+	return err;
+}
+
+/* One line for all that privileges are missing for. */
+static void say_denied(const struct list *list)
+{
+	bool namespaces = list->flags & SOCKETS_DENIED;
+	bool ledger = list->ledger_flags & LEDGER_DENIED;
+	struct kernel kernel = {};
+	bool admin, ptrace;
+
+	if (list->flags & SOCKETS_FAILED)
+		fputs("twsnoop: the sockets of some network namespace could not be read to the "
+		      "end\n", stderr);
+	if (!namespaces && !ledger)
+		return;
+	kernel__read_files(&kernel, "/sys", "/proc");
+	admin = kernel__has_cap(&kernel, CAP_SYS_ADMIN);
+	ptrace = kernel__has_cap(&kernel, CAP_SYS_PTRACE);
+	fprintf(stderr, "twsnoop: %s%s%s cannot be read%s%s%s%s\n",
+		namespaces ? "the network namespaces of some processes" : "",
+		namespaces && ledger ? " and " : "", ledger ? "the ledger of owners" : "",
+		admin && ptrace ? "" : ": missing ", admin ? "" : "CAP_SYS_ADMIN",
+		admin || ptrace ? "" : ", ", ptrace ? "" : "CAP_SYS_PTRACE");
+}
+
+static void print_account(const struct list *list)
+{
+	struct list_account account;
+
+	list_account__count(&account, &list->listing, list->ledger);
+	say_denied(list);
+	list_account__write(&account, list->ledger_flags, stderr);
+}
+
+/* ---- gathering ---- */
+
+static int tick(void *ctx, size_t count)
+{
+	(void)ctx;
+	progress__count(count);
+	return 0;
+}
+
+static int take_sockets(struct list *list)
+{
+	const struct listing_want want = {
+		.filter = &list->filters.filter, .ports = list->opts.ports, .tick = tick,
+	};
+	int err;
+
+	progress__step("reading sockets");
+	err = listing__take(&list->listing, &list->source, &want, &list->flags);
+	return err ? complain("cannot list sockets", err) : 0;
+}
+
+static int join_ledger(struct list *list)
+{
+	int err;
+
+	progress__step("reading the ledger of owners");
+	err = ledger__open(&list->ledger, &list->ledger_flags);
+	if (err)
+		return complain("cannot read the ledger of owners", err);
+	listing__join(&list->listing, list->ledger);
+	/* See sockiter__dump(). */
+	err = privileges__keep_only(sockiter__is_open() ? PRIVILEGES_TO_LOOK | PRIVILEGE(CAP_BPF) : PRIVILEGES_TO_LOOK);
+	return err ? complain("cannot give up privileges", err) : 0;
+}
+
+/* JSON and CSV name the listener as a server's opener, ports tell servers' by it. */
+static bool needs_listeners(const struct list *list)
+{
+	return list->opts.ports || (list->output.format != SINK_TEXT && !list->opts.by.num) ||
+	       infer__needed(&list->listing);
+}
+
+static int infer_owners(struct list *list)
+{
+	int err;
+
+	if (!list->listing.num || !needs_listeners(list))
+		return 0;
+	progress__step("looking for owners");
+	err = listeners__new(&list->listeners, LISTENERS_DEFAULT);
+	if (err)
+		return complain("cannot look for owners", err);
+	/* What cannot be had is not inferred from. */
+	listeners__fill(list->listeners, &list->source, 0, NULL);
+	err = infer__owners(&list->listing, &list->source, list->listeners, &list->flags);
+	return err ? complain("cannot look for owners", err) : 0;
+}
+
+static bool keep_match(void *ctx, const struct listing_row *row)
+{
+	const struct list *list = ctx;
+	struct tws_event ev;
+
+	listing__event(&list->listing, row, &ev);
+	return filter__match(&list->filters.filter, &ev);
+}
+
+static bool keep_container(void *ctx, const struct listing_row *row)
+{
+	const struct list *list = ctx;
+	const struct workload_of *of = workloads__get(list->workloads, listing__cgroup(row));
+
+	return of && of->kept;
+}
+
+static bool find_cgroup(void *ctx, uint64_t id, struct tws_cgroup *cgroup)
+{
+	const struct list *list = ctx;
+
+	return list->ledger && ledger__cgroup(list->ledger, id, cgroup);
+}
+
+static int find_workloads(struct list *list)
+{
+	const struct workloads_options opts = {
+		.no_names = list->opts.no_names,
+		.socket = list->opts.runtime_socket,
+		.wanted = list->filters.containers,
+		.num_wanted = list->filters.num_containers,
+		.find = find_cgroup,
+		.ctx = list,
+	};
+	int err = workloads__new(&list->workloads, &opts);
+
+	for (size_t i = 0; !err && i < list->listing.num; i++) {
+		const struct listing_row *row = &list->listing.rows[i];
+
+		if (row->seen)
+			err = workloads__want(list->workloads, listing__cgroup(row),
+					      row->seen->conn.flags & TWS_F_CGROUP_V1);
+	}
+	/* Names are waited for no longer than a second, and not with a timer's signals. */
+	progress__end();
+	return err ?: workloads__resolve(list->workloads);
+}
+
+static int gather(struct list *list)
+{
+	int err = take_sockets(list) ?: join_ledger(list) ?: infer_owners(list);
+
+	if (err)
+		return err;
+	if (!filter__is_empty(&list->filters.filter))
+		listing__keep(&list->listing, keep_match, list);
+	err = find_workloads(list);
+	if (err)
+		return complain("cannot look for containers", err);
+	if (list->filters.num_containers)
+		listing__keep(&list->listing, keep_container, list);
+	return 0;
+}
+
+/* ---- the four forms ---- */
+
+static int print_rows(struct list *list)
+{
+	const struct group_context ctx = { &list->listing, list->workloads };
+	const struct list_records_sources sources = { list->ledger, list->listeners, "/proc" };
+	size_t num = list->listing.num;
+	uint32_t *order = malloc((num ?: 1) * sizeof(*order));
+	int err;
+
+	if (!order)
+		return -ENOMEM;
+	err = group__sort(&ctx, &list->opts.sort, list->opts.reverse, order);
+	if (err)
+		goto out;
+	if (list->output.format == SINK_TEXT)
+		err = list_text__rows(&ctx, &list->style, order, STDOUT_FILENO);
+	else
+		err = list_records__write(&ctx, &sources, list->output.format, order,
+					  STDOUT_FILENO);
+out:
+	free(order);
+	return err;
+}
+
+static int print_groups(struct list *list)
+{
+	const struct group_context ctx = { &list->listing, list->workloads };
+	struct group *groups = NULL;
+	size_t num = 0;
+	int err = group__count(&ctx, &list->opts.by, &groups, &num);
+
+	if (!err)
+		err = list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
+					STDOUT_FILENO);
+	free(groups);
+	return err;
+}
+
+static int print_ports(struct list *list)
+{
+	struct ports ports = {};
+	int err = list->listing.num ?
+			  ports__count(&ports, &list->listing, &list->source, list->listeners,
+				       &list->flags) : 0;
+
+	if (!err)
+		err = ports_text__write(&ports, &list->listing, &list->style, STDOUT_FILENO);
+	ports__free(&ports);
+	return err;
+}
+
+static int print_states(struct list *list)
+{
+	const struct listing_want want = { .filter = &list->filters.filter, .tick = tick };
+	struct census census = {};
+	int err;
+
+	progress__step("counting sockets");
+	err = census__take(&census, &list->source, &want, &list->flags);
+	progress__end();
+	if (err) {
+		census__free(&census);
+		complain("cannot count sockets", err);
+		return 1;
+	}
+	err = census_text__write(&census, list->style.format, list->style.color, STDOUT_FILENO);
+	census__free(&census);
+	if (err && err != -EPIPE)
+		complain("cannot write the output", err);
+	say_denied(list);
+	return err && err != -EPIPE;
+}
+
+static int print_listing(struct list *list)
+{
+	int err;
+
+	if (gather(list))
+		return 1;
+	if (list->opts.ports)
+		err = print_ports(list);
+	else if (list->opts.by.num)
+		err = print_groups(list);
+	else
+		err = print_rows(list);
+	if (err && err != -EPIPE)
+		complain("cannot write the output", err);
+	print_account(list);
+	return err && err != -EPIPE;
+}
+
+/* ---- the command ---- */
+
+/* What cannot be combined. */
+static const char *conflict(const struct list *list)
+{
+	const struct list_options *o = &list->opts;
+	const struct tws_filter *f = &list->filters.filter;
+	bool counts = o->states || o->ports;
+
+	if (o->states + o->ports + (o->by.num > 0) > 1)
+		return "--states, --ports and --by exclude each other";
+	if ((counts || o->by.num) && (o->sort.num || o->reverse))
+		return "--sort and --reverse are for rows: counts come largest first";
+	if (counts && (f->num_pids || f->num_comms || f->side || list->filters.num_containers))
+		return "--states and --ports count whatever its owner: -p, -c, -C and --side "
+		       "do not apply";
+	return NULL;
+}
+
+static int choose_way(struct list *list)
+{
+	const char *why;
+	int err;
+
+	list->source.places = &netns_default_places;
+	err = sockiter__choose(&list->source.dump, &why);
+	if (why)
+		fprintf(stderr, "twsnoop: %s%s\n", err ? "cannot list sockets: " : "", why);
+	return err;
+}
+
+static unsigned int terminal_width(void)
+{
+	struct winsize size;
+
+	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ?
+		       size.ws_col : 0;
+}
+
+static void close_all(struct list *list)
+{
+	workloads__free(list->workloads);
+	listeners__free(list->listeners);
+	listing__free(&list->listing);
+	ledger__free(list->ledger);
+	sockiter__close();
+}
+
+int cmd_list(int argc, char **argv)
+{
+	static struct list list;
+	const struct option_part parts[] = {
+		{ NULL, list_table, &list.opts },
+		{ "Output", output_option_table, &list.output },
+		{ "Filters", filter_option_table, &list.filters },
+	};
+	const struct command_spec spec = {
+		"list", "[OPTION]...",
+		"Print the sockets that are in TIME_WAIT now, and those that wait for the peer's FIN\n"
+		"without a process, of every network namespace: who closed each, and how that is\n"
+		"known. 'twsnoop attach' makes all of them known.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	int err = options__parse(&spec, argc, argv, NULL);
+	const char *why;
+
+	if (err != OPTIONS_OK)
+		return options__exit_status(err);
+	why = conflict(&list);
+	if (why)
+		return options__exit_status(options__complain(&spec, "%s", why));
+	signal(SIGPIPE, SIG_IGN);
+	list.style = (struct list_style){
+		.format = list.output.format,
+		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.width = terminal_width(),
+	};
+	if (choose_way(&list))
+		return 1;
+	progress__begin(STDERR_FILENO);
+	err = list.opts.states ? print_states(&list) : print_listing(&list);
+	progress__end();
+	close_all(&list);
+	return err;
+}

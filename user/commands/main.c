@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <stdio.h>
+#include <string.h>
+
+#include "commands/command.h"
+#include "base/escape.h"
+
+struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *about;
+};
+
+static const struct command commands[] = {
+	{ "trace", cmd_trace, "print each active close as it enters TIME_WAIT (the default)" },
+	{ "list", cmd_list, "print the TIME_WAIT sockets that exist now, each with its owner" },
+	{ "attach", cmd_attach, "let the kernel keep the owners from now on, for list" },
+	{ "detach", cmd_detach, "remove what attach has left in the kernel" },
+	{ "check", cmd_check, "tell what this kernel and these privileges allow" },
+};
+
+#define NUM_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static int print_help(void)
+{
+	puts("Usage: twsnoop [COMMAND] [OPTION]...\n\n"
+	     "Which process closes TCP connections first, and so leaves sockets in TIME_WAIT.\n\n"
+	     "Commands:");
+	for (size_t i = 0; i < NUM_COMMANDS; i++)
+		printf("  %-8s %s\n", commands[i].name, commands[i].about);
+	puts("\n'twsnoop COMMAND --help' lists a command's options; see also twsnoop(8).");
+	return fflush(stdout) ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "trace";
+	char quoted[64];
+
+	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
+		return print_help();
+	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
+		puts("twsnoop " TWSNOOP_VERSION);
+		return fflush(stdout) ? 1 : 0;
+	}
+	for (size_t i = 0; i < NUM_COMMANDS; i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - (argc > 1), argv + (argc > 1));
+	if (name[0] == '-') {
+		argv[0] = (char *)"trace";
+		return cmd_trace(argc, argv);
+	}
+	fprintf(stderr, "twsnoop: no such command: '%s' (try 'twsnoop --help')\n",
+		escape__quote(quoted, sizeof(quoted), name));
+	return 2;
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "containers/containers.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "containers/cgroups.h"
+#include "containers/runtime_names.h"
+
+#define NS_PER_S 1000000000ULL
+#define WAIT_NS (2 * NS_PER_S)	  /* for a name; the runtimes answer in milliseconds */
+#define PASSING_NS (300 * NS_PER_S) /* a removed cgroup's: see cgroups_default_limits */
+#define LOOK_PAUSE_NS 400000ULL /* for each cgroup: twenty times what a walk takes */
+#define MAX_HELD 1024
+#define MAX_LEAVING 4096
+
+struct held_event {
+	struct tws_event event;
+	uint64_t since_ns;
+};
+
+struct leaving {
+	uint64_t id, since_ns;
+};
+
+struct containers {
+	struct containers_options opts;
+	const char *wanted[TWS_MAX_FILTER];
+	const char *sockets[2];
+	struct runtime_places places;
+	struct cgroups *cgroups;
+	/* NULL: nobody is asked. Users' containers apart, from the first on: a user can
+	 * make any number, and have a runtime that never answers. */
+	struct runtime_names *names, *user_names;
+	bool no_user_names; /* it could not be had */
+	uint64_t now_ns;
+	bool any;
+	bool must_look;
+	uint64_t num_considered, next_look_ns;
+	/* Rings, with a filter only. */
+	struct held_event *held;
+	size_t first_held, num_held;
+	uint64_t dropped; /* of those that waited */
+	struct leaving *leaving; /* removed cgroups that the kernel side still lets pass */
+	size_t first_leaving, num_leaving;
+};
+
+/* ---- the filter ---- */
+
+static bool is_prefix(const char *wanted, const char *id)
+{
+	size_t len = strlen(wanted);
+
+	return len >= CONTAINERS_MIN_PREFIX && strspn(wanted, "0123456789abcdef") == len &&
+	       !strncmp(id, wanted, len);
+}
+
+static bool is_name(const char *wanted, const char *name)
+{
+	return name && !strcmp(wanted, name);
+}
+
+/* Takes @name and, unless it is the end, a slash off @wanted. Kubernetes' names
+ * have no slash in them. */
+static bool skip_name(const char **wanted, const char *name)
+{
+	size_t len = name ? strlen(name) : 0;
+
+	if (!len || strncmp(*wanted, name, len) || ((*wanted)[len] && (*wanted)[len] != '/'))
+		return false;
+	*wanted += len + ((*wanted)[len] == '/' && (*wanted)[len + 1]);
+	return true;
+}
+
+/* POD, NAMESPACE/POD or, as the text output has it, NAMESPACE/POD/CONTAINER */
+static bool is_pod(const char *wanted, const struct workload *workload)
+{
+	if (is_name(wanted, workload->pod_name))
+		return true;
+	if (!skip_name(&wanted, workload->pod_namespace) ||
+	    !skip_name(&wanted, workload->pod_name))
+		return false;
+	return !*wanted || is_name(wanted, workload->pod_container);
+}
+
+static bool is_wanted(const struct containers *c, const struct cgroup_identity *who,
+		      const struct runtime_names_of *names, const struct workload *workload)
+{
+	for (unsigned int i = 0; i < c->opts.num_wanted; i++) {
+		const char *wanted = c->wanted[i];
+
+		if (is_prefix(wanted, who->container_id) || is_prefix(wanted, who->host_id) ||
+		    !strcmp(wanted, who->container_name) ||
+		    (names && !strcmp(wanted, names->name)) ||
+		    is_name(wanted, workload->pod_container) || is_pod(wanted, workload))
+			return true;
+	}
+	return false;
+}
+
+static struct runtime_names *names_of(struct containers *c, const struct cgroup_identity *who)
+{
+	if (!c->names || !who->user_owned)
+		return c->names;
+	if (!c->user_names && !c->no_user_names)
+		c->no_user_names = runtime_names__new(&c->user_names, &c->places, NULL, 0) != 0;
+	return c->user_names;
+}
+
+static enum containers_verdict judge(struct containers *c, const struct cgroup_identity *who,
+				     const struct runtime_names_of *names)
+{
+	struct workload workload;
+
+	cgroup_path__workload(who, &workload);
+	runtime_names__apply(names, who, &workload);
+	if (is_wanted(c, who, names, &workload))
+		return CONTAINERS_KEEP;
+	return c->names && who->host_id[0] && !names ? CONTAINERS_WAIT : CONTAINERS_DROP;
+}
+
+enum containers_verdict containers__judge(struct containers *c, const struct tws_event *ev)
+{
+	const struct cgroup_identity *who;
+	const struct cgroup *cgroup;
+
+	if (!c->opts.num_wanted)
+		return CONTAINERS_KEEP;
+	cgroup = cgroups__get(c->cgroups, ev->conn.cgroup_id, c->now_ns);
+	if (!cgroup)
+		return CONTAINERS_DROP;
+	who = &cgroup->identity;
+	return judge(c, who, runtime_names__get(names_of(c, who), who, c->now_ns));
+}
+
+static void tell_kernel(struct containers *c, uint64_t id, bool pass)
+{
+	c->opts.pass(c->opts.ctx, id, pass);
+}
+
+/* A container that has come, or of which more may be known. */
+static int consider(void *ctx, const struct cgroup *cgroup)
+{
+	const struct cgroup_identity *who = &cgroup->identity;
+	struct containers *c = ctx;
+	const struct runtime_names_of *names =
+		runtime_names__get(names_of(c, who), who, c->now_ns);
+
+	c->num_considered++;
+	if (who->depth || who->container_name[0])
+		c->any = true;
+	if (c->opts.num_wanted)
+		tell_kernel(c, cgroup->id, judge(c, who, names) != CONTAINERS_DROP);
+	return 0;
+}
+
+/* The same when names have come. Whoever is still unknown is asked about again
+ * when an event needs it, or there would be no end where there are more containers
+ * than names are kept. */
+static int consider_again(void *ctx, const struct cgroup *cgroup)
+{
+	const struct cgroup_identity *who = &cgroup->identity;
+	struct containers *c = ctx;
+	struct runtime_names *names = who->user_owned ? c->user_names : c->names;
+
+	tell_kernel(c, cgroup->id,
+		    judge(c, who, runtime_names__peek(names, who)) != CONTAINERS_DROP);
+	return 0;
+}
+
+/* ---- what comes and goes ---- */
+
+static void take_leaving(struct containers *c)
+{
+	tell_kernel(c, c->leaving[c->first_leaving].id, false);
+	c->first_leaving = (c->first_leaving + 1) % MAX_LEAVING;
+	c->num_leaving--;
+}
+
+/* A process of it may have closed a connection that is still on its way. */
+static void note_leaving(struct containers *c, uint64_t id)
+{
+	if (!c->opts.num_wanted)
+		return;
+	if (c->num_leaving == MAX_LEAVING)
+		take_leaving(c);
+	c->leaving[(c->first_leaving + c->num_leaving++) % MAX_LEAVING] =
+		(struct leaving){ id, c->now_ns };
+}
+
+void containers__note(struct containers *c, const struct tws_cgroup *record)
+{
+	const char *path = record->path[0] ? record->path : NULL;
+	const struct cgroup *cgroup;
+
+	if (record->action == TWS_CGROUP_REMOVED) {
+		cgroups__removed(c->cgroups, record->id, path, c->now_ns);
+		note_leaving(c, record->id);
+		return;
+	}
+	cgroup = cgroups__added(c->cgroups, record->id, path);
+	if (cgroup)
+		consider(c, cgroup);
+	else if (c->opts.num_wanted)
+		tell_kernel(c, record->id, false);
+}
+
+/* Who may make cgroups can make records be lost at will. What a walk has not seen
+ * yet is asked for when an event names it. */
+static void look_again(struct containers *c)
+{
+	if (!c->must_look || c->now_ns < c->next_look_ns)
+		return;
+	c->must_look = false;
+	c->num_considered = 0;
+	cgroups__walk(c->cgroups);
+	cgroups__each(c->cgroups, consider, c);
+	c->next_look_ns = c->now_ns + c->num_considered * LOOK_PAUSE_NS;
+}
+
+void containers__refresh(struct containers *c)
+{
+	c->must_look = true;
+	look_again(c);
+}
+
+void containers__tick(struct containers *c, uint64_t now_ns)
+{
+	c->now_ns = now_ns;
+	look_again(c);
+	while (c->num_leaving &&
+	       c->leaving[c->first_leaving].since_ns + PASSING_NS < now_ns)
+		take_leaving(c);
+}
+
+bool containers__any(const struct containers *c)
+{
+	return c->any;
+}
+
+/* ---- events that wait for a name ---- */
+
+static void drop_held(struct containers *c)
+{
+	c->first_held = (c->first_held + 1) % MAX_HELD;
+	c->num_held--;
+}
+
+void containers__hold(struct containers *c, const struct tws_event *ev)
+{
+	if (c->num_held == MAX_HELD) {
+		drop_held(c);
+		c->dropped++;
+	}
+	c->held[(c->first_held + c->num_held++) % MAX_HELD] =
+		(struct held_event){ *ev, c->now_ns };
+}
+
+/* Takes in the answers that have come, or come within @wait_ms. */
+static bool take_names(struct containers *c, int wait_ms)
+{
+	struct pollfd come[] = {
+		{ .fd = runtime_names__fd(c->names), .events = POLLIN },
+		{ .fd = runtime_names__fd(c->user_names), .events = POLLIN },
+	};
+
+	if (!c->names || poll(come, 2, wait_ms) <= 0)
+		return false;
+	runtime_names__collect(c->names, c->now_ns);
+	runtime_names__collect(c->user_names, c->now_ns);
+	return true;
+}
+
+static void collect_names(struct containers *c)
+{
+	if (take_names(c, 0))
+		cgroups__each(c->cgroups, consider_again, c);
+}
+
+int containers__release(struct containers *c, bool all, containers_fn fn, void *ctx)
+{
+	int err = 0;
+
+	if (c->opts.num_wanted)
+		collect_names(c);
+	for (size_t left = c->num_held; left && !err; left--) {
+		struct held_event one = c->held[c->first_held];
+		enum containers_verdict verdict = containers__judge(c, &one.event);
+
+		drop_held(c);
+		if (verdict == CONTAINERS_KEEP)
+			err = fn(ctx, &one.event);
+		else if (verdict == CONTAINERS_WAIT && !all && one.since_ns + WAIT_NS > c->now_ns)
+			c->held[(c->first_held + c->num_held++) % MAX_HELD] = one;
+	}
+	return err;
+}
+
+uint64_t containers__dropped(const struct containers *c)
+{
+	return c->dropped;
+}
+
+/* ---- attribution ---- */
+
+void containers__fill(struct containers *c, struct record *rec)
+{
+	const struct cgroup *cgroup =
+		cgroups__get(c->cgroups, rec->event->conn.cgroup_id, c->now_ns);
+
+	if (!cgroup)
+		return;
+	rec->cgroup_path = cgroup->path;
+	cgroup_path__workload(&cgroup->identity, &rec->workload);
+	runtime_names__fill(names_of(c, &cgroup->identity), &cgroup->identity, c->now_ns,
+			    &rec->workload);
+}
+
+bool containers__await(struct containers *c, uint64_t wait_ns)
+{
+	return (runtime_names__awaited(c->names) || runtime_names__awaited(c->user_names)) &&
+	       take_names(c, (int)(wait_ns / 1000000));
+}
+
+/* ---- options ---- */
+
+int containers__parse_socket(void *field, const char *arg, char *why, size_t why_len)
+{
+	const char *wrong = NULL;
+
+	if (!runtime_source__has_sockets())
+		wrong = "this build of twsnoop can ask no sockets";
+	else if (!arg[0])
+		wrong = "it is empty";
+	else if (strlen(arg) >= sizeof(((struct sockaddr_un *)0)->sun_path))
+		wrong = "too long for a socket's path";
+	if (wrong) {
+		snprintf(why, why_len, "%s", wrong);
+		return -EINVAL;
+	}
+	*(const char **)field = arg;
+	return 0;
+}
+
+/* ---- its life ---- */
+
+static int open_table(struct containers *c)
+{
+	char mount[PATH_MAX];
+	int err = cgroups__find_mount("/proc/self/mountinfo", c->opts.controller, mount,
+				      sizeof(mount));
+
+	/* Without the whole hierarchy, events alone fill it. */
+	return cgroups__new(&c->cgroups, err ? NULL : mount, NULL);
+}
+
+int containers__new(struct containers **containersp, const struct containers_options *opts)
+{
+	struct containers *c = calloc(1, sizeof(*c));
+	int err = -ENOMEM;
+
+	if (!c)
+		return err;
+	c->opts = *opts;
+	if (c->opts.num_wanted > TWS_MAX_FILTER)
+		c->opts.num_wanted = TWS_MAX_FILTER;
+	for (unsigned int i = 0; i < c->opts.num_wanted; i++)
+		c->wanted[i] = opts->wanted[i];
+	if (c->opts.num_wanted) {
+		c->held = calloc(MAX_HELD, sizeof(*c->held));
+		c->leaving = calloc(MAX_LEAVING, sizeof(*c->leaving));
+		if (!c->held || !c->leaving)
+			goto out;
+	}
+	err = open_table(c);
+	if (err)
+		goto out;
+	*containersp = c;
+	return 0;
+out:
+	containers__free(c);
+	return err;
+}
+
+int containers__begin(struct containers *c, uint64_t now_ns)
+{
+	int err = 0;
+
+	c->now_ns = now_ns;
+	c->places = runtime_default_places;
+	if (c->opts.socket) {
+		c->sockets[0] = c->opts.socket;
+		c->places.sockets = c->sockets;
+		c->places.cri_sockets = c->sockets;
+	}
+	if (!c->opts.no_names)
+		err = runtime_names__new(&c->names, &c->places, NULL, 0);
+	if (err && err != -EOPNOTSUPP)
+		return err;
+	containers__refresh(c);
+	return 0;
+}
+
+void containers__free(struct containers *c)
+{
+	if (!c)
+		return;
+	runtime_names__free(c->names);
+	runtime_names__free(c->user_names);
+	cgroups__free(c->cgroups);
+	free(c->held);
+	free(c->leaving);
+	free(c);
+}

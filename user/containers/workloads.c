@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "containers/workloads.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "containers/containers.h"
+#include "host/kernel.h"
+#include "base/outbuf.h"
+
+#define NS_PER_S 1000000000ULL
+#define WAIT_NS NS_PER_S /* for all names together */
+#define SHORT_ID_LEN 12	 /* as docker ps shows it */
+
+/* Room for all strings of one; freed as one. */
+struct entry {
+	struct workload_of of;
+	struct outbuf text;
+};
+
+struct workloads {
+	struct workloads_options opts;
+	struct entry *entries;
+	size_t num, room;
+	uint32_t *slots; /* of twice room; plus 1 */
+	bool v1, any;
+};
+
+int workloads__new(struct workloads **workloadsp, const struct workloads_options *opts)
+{
+	struct workloads *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	w->opts = *opts;
+	*workloadsp = w;
+	return 0;
+}
+
+void workloads__free(struct workloads *w)
+{
+	if (!w)
+		return;
+	for (size_t i = 0; i < w->num; i++)
+		outbuf__free(&w->entries[i].text);
+	free(w->entries);
+	free(w->slots);
+	free(w);
+}
+
+/* ---- the set ---- */
+
+static uint32_t *slot_of(const struct workloads *w, uint64_t id)
+{
+	size_t mask = 2 * w->room - 1;
+	size_t i = (id * 0x9e3779b97f4a7c15ULL >> 32) & mask;
+
+	while (w->slots[i] && w->entries[w->slots[i] - 1].of.cgroup_id != id)
+		i = (i + 1) & mask;
+	return &w->slots[i];
+}
+
+static int grow(struct workloads *w)
+{
+	size_t room = w->room ? w->room * 2 : 64;
+	struct entry *entries = realloc(w->entries, room * sizeof(*entries));
+	uint32_t *slots;
+
+	if (!entries)
+		return -ENOMEM;
+	w->entries = entries;
+	slots = calloc(2 * room, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(w->slots);
+	w->slots = slots;
+	w->room = room;
+	for (size_t i = 0; i < w->num; i++)
+		*slot_of(w, entries[i].of.cgroup_id) = (uint32_t)i + 1;
+	return 0;
+}
+
+int workloads__want(struct workloads *w, uint64_t cgroup_id, bool v1)
+{
+	uint32_t *slot;
+
+	if (!cgroup_id)
+		return 0;
+	if (w->num == w->room && grow(w))
+		return -ENOMEM;
+	slot = slot_of(w, cgroup_id);
+	if (*slot)
+		return 0;
+	w->entries[w->num++] = (struct entry){ .of.cgroup_id = cgroup_id };
+	*slot = (uint32_t)w->num;
+	w->v1 |= v1;
+	return 0;
+}
+
+const struct workload_of *workloads__get(const struct workloads *w, uint64_t cgroup_id)
+{
+	uint32_t slot = cgroup_id && w->num ? *slot_of(w, cgroup_id) : 0;
+
+	return slot ? &w->entries[slot - 1].of : NULL;
+}
+
+bool workloads__any(const struct workloads *w)
+{
+	return w->any;
+}
+
+/* ---- looking up ---- */
+
+/* Copies of strings that live until the next look-up. The buffer may move while it
+ * grows, so pointers are made of offsets once all are in. */
+static void add_string(struct outbuf *text, const char *s)
+{
+	if (s)
+		outbuf__bytes(text, s, strlen(s) + 1);
+}
+
+static void add_part(struct outbuf *text, const char *part, bool *any)
+{
+	if (!part)
+		return;
+	if (*any)
+		outbuf__char(text, '/');
+	*any = true;
+	outbuf__bytes(text, part, strlen(part));
+}
+
+/* namespace/pod/container, else the container's name or short id, else the unit:
+ * as trace's column. */
+static bool add_label(struct outbuf *text, const struct workload *w)
+{
+	bool any = false;
+
+	if (w->pod_name) {
+		add_part(text, w->pod_namespace, &any);
+		add_part(text, w->pod_name, &any);
+		add_part(text, w->pod_container, &any);
+	} else if (w->container_name) {
+		add_part(text, w->container_name, &any);
+	} else if (w->container_id) {
+		outbuf__bytes(text, w->container_id, strnlen(w->container_id, SHORT_ID_LEN));
+		any = true;
+	} else {
+		add_part(text, w->unit, &any);
+	}
+	if (any)
+		outbuf__char(text, '\0');
+	return any;
+}
+
+static int keep_strings(struct entry *e, const struct record *rec)
+{
+	const struct workload *from = &rec->workload;
+	struct workload *to = &e->of.workload;
+	const char *const sources[] = {
+		rec->cgroup_path, from->container_id, from->container_name,
+		from->container_image, from->container_runtime, from->unit, from->pod_name,
+		from->pod_uid, from->pod_namespace, from->pod_container,
+	};
+	const char **const targets[] = {
+		&e->of.path, &to->container_id, &to->container_name, &to->container_image,
+		&to->container_runtime, &to->unit, &to->pod_name, &to->pod_uid,
+		&to->pod_namespace, &to->pod_container,
+	};
+	const char *p;
+	bool labelled;
+
+	if (e->text.cap)
+		e->text.len = 0;
+	else if (outbuf__init(&e->text, 256))
+		return -ENOMEM;
+	labelled = add_label(&e->text, from);
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
+		add_string(&e->text, sources[i]);
+	if (e->text.failed)
+		return -ENOMEM;
+	p = e->text.data;
+	e->of.label = labelled ? p : NULL;
+	p += labelled ? strlen(p) + 1 : 0;
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		*targets[i] = sources[i] ? p : NULL;
+		p += sources[i] ? strlen(p) + 1 : 0;
+	}
+	return 0;
+}
+
+static int look_up(struct workloads *w, struct containers *containers, struct entry *e)
+{
+	struct tws_event ev = { .conn.cgroup_id = e->of.cgroup_id };
+	struct record rec = { .event = &ev };
+	int err;
+
+	e->of.kept = containers__judge(containers, &ev) == CONTAINERS_KEEP;
+	containers__fill(containers, &rec);
+	err = keep_strings(e, &rec);
+	w->any |= e->of.label != NULL;
+	return err;
+}
+
+static int look_up_all(struct workloads *w, struct containers *containers)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < w->num; i++)
+		err = look_up(w, containers, &w->entries[i]);
+	return err;
+}
+
+/* The filter is decided here alone: no kernel side is told. */
+static int pass_nothing(void *ctx, uint64_t id, bool pass)
+{
+	(void)ctx, (void)id, (void)pass;
+	return 0;
+}
+
+/* Whether one that is gone was removed does not matter here: it has its path. */
+static void note_gone(const struct workloads *w, struct containers *containers)
+{
+	struct tws_cgroup cgroup;
+
+	for (size_t i = 0; w->opts.find && i < w->num; i++) {
+		if (!w->opts.find(w->opts.ctx, w->entries[i].of.cgroup_id, &cgroup))
+			continue;
+		cgroup.action = TWS_CGROUP_ADDED;
+		containers__note(containers, &cgroup);
+	}
+}
+
+static int resolve(struct workloads *w, struct containers *containers)
+{
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), now = begin_ns;
+	int err = containers__begin(containers, begin_ns);
+
+	if (err)
+		return err;
+	note_gone(w, containers);
+	err = look_up_all(w, containers);
+	while (!err && now < begin_ns + WAIT_NS &&
+	       containers__await(containers, begin_ns + WAIT_NS - now)) {
+		now = clock__now_ns(CLOCK_MONOTONIC);
+		containers__tick(containers, now);
+		err = look_up_all(w, containers);
+	}
+	return err;
+}
+
+int workloads__resolve(struct workloads *w)
+{
+	struct kernel kernel = {};
+	struct containers_options opts = {
+		.no_names = w->opts.no_names,
+		.socket = w->opts.socket,
+		.wanted = w->opts.wanted,
+		.num_wanted = w->opts.num_wanted,
+		.pass = pass_nothing,
+	};
+	struct containers *containers;
+	int err;
+
+	if (!w->num)
+		return 0;
+	kernel__read_cgroups(&kernel, "/proc");
+	if (w->v1 && kernel.v1_controller[0])
+		opts.controller = kernel.v1_controller;
+	err = containers__new(&containers, &opts);
+	if (err)
+		return err;
+	err = resolve(w, containers);
+	containers__free(containers);
+	return err;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Finding what the programs missed. The kernel skips a program that is already
+ * running on the CPU, and a full ring takes no record; but a TIME_WAIT socket
+ * stands in the kernel's own table for a minute. Whatever stands there and was
+ * not reported is reported then.
+ * Layer: above tracer, join, snapshot, seen; hands events to one callback.
+ */
+#ifndef TWSNOOP_HEAL_H
+#define TWSNOOP_HEAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/event.h"
+#include "events/join.h"
+#include "sockets/snapshot.h"
+#include "sockets/sockets.h"
+#include "capture/tracer.h"
+
+struct healer;
+
+/* An event that was found; it lives until the callback returns. A negative
+ * return value ends the search and becomes its result. */
+typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
+
+/*
+ * healer__new() - @has_cookie: events carry cookies (else they are told apart
+ * by their addresses, and a second life of the same is not noticed).
+ * @source must outlive the healer. Returns 0 and *@healerp, or -ENOMEM.
+ */
+int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source);
+
+/*
+ * healer__baseline() - what is there already is not ours to report. Call it
+ * once the programs are attached. Returns as snapshot__take().
+ */
+int healer__baseline(struct healer *healer);
+
+/* healer__note() - this event was reported. Cheap; for each one. */
+void healer__note(struct healer *healer, const struct tws_event *ev);
+
+/* healer__told() - this record comes after its socket was found and reported: the
+ * program that sent it was held up. It is to be dropped. */
+bool healer__told(const struct healer *healer, const struct tws_event *ev);
+
+/* healer__knows() - the TIME_WAIT socket @cookie was reported, or there before. */
+bool healer__knows(const struct healer *healer, uint64_t cookie);
+
+/* healer__needed() - more events were noted than can be remembered: take a
+ * snapshot, which tells which of them may be forgotten. */
+bool healer__needed(const struct healer *healer);
+
+/*
+ * healer__take() - takes the snapshot. After it, poll the tracer (and note what
+ * it gives), and then call healer__find(): what entered the table before the
+ * snapshot has its record in the ring by then. Returns as snapshot__take().
+ */
+int healer__take(struct healer *healer);
+
+/* healer__snapshot() - what healer__take() took, until healer__find(), which
+ * empties it. */
+const struct snapshot *healer__snapshot(const struct healer *healer);
+
+/*
+ * healer__find() - calls @fn for each TIME_WAIT socket of the snapshot that was
+ * not noted, and notes it; forgets what no longer exists, here, in the tracer and
+ * in @join. Returns 0, or the negative value of @fn.
+ */
+int healer__find(struct healer *healer, struct tracer *tracer, struct join *join, heal_fn fn,
+		 void *ctx);
+
+void healer__free(struct healer *healer); /* NULL is allowed */
+
+#endif

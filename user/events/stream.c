@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "events/stream.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "owners/attribute.h"
+#include "base/clock.h"
+#include "containers/containers.h"
+#include "model/decode.h"
+#include "model/filter.h"
+#include "events/heal.h"
+#include "events/held.h"
+#include "events/join.h"
+#include "owners/listeners.h"
+#include "host/privileges.h"
+#include "host/procinfo.h"
+#include "sockets/sockiter.h"
+#include "capture/tracer.h"
+
+#define NS_PER_S 1000000000ULL
+#define POLL_MS 100	 /* an event is shown within twice this */
+#define BUSY_POLL_MS 10	 /* while the backlog is large */
+#define BUSY_RECORDS 20000
+#define CHECK_NS NS_PER_S /* how often the counters are looked at */
+#define DRAIN_NS NS_PER_S /* at most, for records that are being written */
+#define HEAL_MIN_NS (5 * NS_PER_S)
+#define HEAL_IDLE_NS (60 * NS_PER_S)
+#define PASSED_NS (120 * NS_PER_S) /* a minute in FIN_WAIT2, and some in FIN_WAIT1 */
+#define HEAL_SHARE 100 /* of the time one part in this goes into healing */
+/* From one snapshot's begin to the next one's: no socket's minute is to pass in between. */
+#define HEAL_MAX_NS (45 * NS_PER_S)
+
+struct stream {
+	struct stream_options opts;
+	struct tracer *tracer;
+	struct healer *healer;
+	struct join *join;
+	struct held *held; /* NULL without opts.all */
+	struct procinfo_cache *processes;
+	struct listeners *listeners;
+	struct containers *containers;
+	struct attributor *attributor;
+	int backlog; /* records that the last poll found */
+	uint64_t passed, passed_ns; /* see lacks_fins() */
+	uint64_t delivered, unattributed, malformed, untaken, found;
+	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
+	uint64_t recursion, healed_recursion, healed_orphans;
+	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
+};
+
+/* ---- the way of an event ---- */
+
+static int put_event(struct stream *s, const struct tws_event *ev)
+{
+	struct record rec;
+	int err;
+
+	if (stream__is_complete(s))
+		return 0;
+	attributor__record(s->attributor, ev, &rec);
+	err = s->opts.put(s->opts.ctx, &rec);
+	if (err) {
+		s->untaken++;
+		return err;
+	}
+	s->delivered++;
+	if (s->held && ev->action == TWS_TIME_WAIT)
+		held__add(s->held, rec.event);
+	if (ev->action == TWS_TIME_WAIT && !(ev->conn.flags & TWS_F_CLOSER) &&
+	    ev->conn.cause != TWS_CAUSE_KERNEL)
+		s->unattributed++;
+	return 0;
+}
+
+/* The end of a TIME_WAIT, if that is what @ev means to one that was given. */
+static int put_end_by(struct stream *s, const struct tws_event *ev)
+{
+	struct tws_event end;
+
+	return s->held && held__ended(s->held, ev, &end) ? put_event(s, &end) : 0;
+}
+
+static int put_end(void *ctx, const struct tws_event *end)
+{
+	return put_event(ctx, end);
+}
+
+/* What the container filter lets pass, perhaps later. */
+static int put_wanted(struct stream *s, const struct tws_event *ev)
+{
+	switch (containers__judge(s->containers, ev)) {
+	case CONTAINERS_DROP:
+		return 0;
+	case CONTAINERS_WAIT:
+		containers__hold(s->containers, ev);
+		return 0;
+	default:
+		s->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+		return put_event(s, ev);
+	}
+}
+
+/* One that a name was awaited for. */
+static int put_held(void *ctx, const struct tws_event *ev)
+{
+	struct stream *s = ctx;
+
+	s->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+	return put_event(s, ev);
+}
+
+/* A socket bound to ::ffff:a.b.c.d takes IPv4 connections. The kernel side goes
+ * by the peer's address, which a listener does not have. */
+static void unmap_v4(struct listener *listener)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (listener->family != AF_INET6 || memcmp(listener->addr, mapped, sizeof(mapped)))
+		return;
+	listener->family = AF_INET;
+	memmove(listener->addr, listener->addr + 12, 4);
+	memset(listener->addr + 4, 0, 12);
+}
+
+static void note_listener(struct stream *s, const struct tws_event *ev)
+{
+	struct listener listener = {
+		.cookie = ev->cookie,
+		.netns = ev->netns,
+		.tgid = ev->conn.opener_tgid,
+		.port = ev->local_port,
+		.family = ev->family,
+	};
+
+	if (ev->action == TWS_UNLISTEN) {
+		if (ev->cookie)
+			listeners__remove(s->listeners, ev->cookie);
+		return;
+	}
+	memcpy(listener.addr, ev->local_addr, sizeof(listener.addr));
+	unmap_v4(&listener);
+	memcpy(listener.comm, ev->conn.opener_comm, sizeof(listener.comm));
+	listeners__add(s->listeners, &listener);
+}
+
+static int put_joined(void *ctx, const struct tws_event *ev)
+{
+	struct stream *s = ctx;
+	int err;
+
+	if (healer__told(s->healer, ev))
+		return 0;
+	healer__note(s->healer, ev);
+	err = put_end_by(s, ev);
+	if (err) {
+		s->untaken++;
+		return err;
+	}
+	return put_wanted(s, ev);
+}
+
+static int on_event(struct stream *s, const struct tws_event *ev)
+{
+	switch (ev->action) {
+	case TWS_FIN:
+		join__fin(s->join, ev);
+		return 0;
+	case TWS_LISTEN:
+	case TWS_UNLISTEN:
+		note_listener(s, ev);
+		return 0;
+	case TWS_OPEN:
+	case TWS_TIME_WAIT_END:
+		return put_end_by(s, ev);
+	default:
+		return put_joined(s, ev);
+	}
+}
+
+static int on_record(void *ctx, const void *data, size_t len)
+{
+	const struct tws_ending *ending;
+	const struct tws_cgroup *cgroup;
+	const struct tws_event *ev;
+	struct stream *s = ctx;
+
+	if (stream__is_complete(s))
+		return 0;
+	if (!decode__event(data, len, &ev))
+		return on_event(s, ev);
+	if (!decode__ending(data, len, &ending))
+		return join__ending(s->join, ending, put_joined, s);
+	if (!decode__cgroup(data, len, &cgroup))
+		containers__note(s->containers, cgroup);
+	else
+		s->malformed++;
+	return 0;
+}
+
+static int on_found(void *ctx, const struct tws_event *ev)
+{
+	struct stream *s = ctx;
+
+	if (!filter__match(&s->opts.filter, ev))
+		return 0;
+	return put_end_by(s, ev) ?: put_wanted(s, ev);
+}
+
+static int drain(struct stream *s)
+{
+	int num, err = 0;
+
+	attributor__set_clock(s->attributor,
+			      clock__now_ns(CLOCK_REALTIME) - clock__now_ns(CLOCK_MONOTONIC));
+	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
+	num = tracer__poll(s->tracer, on_record, s);
+	if (num >= 0)
+		err = containers__release(s->containers, false, put_held, s);
+	return err ?: num;
+}
+
+/* All that is in the ring now. A program may still be writing a record, or its
+ * CPU may not run for a moment if it is a virtual one. */
+static int drain_all(struct stream *s)
+{
+	uint64_t mark = tracer__mark(s->tracer);
+	uint64_t deadline_ns = clock__now_ns(CLOCK_MONOTONIC) + DRAIN_NS;
+	int err = drain(s);
+
+	while (err >= 0 && !tracer__passed(s->tracer, mark) &&
+	       clock__now_ns(CLOCK_MONOTONIC) < deadline_ns) {
+		poll(NULL, 0, 1);
+		err = drain(s);
+	}
+	return err;
+}
+
+/* ---- what was missed ---- */
+
+/*
+ * When the next snapshot may be taken, after one that began at @begin_ns, ended at @end_ns and
+ * took @spent_ns of CPU time. Not of the clock's: the process may have been stopped meanwhile,
+ * and much may have been lost.
+ */
+static uint64_t next_heal_ns(uint64_t begin_ns, uint64_t end_ns, uint64_t spent_ns)
+{
+	uint64_t next = end_ns + HEAL_MIN_NS + spent_ns * HEAL_SHARE;
+
+	if (next > begin_ns + HEAL_MAX_NS)
+		next = begin_ns + HEAL_MAX_NS;
+	return next > end_ns + HEAL_MIN_NS ? next : end_ns + HEAL_MIN_NS;
+}
+
+/* A kernel that cannot list its sockets cannot heal: check says so, and nothing else can
+ * be done about it here. */
+static int heal(struct stream *s)
+{
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC);
+	uint64_t spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID);
+	int err;
+
+	if (healer__take(s->healer)) {
+		s->next_heal_ns = begin_ns + HEAL_MIN_NS;
+		return 0;
+	}
+	err = drain_all(s);
+	s->healed_orphans = join__orphans(s->join);
+	if (err >= 0 && s->held)
+		err = held__compare(s->held, healer__snapshot(s->healer), put_end, s);
+	if (err >= 0)
+		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
+	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
+	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
+	s->next_heal_ns = next_heal_ns(begin_ns, s->last_heal_ns, spent_ns);
+	return err < 0 ? err : 0;
+}
+
+static int check_counters(struct stream *s)
+{
+	struct tws_counters before = s->counters;
+	uint64_t skips = s->recursion, now = clock__now_ns(CLOCK_MONOTONIC);
+	bool moved;
+
+	s->next_check_ns = now + CHECK_NS;
+	if (tracer__counters(s->tracer, &s->counters, &s->recursion))
+		return 0;
+	if (s->counters.listen_lost != before.listen_lost)
+		listeners__fill(s->listeners, s->opts.source, 0, NULL);
+	if (s->counters.cgroup_lost != before.cgroup_lost)
+		containers__refresh(s->containers);
+	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
+		s->counters.event_lost != s->healed.event_lost ||
+		join__orphans(s->join) != s->healed_orphans ||
+		s->counters.walk_failed != s->healed.walk_failed ||
+		now > s->last_heal_ns + HEAL_IDLE_NS || healer__needed(s->healer) ||
+		join__is_crowded(s->join) ||
+		(s->held && held__due(s->held, now));
+	/* What has lost its owner does not wait. */
+	if (join__orphans(s->join) != s->healed_orphans)
+		s->next_heal_ns -= HEAL_MIN_NS - CHECK_NS;
+	if (!moved || now < s->next_heal_ns)
+		return 0;
+	s->healed_recursion = s->recursion;
+	s->healed = s->counters;
+	return heal(s);
+}
+
+/* ---- what a command calls ---- */
+
+int stream__poll(struct stream *s)
+{
+	int num = drain(s);
+
+	s->backlog = num < 0 ? 0 : num;
+	if (num < 0)
+		return num;
+	return clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns ? check_counters(s) : 0;
+}
+
+int stream__pause_ms(const struct stream *s)
+{
+	return s->backlog > BUSY_RECORDS ? BUSY_POLL_MS : POLL_MS;
+}
+
+bool stream__is_complete(const struct stream *s)
+{
+	return s->opts.max_records && s->delivered >= s->opts.max_records;
+}
+
+bool stream__has_containers(const struct stream *s)
+{
+	return containers__any(s->containers);
+}
+
+int stream__finish(struct stream *s)
+{
+	bool complete = stream__is_complete(s);
+	bool taken = !complete && !healer__take(s->healer);
+	int err = 0;
+
+	tracer__detach(s->tracer);
+	if (!complete)
+		err = drain_all(s);
+	if (err >= 0 && taken)
+		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
+	s->healed_orphans = join__orphans(s->join);
+	if (err >= 0)
+		err = containers__release(s->containers, true, put_held, s);
+	return err < 0 ? err : 0;
+}
+
+void stream__account(struct stream *s, struct stream_account *account)
+{
+	uint64_t lost;
+
+	tracer__counters(s->tracer, &s->counters, &s->recursion);
+	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
+	lost = s->counters.event_lost + s->healed_orphans;
+	lost = lost > s->found ? lost - s->found : 0;
+	*account = (struct stream_account){
+		.delivered = s->delivered,
+		.lost = lost + s->malformed + s->untaken + containers__dropped(s->containers),
+		.map_full = s->counters.table_full + join__dropped(s->join),
+		.recursion = s->recursion + s->counters.walk_failed,
+		.snapshot = s->found,
+		.unattributed = s->unattributed,
+		.no_end = s->held ? held__dropped(s->held) : 0,
+	};
+}
+
+/* ---- its life ---- */
+
+static int pass_cgroup(void *ctx, uint64_t id, bool pass)
+{
+	return tracer__pass_cgroup(((struct stream *)ctx)->tracer, id, pass);
+}
+
+/* FINs were lost not long ago: what they belong to may still enter TIME_WAIT. */
+static bool lacks_fins(struct stream *s)
+{
+	uint64_t passed = tracer__passed_over(s->tracer), now = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (passed != s->passed) {
+		s->passed = passed;
+		s->passed_ns = now;
+	}
+	return s->passed && now < s->passed_ns + PASSED_NS;
+}
+
+/*
+ * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
+ * the FIN comes again, and also of one that a filter left out, if somebody else gave it
+ * its cookie. What came after the end of the trace was not asked for.
+ */
+static bool is_known(void *ctx, const struct tws_ending *ending)
+{
+	struct stream *s = ctx;
+
+	if (tracer__is_late(s->tracer, ending->time_ns))
+		return true;
+	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
+		return false;
+	if (healer__knows(s->healer, ending->id))
+		return true;
+	return ending->action == TWS_ENTERED && !filter__is_empty(&s->opts.filter) &&
+	       !lacks_fins(s);
+}
+
+static int open_containers(struct stream *s)
+{
+	const struct kernel *kernel = s->opts.kernel;
+	const struct containers_options opts = {
+		.controller = kernel->v1_subsys >= 0 ? kernel->v1_controller : NULL,
+		.no_names = s->opts.no_names,
+		.socket = s->opts.runtime_socket,
+		.wanted = s->opts.containers,
+		.num_wanted = s->opts.num_containers,
+		.pass = pass_cgroup,
+		.ctx = s,
+	};
+
+	return containers__new(&s->containers, &opts);
+}
+
+static int open_stages(struct stream *s)
+{
+	const struct kernel *kernel = s->opts.kernel;
+	const struct join_options join = {
+		.max = s->opts.max_connections ?: JOIN_DEFAULT,
+		.has_cookie = kernel->atomics.state == FEATURE_PRESENT &&
+			      kernel->cookie.state == FEATURE_PRESENT,
+		.all = s->opts.all,
+		.known = is_known,
+		.ctx = s,
+	};
+	struct attribute_sources sources;
+	int err;
+
+	err = join__new(&s->join, &join) ?:
+	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
+			  s->opts.source) ?:
+	      (s->opts.all ? held__new(&s->held, HELD_MAX, clock__now_ns(CLOCK_MONOTONIC)) : 0) ?:
+	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
+	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
+	      open_containers(s);
+	if (err)
+		return err;
+	sources = (struct attribute_sources){ s->processes, s->listeners, s->containers };
+	return attributor__new(&s->attributor, &sources);
+}
+
+int stream__new(struct stream **streamp, const struct stream_options *opts)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return -ENOMEM;
+	s->opts = *opts;
+	s->opts.filter.by_cgroup = opts->num_containers > 0;
+	err = open_stages(s);
+	if (err) {
+		stream__free(s);
+		return err;
+	}
+	*streamp = s;
+	return 0;
+}
+
+void stream__free(struct stream *s)
+{
+	if (!s)
+		return;
+	tracer__free(s->tracer);
+	healer__free(s->healer);
+	join__free(s->join);
+	held__free(s->held);
+	attributor__free(s->attributor);
+	procinfo__free(s->processes);
+	listeners__free(s->listeners);
+	containers__free(s->containers);
+	free(s);
+}
+
+/* ---- the start ---- */
+
+static int fail(struct stream_failure *failure, int err, const char *what, const char *todo)
+{
+	*failure = (struct stream_failure){ what, todo };
+	return err;
+}
+
+static int open_tracer(struct stream *s, struct stream_failure *failure)
+{
+	const struct tracer_options opts = {
+		.kernel = s->opts.kernel,
+		.filter = s->opts.filter,
+		.all = s->opts.all,
+		.ring_bytes = s->opts.ring_bytes,
+		.max_connections = s->opts.max_connections,
+	};
+	int err = tracer__new(&s->tracer, &opts);
+
+	if (err)
+		return fail(failure, err, "cannot load the BPF programs",
+			    kernel__why_not_loaded(s->opts.kernel, -err));
+	err = tracer__attach(s->tracer);
+	return err ? fail(failure, err, "cannot attach the BPF programs",
+			  "see 'twsnoop check'") : 0;
+}
+
+/*
+ * Before 5.19 a kernel with unprivileged_bpf_disabled answers no bpf(2) call
+ * without CAP_BPF, not even for a counter; newer ones do. So try it.
+ * CAP_SYS_ADMIN includes CAP_BPF.
+ */
+static int give_up_privileges(struct stream *s)
+{
+	uint64_t keep = PRIVILEGES_TO_LOOK;
+	int err;
+
+	if (!kernel__has_cap(s->opts.kernel, CAP_SYS_ADMIN)) {
+		err = privileges__use(PRIVILEGES_TO_LOOK);
+		if (err)
+			return err;
+		if (sockiter__is_open() ||
+		    tracer__counters(s->tracer, &s->counters, &s->recursion))
+			keep |= PRIVILEGE(CAP_BPF);
+	}
+	return privileges__keep_only(keep);
+}
+
+/* The baseline is taken once the programs are attached, or what ends in between would be
+ * nobody's; what lacks one is only healed less. The thread that asks for names comes last:
+ * privileges are given up by one thread. */
+int stream__start(struct stream *s, struct stream_failure *failure)
+{
+	int err = open_tracer(s, failure);
+
+	if (err)
+		return err;
+	healer__baseline(s->healer);
+	listeners__fill(s->listeners, s->opts.source, 0, NULL);
+	err = give_up_privileges(s);
+	if (err)
+		return fail(failure, err, "cannot give up privileges", NULL);
+	err = containers__begin(s->containers, clock__now_ns(CLOCK_MONOTONIC));
+	if (err)
+		return fail(failure, err, "cannot look for containers", NULL);
+	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
+	s->next_heal_ns = s->last_heal_ns + HEAL_MIN_NS;
+	return 0;
+}

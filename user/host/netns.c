@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "host/netns.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <linux/nsfs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "host/mountinfo.h"
+#include "host/procinfo.h"
+
+static const char *const default_run_dirs[] = {
+	"/run/netns", "/var/run/netns", "/run/docker/netns", NULL,
+};
+
+const struct netns_places netns_default_places = {
+	.proc_root = "/proc",
+	.run_dirs = default_run_dirs,
+};
+
+/* ---- one namespace ---- */
+
+static int inode_of(int fd, uint32_t *inode)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstatfs(fd, &fs) || fstat(fd, &st))
+		return -errno;
+	if (fs.f_type != NSFS_MAGIC || ioctl(fd, NS_GET_NSTYPE) != CLONE_NEWNET)
+		return -EINVAL;
+	*inode = (uint32_t)st.st_ino;
+	return 0;
+}
+
+/* O_NONBLOCK: whatever lies in a run folder, opening it must not wait. */
+static int open_namespace(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int netns__inode(int fd, uint32_t *inode)
+{
+	int own, err;
+
+	if (fd >= 0)
+		return inode_of(fd, inode);
+	own = open_namespace("/proc/thread-self/ns/net");
+	if (own < 0)
+		return own;
+	err = inode_of(own, inode);
+	close(own);
+	return err;
+}
+
+/* ---- inside one ---- */
+
+struct visit {
+	int fd;
+	int (*fn)(void *ctx);
+	void *ctx;
+	int ret;
+};
+
+/* The thread ends inside the namespace: nothing has to be restored, and so
+ * nothing can fail to be. */
+static void *visit_thread(void *arg)
+{
+	struct visit *visit = arg;
+
+	if (setns(visit->fd, CLONE_NEWNET))
+		visit->ret = -errno;
+	else
+		visit->ret = visit->fn(visit->ctx);
+	return NULL;
+}
+
+/* Signals stay the calling thread's matter. */
+static int visit(struct visit *visit)
+{
+	sigset_t all, before;
+	pthread_t thread;
+	int err;
+
+	sigfillset(&all);
+	err = pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (err)
+		return -err;
+	err = pthread_create(&thread, NULL, visit_thread, visit);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (err)
+		return -err;
+	pthread_join(thread, NULL);
+	return visit->ret;
+}
+
+int netns__run(int fd, int (*fn)(void *ctx), void *ctx)
+{
+	struct visit inside = { .fd = fd, .fn = fn, .ctx = ctx };
+	uint32_t inode = 0, own = 0;
+	int err;
+
+	err = inode_of(fd, &inode);
+	if (err)
+		return err;
+	/* setns() asks for CAP_SYS_ADMIN even where it changes nothing */
+	if (netns__inode(-1, &own) == 0 && own == inode)
+		return fn(ctx);
+	return visit(&inside);
+}
+
+struct socket_args {
+	int domain;
+	int type;
+	int protocol;
+};
+
+static int open_socket(void *ctx)
+{
+	const struct socket_args *args = ctx;
+	int fd = socket(args->domain, args->type | SOCK_CLOEXEC, args->protocol);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int netns__socket(int fd, int domain, int type, int protocol)
+{
+	struct socket_args args = { .domain = domain, .type = type, .protocol = protocol };
+
+	return fd < 0 ? open_socket(&args) : netns__run(fd, open_socket, &args);
+}
+
+/* ---- a set of inodes that were seen ---- */
+
+struct inode_set {
+	uint32_t *slots; /* 0: free; no namespace has inode 0 */
+	size_t size;	 /* a power of two, or 0 */
+	size_t count;
+};
+
+static size_t inode_set__slot(const struct inode_set *set, uint32_t inode)
+{
+	size_t i = (inode * 0x9e3779b1U) & (set->size - 1);
+
+	while (set->slots[i] && set->slots[i] != inode)
+		i = (i + 1) & (set->size - 1);
+	return i;
+}
+
+static bool inode_set__has(const struct inode_set *set, uint32_t inode)
+{
+	return set->size && set->slots[inode_set__slot(set, inode)] == inode;
+}
+
+static int inode_set__grow(struct inode_set *set)
+{
+	struct inode_set bigger = { .size = set->size ? set->size * 2 : 64 };
+	size_t i;
+
+	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
+	if (!bigger.slots)
+		return -ENOMEM;
+	for (i = 0; i < set->size; i++)
+		if (set->slots[i])
+			bigger.slots[inode_set__slot(&bigger, set->slots[i])] = set->slots[i];
+	bigger.count = set->count;
+	free(set->slots);
+	*set = bigger;
+	return 0;
+}
+
+static int inode_set__add(struct inode_set *set, uint32_t inode)
+{
+	int err;
+
+	if (set->count + 1 > set->size / 2) {
+		err = inode_set__grow(set);
+		if (err)
+			return err;
+	}
+	set->slots[inode_set__slot(set, inode)] = inode;
+	set->count++;
+	return 0;
+}
+
+/* ---- all namespaces ---- */
+
+struct walk {
+	const struct netns_places *places;
+	netns_fn fn;
+	void *ctx;
+	struct inode_set seen;
+	struct inode_set files;	 /* what walk__file_of() says of processes' namespaces */
+	struct inode_set denied; /* and of those that may not be looked at */
+	uint32_t last;		 /* the namespace of the last process in files */
+	unsigned int flags;
+};
+
+/*
+ * Show the namespace at @path, unless it was shown before. @expected is its
+ * inode where a link told it (0: not known): a PID may be reused, and a mount
+ * covered by another, between reading and opening. What cannot be opened has
+ * vanished or is forbidden.
+ */
+static int walk__show(struct walk *walk, const char *path, uint32_t expected, uint32_t pid,
+		      const char *name)
+{
+	struct netns_entry ns = { .pid = pid, .name = name };
+	int err;
+
+	ns.fd = open_namespace(path);
+	if (ns.fd < 0) {
+		if (ns.fd == -EACCES || ns.fd == -EPERM)
+			walk->flags |= NETNS_DENIED;
+		return ns.fd == -ENOMEM || ns.fd == -EMFILE || ns.fd == -ENFILE ? ns.fd : 0;
+	}
+	err = inode_of(ns.fd, &ns.inode);
+	if (err || (expected && ns.inode != expected) ||
+	    inode_set__has(&walk->seen, ns.inode)) {
+		err = 0;
+		goto out;
+	}
+	err = inode_set__add(&walk->seen, ns.inode);
+	if (!err)
+		err = walk->fn(walk->ctx, &ns);
+out:
+	close(ns.fd);
+	return err;
+}
+
+static int walk__run_dir(struct walk *walk, const char *dir_path)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	DIR *dir;
+	int err = 0, n;
+
+	dir = opendir(dir_path);
+	if (!dir) {
+		if (errno == EACCES || errno == EPERM)
+			walk->flags |= NETNS_DENIED;
+		return 0;
+	}
+	while (!err && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		n = snprintf(path, sizeof(path), "%s/%s", dir_path, entry->d_name);
+		if (n > 0 && (size_t)n < sizeof(path))
+			err = walk__show(walk, path, 0, 0, entry->d_name);
+	}
+	closedir(dir);
+	return err;
+}
+
+/* "net:[4026531840]" */
+static bool parse_link(const char *text, uint32_t *inode)
+{
+	static const char prefix[] = "net:[";
+	uint64_t v = 0;
+
+	if (strncmp(text, prefix, sizeof(prefix) - 1) != 0)
+		return false;
+	text += sizeof(prefix) - 1;
+	for (; isdigit((unsigned char)*text); text++) {
+		v = v * 10 + (uint64_t)(*text - '0');
+		if (v > UINT32_MAX)
+			return false;
+	}
+	if (*text != ']' || text[1] != '\0' || v == 0)
+		return false;
+	*inode = (uint32_t)v;
+	return true;
+}
+
+/* "42 30 0:4 net:[4026532281] /run/netns/blue rw … - nsfs nsfs rw" */
+static int walk__mount(struct walk *walk, char *line)
+{
+	char *field[5], *rest = line;
+	uint32_t inode;
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		field[i] = strsep(&rest, " ");
+		if (!field[i])
+			return 0;
+	}
+	if (!parse_link(field[3], &inode) || inode_set__has(&walk->seen, inode))
+		return 0;
+	mountinfo__unescape(field[4]);
+	return walk__show(walk, field[4], inode, 0, field[4]);
+}
+
+static int walk__mounts(struct walk *walk)
+{
+	char path[PATH_MAX], *line = NULL;
+	size_t size = 0;
+	FILE *file;
+	int err = 0, n;
+
+	n = snprintf(path, sizeof(path), "%s/self/mountinfo", walk->places->proc_root);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (!err && getline(&line, &size, file) > 0)
+		err = walk__mount(walk, line);
+	free(line);
+	fclose(file);
+	return err;
+}
+
+/*
+ * Of a process that may not be traced, PID/ns/net may not be read; but PID/net may,
+ * and its files are the namespace's own (proc_tgid_net_lookup()): 0 if not even that.
+ */
+static uint32_t walk__file_of(const struct walk *walk, uint32_t pid)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	int n = snprintf(path, sizeof(path), "%s/%u/net/dev", walk->places->proc_root, pid);
+
+	return n > 0 && (size_t)n < sizeof(path) && !stat(path, &st) ? (uint32_t)st.st_ino : 0;
+}
+
+/* Whether it lives in a namespace that is shown anyway is known at the end. */
+static int walk__deny(struct walk *walk, uint32_t pid)
+{
+	uint32_t file = walk__file_of(walk, pid);
+
+	if (!file) {
+		walk->flags |= NETNS_DENIED;
+		return 0;
+	}
+	return inode_set__has(&walk->denied, file) ? 0 : inode_set__add(&walk->denied, file);
+}
+
+static int walk__note_file(struct walk *walk, uint32_t pid)
+{
+	uint32_t file = walk__file_of(walk, pid);
+
+	return file && !inode_set__has(&walk->files, file) ? inode_set__add(&walk->files, file) : 0;
+}
+
+static void walk__judge_denied(struct walk *walk)
+{
+	for (size_t i = 0; i < walk->denied.size; i++)
+		if (walk->denied.slots[i] && !inode_set__has(&walk->files, walk->denied.slots[i]))
+			walk->flags |= NETNS_DENIED;
+}
+
+/* One readlink() a process; only what is new is opened. */
+static int walk__process(void *ctx, uint32_t pid)
+{
+	struct walk *walk = ctx;
+	char path[PATH_MAX], target[64], name[32];
+	uint32_t inode;
+	ssize_t len;
+	int err, n;
+
+	n = snprintf(path, sizeof(path), "%s/%u/ns/net", walk->places->proc_root, pid);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0)
+		return errno == EACCES || errno == EPERM ? walk__deny(walk, pid) : 0;
+	target[len] = '\0';
+	if (!parse_link(target, &inode))
+		return 0;
+	if (walk->denied.count && inode != walk->last) {
+		err = walk__note_file(walk, pid);
+		if (err)
+			return err;
+		walk->last = inode;
+	}
+	if (inode_set__has(&walk->seen, inode))
+		return 0;
+	snprintf(name, sizeof(name), "pid:%u", pid);
+	return walk__show(walk, path, inode, pid, name);
+}
+
+int netns__each(const struct netns_places *places, netns_fn fn, void *ctx,
+		unsigned int *flags)
+{
+	struct walk walk = { .places = places, .fn = fn, .ctx = ctx };
+	const char *const *dir;
+	int err = 0;
+
+	for (dir = places->run_dirs; !err && dir && *dir; dir++)
+		err = walk__run_dir(&walk, *dir);
+	if (!err)
+		err = walk__mounts(&walk);
+	if (!err)
+		err = procinfo__each_pid(places->proc_root, walk__process, &walk);
+	walk__judge_denied(&walk);
+	free(walk.seen.slots);
+	free(walk.files.slots);
+	free(walk.denied.slots);
+	if (flags)
+		*flags |= walk.flags;
+	return err;
+}

@@ -1,0 +1,523 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "host/procinfo.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NSEC_PER_SEC 1000000000ULL
+
+/* ---- small parts ---- */
+
+/* Digits only, up to UINT32_MAX; *end is the first character after them. */
+static bool parse_u32(const char *text, char stop, uint32_t *value, const char **end)
+{
+	uint64_t v = 0;
+	const char *p = text;
+
+	for (; isdigit((unsigned char)*p); p++) {
+		v = v * 10 + (uint64_t)(*p - '0');
+		if (v > UINT32_MAX)
+			return false;
+	}
+	if (p == text || *p != stop)
+		return false;
+	*value = (uint32_t)v;
+	if (end)
+		*end = p;
+	return true;
+}
+
+static bool parse_u64(const char *text, uint64_t *value)
+{
+	uint64_t v = 0;
+	const char *p = text;
+
+	for (; isdigit((unsigned char)*p); p++) {
+		uint64_t digit = (uint64_t)(*p - '0');
+
+		if (v > (UINT64_MAX - digit) / 10)
+			return false;
+		v = v * 10 + digit;
+	}
+	if (p == text)
+		return false;
+	*value = v;
+	return true;
+}
+
+/* Up to @size bytes of the file; -errno on failure. */
+static ssize_t read_at(int dir_fd, const char *name, char *buf, size_t size)
+{
+	size_t used = 0;
+	ssize_t n;
+	int fd, err = 0;
+
+	fd = openat(dir_fd, name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (used < size) {
+		n = read(fd, buf + used, size - used);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+		used += (size_t)n;
+	}
+	close(fd);
+	return err ? err : (ssize_t)used;
+}
+
+/*
+ * One descriptor for all reads: procfs ties it to the process it was opened
+ * for, so once that is gone every read below it fails, reused PID or not.
+ */
+static int open_process(const char *proc_root, uint32_t pid)
+{
+	char path[PATH_MAX];
+	int fd, n;
+
+	n = snprintf(path, sizeof(path), "%s/%u", proc_root, pid);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	return fd;
+}
+
+/* ---- one process ---- */
+
+/* "pid (comm) S ppid …": comm may hold parentheses and blanks, so the last one
+ * counts. Field 22 is the start time. */
+static int parse_stat(const char *text, struct procinfo *info)
+{
+	const char *p = strrchr(text, ')');
+	int field;
+
+	if (!p)
+		return -EPROTO;
+	for (field = 3; field <= 22; field++) {
+		p = strchr(p + 1, ' ');
+		if (!p)
+			return -EPROTO;
+	}
+	return parse_u64(p + 1, &info->start_ticks) ? 0 : -EPROTO;
+}
+
+/* "Uid:\treal\teffective\t…" */
+static int parse_status(const char *text, struct procinfo *info)
+{
+	const char *p = strstr(text, "\nUid:\t");
+	uint32_t real;
+
+	if (!p || !parse_u32(p + 6, '\t', &real, &p) ||
+	    !parse_u32(p + 1, '\t', &info->uid, NULL))
+		return -EPROTO;
+	return 0;
+}
+
+static void join_arguments(char *line, size_t len)
+{
+	size_t i;
+
+	/* setproctitle() pads with NULs or blanks */
+	while (len > 0 && (line[len - 1] == '\0' || line[len - 1] == ' '))
+		len--;
+	line[len] = '\0';
+	for (i = 0; i < len; i++)
+		if (line[i] == '\0')
+			line[i] = ' ';
+}
+
+/* stat and status hold the name too, but escape what is special in it. */
+static void keep_comm(struct procinfo *info, const char *text, size_t len)
+{
+	if (len > 0 && text[len - 1] == '\n')
+		len--;
+	if (len >= sizeof(info->comm))
+		len = sizeof(info->comm) - 1;
+	memcpy(info->comm, text, len);
+	info->comm[len] = '\0';
+}
+
+static int read_process(int dir_fd, struct procinfo *info)
+{
+	char text[4096];
+	ssize_t n;
+	int err;
+
+	n = read_at(dir_fd, "stat", text, sizeof(text) - 1);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	err = parse_stat(text, info);
+	if (err)
+		return err;
+
+	n = read_at(dir_fd, "status", text, sizeof(text) - 1);
+	if (n < 0)
+		return (int)n;
+	text[n] = '\0';
+	err = parse_status(text, info);
+	if (err)
+		return err;
+
+	n = read_at(dir_fd, "comm", text, sizeof(text));
+	if (n < 0)
+		return (int)n;
+	keep_comm(info, text, (size_t)n);
+
+	n = read_at(dir_fd, "cmdline", info->command_line, sizeof(info->command_line) - 1);
+	if (n < 0)
+		return (int)n;
+	join_arguments(info->command_line, (size_t)n);
+	return 0;
+}
+
+int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info)
+{
+	struct procinfo now = { .pid = pid };
+	int dir_fd, err;
+
+	dir_fd = open_process(proc_root, pid);
+	if (dir_fd < 0)
+		return dir_fd;
+	err = read_process(dir_fd, &now);
+	close(dir_fd);
+	if (err == -ENOENT)
+		err = -ESRCH;
+	if (!err)
+		*info = now;
+	return err;
+}
+
+uint64_t procinfo__ticks_of_ns(uint64_t start_ns)
+{
+	long hz = sysconf(_SC_CLK_TCK);
+
+	return hz > 0 ? start_ns / (NSEC_PER_SEC / (uint64_t)hz) : 0;
+}
+
+/* ---- the cache ---- */
+
+#define NO_ENTRY UINT32_MAX
+
+/*
+ * A chained hash table over a fixed pool. A slot gives way by the clock
+ * algorithm: the hand spares, once, whatever was used since it last passed.
+ */
+struct entry {
+	uint64_t start_ns;
+	uint32_t pid;
+	uint32_t next; /* in its chain, or NO_ENTRY */
+	bool used;
+	bool referenced;
+	bool known; /* false: a negative answer */
+	char comm[PROCINFO_COMM_LEN]; /* asked for; "" if none was */
+	struct procinfo info;
+};
+
+struct procinfo_cache {
+	char *proc_root;
+	uint32_t num_entries;
+	uint32_t num_chains; /* a power of two */
+	uint32_t hand;
+	uint32_t *chains;
+	struct entry *entries;
+};
+
+int procinfo__new(struct procinfo_cache **cachep, const char *proc_root, size_t entries)
+{
+	struct procinfo_cache *cache;
+	uint32_t i;
+
+	if (entries == 0 || entries > UINT32_MAX / 4)
+		return -EINVAL;
+	cache = calloc(1, sizeof(*cache));
+	if (!cache)
+		return -ENOMEM;
+	cache->num_entries = (uint32_t)entries;
+	cache->num_chains = 1;
+	while (cache->num_chains < cache->num_entries)
+		cache->num_chains *= 2;
+	cache->proc_root = strdup(proc_root);
+	cache->chains = calloc(cache->num_chains, sizeof(*cache->chains));
+	cache->entries = calloc(cache->num_entries, sizeof(*cache->entries));
+	if (!cache->proc_root || !cache->chains || !cache->entries) {
+		procinfo__free(cache);
+		return -ENOMEM;
+	}
+	for (i = 0; i < cache->num_chains; i++)
+		cache->chains[i] = NO_ENTRY;
+	*cachep = cache;
+	return 0;
+}
+
+void procinfo__free(struct procinfo_cache *cache)
+{
+	if (!cache)
+		return;
+	free(cache->entries);
+	free(cache->chains);
+	free(cache->proc_root);
+	free(cache);
+}
+
+static uint32_t *chain_of(struct procinfo_cache *cache, uint32_t pid, uint64_t start_ns)
+{
+	uint64_t hash = (start_ns ^ ((uint64_t)pid << 32)) * 0x9e3779b97f4a7c15ULL;
+
+	return &cache->chains[(hash >> 32) & (cache->num_chains - 1)];
+}
+
+static void entry__unlink(struct procinfo_cache *cache, uint32_t index)
+{
+	struct entry *entry = &cache->entries[index];
+	uint32_t *link = chain_of(cache, entry->pid, entry->start_ns);
+
+	while (*link != index)
+		link = &cache->entries[*link].next;
+	*link = entry->next;
+	entry->used = false;
+}
+
+/* A free entry; the least recently used ones give way. */
+static uint32_t entry__take(struct procinfo_cache *cache)
+{
+	for (;;) {
+		uint32_t index = cache->hand;
+		struct entry *entry = &cache->entries[index];
+
+		cache->hand = (index + 1) % cache->num_entries;
+		if (entry->used && entry->referenced) {
+			entry->referenced = false;
+			continue;
+		}
+		if (entry->used)
+			entry__unlink(cache, index);
+		return index;
+	}
+}
+
+static struct entry *entry__find(struct procinfo_cache *cache, uint32_t pid,
+				 uint64_t start_ns, const char *comm)
+{
+	uint32_t index = *chain_of(cache, pid, start_ns);
+
+	for (; index != NO_ENTRY; index = cache->entries[index].next) {
+		struct entry *entry = &cache->entries[index];
+
+		if (entry->pid == pid && entry->start_ns == start_ns &&
+		    strcmp(entry->comm, comm) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* True if @info was filled, by the process that was asked for. */
+static bool read_expected(const struct procinfo_cache *cache, uint32_t pid, uint64_t start_ns,
+			  const char *comm, struct procinfo *info, bool *transient)
+{
+	int err = procinfo__read(cache->proc_root, pid, info);
+
+	/* out of descriptors or memory says nothing about the process */
+	*transient = err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+	return !err && info->start_ticks == procinfo__ticks_of_ns(start_ns) &&
+	       (!*comm || strcmp(info->comm, comm) == 0);
+}
+
+const struct procinfo *procinfo__get(struct procinfo_cache *cache, uint32_t pid,
+				     uint64_t start_ns, const char *comm)
+{
+	char name[PROCINFO_COMM_LEN] = "";
+	struct procinfo info;
+	struct entry *entry;
+	bool known, transient;
+	uint32_t index, *chain;
+
+	if (pid == 0 || start_ns == 0)
+		return NULL;
+	if (comm)
+		memcpy(name, comm, strnlen(comm, sizeof(name) - 1));
+
+	entry = entry__find(cache, pid, start_ns, name);
+	if (entry) {
+		entry->referenced = true;
+		return entry->known ? &entry->info : NULL;
+	}
+
+	known = read_expected(cache, pid, start_ns, name, &info, &transient);
+	if (transient)
+		return NULL;
+
+	index = entry__take(cache);
+	chain = chain_of(cache, pid, start_ns);
+	entry = &cache->entries[index];
+	*entry = (struct entry){
+		.start_ns = start_ns, .pid = pid, .next = *chain,
+		.used = true, .referenced = true, .known = known,
+	};
+	memcpy(entry->comm, name, sizeof(name));
+	if (known)
+		entry->info = info;
+	*chain = index;
+	return known ? &entry->info : NULL;
+}
+
+const char *procinfo__command_line(struct procinfo_cache *cache, uint32_t pid,
+				   uint64_t start_ns, const char *comm)
+{
+	const struct procinfo *info = procinfo__get(cache, pid, start_ns, comm);
+
+	return info && info->command_line[0] ? info->command_line : NULL;
+}
+
+/* ---- walks ---- */
+
+int procinfo__each_pid(const char *proc_root, procinfo_pid_fn fn, void *ctx)
+{
+	struct dirent *entry;
+	uint32_t pid;
+	DIR *dir;
+	int err = 0;
+
+	dir = opendir(proc_root);
+	if (!dir)
+		return -errno;
+	while (!err && (entry = readdir(dir)))
+		if (parse_u32(entry->d_name, '\0', &pid, NULL))
+			err = fn(ctx, pid);
+	closedir(dir);
+	return err;
+}
+
+struct socket_walk {
+	const char *proc_root;
+	procinfo_socket_fn fn;
+	void *ctx;
+	size_t max_fds;
+	size_t num_fds;
+	unsigned int flags;
+	bool stopped; /* by max_fds */
+};
+
+static int look_at_fd(struct socket_walk *walk, int dir_fd, const char *name, uint32_t pid)
+{
+	static const char prefix[] = "socket:[";
+	char target[64];
+	uint32_t inode;
+	ssize_t n;
+
+	n = readlinkat(dir_fd, name, target, sizeof(target) - 1);
+	if (n < 0) {
+		if (errno == EACCES || errno == EPERM)
+			walk->flags |= PROCINFO_DENIED;
+		return 0;
+	}
+	target[n] = '\0';
+	if (strncmp(target, prefix, sizeof(prefix) - 1) != 0 ||
+	    !parse_u32(target + sizeof(prefix) - 1, ']', &inode, NULL))
+		return 0;
+	return walk->fn(walk->ctx, pid, inode);
+}
+
+/* *@found (may be NULL) tells whether there was any descriptor. */
+static int each_fd(struct socket_walk *walk, const char *path, uint32_t pid, bool *found)
+{
+	struct dirent *entry;
+	DIR *dir;
+	int err = 0;
+
+	dir = opendir(path);
+	if (!dir) {
+		if (errno != ENOENT && errno != ESRCH)
+			walk->flags |= PROCINFO_DENIED;
+		return 0;
+	}
+	while (!err && (entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		if (found)
+			*found = true;
+		if (walk->max_fds && walk->num_fds >= walk->max_fds) {
+			walk->flags |= PROCINFO_LIMITED;
+			walk->stopped = true;
+			break;
+		}
+		walk->num_fds++;
+		err = look_at_fd(walk, dirfd(dir), entry->d_name, pid);
+	}
+	closedir(dir);
+	return err;
+}
+
+/* A leader that has exited shows no descriptors, but its threads do. */
+static int each_thread_fd(struct socket_walk *walk, uint32_t pid)
+{
+	struct dirent *entry;
+	char path[PATH_MAX];
+	uint32_t tid;
+	DIR *dir;
+	int err = 0, n;
+
+	n = snprintf(path, sizeof(path), "%s/%u/task", walk->proc_root, pid);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while (!err && !walk->stopped && (entry = readdir(dir))) {
+		if (!parse_u32(entry->d_name, '\0', &tid, NULL) || tid == pid)
+			continue;
+		n = snprintf(path, sizeof(path), "%s/%u/task/%u/fd", walk->proc_root, pid, tid);
+		if (n < 0 || (size_t)n >= sizeof(path))
+			err = -ENAMETOOLONG;
+		else
+			err = each_fd(walk, path, pid, NULL);
+	}
+	closedir(dir);
+	return err;
+}
+
+static int each_process_socket(void *ctx, uint32_t pid)
+{
+	struct socket_walk *walk = ctx;
+	char path[PATH_MAX];
+	bool found = false;
+	int err, n;
+
+	if (walk->stopped)
+		return 0;
+	n = snprintf(path, sizeof(path), "%s/%u/fd", walk->proc_root, pid);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		return -ENAMETOOLONG;
+	err = each_fd(walk, path, pid, &found);
+	if (!err && !found && !walk->stopped)
+		err = each_thread_fd(walk, pid);
+	return err;
+}
+
+int procinfo__each_socket(const char *proc_root, size_t max_fds, procinfo_socket_fn fn,
+			  void *ctx, unsigned int *flags)
+{
+	struct socket_walk walk = {
+		.proc_root = proc_root, .fn = fn, .ctx = ctx, .max_fds = max_fds,
+	};
+	int err;
+
+	err = procinfo__each_pid(proc_root, each_process_socket, &walk);
+	if (flags)
+		*flags |= walk.flags;
+	return err;
+}

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0
+#define _GNU_SOURCE
+#include "inventory/listing.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "model/decode.h"
+#include "model/filter.h"
+#include "host/procinfo.h"
+
+#define NS_PER_S 1000000000ULL
+#define NS_PER_MS 1000000ULL
+#define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
+#define TICK_ROWS 1024	   /* the clock is looked at this often */
+
+/* ---- taking ---- */
+
+struct collector {
+	struct listing *l;
+	const struct listing_want *want;
+	const char *proc_root;
+	struct tws_filter filter; /* of want->filter what needs no owner */
+	bool filters;
+	uint32_t netns;
+	uint32_t fin_timeout_ms; /* of this namespace */
+	bool has_fin_wait2;
+	size_t first; /* row of this namespace */
+	size_t asked; /* sockets since the clock was looked at */
+	uint64_t now_ns;
+};
+
+static bool in_list(const uint32_t *list, uint32_t num, uint32_t value)
+{
+	for (uint32_t i = 0; i < num; i++)
+		if (list[i] == value)
+			return true;
+	return false;
+}
+
+static int begin_netns(void *ctx, const struct netns_entry *ns)
+{
+	struct collector *c = ctx;
+
+	if (c->filter.num_netns && !in_list(c->filter.netns, c->filter.num_netns, ns->inode))
+		return 1;
+	c->netns = ns->inode;
+	c->first = c->l->num;
+	c->has_fin_wait2 = false;
+	c->now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	return 0;
+}
+
+static int make_room(struct listing *l)
+{
+	size_t room = l->room ? l->room * 2 : 1024;
+	void *more;
+
+	if (l->num < l->room)
+		return 0;
+	if (l->num == LISTING_MAX)
+		return -E2BIG;
+	more = realloc(l->rows, room * sizeof(*l->rows));
+	if (!more)
+		return -ENOMEM;
+	l->rows = more;
+	l->room = room;
+	return 0;
+}
+
+static void fill_row(struct listing_row *row, const struct collector *c,
+		     const struct sockdiag_socket *sk)
+{
+	memset(row, 0, sizeof(*row));
+	memcpy(row->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
+	memcpy(row->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
+	row->key.netns = c->netns;
+	row->key.local_port = sk->local_port;
+	row->key.peer_port = sk->peer_port;
+	row->cookie = sk->cookie;
+	row->left_ns = sk->expires_ms * NS_PER_MS;
+	row->since_ns = c->now_ns;
+	row->family = sk->family;
+	row->state = sk->state;
+}
+
+static bool is_wanted(const struct collector *c, const struct listing_row *row)
+{
+	struct tws_event ev = { .family = row->family, .netns = row->key.netns,
+				.local_port = row->key.local_port,
+				.peer_port = row->key.peer_port };
+
+	memcpy(ev.local_addr, row->key.local_addr, sizeof(ev.local_addr));
+	memcpy(ev.peer_addr, row->key.peer_addr, sizeof(ev.peer_addr));
+	return filter__match(&c->filter, &ev);
+}
+
+static int add_socket(void *ctx, const struct sockdiag_socket *sk)
+{
+	struct collector *c = ctx;
+	int err;
+
+	if (!sk->mini)
+		return 0;
+	if (++c->asked == TICK_ROWS) {
+		c->asked = 0;
+		c->now_ns = clock__now_ns(CLOCK_MONOTONIC);
+		err = c->want->tick ? c->want->tick(c->want->ctx, c->l->num) : 0;
+		if (err)
+			return err;
+	}
+	err = make_room(c->l);
+	if (err)
+		return err;
+	fill_row(&c->l->rows[c->l->num], c, sk);
+	if (c->filters && !is_wanted(c, &c->l->rows[c->l->num]))
+		return 0;
+	c->has_fin_wait2 |= sk->state == SOCKDIAG_FIN_WAIT2;
+	c->l->num++;
+	return 0;
+}
+
+/* From when a row was read and what is left of its timer to when that began. A
+ * FIN_WAIT2 mini-socket lives no longer than a TIME_WAIT: see tcp_fin_time(). */
+static void set_entered(struct collector *c)
+{
+	for (size_t i = c->first; i < c->l->num; i++) {
+		struct listing_row *row = &c->l->rows[i];
+		uint64_t whole_ns = TIME_WAIT_MS * NS_PER_MS;
+
+		if (row->state == SOCKDIAG_FIN_WAIT2 && c->fin_timeout_ms &&
+		    c->fin_timeout_ms < TIME_WAIT_MS)
+			whole_ns = c->fin_timeout_ms * NS_PER_MS;
+		if (row->left_ns < whole_ns)
+			row->since_ns -= whole_ns - row->left_ns;
+	}
+}
+
+static int add_netns(struct listing *l, const struct netns_entry *ns, struct netlimits *limits)
+{
+	size_t num = l->num_netns;
+
+	if (!(num & (num - 1))) { /* grows by doubling: a power of two is full */
+		void *more = realloc(l->netns, (num ? num * 2 : 1) * sizeof(*l->netns));
+
+		if (!more)
+			return -ENOMEM;
+		l->netns = more;
+	}
+	l->netns[num].inode = ns->inode;
+	l->netns[num].name = strdup(ns->name);
+	if (!l->netns[num].name)
+		return -ENOMEM;
+	l->netns[num].limits = *limits;
+	*limits = (struct netlimits){};
+	l->num_netns++;
+	return 0;
+}
+
+static int end_netns(void *ctx, const struct netns_entry *ns)
+{
+	struct collector *c = ctx;
+	struct netlimits limits = { .tw_reuse = -1 };
+	int err;
+
+	/* A namespace that has just gone has none to tell. */
+	if (c->has_fin_wait2 || c->want->ports)
+		netlimits__read(&limits, ns->fd, c->proc_root, c->want->ports);
+	c->fin_timeout_ms = (uint32_t)limits.fin_timeout_ms;
+	set_entered(c);
+	err = add_netns(c->l, ns, &limits);
+	netlimits__free(&limits);
+	return err;
+}
+
+static int compare_netns(const void *a, const void *b)
+{
+	uint32_t x = ((const struct listing_netns *)a)->inode;
+	uint32_t y = ((const struct listing_netns *)b)->inode;
+
+	return (x > y) - (x < y);
+}
+
+int listing__take(struct listing *l, const struct sockets_source *source,
+		  const struct listing_want *want, unsigned int *flags)
+{
+	static const struct sockets_visitor visitor = {
+		SOCKDIAG_MASK_MINI, begin_netns, add_socket, end_netns,
+	};
+	struct collector c = {
+		.l = l, .want = want, .filter = *want->filter,
+		.proc_root = source->places->proc_root,
+	};
+	int err;
+
+	c.filter.num_pids = c.filter.num_comms = c.filter.side = c.filter.by_cgroup = 0;
+	c.filters = !filter__is_empty(&c.filter);
+	err = sockets__each(source, &visitor, &c, flags);
+	l->taken_ns = clock__now_ns(CLOCK_MONOTONIC);
+	l->wall_ns = clock__now_ns(CLOCK_REALTIME);
+	if (l->num_netns)
+		qsort(l->netns, l->num_netns, sizeof(*l->netns), compare_netns);
+	return err;
+}
+
+void listing__free(struct listing *l)
+{
+	for (size_t i = 0; i < l->num_netns; i++) {
+		free(l->netns[i].name);
+		netlimits__free(&l->netns[i].limits);
+	}
+	free(l->netns);
+	free(l->rows);
+	free(l->owners);
+	free(l->owner_slots);
+	memset(l, 0, sizeof(*l));
+}
+
+/* ---- owners ---- */
+
+void listing__join(struct listing *l, const struct ledger *ledger)
+{
+	for (size_t i = 0; i < l->num; i++) {
+		struct listing_row *row = &l->rows[i];
+		const struct tws_event *ev =
+			ledger__find(ledger, &row->key, row->cookie, row->since_ns);
+
+		if (!ev)
+			continue;
+		row->seen = ev;
+		row->since_ns = ev->time_ns;
+		row->side = ev->conn.side;
+		/* Seen, and yet not who: open before anyone watched, or not in a process's
+		 * name (KERNEL.md 5). That is no answer. */
+		if (ev->conn.flags & TWS_F_CLOSER || ev->conn.cause == TWS_CAUSE_KERNEL)
+			row->evidence = OWNER_SEEN;
+	}
+}
+
+static uint32_t *owner_slot(const struct listing *l, uint32_t tgid)
+{
+	size_t mask = 2 * l->owner_room - 1;
+	size_t i = tgid * 0x9e3779b1U & mask;
+
+	while (l->owner_slots[i] && l->owners[l->owner_slots[i] - 1].tgid != tgid)
+		i = (i + 1) & mask;
+	return &l->owner_slots[i];
+}
+
+static int grow_owners(struct listing *l)
+{
+	size_t room = l->owner_room ? l->owner_room * 2 : 64;
+	struct listing_owner *owners = realloc(l->owners, room * sizeof(*owners));
+	uint32_t *slots;
+
+	if (!owners)
+		return -ENOMEM;
+	l->owners = owners;
+	slots = calloc(2 * room, sizeof(*slots));
+	if (!slots)
+		return -ENOMEM;
+	free(l->owner_slots);
+	l->owner_slots = slots;
+	l->owner_room = room;
+	for (size_t i = 0; i < l->num_owners; i++)
+		*owner_slot(l, l->owners[i].tgid) = (uint32_t)i + 1;
+	return 0;
+}
+
+int listing__owner(struct listing *l, const char *proc_root, uint32_t tgid, uint32_t *index)
+{
+	struct listing_owner *owner;
+	struct procinfo info;
+	uint32_t *slot;
+
+	if (l->num_owners == l->owner_room && grow_owners(l))
+		return -ENOMEM;
+	slot = owner_slot(l, tgid);
+	if (!*slot) {
+		owner = &l->owners[l->num_owners++];
+		*owner = (struct listing_owner){ .tgid = tgid };
+		*slot = (uint32_t)l->num_owners;
+		if (procinfo__read(proc_root, tgid, &info) == 0) {
+			owner->uid = info.uid;
+			owner->start_ns = info.start_ticks * (NS_PER_S / sysconf(_SC_CLK_TCK));
+			memcpy(owner->comm, info.comm, sizeof(owner->comm));
+		}
+	}
+	*index = l->owners[*slot - 1].start_ns ? *slot : 0;
+	return 0;
+}
+
+void listing__keep(struct listing *l, listing_keep_fn keep, void *ctx)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < l->num; i++)
+		if (keep(ctx, &l->rows[i]))
+			l->rows[kept++] = l->rows[i];
+	l->num = kept;
+}
+
+/* ---- what a row tells ---- */
+
+bool listing__process(const struct listing *l, const struct listing_row *row,
+		      struct listing_process *process)
+{
+	if (row->evidence == OWNER_INFERRED) {
+		const struct listing_owner *owner = &l->owners[row->owner - 1];
+
+		*process = (struct listing_process){ owner->tgid, owner->uid, owner->start_ns,
+						     owner->comm };
+		return true;
+	}
+	if (row->evidence == OWNER_SEEN && row->seen->conn.flags & TWS_F_CLOSER) {
+		const struct tws_conn *conn = &row->seen->conn;
+
+		*process = (struct listing_process){ conn->tgid, conn->uid,
+						     conn->closer_start_ns, conn->comm };
+		return true;
+	}
+	return false;
+}
+
+unsigned int listing__cause(const struct listing_row *row)
+{
+	return row->seen ? row->seen->conn.cause : TWS_CAUSE_UNKNOWN;
+}
+
+uint64_t listing__cgroup(const struct listing_row *row)
+{
+	return row->seen ? row->seen->conn.cgroup_id : 0;
+}
+
+uint64_t listing__age_ns(const struct listing *l, const struct listing_row *row)
+{
+	return row->since_ns < l->taken_ns ? l->taken_ns - row->since_ns : 0;
+}
+
+static void fill_owner(const struct listing *l, const struct listing_row *row,
+		       struct tws_conn *conn)
+{
+	const struct listing_owner *owner = &l->owners[row->owner - 1];
+
+	conn->tgid = owner->tgid;
+	conn->uid = owner->uid;
+	conn->closer_start_ns = owner->start_ns;
+	memcpy(conn->comm, owner->comm, sizeof(conn->comm));
+	conn->flags |= TWS_F_CLOSER;
+}
+
+void listing__event(const struct listing *l, const struct listing_row *row,
+		    struct tws_event *ev)
+{
+	if (row->seen) {
+		*ev = *row->seen;
+		if (!decode__bytes_are_final(ev))
+			ev->conn.flags |= TWS_F_NO_BYTES;
+	} else {
+		*ev = (struct tws_event){ .time_ns = row->since_ns };
+		ev->conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
+	}
+	ev->action = row->state == SOCKDIAG_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
+	ev->family = row->family;
+	ev->end = 0;
+	ev->error = 0;
+	ev->cookie = row->cookie;
+	ev->netns = row->key.netns;
+	ev->local_port = row->key.local_port;
+	ev->peer_port = row->key.peer_port;
+	memcpy(ev->local_addr, row->key.local_addr, sizeof(ev->local_addr));
+	memcpy(ev->peer_addr, row->key.peer_addr, sizeof(ev->peer_addr));
+	ev->conn.side = row->side;
+	if (row->evidence == OWNER_INFERRED)
+		fill_owner(l, row, &ev->conn);
+}
+
+const struct listing_netns *listing__netns(const struct listing *l, uint32_t inode)
+{
+	const struct listing_netns key = { .inode = inode };
+
+	return l->num_netns ? bsearch(&key, l->netns, l->num_netns, sizeof(*l->netns),
+				      compare_netns) : NULL;
+}
+
+const char *listing__netns_name(const struct listing *l, uint32_t inode)
+{
+	const struct listing_netns *found = listing__netns(l, inode);
+
+	return found ? found->name : NULL;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What flows from attribution to a sink: a checked event, and what user space
+ * knows beside it. Layer: data only, above decode, below attribute.
+ */
+#ifndef TWSNOOP_RECORD_H
+#define TWSNOOP_RECORD_H
+
+#include <stdint.h>
+
+#include "bpf/event.h"
+
+/* How the owner of a socket is known (twsnoop list). */
+enum owner_evidence {
+	OWNER_UNKNOWN = 0,
+	OWNER_SEEN,	/* we saw the close */
+	OWNER_INFERRED, /* by a listening port or by live connections */
+};
+
+/* Where a cgroup leads: a container, a pod, a unit. */
+struct workload {
+	const char *container_id; /* 64 hex digits where the runtime has them */
+	const char *container_name;
+	const char *container_image;
+	const char *container_runtime; /* docker, containerd, cri-o, podman, … */
+	const char *unit;	       /* systemd unit where there is no container */
+	const char *pod_name;
+	const char *pod_uid;
+	const char *pod_namespace;
+	const char *pod_container;
+};
+
+/*
+ * A NULL pointer or a zero means unknown: the field is left out. No string is
+ * owned; all live until the sink returns. Strings may hold any byte but NUL.
+ */
+struct record {
+	const struct tws_event *event;
+	uint64_t wall_ns;	  /* since the epoch, UTC */
+	const char *command_line; /* arguments joined by spaces */
+	const char *cgroup_path;
+	const char *netns_name;
+	struct workload workload;
+	/* twsnoop list only: a socket that exists now, of state event.action */
+	enum owner_evidence evidence;
+	uint64_t expires_ns; /* until its timer runs out */
+	uint64_t age_ns;     /* since the close, or since it entered its state */
+};
+
+#endif

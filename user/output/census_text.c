@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "output/census_text.h"
+
+#define NETNS_COLUMNS 12
+
+enum column {
+	COL_SCOPE,
+	COL_NETNS,
+	COL_NETNS_NAME,
+	COL_TOTAL,
+	COL_ESTABLISHED,
+	COL_SYN_SENT,
+	COL_SYN_RECV,
+	COL_FIN_WAIT1,
+	COL_FIN_WAIT2,
+	COL_CLOSE_WAIT,
+	COL_LAST_ACK,
+	COL_CLOSING,
+	COL_CLOSE,
+	COL_LISTEN,
+	COL_MINIS,
+	COL_TIME_WAIT,
+	COL_MAX,
+	COL_USED,
+	COL_REUSE,
+	COL_END,
+};
+
+static const struct {
+	struct tabular_column column;
+	uint8_t state; /* 0: none */
+	bool always;   /* in text too, and if it is 0 everywhere */
+} all[COL_END] = {
+	[COL_SCOPE] = { { "", "scope", false, 0 }, 0, false },
+	[COL_NETNS] = { { "NETNS", "network.netns", false, NETNS_COLUMNS }, 0, true },
+	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, 0, false },
+	[COL_TOTAL] = { { "TOTAL", "states.total", true, 0 }, 0, true },
+	[COL_ESTABLISHED] = { { "ESTAB", "states.established", true, 0 },
+			      SOCKDIAG_ESTABLISHED, true },
+	[COL_SYN_SENT] = { { "SYN_SENT", "states.syn_sent", true, 0 }, SOCKDIAG_SYN_SENT, false },
+	[COL_SYN_RECV] = { { "SYN_RECV", "states.syn_recv", true, 0 }, SOCKDIAG_SYN_RECV, false },
+	[COL_FIN_WAIT1] = { { "FIN_WAIT1", "states.fin_wait1", true, 0 },
+			    SOCKDIAG_FIN_WAIT1, false },
+	[COL_FIN_WAIT2] = { { "FIN_WAIT2", "states.fin_wait2", true, 0 },
+			    SOCKDIAG_FIN_WAIT2, false },
+	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "states.close_wait", true, 0 },
+			     SOCKDIAG_CLOSE_WAIT, false },
+	[COL_LAST_ACK] = { { "LAST_ACK", "states.last_ack", true, 0 }, SOCKDIAG_LAST_ACK, false },
+	[COL_CLOSING] = { { "CLOSING", "states.closing", true, 0 }, SOCKDIAG_CLOSING, false },
+	[COL_CLOSE] = { { "CLOSE", "states.close", true, 0 }, SOCKDIAG_CLOSE, false },
+	[COL_LISTEN] = { { "LISTEN", "states.listen", true, 0 }, SOCKDIAG_LISTEN, true },
+	[COL_MINIS] = { { "FW2_MINI", "states.fin_wait2_mini", true, 0 }, 0, true },
+	[COL_TIME_WAIT] = { { "TIME_WAIT", "states.time_wait", true, 0 },
+			    SOCKDIAG_TIME_WAIT, true },
+	[COL_MAX] = { { "TW_MAX", "limits.tcp_max_tw_buckets", true, 0 }, 0, true },
+	[COL_USED] = { { "USED%", "limits.used_percent", true, 0 }, 0, true },
+	[COL_REUSE] = { { "TW_REUSE", "limits.tcp_tw_reuse", true, 0 }, 0, false },
+};
+
+struct view {
+	const struct census *census;
+	enum sink_format format;
+	size_t num_columns;
+	enum column columns[COL_END];
+};
+
+static void choose_columns(struct view *v, struct tabular_column *columns)
+{
+	for (int i = 0; i < COL_END; i++) {
+		bool shown = v->format != SINK_TEXT || all[i].always ||
+			     (all[i].state && v->census->host.states[all[i].state]);
+
+		if (!shown)
+			continue;
+		columns[v->num_columns] = all[i].column;
+		v->columns[v->num_columns++] = (enum column)i;
+	}
+}
+
+/* The sum stands first, and has no limits: those are the namespaces'. */
+static void fill_limit(struct tabular_cell *cell, enum column column,
+		       const struct census_netns *ns)
+{
+	if (!ns)
+		return;
+	if (column == COL_REUSE) {
+		if (ns->limits.tw_reuse >= 0)
+			tabular__number(cell, (uint64_t)ns->limits.tw_reuse);
+	} else if (ns->limits.max_tw_buckets) {
+		if (column == COL_MAX)
+			tabular__number(cell, ns->limits.max_tw_buckets);
+		else
+			tabular__decimal(cell, ns->minis * 1000 / ns->limits.max_tw_buckets);
+	}
+}
+
+static void fill_netns(struct tabular_cell *cell, enum sink_format format,
+		       const struct census_netns *ns)
+{
+	if (!ns && format == SINK_TEXT)
+		tabular__word(cell, "(host)", 6);
+	else if (ns && format == SINK_TEXT)
+		tabular__name(cell, ns->name);
+	else if (ns)
+		tabular__number(cell, ns->inode);
+}
+
+static void fill_cell(struct tabular_cell *cell, enum column column, const struct view *v,
+		      const struct census_netns *ns)
+{
+	const struct census_counts *counts = ns ? &ns->counts : &v->census->host;
+
+	switch (column) {
+	case COL_SCOPE:
+		tabular__word(cell, ns ? "netns" : "host", ns ? 5 : 4);
+		break;
+	case COL_NETNS:
+		fill_netns(cell, v->format, ns);
+		break;
+	case COL_NETNS_NAME:
+		tabular__name(cell, ns ? ns->name : NULL);
+		break;
+	case COL_TOTAL:
+		tabular__number(cell, counts->total);
+		break;
+	case COL_MINIS:
+		tabular__number(cell, counts->fin_wait2_minis);
+		break;
+	case COL_MAX:
+	case COL_USED:
+	case COL_REUSE:
+		fill_limit(cell, column, ns);
+		break;
+	default:
+		tabular__number(cell, counts->states[all[column].state]);
+	}
+}
+
+static void fill_row(void *ctx, size_t index, struct tabular_cell *cells)
+{
+	const struct view *v = ctx;
+
+	for (size_t i = 0; i < v->num_columns; i++)
+		fill_cell(&cells[i], v->columns[i], v,
+			  index ? &v->census->netns[index - 1] : NULL);
+}
+
+int census_text__write(const struct census *census, enum sink_format format, bool color, int fd)
+{
+	struct view v = { .census = census, .format = format };
+	struct tabular_column columns[COL_END];
+	struct tabular table = {
+		.columns = columns, .num_rows = census->num + 1, .fill = fill_row, .ctx = &v,
+		.format = format, .color = color,
+	};
+
+	choose_columns(&v, columns);
+	table.num_columns = v.num_columns;
+	return tabular__write(&table, fd);
+}

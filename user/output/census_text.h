@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A census as a table: the host first, then each network namespace.
+ * Layer: above census and tabular.
+ */
+#ifndef TWSNOOP_CENSUS_TEXT_H
+#define TWSNOOP_CENSUS_TEXT_H
+
+#include "inventory/census.h"
+#include "output/tabular.h"
+
+/* census_text__write() - text leaves out the states that nothing is in. Returns as
+ * tabular__write(). */
+int census_text__write(const struct census *census, enum sink_format format, bool color, int fd);
+
+#endif

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "owners/attribute.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct attributor {
+	struct attribute_sources from;
+	int64_t wall_offset_ns;
+	struct tws_event changed; /* a copy, where something is to be added */
+};
+
+int attributor__new(struct attributor **attributorp, const struct attribute_sources *sources)
+{
+	struct attributor *a = calloc(1, sizeof(*a));
+
+	if (!a)
+		return -ENOMEM;
+	a->from = *sources;
+	*attributorp = a;
+	return 0;
+}
+
+void attributor__set_clock(struct attributor *a, int64_t wall_offset_ns)
+{
+	a->wall_offset_ns = wall_offset_ns;
+}
+
+static bool listens(const struct attributor *a, const struct tws_event *ev,
+		    const uint8_t addr[16], uint16_t port, struct listeners_match *match)
+{
+	return port && listeners__lookup(a->from.listeners, ev->netns, ev->family, addr, port,
+					 match);
+}
+
+/*
+ * The side of a connection that was opened before tracing: the one whose port
+ * is listened on. Where the peer lives in the same namespace and its port is,
+ * ours is the client.
+ */
+static uint8_t find_side(const struct attributor *a, const struct tws_event *ev)
+{
+	struct listeners_match match;
+	bool here = listens(a, ev, ev->local_addr, ev->local_port, &match);
+	bool there = listens(a, ev, ev->peer_addr, ev->peer_port, &match);
+	bool loopback = !memcmp(ev->local_addr, ev->peer_addr, sizeof(ev->local_addr));
+
+	if (here && !(loopback && there))
+		return TWS_SIDE_SERVER;
+	if (!here && loopback && there)
+		return TWS_SIDE_CLIENT;
+	return TWS_SIDE_UNKNOWN;
+}
+
+/* For a server the opener is the process that called listen(), as we saw it, or
+ * the only one that holds the listening socket. */
+static void find_listener(struct attributor *a, struct tws_event *ev)
+{
+	struct listeners_match match;
+
+	if (!listens(a, ev, ev->local_addr, ev->local_port, &match) || !match.tgid ||
+	    (match.owner != LISTENERS_ONE && match.owner != LISTENERS_CALLER))
+		return;
+	ev->conn.opener_tgid = match.tgid;
+	memcpy(ev->conn.opener_comm, match.comm, sizeof(ev->conn.opener_comm));
+	ev->conn.flags |= TWS_F_OPENER;
+}
+
+static const struct tws_event *add_listener(struct attributor *a, const struct tws_event *ev)
+{
+	bool no_side = ev->conn.side == TWS_SIDE_UNKNOWN && !(ev->conn.flags & TWS_F_OPENER);
+	bool no_opener = ev->conn.side == TWS_SIDE_SERVER && !(ev->conn.flags & TWS_F_OPENER);
+
+	if (!a->from.listeners || (!no_side && !no_opener))
+		return ev;
+	a->changed = *ev;
+	if (no_side)
+		a->changed.conn.side = find_side(a, ev);
+	if (a->changed.conn.side == TWS_SIDE_SERVER)
+		find_listener(a, &a->changed);
+	return &a->changed;
+}
+
+void attributor__record(struct attributor *a, const struct tws_event *ev, struct record *rec)
+{
+	memset(rec, 0, sizeof(*rec));
+	rec->wall_ns = ev->time_ns + a->wall_offset_ns;
+	rec->event = add_listener(a, ev);
+	if (a->from.processes && ev->conn.flags & TWS_F_CLOSER)
+		rec->command_line = procinfo__command_line(a->from.processes, ev->conn.tgid,
+							   ev->conn.closer_start_ns,
+							   ev->conn.comm);
+	if (a->from.containers && ev->conn.cgroup_id)
+		containers__fill(a->from.containers, rec);
+}
+
+void attributor__free(struct attributor *a)
+{
+	free(a);
+}

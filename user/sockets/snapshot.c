@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "sockets/snapshot.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* From the FIN on: those of full sockets, and of mini-sockets. */
+#define CLOSING_STATES \
+	(SOCKDIAG_MASK_MINI | SOCKDIAG_MASK(SOCKDIAG_FIN_WAIT1) | \
+	 SOCKDIAG_MASK(SOCKDIAG_CLOSING) | SOCKDIAG_MASK(SOCKDIAG_LAST_ACK))
+
+struct collector {
+	struct snapshot snap;
+	size_t room;
+	uint32_t netns;
+};
+
+static int add(void *ctx, const struct sockdiag_socket *sk)
+{
+	struct collector *c = ctx;
+	struct snapshot_socket *to;
+
+	if (c->snap.num == SNAPSHOT_MAX)
+		return -E2BIG;
+	if (c->snap.num == c->room) {
+		size_t room = c->room ? c->room * 2 : 1024;
+		void *more = realloc(c->snap.sockets, room * sizeof(*c->snap.sockets));
+
+		if (!more)
+			return -ENOMEM;
+		c->snap.sockets = more;
+		c->room = room;
+	}
+	to = &c->snap.sockets[c->snap.num++];
+	memset(to, 0, sizeof(*to));
+	to->cookie = sk->cookie;
+	memcpy(to->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
+	memcpy(to->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
+	to->key.netns = c->netns;
+	to->key.local_port = sk->local_port;
+	to->key.peer_port = sk->peer_port;
+	to->expires_ms = sk->expires_ms;
+	to->family = sk->family;
+	to->state = sk->state;
+	return 0;
+}
+
+/* Grows by doubling: a power of two is a full array. */
+static int add_netns(struct snapshot *snap, uint32_t inode)
+{
+	size_t num = snap->num_netns;
+
+	if (!(num & (num - 1))) {
+		void *more = realloc(snap->netns, (num ? num * 2 : 1) * sizeof(*snap->netns));
+
+		if (!more)
+			return -ENOMEM;
+		snap->netns = more;
+	}
+	snap->netns[snap->num_netns++] = inode;
+	return 0;
+}
+
+static int begin_netns(void *ctx, const struct netns_entry *ns)
+{
+	((struct collector *)ctx)->netns = ns->inode;
+	return 0;
+}
+
+static int end_netns(void *ctx, const struct netns_entry *ns)
+{
+	return add_netns(&((struct collector *)ctx)->snap, ns->inode);
+}
+
+int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
+{
+	static const struct sockets_visitor visitor = {
+		CLOSING_STATES, begin_netns, add, end_netns,
+	};
+	struct collector c = {};
+	unsigned int flags = 0;
+	int err;
+
+	c.snap.taken_ns = clock__now_ns(CLOCK_MONOTONIC);
+	err = sockets__each(source, &visitor, &c, &flags);
+	if (err) {
+		snapshot__free(&c.snap);
+		return err;
+	}
+	if (flags)
+		c.snap.flags |= SNAPSHOT_PARTIAL;
+	*snap = c.snap;
+	return 0;
+}
+
+void snapshot__free(struct snapshot *snap)
+{
+	free(snap->sockets);
+	free(snap->netns);
+	memset(snap, 0, sizeof(*snap));
+}

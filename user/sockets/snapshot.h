@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The sockets that have sent a FIN and exist at one moment, mini-sockets above all,
+ * in every network namespace that may be entered. Layer: above sockets.
+ */
+#ifndef TWSNOOP_SNAPSHOT_H
+#define TWSNOOP_SNAPSHOT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/event.h"
+#include "sockets/sockets.h"
+
+struct snapshot_socket {
+	uint64_t cookie;
+	struct tws_key key;
+	uint32_t expires_ms;
+	uint8_t family;
+	uint8_t state; /* enum sockdiag_state, from FIN_WAIT1 on; TIME_WAIT: a mini-socket */
+};
+
+struct snapshot {
+	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
+	size_t num;
+	struct snapshot_socket *sockets;
+	size_t num_netns;
+	uint32_t *netns; /* the namespaces that were read to the end, by inode */
+	unsigned int flags; /* SNAPSHOT_* */
+};
+
+#define SNAPSHOT_PARTIAL 0x1 /* some namespace could not be read */
+
+/* More sockets than this are not looked at: -E2BIG. 256 MB. */
+#define SNAPSHOT_MAX (4U << 20)
+
+/*
+ * snapshot__take() - fills @snap, to be emptied by snapshot__free(). Where no
+ * other namespace may be entered, the caller's own alone is read. Returns 0,
+ * -EOPNOTSUPP where the kernel has no sock_diag, -ENOMEM, -E2BIG; on an error
+ * @snap is unchanged.
+ */
+int snapshot__take(struct snapshot *snap, const struct sockets_source *source);
+
+void snapshot__free(struct snapshot *snap);
+
+#endif
