@@ -7,7 +7,7 @@
 #ifndef TWSNOOP_BPF_CGROUP_H
 #define TWSNOOP_BPF_CGROUP_H
 
-#include "near.h"
+#include "percpu.h"
 
 /* For the ledger: the paths of cgroups, those that have gone too. */
 struct {
@@ -66,7 +66,7 @@ static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8
 	__u64 id;
 
 	if (action == TWS_CGROUP_REMOVED)
-		near_cgroup_removed();
+		cached_cgroup_removed();
 	if ((__u32)BPF_CORE_READ(cgrp, root, hierarchy_id) != tws.cgroup_hierarchy)
 		return 0;
 	id = BPF_CORE_READ(cgrp, kn, id);

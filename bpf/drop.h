@@ -10,7 +10,7 @@
 #ifndef TWSNOOP_BPF_DROP_H
 #define TWSNOOP_BPF_DROP_H
 
-#include "held.h"
+#include "time_wait_end.h"
 #include "ring.h"
 #include "tuple.h"
 
@@ -97,7 +97,7 @@ static __always_inline void tell_pending(const struct tws_key *key)
 	if (bpf_map_delete_elem(&tws_pending, key))
 		return;
 	if (tws.all)
-		keep_held(key, copy.tw, copy.cookie);
+		keep_time_wait(key, copy.tw, copy.cookie);
 	tell_entered_by_key(copy.id, key, TWS_DROP);
 }
 
@@ -111,7 +111,7 @@ static __always_inline void on_segment(const struct sk_buff *skb)
 	if (flags & TCP_FLAG_FIN)
 		tell_pending(&key);
 	if (tws.all && flags & TCP_FLAG_RST)
-		on_held_reset(&key, skb);
+		on_time_wait_reset(&key, skb);
 }
 
 /* The mini-socket that the segment was for. That it is in TIME_WAIT since this very

@@ -157,9 +157,9 @@ struct tws_head {
  */
 enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_WRITERS };
 
-#define TWS_NEAR 8 /* entries */
+#define TWS_CACHED 8 /* entries */
 
-struct tws_near_cgroup {
+struct tws_cached_cgroup {
 	__u64 of; /* a number for an address */
 	__u64 id;
 };
@@ -175,9 +175,9 @@ struct tws_cpu {
 		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
 		__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
 	} ring[TWS_RINGS][TWS_WRITERS];
-	__u64 netns[TWS_NEAR]; /* the low half of a namespace's cookie, and its inode */
-	__u64 cgroup_epoch; /* of the rest: see bpf/near.h */
-	struct tws_near_cgroup cgroups[TWS_NEAR];
+	__u64 netns[TWS_CACHED]; /* the low half of a namespace's cookie, and its inode */
+	__u64 cgroup_epoch; /* of the rest: see bpf/percpu.h */
+	struct tws_cached_cgroup cgroups[TWS_CACHED];
 };
 
 /* What a process was started as, for the ledger that needs no running reader. */
@@ -272,7 +272,7 @@ static inline __attribute__((always_inline)) __u32 tws_peer_hash(const __u32 *wo
 /* A FIN_WAIT2 mini-socket, on kernels whose kfree_skb does not name it. */
 struct tws_pending {
 	__u64 tw; /* the kernel's address of it: opaque */
-	__u64 id; /* as in tws_end */
+	__u64 id; /* as in struct tws_ending */
 	__u64 cookie; /* 0: it has none */
 	__u64 time_ns;
 };

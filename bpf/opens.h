@@ -113,7 +113,7 @@ static __always_inline struct tws_open *if_in_use(struct tws_open *open)
  * an entry, or NOWHERE. */
 #define NOWHERE 0xffffffffU
 
-BY_ITSELF __u32 tws_find_further(__u64 key)
+VERIFIED_ONCE __u32 tws_find_further(__u64 key)
 {
 	for (int i = 1; i < PROBES; i++) {
 		struct tws_open *open = place_of(key, i);
@@ -178,7 +178,7 @@ static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 
 	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
 }
 
-BY_ITSELF __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
+VERIFIED_ONCE __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
 {
 	struct tws_open *open = open_at(index);
 
@@ -186,7 +186,7 @@ BY_ITSELF __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
 }
 
 /* The place of a socket that has died. */
-BY_ITSELF __u32 tws_evict(__u32 index, __u64 key, __u64 addr, __u32 tgid)
+VERIFIED_ONCE __u32 tws_evict(__u32 index, __u64 key, __u64 addr, __u32 tgid)
 {
 	struct tws_open *open = open_at(index);
 	__u64 old;
@@ -197,7 +197,7 @@ BY_ITSELF __u32 tws_evict(__u32 index, __u64 key, __u64 addr, __u32 tgid)
 	return (!old || looks_dead(key, addr, open->tag)) && take_over(open, old, key, tgid);
 }
 
-BY_ITSELF __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
+VERIFIED_ONCE __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
 {
 	__u32 index;
 
@@ -215,7 +215,7 @@ BY_ITSELF __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)
 	return NOWHERE;
 }
 
-static RARE struct tws_open *open_claim_further(const struct sock *sk, __u64 key, __u32 tgid)
+static OUT_OF_LINE struct tws_open *open_claim_further(const struct sock *sk, __u64 key, __u32 tgid)
 {
 	__u64 addr = address_of(sk);
 

@@ -13,7 +13,7 @@
 #ifndef TWSNOOP_BPF_RING_H
 #define TWSNOOP_BPF_RING_H
 
-#include "near.h"
+#include "percpu.h"
 #include "tuple.h"
 #include "twsnoop.h"
 

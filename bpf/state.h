@@ -12,7 +12,7 @@
 #define TWSNOOP_BPF_STATE_H
 
 #include "filter.h"
-#include "held.h"
+#include "time_wait_end.h"
 #include "opens.h"
 #include "outcome.h"
 #include "process.h"
@@ -142,7 +142,7 @@ static __always_inline void on_connect(const struct sock *sk)
 
 /* listen() and its end: tells user space whose connections come to an address. A
  * socket without a port yet is left out. */
-static RARE void on_listener(const struct sock *sk, const struct tcp_sock *tp, __u8 action,
+static OUT_OF_LINE void on_listener(const struct sock *sk, const struct tcp_sock *tp, __u8 action,
 			     enum tws_writer writer)
 {
 	struct out out;
@@ -300,7 +300,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 }
 
 /* A filter by the owner needs to know it before a record may be taken. */
-static RARE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
+static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
 				 enum tws_writer writer)
 {
 	struct tws_open *open = take_opening(sk, tp, 0);
@@ -413,7 +413,7 @@ static __always_inline __u8 action_of(const struct mini *mini)
 /* A mini-socket of a connection whose FIN was not seen: by its skip,
  * or before tracing. Whether it is who a filter asks for cannot be known. The full
  * socket must not get a cookie now: the mini-socket would not have the same one. */
-static RARE void tell_stranger(const struct sock *sk, const struct tcp_sock *tp,
+static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struct tcp_sock *tp,
 			       const struct mini *mini, enum tws_writer writer)
 {
 	struct out out;
@@ -451,7 +451,7 @@ static __always_inline void keep_pending(const struct tuple *t, __u64 id,
 }
 
 /* On kernels whose kfree_skb does not name a mini-socket. */
-static RARE void keep_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+static OUT_OF_LINE void keep_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
 			   const struct mini *mini, enum tws_writer writer)
 {
 	struct tuple t;
@@ -460,11 +460,11 @@ static RARE void keep_mini(const struct sock *sk, const struct tcp_sock *tp, __u
 	if (mini->substate == BPF_TCP_FIN_WAIT2)
 		keep_pending(&t, id, mini, writer);
 	else if (tws.all)
-		keep_held_tuple(&t, mini->addr, mini->cookie);
+		keep_time_wait_tuple(&t, mini->addr, mini->cookie);
 }
 
 /* The tuple's part of the filter. The stack that it takes is given back before more is needed. */
-static RARE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
+static OUT_OF_LINE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct tuple t;
 
@@ -485,7 +485,7 @@ static __always_inline void on_mini(const struct sock *sk, const struct tcp_sock
 	if (id)
 		tell_end(sk, tp, id, action, writer);
 	else if (action == TWS_TIME_WAIT || tws.all)
-		tell_stranger(sk, tp, mini, writer);
+		tell_mini_without_fin(sk, tp, mini, writer);
 	if (!tws.has_rx_sk)
 		keep_mini(sk, tp, id, mini, writer);
 }
@@ -512,7 +512,7 @@ static __always_inline void tell_other(const struct sock *sk, const struct tcp_s
 	send(&out);
 }
 
-static RARE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+static OUT_OF_LINE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
 			      int oldstate, enum tws_writer writer)
 {
 	__u8 action = outcome_of(sk, tp, oldstate);
@@ -523,7 +523,7 @@ static RARE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, 
 		tell_other(sk, tp, action, writer);
 }
 
-static RARE void tell_gone(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+static OUT_OF_LINE void tell_gone(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
 			   enum tws_writer writer)
 {
 	tell_short(id, TWS_GONE, local_port_of(tp), &sk->__sk_common, writer);
@@ -535,13 +535,13 @@ static RARE void tell_gone(const struct sock *sk, const struct tcp_sock *tp, __u
  * tws_drop tells. What has left none, as after data for a socket that is closed, is
  * told: else its FIN would be waited for.
  */
-static __always_inline bool says_nothing_of_minis(void)
+static __always_inline bool omits_fin_wait2_minis(void)
 {
 	return tws.has_rx_sk && !tws.all && !tws.ledger;
 }
 
 /* close() after shutdown(): what came in between belongs to the connection. */
-static RARE void on_late_close(const struct sock *sk, const struct tcp_sock *tp,
+static OUT_OF_LINE void on_late_close(const struct sock *sk, const struct tcp_sock *tp,
 			       enum tws_writer writer)
 {
 	__u64 id = read_id(sk);
@@ -551,7 +551,7 @@ static RARE void on_late_close(const struct sock *sk, const struct tcp_sock *tp,
 }
 
 /* The ledger has all that it needs since the FIN. */
-static RARE void tell_close(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+static OUT_OF_LINE void tell_close(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
 			    int oldstate, enum tws_writer writer)
 {
 	enum found found = FOUND_NONE;
@@ -596,7 +596,7 @@ static __always_inline bool ends_in_plain_mini(const struct sock *sk, const stru
 	if (peer_has_closed(sk))
 		tell_end_at(sk, tp, id, TWS_TIME_WAIT, writer,
 			    writer == TWS_SOFTIRQ ? tp->tcp_clock_cache : bpf_ktime_get_ns());
-	else if (!says_nothing_of_minis())
+	else if (!omits_fin_wait2_minis())
 		tell_end(sk, tp, id, TWS_FIN_WAIT2, writer);
 	return true;
 }

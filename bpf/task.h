@@ -6,7 +6,7 @@
 #ifndef TWSNOOP_BPF_TASK_H
 #define TWSNOOP_BPF_TASK_H
 
-#include "near.h"
+#include "percpu.h"
 
 /* Sixteen bytes as two words: clang copies char arrays byte by byte. */
 static __always_inline void copy_comm(char *to, const char *from)
@@ -15,7 +15,7 @@ static __always_inline void copy_comm(char *to, const char *from)
 	((__u64 *)to)[1] = ((const __u64 *)(const void *)from)[1];
 }
 
-/* task_struct as a pointer that may be followed; see read_task_*(). */
+/* task_struct as a pointer that may be followed: TASK_READ() its fields. */
 static __always_inline struct task_struct *current_task(void)
 {
 	if (HAS_TASK_BTF)
@@ -58,12 +58,12 @@ static __always_inline __u64 read_cgroup_id(const struct css_set *set)
 
 static __always_inline __u64 task_cgroup_id(struct task_struct *task)
 {
-	struct tws_near_cgroup *near = near_cgroups();
+	struct tws_cached_cgroup *near = cached_cgroups();
 	const struct css_set *set = task->cgroups;
 	__u64 of = cgroup_number(set), id;
 
 	if (near) {
-		near += near_index(of);
+		near += cached_cgroup_index(of);
 		if (near->of == of)
 			return near->id;
 	}

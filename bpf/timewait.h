@@ -147,7 +147,7 @@ static __always_inline bool read_substate(struct mini *mini, __u64 node, const _
  *
  * Returns an enum found; @mini is written for FOUND_MINI alone.
  */
-BY_ITSELF __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
+VERIFIED_ONCE __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
 {
 	const __u32 bytes = bpf_core_field_offset(struct inet_timewait_sock,
 						  __tw_common.skc_cookie) + sizeof(__u64);
@@ -184,7 +184,7 @@ BY_ITSELF __u32 tws_find_mini(struct mini *mini, const struct sought *sought)
 	return FOUND_UNKNOWN;
 }
 
-static RARE enum found find_mini(struct mini *mini, const struct sock *sk,
+static OUT_OF_LINE enum found find_mini(struct mini *mini, const struct sock *sk,
 				 const struct tcp_sock *tp)
 {
 	struct sought sought;

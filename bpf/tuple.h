@@ -6,7 +6,7 @@
 #ifndef TWSNOOP_BPF_TUPLE_H
 #define TWSNOOP_BPF_TUPLE_H
 
-#include "near.h"
+#include "percpu.h"
 
 struct tuple {
 	__u64 local[2]; /* network byte order; IPv4 in the first four bytes */

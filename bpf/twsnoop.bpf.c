@@ -9,7 +9,7 @@
  */
 #include "cgroup.h"
 #include "drop.h"
-#include "held.h"
+#include "time_wait_end.h"
 #include "state.h"
 
 char LICENSE[] SEC("license") = "GPL";
@@ -41,7 +41,7 @@ static __always_inline void on_established(const struct sock *sk, const struct t
  * A function of its own, so that the programs need no stack and save no registers for the
  * transitions that they leave alone: most.
  */
-static RARE void on_transition(const struct sock *sk, int oldstate, int newstate,
+static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int newstate,
 			       enum tws_writer writer)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
@@ -75,7 +75,7 @@ static __always_inline bool is_of_interest(int oldstate, int newstate)
 {
 	/* close() after shutdown(). */
 	if (newstate == oldstate)
-		return says_nothing_of_minis() &&
+		return omits_fin_wait2_minis() &&
 		       STATE(newstate) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2));
 	if (newstate == BPF_TCP_ESTABLISHED)
 		return oldstate == BPF_TCP_SYN_RECV || tws.all;

@@ -31,9 +31,9 @@
  * the verifier refuses more, later ones have a stack of their own for the programs.
  */
 #ifdef TWS_ATOMIC
-#define RARE __noinline
+#define OUT_OF_LINE __noinline
 #else
-#define RARE __always_inline
+#define OUT_OF_LINE __always_inline
 #endif
 
 /*
@@ -44,9 +44,9 @@
  * number.
  */
 #ifdef TWS_ATOMIC
-#define BY_ITSELF __noinline
+#define VERIFIED_ONCE __noinline
 #else
-#define BY_ITSELF static __always_inline
+#define VERIFIED_ONCE static __always_inline
 #endif
 
 const volatile struct tws_settings tws = {};

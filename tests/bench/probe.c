@@ -61,7 +61,7 @@ static void progs__print(void)
 }
 
 /* One fd of a process, as /proc/PID/fdinfo tells it. */
-struct held {
+struct time_waits {
 	bool is_prog, is_map;
 	uint64_t prog_id, map_id, memlock, max_entries;
 };
@@ -80,12 +80,12 @@ static bool field__read(const char *line, const char *key, uint64_t *out)
 	return !load__parse(value, UINT64_MAX, out);
 }
 
-static void held__read(const char *path, struct held *held)
+static void time_waits__read(const char *path, struct time_waits *held)
 {
 	char line[256];
 	FILE *f = fopen(path, "re");
 
-	*held = (struct held){ 0 };
+	*held = (struct time_waits){ 0 };
 	if (!f)
 		return;
 	while (fgets(line, sizeof(line), f)) {
@@ -97,7 +97,7 @@ static void held__read(const char *path, struct held *held)
 	fclose(f);
 }
 
-static void map__print(const struct held *held, bool first)
+static void map__print(const struct time_waits *held, bool first)
 {
 	int fd = bpf_map_get_fd_by_id((__u32)held->map_id);
 	struct bpf_map_info info = { 0 };
@@ -125,10 +125,10 @@ static void process__print(const char *pid, bool maps)
 	snprintf(path, sizeof(path), "/proc/%.20s/fdinfo", pid);
 	dir = opendir(path);
 	while (dir && (entry = readdir(dir))) {
-		struct held held;
+		struct time_waits held;
 
 		snprintf(path, sizeof(path), "/proc/%.20s/fdinfo/%.200s", pid, entry->d_name);
-		held__read(path, &held);
+		time_waits__read(path, &held);
 		if (maps && held.is_map) {
 			map__print(&held, first);
 			first = false;

@@ -41,7 +41,7 @@
 #include "owners/listeners.h"
 #include "capture/owners.h"
 #include "host/procinfo.h"
-#include "capture/ring.h"
+#include "capture/ring_reader.h"
 #include "output/sink.h"
 
 #define NS_PER_S 1000000000ULL
@@ -82,7 +82,7 @@ struct writing {
 	size_t record_bytes, room;
 	struct tws_head head;
 	uint64_t next[CPUS][TWS_WRITERS];
-	struct ring ring; /* and as user space reads it */
+	struct ring_reader ring; /* and as user space reads it */
 };
 
 struct bench {
@@ -364,7 +364,7 @@ static void make_ring(struct writing *w, size_t room, size_t record_bytes)
 	if (posix_memalign(&w->records, 4096, room * record_bytes))
 		die("memory");
 	memset(w->records, 0, room * record_bytes);
-	err = ring__init(&w->ring, w->records, record_bytes, &w->head, room);
+	err = ring_reader__init(&w->ring, w->records, record_bytes, &w->head, room);
 	if (err)
 		die_of("ring", err);
 }
@@ -500,8 +500,8 @@ static int on_ending(void *ctx, const void *data, size_t len)
 /* As tracer__poll(). */
 static int poll_rings(struct bench *b)
 {
-	return ring__take(&b->ends.ring, take_ending, b) ?:
-	       ring__take(&b->events.ring, take_fin, b) ?:
+	return ring_reader__take(&b->ends.ring, take_ending, b) ?:
+	       ring_reader__take(&b->events.ring, take_fin, b) ?:
 	       batch__give(b->batch, UINT64_MAX, on_ending, b);
 }
 
@@ -860,8 +860,8 @@ static void tear_down(struct bench *b)
 	healer__free(b->healer);
 	batch__free(b->batch);
 	join__free(b->join);
-	ring__fini(&b->events.ring);
-	ring__fini(&b->ends.ring);
+	ring_reader__fini(&b->events.ring);
+	ring_reader__fini(&b->ends.ring);
 	free(b->events.records);
 	free(b->ends.records);
 	free(b->closes);

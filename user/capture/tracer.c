@@ -15,8 +15,8 @@
 #include "capture/batch.h"
 #include "base/clock.h"
 #include "model/decode.h"
-#include "capture/missing.h"
-#include "capture/ring.h"
+#include "capture/loss.h"
+#include "capture/ring_reader.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
@@ -37,13 +37,13 @@ struct tracer {
 	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
 	struct bpf_object *obj;
 	struct ring_buffer *control; /* cgroups' records; with legacy all */
-	struct ring events, ends;    /* not with legacy */
+	struct ring_reader events, ends;    /* not with legacy */
 	void *heads;		     /* of the two */
 	void *event_memory, *end_memory;
 	size_t num_records, num_endings;
 	struct batch *batch; /* the rings are in order for each CPU alone */
 	uint64_t taken; /* outcomes that were read */
-	struct missing missing; /* of them */
+	struct loss loss; /* of them */
 	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
@@ -225,7 +225,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_opens", connections) ?:
 	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
 	       set_max(obj, "tws_pending", by_tuple ? pending : 1) ?:
-	       set_max(obj, "tws_held", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
+	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
 	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
 	       set_max(obj, "tws_paths", opts->ledger ? 0 : 1);
 }
@@ -292,9 +292,9 @@ static int map_rings(struct tracer *tracer)
 	if (!tracer->heads || !events || !ends)
 		return -errno;
 	heads = tracer->heads;
-	return ring__init(&tracer->events, events, sizeof(struct tws_record),
+	return ring_reader__init(&tracer->events, events, sizeof(struct tws_record),
 			  &heads[TWS_RING_EVENTS], records) ?:
-	       ring__init(&tracer->ends, ends, sizeof(struct tws_ending),
+	       ring_reader__init(&tracer->ends, ends, sizeof(struct tws_ending),
 			  &heads[TWS_RING_ENDS], endings);
 }
 
@@ -368,7 +368,7 @@ out:
 	return err;
 }
 
-/* First of all: see bpf/near.h. */
+/* First of all: see bpf/percpu.h. */
 static int attach_rmdir(struct tracer *tracer)
 {
 	struct bpf_program *rmdir = tracer->skel->progs.tws_cgroup_rmdir;
@@ -427,12 +427,12 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 		return ring_buffer__consume(tracer->control);
 	/* In this order, everything comes after what it needs: an ending after its
 	 * FIN, and an event after the cgroup that it is in. */
-	err = sum_made(tracer, &made) ?: ring__take(&tracer->ends, on_ending, tracer);
+	err = sum_made(tracer, &made) ?: ring_reader__take(&tracer->ends, on_ending, tracer);
 	num = err ? err : ring_buffer__consume(tracer->control);
-	err = num < 0 ? num : ring__take(&tracer->events, on_event, tracer);
+	err = num < 0 ? num : ring_reader__take(&tracer->events, on_event, tracer);
 	if (err < 0)
 		return err;
-	missing__note(&tracer->missing, made, tracer->taken, tracer->detached_ns);
+	loss__note(&tracer->loss, made, tracer->taken, tracer->detached_ns);
 	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
 	return err < 0 ? err : num + err;
 }
@@ -451,7 +451,7 @@ bool tracer__passed(const struct tracer *tracer, uint64_t mark)
 {
 	if (tracer->legacy)
 		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
-	return tracer->taken + tracer->missing.lost >= mark;
+	return tracer->taken + tracer->loss.lost >= mark;
 }
 
 bool tracer__is_of_state(const char *program)
@@ -523,7 +523,7 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 		if (err)
 			return err;
 	}
-	total.event_lost += tracer->missing.lost;
+	total.event_lost += tracer->loss.lost;
 	*sum = total;
 	*recursion = skips;
 	return 0;
@@ -631,8 +631,8 @@ void tracer__free(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
-	ring__fini(&tracer->events);
-	ring__fini(&tracer->ends);
+	ring_reader__fini(&tracer->events);
+	ring_reader__fini(&tracer->ends);
 	unmap(tracer->heads, TWS_RINGS * sizeof(struct tws_head));
 	unmap(tracer->event_memory, tracer->num_records * sizeof(struct tws_record));
 	unmap(tracer->end_memory, tracer->num_endings * sizeof(struct tws_ending));

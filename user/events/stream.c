@@ -13,7 +13,7 @@
 #include "model/decode.h"
 #include "model/filter.h"
 #include "events/heal.h"
-#include "events/held.h"
+#include "events/time_waits.h"
 #include "events/join.h"
 #include "owners/listeners.h"
 #include "host/privileges.h"
@@ -39,7 +39,7 @@ struct stream {
 	struct tracer *tracer;
 	struct healer *healer;
 	struct join *join;
-	struct held *held; /* NULL without opts.all */
+	struct time_waits *time_waits; /* NULL without opts.all */
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
 	struct containers *containers;
@@ -68,8 +68,8 @@ static int put_event(struct stream *s, const struct tws_event *ev)
 		return err;
 	}
 	s->delivered++;
-	if (s->held && ev->action == TWS_TIME_WAIT)
-		held__add(s->held, rec.event);
+	if (s->time_waits && ev->action == TWS_TIME_WAIT)
+		time_waits__add(s->time_waits, rec.event);
 	if (ev->action == TWS_TIME_WAIT && !(ev->conn.flags & TWS_F_CLOSER) &&
 	    ev->conn.cause != TWS_CAUSE_KERNEL)
 		s->unattributed++;
@@ -81,7 +81,7 @@ static int put_end_by(struct stream *s, const struct tws_event *ev)
 {
 	struct tws_event end;
 
-	return s->held && held__ended(s->held, ev, &end) ? put_event(s, &end) : 0;
+	return s->time_waits && time_waits__ended(s->time_waits, ev, &end) ? put_event(s, &end) : 0;
 }
 
 static int put_end(void *ctx, const struct tws_event *end)
@@ -269,8 +269,8 @@ static int heal(struct stream *s)
 	}
 	err = drain_all(s);
 	s->healed_orphans = join__orphans(s->join);
-	if (err >= 0 && s->held)
-		err = held__compare(s->held, healer__snapshot(s->healer), put_end, s);
+	if (err >= 0 && s->time_waits)
+		err = time_waits__compare(s->time_waits, healer__snapshot(s->healer), put_end, s);
 	if (err >= 0)
 		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
 	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
@@ -298,7 +298,7 @@ static int check_counters(struct stream *s)
 		s->counters.walk_failed != s->healed.walk_failed ||
 		now > s->last_heal_ns + HEAL_IDLE_NS || healer__needed(s->healer) ||
 		join__is_crowded(s->join) ||
-		(s->held && held__due(s->held, now));
+		(s->time_waits && time_waits__due(s->time_waits, now));
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)
 		s->next_heal_ns -= HEAL_MIN_NS - CHECK_NS;
@@ -368,7 +368,7 @@ void stream__account(struct stream *s, struct stream_account *account)
 		.recursion = s->recursion + s->counters.walk_failed,
 		.snapshot = s->found,
 		.unattributed = s->unattributed,
-		.no_end = s->held ? held__dropped(s->held) : 0,
+		.no_end = s->time_waits ? time_waits__dropped(s->time_waits) : 0,
 	};
 }
 
@@ -443,7 +443,7 @@ static int open_stages(struct stream *s)
 	err = join__new(&s->join, &join) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
-	      (s->opts.all ? held__new(&s->held, HELD_MAX, clock__now_ns(CLOCK_MONOTONIC)) : 0) ?:
+	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX, clock__now_ns(CLOCK_MONOTONIC)) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
 	      open_containers(s);
@@ -478,7 +478,7 @@ void stream__free(struct stream *s)
 	tracer__free(s->tracer);
 	healer__free(s->healer);
 	join__free(s->join);
-	held__free(s->held);
+	time_waits__free(s->time_waits);
 	attributor__free(s->attributor);
 	procinfo__free(s->processes);
 	listeners__free(s->listeners);

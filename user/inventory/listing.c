@@ -234,7 +234,7 @@ void listing__join(struct listing *l, const struct ledger *ledger)
 		row->since_ns = ev->time_ns;
 		row->side = ev->conn.side;
 		/* Seen, and yet not who: open before anyone watched, or not in a process's
-		 * name (KERNEL.md 5). That is no answer. */
+		 * name ("Who closed" in docs/kernel.md). That is no answer. */
 		if (ev->conn.flags & TWS_F_CLOSER || ev->conn.cause == TWS_CAUSE_KERNEL)
 			row->evidence = OWNER_SEEN;
 	}

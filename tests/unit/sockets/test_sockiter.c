@@ -47,7 +47,7 @@ struct table {
 };
 
 /* A socket that the test holds a descriptor of. */
-struct held {
+struct time_waits {
 	uint64_t cookie;
 	uint32_t inode, uid;
 };
@@ -55,7 +55,7 @@ struct held {
 struct space {
 	int fd;
 	size_t num_held;
-	struct held held[MAX_HELD];
+	struct time_waits held[MAX_HELD];
 	/* by state, with 0 for mini-sockets in FIN_WAIT2 */
 	size_t wanted[SOCKDIAG_STATE_END];
 };
@@ -83,7 +83,7 @@ union address {
 
 static void hold(struct space *space, int fd, uint32_t uid)
 {
-	struct held *held = &space->held[space->num_held++];
+	struct time_waits *held = &space->held[space->num_held++];
 	socklen_t len = sizeof(held->cookie);
 	struct stat st;
 

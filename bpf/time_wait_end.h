@@ -6,8 +6,8 @@
  * that finds the ring full is not counted: the socket's end then shows in a
  * snapshot, without its reason.
  */
-#ifndef TWSNOOP_BPF_HELD_H
-#define TWSNOOP_BPF_HELD_H
+#ifndef TWSNOOP_BPF_TIME_WAIT_END_H
+#define TWSNOOP_BPF_TIME_WAIT_END_H
 
 #include "filter.h"
 #include "opens.h"
@@ -20,9 +20,9 @@
 
 /* A TIME_WAIT socket lives for 60 s if nobody interferes; a little less, so that
  * one that has expired is never taken for one that a later RST has killed. */
-#define HELD_NS 59500000000ULL
+#define SHORTEST_TIME_WAIT_NS 59500000000ULL
 
-struct tws_held {
+struct tws_time_waits {
 	__u64 tw; /* the kernel's address of it: opaque */
 	__u64 cookie;
 	__u64 time_ns;
@@ -33,8 +33,8 @@ struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 16);
 	__type(key, struct tws_key);
-	__type(value, struct tws_held);
-} tws_held SEC(".maps");
+	__type(value, struct tws_time_waits);
+} tws_time_waits SEC(".maps");
 
 static __always_inline bool reserve_sign(struct out *out, __u8 action, enum tws_writer writer)
 {
@@ -148,19 +148,19 @@ static __always_inline void on_mini_reset(const struct sock *sk, const struct sk
 }
 
 /* Before 6.11 the mini-socket has to be remembered by its tuple. */
-static __always_inline void keep_held(const struct tws_key *key, __u64 tw, __u64 cookie)
+static __always_inline void keep_time_wait(const struct tws_key *key, __u64 tw, __u64 cookie)
 {
-	struct tws_held held = { .tw = tw, .cookie = cookie, .time_ns = bpf_ktime_get_ns() };
+	struct tws_time_waits held = { .tw = tw, .cookie = cookie, .time_ns = bpf_ktime_get_ns() };
 
-	bpf_map_update_elem(&tws_held, key, &held, BPF_ANY);
+	bpf_map_update_elem(&tws_time_waits, key, &held, BPF_ANY);
 }
 
-static __always_inline void keep_held_tuple(const struct tuple *t, __u64 tw, __u64 cookie)
+static __always_inline void keep_time_wait_tuple(const struct tuple *t, __u64 tw, __u64 cookie)
 {
 	struct tws_key key = {};
 
 	tuple_to_key(&key, t);
-	keep_held(&key, tw, cookie);
+	keep_time_wait(&key, tw, cookie);
 }
 
 /*
@@ -168,7 +168,7 @@ static __always_inline void keep_held_tuple(const struct tuple *t, __u64 tw, __u
  * another mini-socket takes it, and that has other ports or another cookie.
  * Before 5.12 it has none, until somebody runs ss.
  */
-static __always_inline bool is_same(const struct tws_held *held, const struct tws_key *key)
+static __always_inline bool is_same(const struct tws_time_waits *held, const struct tws_key *key)
 {
 	const struct inet_timewait_sock *tw = (const void *)held->tw;
 
@@ -178,15 +178,15 @@ static __always_inline bool is_same(const struct tws_held *held, const struct tw
 					 (long long)held->cookie);
 }
 
-static __always_inline void on_held_reset(const struct tws_key *key, const struct sk_buff *skb)
+static __always_inline void on_time_wait_reset(const struct tws_key *key, const struct sk_buff *skb)
 {
-	struct tws_held *held = bpf_map_lookup_elem(&tws_held, key);
+	struct tws_time_waits *held = bpf_map_lookup_elem(&tws_time_waits, key);
 	struct out out;
 
-	if (!held || bpf_ktime_get_ns() - held->time_ns > HELD_NS ||
+	if (!held || bpf_ktime_get_ns() - held->time_ns > SHORTEST_TIME_WAIT_NS ||
 	    !is_same(held, key) || !is_dead((const void *)held->tw))
 		return;
-	if (bpf_map_delete_elem(&tws_held, key) ||
+	if (bpf_map_delete_elem(&tws_time_waits, key) ||
 	    !reserve_sign(&out, TWS_TIME_WAIT_END, TWS_DROP))
 		return;
 	__builtin_memcpy(out.ev->local_addr, key->local_addr, sizeof(out.ev->local_addr));

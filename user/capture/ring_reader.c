@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "capture/ring.h"
+#include "capture/ring_reader.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+int ring_reader__init(struct ring_reader *ring, const void *records, size_t record_bytes,
 	       const struct tws_head *head, uint64_t room)
 {
 	struct ring_chunk *open = calloc(room / TWS_CHUNK + 1, sizeof(*open));
 
 	if (!open)
 		return -ENOMEM;
-	*ring = (struct ring){
+	*ring = (struct ring_reader){
 		.records = records,
 		.record_bytes = record_bytes,
 		.head = head,
@@ -23,13 +23,13 @@ int ring__init(struct ring *ring, const void *records, size_t record_bytes,
 	return 0;
 }
 
-void ring__fini(struct ring *ring)
+void ring_reader__fini(struct ring_reader *ring)
 {
 	free(ring->open);
 	memset(ring, 0, sizeof(*ring));
 }
 
-bool ring__copy(const struct ring *ring, uint64_t position, void *to)
+bool ring_reader__copy(const struct ring_reader *ring, uint64_t position, void *to)
 {
 	const unsigned char *from = ring->records +
 				    (position & (ring->room - 1)) * ring->record_bytes;
@@ -43,7 +43,7 @@ bool ring__copy(const struct ring *ring, uint64_t position, void *to)
 }
 
 /* A chunk that a whole ring has passed since will not come any more. */
-static void forget_passed(struct ring *ring, uint64_t head)
+static void forget_passed(struct ring_reader *ring, uint64_t head)
 {
 	size_t kept = 0;
 
@@ -60,7 +60,7 @@ static void forget_passed(struct ring *ring, uint64_t head)
 }
 
 /* Of the chunks in a ring, no more than its size has room for are open. */
-static void open_chunks(struct ring *ring)
+static void open_chunks(struct ring_reader *ring)
 {
 	uint64_t head = __atomic_load_n(&ring->head->next, __ATOMIC_ACQUIRE);
 
@@ -72,19 +72,19 @@ static void open_chunks(struct ring *ring)
 	}
 }
 
-static int take_chunk(const struct ring *ring, struct ring_chunk *chunk, ring_fn fn, void *ctx)
+static int take_chunk(const struct ring_reader *ring, struct ring_chunk *chunk, ring_fn fn, void *ctx)
 {
 	_Alignas(8) unsigned char record[RING_RECORD_MAX];
 	int err = 0;
 
-	while (!err && chunk->next < chunk->end && ring__copy(ring, chunk->next, record)) {
+	while (!err && chunk->next < chunk->end && ring_reader__copy(ring, chunk->next, record)) {
 		chunk->next++;
 		err = fn(ctx, record);
 	}
 	return err < 0 ? err : 0;
 }
 
-int ring__take(struct ring *ring, ring_fn fn, void *ctx)
+int ring_reader__take(struct ring_reader *ring, ring_fn fn, void *ctx)
 {
 	size_t kept = 0, i = 0;
 	int err = 0;

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "tests/unit/unit.h"
 
-#include "capture/missing.h"
+#include "capture/loss.h"
 
-static void poll_times(struct missing *m, unsigned int times, uint64_t made, uint64_t taken)
+static void poll_times(struct loss *m, unsigned int times, uint64_t made, uint64_t taken)
 {
 	while (times--)
-		missing__note(m, made, taken, false);
+		loss__note(m, made, taken, false);
 }
 
 static void nothing_is_lost_at_once(void **state)
 {
-	struct missing m = {};
+	struct loss m = {};
 
 	(void)state;
-	poll_times(&m, MISSING_SURE_POLLS - 1, 10, 7);
+	poll_times(&m, LOSS_SURE_POLLS - 1, 10, 7);
 	assert_int_equal(m.lost, 0);
 	poll_times(&m, 1, 10, 7);
 	assert_int_equal(m.lost, 3);
@@ -22,38 +22,38 @@ static void nothing_is_lost_at_once(void **state)
 
 static void the_least_counts(void **state)
 {
-	struct missing m = {};
+	struct loss m = {};
 
 	(void)state;
-	poll_times(&m, MISSING_SURE_POLLS - 1, 10, 1);
+	poll_times(&m, LOSS_SURE_POLLS - 1, 10, 1);
 	poll_times(&m, 1, 20, 18);
 	assert_int_equal(m.lost, 2);
 	/* What was taken after the count was made is no deficit. */
-	poll_times(&m, MISSING_SURE_POLLS, 20, 25);
+	poll_times(&m, LOSS_SURE_POLLS, 20, 25);
 	assert_int_equal(m.lost, 0);
 }
 
 /* A writer whose processor was taken away in the midst, for longer than that. */
 static void what_comes_late_is_not_lost(void **state)
 {
-	struct missing m = {};
+	struct loss m = {};
 
 	(void)state;
-	poll_times(&m, MISSING_SURE_POLLS, 10, 8);
+	poll_times(&m, LOSS_SURE_POLLS, 10, 8);
 	assert_int_equal(m.lost, 2);
-	poll_times(&m, MISSING_SURE_POLLS, 10, 10);
+	poll_times(&m, LOSS_SURE_POLLS, 10, 10);
 	assert_int_equal(m.lost, 0);
 }
 
 static void the_last_poll_is_sure(void **state)
 {
-	struct missing m = {};
+	struct loss m = {};
 
 	(void)state;
 	poll_times(&m, 2, 8, 8);
-	missing__note(&m, 10, 9, true);
+	loss__note(&m, 10, 9, true);
 	assert_int_equal(m.lost, 1);
-	missing__note(&m, 10, 10, true);
+	loss__note(&m, 10, 10, true);
 	assert_int_equal(m.lost, 0);
 }
 

@@ -5,8 +5,8 @@
  * its own, so that a ring is read by chunks, and its records are in order only within
  * each. Works on memory alone. Layer: above event.h.
  */
-#ifndef TWSNOOP_RING_H
-#define TWSNOOP_RING_H
+#ifndef TWSNOOP_RING_READER_H
+#define TWSNOOP_RING_READER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,7 +21,7 @@ struct ring_chunk {
 	uint64_t next, end; /* positions */
 };
 
-struct ring {
+struct ring_reader {
 	const unsigned char *records;
 	size_t record_bytes; /* the last eight are the record's seq */
 	const struct tws_head *head;
@@ -33,28 +33,28 @@ struct ring {
 };
 
 /*
- * ring__init() - a ring of @room records of @record_bytes each at @records, which stay
- * the caller's. Reads from where @head is now. Returns 0, to be undone by ring__fini(),
+ * ring_reader__init() - a ring of @room records of @record_bytes each at @records, which stay
+ * the caller's. Reads from where @head is now. Returns 0, to be undone by ring_reader__fini(),
  * or -ENOMEM.
  */
-int ring__init(struct ring *ring, const void *records, size_t record_bytes,
+int ring_reader__init(struct ring_reader *ring, const void *records, size_t record_bytes,
 	       const struct tws_head *head, uint64_t room);
-void ring__fini(struct ring *ring); /* zeroed is allowed */
+void ring_reader__fini(struct ring_reader *ring); /* zeroed is allowed */
 
 /* Takes a copy of one record; it lives until the call returns. A negative return value
  * ends the walk and becomes its result. */
 typedef int (*ring_fn)(void *ctx, const void *record);
 
 /*
- * ring__copy() - the record of @position into @to, of record_bytes. False if it is not
+ * ring_reader__copy() - the record of @position into @to, of record_bytes. False if it is not
  * written yet, or is written over already.
  */
-bool ring__copy(const struct ring *ring, uint64_t position, void *to);
+bool ring_reader__copy(const struct ring_reader *ring, uint64_t position, void *to);
 
 /*
- * ring__take() - gives each record to @fn that is whole and was not given before.
+ * ring_reader__take() - gives each record to @fn that is whole and was not given before.
  * Returns 0 or @fn's negative value: then what follows comes next time.
  */
-int ring__take(struct ring *ring, ring_fn fn, void *ctx);
+int ring_reader__take(struct ring_reader *ring, ring_fn fn, void *ctx);
 
 #endif

@@ -8,14 +8,14 @@
 
 #include <cmocka.h>
 
-#include "capture/ring.h"
+#include "capture/ring_reader.h"
 
 #define ROOM 64
 
 struct fixture {
 	struct tws_ending records[ROOM];
 	struct tws_head head;
-	struct ring ring;
+	struct ring_reader ring;
 	uint64_t got[4 * ROOM];
 	size_t num, stop_at;
 };
@@ -50,7 +50,7 @@ static struct fixture *begin(void)
 	static struct fixture f;
 
 	memset(&f, 0, sizeof(f));
-	assert_int_equal(ring__init(&f.ring, f.records, sizeof(f.records[0]), &f.head, ROOM), 0);
+	assert_int_equal(ring_reader__init(&f.ring, f.records, sizeof(f.records[0]), &f.head, ROOM), 0);
 	return &f;
 }
 
@@ -61,23 +61,23 @@ static void test_two_writers(void **state)
 	uint64_t a = take_chunk(f), b = take_chunk(f);
 
 	(void)state;
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, 0);
 	write_at(f, b);
 	write_at(f, a);
 	write_at(f, a + 2); /* a + 1 is being written */
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, 2);
 	assert_int_equal(f->got[0], a);
 	assert_int_equal(f->got[1], b);
 	write_at(f, a + 1);
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, 4);
 	assert_int_equal(f->got[2], a + 1);
 	assert_int_equal(f->got[3], a + 2);
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, 4);
-	ring__fini(&f->ring);
+	ring_reader__fini(&f->ring);
 }
 
 /* A callback that stops leaves the rest for the next time. */
@@ -92,14 +92,14 @@ static void test_stop(void **state)
 		write_at(f, b + i);
 	}
 	f->stop_at = 3;
-	assert_int_equal(ring__take(&f->ring, collect, f), -5);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), -5);
 	assert_int_equal(f->num, 3);
 	f->stop_at = 0;
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, 2 * TWS_CHUNK);
 	for (uint64_t i = 0; i < 2 * TWS_CHUNK; i++)
 		assert_int_equal(f->got[i], a + i);
-	ring__fini(&f->ring);
+	ring_reader__fini(&f->ring);
 }
 
 /* What was written over is left out, and what stands there now is read. */
@@ -114,10 +114,10 @@ static void test_overwritten(void **state)
 		for (int i = 0; i < TWS_CHUNK; i++)
 			write_at(f, start + i);
 	}
-	assert_int_equal(ring__take(&f->ring, collect, f), 0);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	assert_int_equal(f->num, ROOM);
 	assert_int_equal(f->got[0], 2 * ROOM);
-	ring__fini(&f->ring);
+	ring_reader__fini(&f->ring);
 }
 
 /* A chunk that its CPU has left unfinished does not stand in the way. */
@@ -132,11 +132,11 @@ static void test_abandoned(void **state)
 		start = take_chunk(f);
 		for (int i = 0; i < TWS_CHUNK; i++)
 			write_at(f, start + i);
-		assert_int_equal(ring__take(&f->ring, collect, f), 0);
+		assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
 	}
 	assert_int_equal(f->num, 1 + 2 * ROOM);
 	assert_int_equal(f->ring.num_open, 0);
-	ring__fini(&f->ring);
+	ring_reader__fini(&f->ring);
 }
 
 /* A record that changes while it is copied is not taken for whole. */
@@ -147,12 +147,12 @@ static void test_copy(void **state)
 
 	(void)state;
 	write_at(f, 5);
-	assert_true(ring__copy(&f->ring, 5, &to));
+	assert_true(ring_reader__copy(&f->ring, 5, &to));
 	assert_int_equal(to.id, 5);
-	assert_false(ring__copy(&f->ring, 5 + ROOM, &to));
+	assert_false(ring_reader__copy(&f->ring, 5 + ROOM, &to));
 	f->records[5].seq = 0;
-	assert_false(ring__copy(&f->ring, 5, &to));
-	ring__fini(&f->ring);
+	assert_false(ring_reader__copy(&f->ring, 5, &to));
+	ring_reader__fini(&f->ring);
 }
 
 int main(void)

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "model/decode.h"
-#include "events/held.h"
+#include "events/time_waits.h"
 #include "sockets/sockdiag.h"
 #include "tests/unit/support.h"
 
@@ -39,14 +39,14 @@ static struct tws_event opened(const struct tws_event *of, uint8_t side, uint64_
 	return ev;
 }
 
-static struct held *holding(const struct tws_event *ev)
+static struct time_waits *holding(const struct tws_event *ev)
 {
-	struct held *held = NULL;
+	struct time_waits *table = NULL;
 
-	assert_int_equal(held__new(&held, 16, SEED), 0);
+	assert_int_equal(time_waits__new(&table, 16, SEED), 0);
 	if (ev)
-		held__add(held, ev);
-	return held;
+		time_waits__add(table, ev);
+	return table;
 }
 
 static void check_end(const struct tws_event *end, const struct tws_event *of, uint8_t how,
@@ -76,25 +76,25 @@ static void reuse(void **unused)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct tws_event ev = time_wait(1, BEGIN), end;
 		struct tws_event open = opened(&ev, cases[i].side, BEGIN + S);
-		struct held *held = holding(&ev);
+		struct time_waits *table = holding(&ev);
 
-		assert_true(held__ended(held, &open, &end));
+		assert_true(time_waits__ended(table, &open, &end));
 		check_end(&end, &ev, cases[i].end, BEGIN + S);
-		assert_int_equal(held__count(held), 0);
-		assert_false(held__ended(held, &open, &end));
-		held__free(held);
+		assert_int_equal(time_waits__count(table), 0);
+		assert_false(time_waits__ended(table, &open, &end));
+		time_waits__free(table);
 	}
 }
 
 static void not_its_own(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN), other, end;
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 
 	(void)unused;
 	/* of the connection that became this TIME_WAIT */
 	other = opened(&ev, TWS_SIDE_CLIENT, BEGIN - 1);
-	assert_false(held__ended(held, &other, &end));
+	assert_false(time_waits__ended(table, &other, &end));
 	/* with other addresses */
 	for (int i = 0; i < 5; i++) {
 		other = opened(&ev, TWS_SIDE_CLIENT, BEGIN + S);
@@ -103,40 +103,40 @@ static void not_its_own(void **unused)
 		other.netns += i == 2;
 		other.local_addr[3] += i == 3;
 		other.peer_addr[15] += i == 4;
-		assert_false(held__ended(held, &other, &end));
+		assert_false(time_waits__ended(table, &other, &end));
 	}
 	/* a listener, and a connect() that got no port or none that was free */
 	other = opened(&ev, TWS_SIDE_CLIENT, BEGIN + S);
 	other.action = TWS_LISTEN;
-	assert_false(held__ended(held, &other, &end));
+	assert_false(time_waits__ended(table, &other, &end));
 	other.action = TWS_CONNECT_FAILED;
-	assert_false(held__ended(held, &other, &end));
+	assert_false(time_waits__ended(table, &other, &end));
 	other.error = ECONNREFUSED;
-	assert_true(held__ended(held, &other, &end));
+	assert_true(time_waits__ended(table, &other, &end));
 	check_end(&end, &ev, TWS_END_REUSED_BY_CONNECT, BEGIN + S);
-	held__free(held);
+	time_waits__free(table);
 }
 
 static void reset(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN), rst, end;
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 
 	(void)unused;
 	rst = opened(&ev, 0, BEGIN + S);
 	rst.action = TWS_TIME_WAIT_END;
 	rst.end = TWS_END_RESET;
 	rst.cookie = ev.cookie + 1;
-	assert_false(held__ended(held, &rst, &end));
+	assert_false(time_waits__ended(table, &rst, &end));
 	rst.cookie = ev.cookie;
-	assert_true(held__ended(held, &rst, &end));
+	assert_true(time_waits__ended(table, &rst, &end));
 	check_end(&end, &ev, TWS_END_RESET, BEGIN + S);
 	/* a kernel without cookies */
-	held__add(held, &ev);
+	time_waits__add(table, &ev);
 	rst.cookie = 0;
-	assert_true(held__ended(held, &rst, &end));
-	assert_false(held__ended(held, &rst, &end));
-	held__free(held);
+	assert_true(time_waits__ended(table, &rst, &end));
+	assert_false(time_waits__ended(table, &rst, &end));
+	time_waits__free(table);
 }
 
 /* A second life of the same addresses, whose opening was missed. */
@@ -144,23 +144,23 @@ static void replaced(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN), again = time_wait(1, BEGIN + 5 * S), end;
 	struct tws_event open = opened(&ev, TWS_SIDE_SERVER, BEGIN + 6 * S);
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 
 	(void)unused;
-	assert_false(held__ended(held, &ev, &end));
+	assert_false(time_waits__ended(table, &ev, &end));
 	again.cookie = 77;
 	again.conn.open_ns = BEGIN + 4 * S;
-	assert_true(held__ended(held, &again, &end));
+	assert_true(time_waits__ended(table, &again, &end));
 	check_end(&end, &ev, TWS_END_REUSED_BY_CONNECT, BEGIN + 4 * S);
-	held__add(held, &again);
-	held__add(held, &again);
-	assert_int_equal(held__count(held), 1);
+	time_waits__add(table, &again);
+	time_waits__add(table, &again);
+	assert_int_equal(time_waits__count(table), 1);
 	/* one that was overtaken */
-	held__add(held, &ev);
-	assert_int_equal(held__dropped(held), 1);
-	assert_true(held__ended(held, &open, &end));
+	time_waits__add(table, &ev);
+	assert_int_equal(time_waits__dropped(table), 1);
+	assert_true(time_waits__ended(table, &open, &end));
 	check_end(&end, &again, TWS_END_REUSED_BY_SYN, BEGIN + 6 * S);
-	held__free(held);
+	time_waits__free(table);
 }
 
 /* A port comes round again once its minute is over: that is no reuse. */
@@ -179,11 +179,11 @@ static void after_its_time(void **unused)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		struct tws_event ev = time_wait(1, BEGIN), end;
 		struct tws_event open = opened(&ev, TWS_SIDE_SERVER, cases[i].open_ns);
-		struct held *held = holding(&ev);
+		struct time_waits *table = holding(&ev);
 
-		assert_true(held__ended(held, &open, &end));
+		assert_true(time_waits__ended(table, &open, &end));
 		check_end(&end, &ev, cases[i].end, cases[i].time_ns);
-		held__free(held);
+		time_waits__free(table);
 	}
 }
 
@@ -218,43 +218,43 @@ static struct snapshot_socket mini_of(const struct tws_event *ev, uint32_t expir
 }
 
 /* One look, at @ns, by which @mini (or nothing) is seen in namespace @netns (0: none). */
-static void look(struct held *held, uint64_t ns, struct snapshot_socket *mini, uint32_t netns,
+static void look(struct time_waits *table, uint64_t ns, struct snapshot_socket *mini, uint32_t netns,
 		 struct ends *ends)
 {
 	struct snapshot snap = { .taken_ns = ns, .num = mini ? 1 : 0, .sockets = mini,
 				 .num_netns = netns ? 1 : 0, .netns = &netns };
 
 	ends->num = 0;
-	assert_int_equal(held__compare(held, &snap, collect, ends), ends->ret);
+	assert_int_equal(time_waits__compare(table, &snap, collect, ends), ends->ret);
 }
 
 static void expired(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
 	struct snapshot_socket mini = mini_of(&ev, 30000);
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 	struct ends ends = {};
 
 	(void)unused;
-	assert_false(held__due(held, BEGIN + 60 * S));
-	assert_true(held__due(held, BEGIN + 63 * S));
+	assert_false(time_waits__due(table, BEGIN + 60 * S));
+	assert_true(time_waits__due(table, BEGIN + 63 * S));
 	/* a late segment started the minute anew */
-	look(held, BEGIN + 63 * S, &mini, HOME, &ends);
+	look(table, BEGIN + 63 * S, &mini, HOME, &ends);
 	assert_int_equal(ends.num, 0);
-	assert_false(held__due(held, BEGIN + 93 * S));
-	assert_true(held__due(held, BEGIN + 96 * S));
-	look(held, BEGIN + 96 * S, NULL, HOME, &ends);
+	assert_false(time_waits__due(table, BEGIN + 93 * S));
+	assert_true(time_waits__due(table, BEGIN + 96 * S));
+	look(table, BEGIN + 96 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 0);
-	assert_false(held__due(held, BEGIN + 97 * S));
-	look(held, BEGIN + 97 * S, NULL, HOME, &ends); /* too soon */
+	assert_false(time_waits__due(table, BEGIN + 97 * S));
+	look(table, BEGIN + 97 * S, NULL, HOME, &ends); /* too soon */
 	assert_int_equal(ends.num, 0);
-	assert_true(held__due(held, BEGIN + 98 * S));
-	look(held, BEGIN + 101 * S, NULL, HOME, &ends);
+	assert_true(time_waits__due(table, BEGIN + 98 * S));
+	look(table, BEGIN + 101 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 1);
 	check_end(&ends.list[0], &ev, TWS_END_EXPIRED, BEGIN + 93 * S);
-	assert_int_equal(held__count(held), 0);
-	assert_false(held__due(held, BEGIN + 1000 * S));
-	held__free(held);
+	assert_int_equal(time_waits__count(table), 0);
+	assert_false(time_waits__due(table, BEGIN + 1000 * S));
+	time_waits__free(table);
 }
 
 /* One snapshot may miss a socket that is there. */
@@ -262,39 +262,39 @@ static void missed_once(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
 	struct snapshot_socket mini = mini_of(&ev, 1000);
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 	struct ends ends = {};
 
 	(void)unused;
-	look(held, BEGIN + 63 * S, NULL, HOME, &ends);
-	look(held, BEGIN + 68 * S, &mini, HOME, &ends);
-	look(held, BEGIN + 73 * S, NULL, HOME, &ends);
+	look(table, BEGIN + 63 * S, NULL, HOME, &ends);
+	look(table, BEGIN + 68 * S, &mini, HOME, &ends);
+	look(table, BEGIN + 73 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 0);
-	assert_int_equal(held__count(held), 1);
+	assert_int_equal(time_waits__count(table), 1);
 	/* another socket with the same addresses is not it */
 	mini.cookie++;
-	look(held, BEGIN + 78 * S, &mini, HOME, &ends);
+	look(table, BEGIN + 78 * S, &mini, HOME, &ends);
 	assert_int_equal(ends.num, 1);
 	check_end(&ends.list[0], &ev, TWS_END_EXPIRED, BEGIN + 69 * S);
-	held__free(held);
+	time_waits__free(table);
 }
 
 static void gone_early(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
 	struct snapshot_socket mini = mini_of(&ev, 60000);
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 	struct ends ends = {};
 
 	(void)unused;
-	look(held, BEGIN, NULL, HOME, &ends); /* it came after that */
-	look(held, BEGIN + 5 * S, NULL, HOME, &ends);
+	look(table, BEGIN, NULL, HOME, &ends); /* it came after that */
+	look(table, BEGIN + 5 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 0);
 	mini.state = SOCKDIAG_FIN_WAIT2;
-	look(held, BEGIN + 10 * S, &mini, HOME, &ends);
+	look(table, BEGIN + 10 * S, &mini, HOME, &ends);
 	assert_int_equal(ends.num, 1);
 	check_end(&ends.list[0], &ev, TWS_END_UNKNOWN, BEGIN + 5 * S);
-	held__free(held);
+	time_waits__free(table);
 }
 
 /* Without a namespace there is no proof before the minute is over. */
@@ -305,19 +305,19 @@ static void purged(void **unused)
 
 	(void)unused;
 	for (int was_known = 0; was_known < 2; was_known++) {
-		struct held *held = holding(&ev);
+		struct time_waits *table = holding(&ev);
 
-		look(held, BEGIN - S, NULL, was_known ? HOME : 1, &ends);
+		look(table, BEGIN - S, NULL, was_known ? HOME : 1, &ends);
 		for (int s = 5; s < 63; s += 5) {
-			look(held, BEGIN + s * S, NULL, 1, &ends);
+			look(table, BEGIN + s * S, NULL, 1, &ends);
 			assert_int_equal(ends.num, 0);
 		}
-		look(held, BEGIN + 63 * S, NULL, 1, &ends);
-		look(held, BEGIN + 68 * S, NULL, 1, &ends);
+		look(table, BEGIN + 63 * S, NULL, 1, &ends);
+		look(table, BEGIN + 68 * S, NULL, 1, &ends);
 		assert_int_equal(ends.num, 1);
 		check_end(&ends.list[0], &ev, was_known ? TWS_END_PURGED : TWS_END_UNKNOWN,
 			  BEGIN + 60 * S);
-		held__free(held);
+		time_waits__free(table);
 	}
 }
 
@@ -325,67 +325,67 @@ static void purged(void **unused)
 static void unreadable(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
-	struct held *held = holding(&ev);
+	struct time_waits *table = holding(&ev);
 	struct snapshot snap = { .flags = SNAPSHOT_PARTIAL };
 	struct ends ends = {};
 
 	(void)unused;
 	for (int s = 0; s <= 120; s += 5) {
 		snap.taken_ns = BEGIN + s * S;
-		assert_int_equal(held__compare(held, &snap, collect, &ends), 0);
-		assert_int_equal(held__count(held), 1);
+		assert_int_equal(time_waits__compare(table, &snap, collect, &ends), 0);
+		assert_int_equal(time_waits__count(table), 1);
 	}
 	snap.taken_ns += S;
-	assert_int_equal(held__compare(held, &snap, collect, &ends), 0);
-	assert_int_equal(held__count(held), 0);
-	assert_int_equal(held__dropped(held), 1);
+	assert_int_equal(time_waits__compare(table, &snap, collect, &ends), 0);
+	assert_int_equal(time_waits__count(table), 0);
+	assert_int_equal(time_waits__dropped(table), 1);
 	assert_int_equal(ends.num, 0);
-	held__free(held);
+	time_waits__free(table);
 }
 
 static void callback_stops(void **unused)
 {
 	struct tws_event a = time_wait(1, BEGIN), b = time_wait(2, BEGIN);
-	struct held *held = holding(&a);
+	struct time_waits *table = holding(&a);
 	struct ends ends = {};
 
 	(void)unused;
-	held__add(held, &b);
-	look(held, BEGIN + 63 * S, NULL, HOME, &ends);
+	time_waits__add(table, &b);
+	look(table, BEGIN + 63 * S, NULL, HOME, &ends);
 	ends.ret = -EPIPE;
-	look(held, BEGIN + 68 * S, NULL, HOME, &ends);
+	look(table, BEGIN + 68 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 1);
-	assert_int_equal(held__count(held), 1);
+	assert_int_equal(time_waits__count(table), 1);
 	ends.ret = 0;
-	look(held, BEGIN + 73 * S, NULL, HOME, &ends);
+	look(table, BEGIN + 73 * S, NULL, HOME, &ends);
 	assert_int_equal(ends.num, 1);
-	assert_int_equal(held__count(held), 0);
-	held__free(held);
+	assert_int_equal(time_waits__count(table), 0);
+	time_waits__free(table);
 }
 
 /* ---- the table ---- */
 
 static void full(void **unused)
 {
-	struct held *held = holding(NULL);
+	struct time_waits *table = holding(NULL);
 	struct tws_event ev, end, open;
 
 	(void)unused;
 	for (int round = 0; round < 3; round++) {
 		for (unsigned int n = 0; n < 20; n++) {
 			ev = time_wait(n, BEGIN + round * S);
-			held__add(held, &ev);
+			time_waits__add(table, &ev);
 		}
-		assert_int_equal(held__count(held), 16);
-		assert_int_equal(held__dropped(held), 4 * (round + 1));
+		assert_int_equal(time_waits__count(table), 16);
+		assert_int_equal(time_waits__dropped(table), 4 * (round + 1));
 		for (unsigned int n = 0; n < 20; n++) {
 			ev = time_wait(n, BEGIN + round * S);
 			open = opened(&ev, TWS_SIDE_CLIENT, BEGIN + round * S);
-			assert_int_equal(held__ended(held, &open, &end), n < 16);
+			assert_int_equal(time_waits__ended(table, &open, &end), n < 16);
 		}
-		assert_int_equal(held__count(held), 0);
+		assert_int_equal(time_waits__count(table), 0);
 	}
-	held__free(held);
+	time_waits__free(table);
 }
 
 /* The table against a plain list of what it ought to hold. */
@@ -393,13 +393,13 @@ static void many(void **unused)
 {
 	enum { PORTS = 5000, STEPS = 100000 };
 	static uint64_t since[PORTS];
-	struct held *held = NULL;
+	struct time_waits *table = NULL;
 	uint32_t random = 1;
 	size_t count = 0;
 
 	(void)unused;
 	memset(since, 0, sizeof(since));
-	assert_int_equal(held__new(&held, PORTS, SEED), 0);
+	assert_int_equal(time_waits__new(&table, PORTS, SEED), 0);
 	for (uint64_t step = 1; step <= STEPS; step++) {
 		struct tws_event ev, end;
 		unsigned int n;
@@ -408,19 +408,19 @@ static void many(void **unused)
 		n = random >> 8 & 4095;
 		ev = time_wait(n, BEGIN + step);
 		if (random >> 31) {
-			held__add(held, &ev);
+			time_waits__add(table, &ev);
 			count += !since[n];
 			since[n] = BEGIN + step;
 		} else {
 			ev = opened(&ev, TWS_SIDE_SERVER, BEGIN + step);
-			assert_int_equal(held__ended(held, &ev, &end), !!since[n]);
+			assert_int_equal(time_waits__ended(table, &ev, &end), !!since[n]);
 			count -= !!since[n];
 			since[n] = 0;
 		}
-		assert_int_equal(held__count(held), count);
+		assert_int_equal(time_waits__count(table), count);
 	}
-	held__free(held);
-	held__free(NULL);
+	time_waits__free(table);
+	time_waits__free(NULL);
 }
 
 int main(void)

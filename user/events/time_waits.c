@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "events/held.h"
+#include "events/time_waits.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ struct slot {
 	bool missed_inside; /* its namespace was read in that snapshot */
 };
 
-struct held {
+struct time_waits {
 	struct slot *slots;
 	struct tws_event *events;
 	uint32_t *buckets;
@@ -44,9 +44,9 @@ struct held {
 	struct seen *known; /* and of any */
 };
 
-int held__new(struct held **heldp, size_t max, uint64_t seed)
+int time_waits__new(struct time_waits **tablep, size_t max, uint64_t seed)
 {
-	struct held *h = calloc(1, sizeof(*h));
+	struct time_waits *h = calloc(1, sizeof(*h));
 	uint32_t buckets = 64;
 
 	if (!h)
@@ -58,7 +58,7 @@ int held__new(struct held **heldp, size_t max, uint64_t seed)
 	h->buckets = malloc(buckets * sizeof(*h->buckets));
 	if (!h->slots || !h->events || !h->buckets || seen__new(&h->read, MAX_NETNS) ||
 	    seen__new(&h->known, MAX_NETNS)) {
-		held__free(h);
+		time_waits__free(h);
 		return -ENOMEM;
 	}
 	memset(h->buckets, 0xff, buckets * sizeof(*h->buckets));
@@ -67,13 +67,13 @@ int held__new(struct held **heldp, size_t max, uint64_t seed)
 	h->free = NONE;
 	h->seed = seed;
 	h->look_ns = UINT64_MAX;
-	*heldp = h;
+	*tablep = h;
 	return 0;
 }
 
 /* ---- the table ---- */
 
-static uint32_t *bucket_of(const struct held *h, const struct tws_key *key)
+static uint32_t *bucket_of(const struct time_waits *h, const struct tws_key *key)
 {
 	uint64_t words[5], hash = h->seed;
 
@@ -97,7 +97,7 @@ static bool has_key(const struct tws_event *ev, const struct tws_key *key)
 }
 
 /* The link that leads to the slot of @key; to NONE if it is not held. */
-static uint32_t *find(const struct held *h, const struct tws_key *key)
+static uint32_t *find(const struct time_waits *h, const struct tws_key *key)
 {
 	uint32_t *link = bucket_of(h, key);
 
@@ -106,7 +106,7 @@ static uint32_t *find(const struct held *h, const struct tws_key *key)
 	return link;
 }
 
-static void release(struct held *h, uint32_t *link)
+static void release(struct time_waits *h, uint32_t *link)
 {
 	uint32_t i = *link;
 
@@ -116,14 +116,14 @@ static void release(struct held *h, uint32_t *link)
 	h->count--;
 }
 
-static void release_slot(struct held *h, uint32_t i)
+static void release_slot(struct time_waits *h, uint32_t i)
 {
 	struct tws_key key = key__of_event(&h->events[i]);
 
 	release(h, find(h, &key));
 }
 
-static uint32_t claim(struct held *h)
+static uint32_t claim(struct time_waits *h)
 {
 	uint32_t i = h->free;
 
@@ -136,13 +136,13 @@ static uint32_t claim(struct held *h)
 
 /* ---- what events tell ---- */
 
-static void look_at(struct held *h, uint64_t ns)
+static void look_at(struct time_waits *h, uint64_t ns)
 {
 	if (ns < h->look_ns)
 		h->look_ns = ns;
 }
 
-void held__add(struct held *h, const struct tws_event *ev)
+void time_waits__add(struct time_waits *h, const struct tws_event *ev)
 {
 	struct tws_key key = key__of_event(ev);
 	uint32_t *link = find(h, &key), i;
@@ -167,7 +167,7 @@ void held__add(struct held *h, const struct tws_event *ev)
 	look_at(h, h->slots[i].due_ns + LATE_NS);
 }
 
-static void fill_end(const struct held *h, uint32_t i, uint8_t how, uint64_t time_ns,
+static void fill_end(const struct time_waits *h, uint32_t i, uint8_t how, uint64_t time_ns,
 		     struct tws_event *end)
 {
 	*end = h->events[i];
@@ -186,7 +186,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
  * A connection with the addresses of slot @i, open since @open_ns: it has taken
  * the socket's place, unless the minute was over before.
  */
-static void end_by_use(const struct held *h, uint32_t i, uint8_t side, uint64_t open_ns,
+static void end_by_use(const struct time_waits *h, uint32_t i, uint8_t side, uint64_t open_ns,
 		       struct tws_event *end)
 {
 	uint64_t due_ns = h->slots[i].due_ns;
@@ -208,7 +208,7 @@ static bool tells(const struct tws_event *ev)
 	       (ev->action != TWS_CONNECT_FAILED || ev->error);
 }
 
-bool held__ended(struct held *h, const struct tws_event *ev, struct tws_event *end)
+bool time_waits__ended(struct time_waits *h, const struct tws_event *ev, struct tws_event *end)
 {
 	struct tws_key key = key__of_event(ev);
 	uint32_t *link = tells(ev) ? find(h, &key) : NULL;
@@ -237,12 +237,12 @@ bool held__ended(struct held *h, const struct tws_event *ev, struct tws_event *e
 
 /* ---- what snapshots tell ---- */
 
-bool held__due(const struct held *h, uint64_t now_ns)
+bool time_waits__due(const struct time_waits *h, uint64_t now_ns)
 {
 	return h->count && now_ns >= h->look_ns;
 }
 
-static void note_alive(struct held *h, const struct snapshot *snap)
+static void note_alive(struct time_waits *h, const struct snapshot *snap)
 {
 	for (size_t i = 0; i < snap->num; i++) {
 		const struct snapshot_socket *mini = &snap->sockets[i];
@@ -259,7 +259,7 @@ static void note_alive(struct held *h, const struct snapshot *snap)
 	}
 }
 
-static void note_netns(struct held *h, const struct snapshot *snap)
+static void note_netns(struct time_waits *h, const struct snapshot *snap)
 {
 	seen__clear(h->read);
 	for (size_t i = 0; i < snap->num_netns; i++) {
@@ -273,7 +273,7 @@ static void note_netns(struct held *h, const struct snapshot *snap)
  * namespace that was not found may live on unseen, held by a descriptor: only
  * once the minute is over has its TIME_WAIT ended surely.
  */
-static bool is_missing(const struct held *h, uint32_t i, const struct snapshot *snap, bool *inside)
+static bool is_missing(const struct time_waits *h, uint32_t i, const struct snapshot *snap, bool *inside)
 {
 	*inside = seen__has(h->read, h->events[i].netns);
 	if (h->events[i].time_ns >= snap->taken_ns)
@@ -282,7 +282,7 @@ static bool is_missing(const struct held *h, uint32_t i, const struct snapshot *
 			   h->slots[i].due_ns + LATE_NS < snap->taken_ns);
 }
 
-static uint8_t end_of_missing(const struct held *h, uint32_t i)
+static uint8_t end_of_missing(const struct time_waits *h, uint32_t i)
 {
 	const struct slot *slot = &h->slots[i];
 
@@ -292,7 +292,7 @@ static uint8_t end_of_missing(const struct held *h, uint32_t i)
 }
 
 /* Returns whether *@end is to be told. */
-static bool judge(struct held *h, uint32_t i, const struct snapshot *snap, struct tws_event *end)
+static bool judge(struct time_waits *h, uint32_t i, const struct snapshot *snap, struct tws_event *end)
 {
 	struct slot *slot = &h->slots[i];
 	bool inside;
@@ -324,7 +324,7 @@ static uint64_t next_look(const struct slot *slot)
 	return slot->missed_ns ? slot->missed_ns + GRACE_NS : slot->due_ns + LATE_NS;
 }
 
-int held__compare(struct held *h, const struct snapshot *snap, held_fn fn, void *ctx)
+int time_waits__compare(struct time_waits *h, const struct snapshot *snap, time_waits_fn fn, void *ctx)
 {
 	struct tws_event end;
 	int err = 0;
@@ -343,17 +343,17 @@ int held__compare(struct held *h, const struct snapshot *snap, held_fn fn, void 
 	return err < 0 ? err : 0;
 }
 
-size_t held__count(const struct held *h)
+size_t time_waits__count(const struct time_waits *h)
 {
 	return h->count;
 }
 
-uint64_t held__dropped(const struct held *h)
+uint64_t time_waits__dropped(const struct time_waits *h)
 {
 	return h->dropped;
 }
 
-void held__free(struct held *h)
+void time_waits__free(struct time_waits *h)
 {
 	if (!h)
 		return;

@@ -4,8 +4,8 @@
  * spare is not instructions but pages: a TLB that the kernel's way through TCP has just
  * filled has none of those that a namespace's inode or a cgroup's id stands in.
  */
-#ifndef TWSNOOP_BPF_NEAR_H
-#define TWSNOOP_BPF_NEAR_H
+#ifndef TWSNOOP_BPF_PERCPU_H
+#define TWSNOOP_BPF_PERCPU_H
 
 #include "twsnoop.h"
 
@@ -36,8 +36,8 @@ struct {
 	__type(value, struct tws_cpu);
 } tws_cpus SEC(".maps");
 
-#define TWS_NEAR_SHIFT 61 /* as many bits are left as entries need */
-_Static_assert(1 << (64 - TWS_NEAR_SHIFT) == TWS_NEAR, "an index of all entries");
+#define TWS_CACHED_SHIFT 61 /* as many bits are left as entries need */
+_Static_assert(1 << (64 - TWS_CACHED_SHIFT) == TWS_CACHED, "an index of all entries");
 
 static __always_inline struct tws_cpu *this_cpu(void)
 {
@@ -56,7 +56,7 @@ static __always_inline __u32 netns_of(const struct net *net)
 
 	if (!cpu)
 		return net->ns.inum;
-	near = &cpu->netns[cookie % TWS_NEAR];
+	near = &cpu->netns[cookie % TWS_CACHED];
 	known = *(volatile __u64 *)near; /* once: a softirq may write it */
 	if (known >> 32 == cookie && (__u32)known)
 		return known;
@@ -73,7 +73,7 @@ static __always_inline __u32 netns_of(const struct net *net)
  */
 __u64 tws_cgroup_epoch;
 
-static __always_inline void near_cgroup_removed(void)
+static __always_inline void cached_cgroup_removed(void)
 {
 	__sync_fetch_and_add(&tws_cgroup_epoch, 1);
 }
@@ -83,7 +83,7 @@ static __always_inline void near_cgroup_removed(void)
  * asked in process context alone, and before the address is read that is looked for: else
  * that could be older than the number.
  */
-static __always_inline struct tws_near_cgroup *near_cgroups(void)
+static __always_inline struct tws_cached_cgroup *cached_cgroups(void)
 {
 	__u64 epoch = *(volatile __u64 *)&tws_cgroup_epoch;
 	struct tws_cpu *cpu = this_cpu();
@@ -99,9 +99,9 @@ static __always_inline struct tws_near_cgroup *near_cgroups(void)
 }
 
 /* Where the cgroup that @of is the number of has its entry; another may be there. */
-static __always_inline __u32 near_index(__u64 of)
+static __always_inline __u32 cached_cgroup_index(__u64 of)
 {
-	return of * 0x9e3779b97f4a7c15ULL >> TWS_NEAR_SHIFT;
+	return of * 0x9e3779b97f4a7c15ULL >> TWS_CACHED_SHIFT;
 }
 
 #else
@@ -111,7 +111,7 @@ static __always_inline __u32 netns_of(const struct net *net)
 	return net->ns.inum;
 }
 
-static __always_inline void near_cgroup_removed(void)
+static __always_inline void cached_cgroup_removed(void)
 {
 }
 
