@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2034 # what run.sh and lib.sh set
+# twsnoop list.
+
+list_account='^twsnoop: listed=[0-9]* seen=[0-9]* inferred=[0-9]* unknown=[0-9]* missed=[0-9]*$'
+
+# list_says N: the account
+list_says()
+{
+	grep "$list_account" "$err" | grep -q "^twsnoop: listed=$1 " ||
+		echo "the account does not say listed=$1. "
+}
+
+# The local ports that are in TIME_WAIT here, as the kernel has them (state 06).
+kernel_ports()
+{
+	cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
+		sed -n 's/^ *[0-9]*: [0-9A-F]*:\([0-9A-F]*\) [0-9A-F]*:[0-9A-F]* 06 .*/\1/p' |
+		while read -r port; do echo $((0x$port)); done | sort
+}
+
+json_ports()
+{
+	sed -n 's/.*"local":{"address":"[^"]*","port":\([0-9]*\)}.*/\1/p' "$out" | sort
+}
+
+# list ARGUMENT...: of this namespace, to its end
+list()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net "$@"
+}
+
+test_list()
+{
+	"$tool" close 9
+	kernel_ports >"$dir/before"
+	list --json
+	json_ports >"$dir/ours"
+	kernel_ports >"$dir/after"
+	num=$(lines "$dir/ours")
+	# One whose minute was over meanwhile is in the first alone.
+	judge "list is the kernel's table" "$(status_is 0; json_lines "$num"; list_says "$num"
+		[ "$num" -ge 9 ] || echo "only $num. "
+		! comm -23 "$dir/after" "$dir/ours" | grep . || echo "some are missing. "
+		! comm -13 "$dir/before" "$dir/ours" | grep . || echo "some are not there. ")"
+	list
+	judge "list as text" "$(status_is 0; "$tool" plain "$out"
+		grep -q "^STATE  *LEFT LOCAL " "$out" || echo "no heading. "
+		[ "$(grep -c "^time_wait " "$out")" -ge 9 ] || echo "too few. "
+		[ -z "$(awk 'length > 120' "$out")" ] || echo "too wide. ")"
+	list -o csv
+	judge "list as CSV" "$(status_is 0; "$tool" csv "$out" >/dev/null
+		[ "$(lines "$out")" -gt 9 ] || echo "too few. ")"
+	list --by remote,remote-port,state --json
+	judge "list --by" "$(status_is 0; json_lines "$(lines "$out")"
+		sum=$(sed 's/^{"count":\([0-9]*\),.*/\1/' "$out" | awk '{ n += $1 } END { print n }')
+		list_says "$sum")"
+	list --by process,side
+	judge "list --by as text" "$(status_is 0; "$tool" plain "$out"
+		tail -n 1 "$out" | grep -q "^ *[0-9].*total$" || echo "no sum. ")"
+	list --states --json
+	judge "list --states" "$(status_is 0; json_lines 2
+		num=$(kernel_ports | grep -c .)
+		ours=$(sed -n 's/.*"scope":"netns".*"time_wait":\([0-9]*\).*/\1/p' "$out")
+		[ "$ours" -ge "$num" ] || echo "$ours in TIME_WAIT, not $num. "
+		grep -q '"limits":{"tcp_max_tw_buckets":[1-9]' "$out" || echo "no limit. ")"
+	list --ports --json
+	judge "list --ports" "$(status_is 0; json_lines "$(lines "$out")"
+		grep -q '"ports":{"usable":[1-9][0-9]*,"time_wait":[1-9]' "$out" || echo "none. ")"
+	for form in "" --json "-o csv" --states --ports "--by state"; do
+		# shellcheck disable=SC2086 # words
+		"$tool" limit "$twsnoop" list $form >/dev/full 2>"$err"
+		rc=$?
+		: >"$out"
+		judge "list $form to a full disk" "$(status_is 1
+			num=$(grep -c "^twsnoop: cannot write the output: " "$err")
+			[ "$num" = 1 ] || echo "$num lines about it. ")"
+	done
+	run "$tool" drop 65534 none "$twsnoop" list
+	judge "list without privilege" "$(status_is 0; stderr_says "missing CAP_SYS_ADMIN"
+		"$tool" plain "$err"
+		[ "$(grep -c "^time_wait " "$out")" -ge 9 ] || echo "too few. ")"
+	run "$tool" drop 65534 none "$twsnoop" list --states
+	judge "list --states without privilege" "$(status_is 0)"
+}
+
+# What list shows in two namespaces, without what moves: of this one and of process $pid's.
+list_two()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net --netns "/proc/$pid/ns/net" "$@"
+	sed 's/"timestamp":"[^"]*",//; s/"\(expires\|age\)_ns":[0-9]*,*//g; s/,}/}/g' "$out" | sort
+}
+
+# The ends of the TIME_WAIT sockets, as ss has them, of both.
+ss_two()
+{
+	{ ss -Htan state time-wait; nsenter --net="/proc/$pid/ns/net" ss -Htan state time-wait; } |
+		awk '{ print $(NF - 1), $NF }' | sort
+}
+
+list_ends()
+{
+	run "$twsnoop" list --netns /proc/self/ns/net --netns "/proc/$pid/ns/net" --sort left
+	awk '$1 == "time_wait" { print $3, $4 }' "$out" | sort
+}
+
+# The other way to read sockets, for kernels without sock_diag, beside that and ss.
+test_list_iterator()
+{
+	mkfifo "$dir/hold"
+	"$tool" netns sh -c "'$tool' close 4 && '$tool' close6 4 && echo here
+		read -r _ <'$dir/hold'" >"$dir/other" 2>&1 &
+	pid=$!
+	"$tool" close 3
+	"$tool" close6 3
+	"$tool" wait-line "$dir/other" here
+	for form in --json "--ports --json" "--states --json" "--by remote,netns --json"; do
+		# shellcheck disable=SC2086 # words
+		list_two $form >"$dir/netlink"
+		# shellcheck disable=SC2086
+		TWSNOOP_NO_SOCK_DIAG=1 list_two $form >"$dir/iterator"
+		# shellcheck disable=SC2086
+		list_two $form >"$dir/later"
+		# A minute may have been over for some from an earlier test.
+		judge "list $form by the iterator" "$(status_is 0
+			[ -s "$dir/iterator" ] || echo "nothing is there. "
+			cmp -s "$dir/netlink" "$dir/iterator" ||
+				cmp -s "$dir/iterator" "$dir/later" || echo "it differs. ")"
+	done
+	TWSNOOP_NO_SOCK_DIAG=1 list_two --json >"$dir/iterator"
+	judge "list says that it uses the iterator" "$(status_is 0
+		num=$(grep -c "^twsnoop: sockets are read by a BPF iterator, because " "$err")
+		[ "$num" = 1 ] || echo "$num lines about it. "
+		for end in '"address":"127.0.0.1"' '"address":"::1"'; do
+			[ "$(grep -c "\"local\":{$end" "$dir/iterator")" -ge 7 ] ||
+				echo "too few of $end. "
+		done)"
+	if command -v ss >/dev/null && command -v nsenter >/dev/null; then
+		ss_two >"$dir/before"
+		TWSNOOP_NO_SOCK_DIAG=1 list_ends >"$dir/ours"
+		ss_two >"$dir/after"
+		judge "list by the iterator is what ss shows" "$(status_is 0
+			[ "$(lines "$dir/ours")" -ge 14 ] || echo "too few. "
+			! comm -23 "$dir/after" "$dir/ours" | grep . || echo "are missing. "
+			! comm -13 "$dir/before" "$dir/ours" | grep . || echo "are not there. ")"
+	else
+		skip "list by the iterator is what ss shows" "no ss or nsenter"
+	fi
+	run env TWSNOOP_NO_SOCK_DIAG=1 "$tool" drop 65534 none "$twsnoop" list
+	judge "list by the iterator without privilege" "$(status_is 1; stdout_is_empty
+		one_line_on_stderr; stderr_says "CAP_BPF")"
+	run env TWSNOOP_NO_SOCK_DIAG=1 "$tool" drop 65534 bpf,perfmon "$twsnoop" list --json
+	judge "list by the iterator with least privilege" "$(status_is 0
+		[ "$(lines "$out")" -ge 6 ] || echo "too few. ")"
+	echo >"$dir/hold"
+	wait "$pid"
+	pid=
+	rm "$dir/hold"
+}
+
+# A trace that runs is a ledger, too.
+test_list_beside_trace()
+{
+	start "list beside a trace" --json || return
+	"$tool" hostile
+	"$tool" wait-line "$out" '{' 20
+	cp "$err" "$dir/trace-err"
+	mv "$out" "$dir/trace-out"
+	list --json
+	judge "list --json beside a trace" "$(status_is 0
+		why=$("$tool" json "$out" hostile) || echo "$why"
+		[ "$(grep -c '"evidence":"seen"' "$out")" -ge 20 ] || echo "owners are not known. ")"
+	list
+	judge "list beside a trace" "$(status_is 0; "$tool" plain "$out"; "$tool" plain "$err")"
+	list --by process
+	judge "list --by process beside a trace" "$(status_is 0; "$tool" plain "$out")"
+	list -o csv
+	judge "list -o csv beside a trace" "$(status_is 0; why=$("$tool" csv "$out") || echo "$why")"
+	list --json --by process,pid
+	judge "list --by process --json beside a trace" "$(status_is 0
+		json_lines "$(lines "$out")")"
+	stop
+}

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2034 # what run.sh and lib.sh set
+# What trace asks for in privileges, and what it keeps.
+
+# refused NAME WORD: the last run said why, in one line
+refused()
+{
+	judge "$1" "$(status_is 1; one_line_on_stderr; stdout_is_empty; stderr_says "$2")"
+}
+
+test_refused()
+{
+	run "$tool" drop 65534 none "$twsnoop" trace
+	refused "no privilege" "CAP_BPF"
+	run "$tool" drop 0 none "$twsnoop" trace
+	refused "root without capabilities" "CAP_BPF"
+	run "$tool" drop 65534 bpf "$twsnoop" trace
+	refused "no CAP_PERFMON" "missing CAP_PERFMON: "
+	run "$tool" drop 65534 perfmon "$twsnoop" trace --json
+	refused "no CAP_BPF" "missing CAP_BPF: "
+	for how in missing empty garbage; do
+		run "$tool" hide-btf "$how" "$twsnoop" trace
+		refused "BTF $how" "/sys/kernel/btf/vmlinux"
+	done
+}
+
+# The effective capabilities of $pid, and whether it could get more.
+status_of_pid()
+{
+	sed -n "s/^$1:[[:space:]]*//p" "/proc/$pid/status"
+}
+
+# traces NAME CAPS: what start began sees a close, and holds no more than CAPS (hex)
+traces()
+{
+	"$tool" close 1
+	"$tool" wait-line "$out" '{"timestamp"'
+	permitted=$(status_of_pid CapPrm)
+	effective=$(status_of_pid CapEff)
+	no_new=$(status_of_pid NoNewPrivs)
+	stop
+	judge "$1" "$(status_is 0; accounts 1; delivered 1; json_lines 1)"
+	judge "$1: keeps no more than it needs" "$(
+		[ "$((0x${permitted:-1} & ~$2))" = 0 ] || echo "permitted $permitted. "
+		[ "$permitted" = "$effective" ] || echo "effective $effective. "
+		[ "$no_new" = 1 ] || echo "NoNewPrivs $no_new. ")"
+}
+
+test_least_privilege()
+{
+	admin=0x200000 ptrace=0x80000 search=0x4 bpf=0x8000000000
+	# CAP_BPF is kept where the kernel's bpf(2) answers nothing without it.
+	enough=bpf,perfmon
+	if [ "$memlock" = 1 ]; then
+		enough=bpf,perfmon,sys_resource
+	fi
+	start "root" --json && traces "root" $((admin | ptrace | search))
+	start_as "a user with $enough" "$tool drop 65534 $enough" --json &&
+		traces "a user with $enough" $((bpf))
+	start_as "root with $enough" "$tool drop 0 $enough" --json &&
+		traces "root with $enough" $((bpf))
+	cp "$twsnoop" "$dir/copy"
+	"$tool" setcap "$dir/copy" $enough
+	case $? in
+	0) ;;
+	77)
+		skip "file capabilities" "not on this file system"
+		return
+		;;
+	*)
+		fail "file capabilities" "cannot set them"
+		return
+		;;
+	esac
+	saved=$twsnoop
+	twsnoop=$dir/copy
+	start_as "file capabilities" "$tool drop-uid 65534" --json &&
+		traces "file capabilities" $((bpf))
+	twsnoop=$saved
+	rm -f "$dir/copy"
+}

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154,SC2034 # what run.sh and lib.sh set
+# Wrong usage, and --help of every command.
+
+# wrong NAME ARGUMENT...
+wrong()
+{
+	name="wrong usage: $1"
+	shift
+	run "$twsnoop" "$@"
+	judge "$name" "$(status_is 2; one_line_on_stderr; stdout_is_empty)"
+}
+
+test_wrong_usage()
+{
+	esc=$(printf '\033')
+	wrong "unknown command" nosuch
+	wrong "unknown command with an escape" "${esc}[31mx"
+	wrong "unknown option" trace --no-such
+	wrong "unknown option without a command" --no-such
+	wrong "unknown letter" trace -Z
+	wrong "option with an escape" trace "--${esc}[31m"
+	wrong "extra operand" trace extra
+	wrong "argument to a flag" trace --json=1
+	wrong "missing argument" trace --count
+	wrong "pid 1x" trace --pid 1x
+	wrong "pid -1" trace --pid -1
+	wrong "pid 0" trace --pid 0
+	wrong "pid with an escape" trace --pid "${esc}[31m"
+	wrong "pid list with a hole" trace --pid 1,,2
+	wrong "pid too large" trace --pid 99999999999999999999
+	wrong "port 70000" trace -r :70000
+	wrong "port 0x50" trace -r :0x50
+	wrong "port -1" trace -l :-1
+	wrong "address 300.1.1.1" trace -r 300.1.1.1
+	wrong "prefix /33" trace -l 10.0.0.0/33
+	wrong "side both" trace --side both
+	wrong "netns of nowhere" trace --netns /nonexistent
+	wrong "count 0" trace --count 0
+	wrong "count -1" trace --count -1
+	wrong "count 1x" trace --count 1x
+	wrong "count with a blank" trace --count " 1"
+	wrong "duration abc" trace --duration abc
+	wrong "duration 0" trace --duration 0
+	wrong "duration -1" trace --duration -1
+	wrong "output xml" trace --output xml
+	wrong "ring size 12x" trace --ring-size 12x
+	wrong "ring size 0" trace --ring-size 0
+	wrong "check: unknown option" check --no-such
+	wrong "check: extra operand" check extra
+	wrong "check: output csv" check --output csv
+	wrong "list: unknown option" list --no-such
+	wrong "list: extra operand" list extra
+	wrong "list: an option of trace" list --all
+	wrong "list: sort by nothing" list --sort ""
+	wrong "list: sort by two keys" list --sort pid,uid
+	wrong "list: by an unknown key" list --by "pid,${esc}[31m"
+	wrong "list: by a key twice" list --by pid,pid
+	wrong "list: by age" list --by age
+	wrong "list: states and ports" list --states --ports
+	wrong "list: states and counts" list --states --by pid
+	wrong "list: order of counts" list --by pid --sort age
+	wrong "list: states of a process" list --states --pid 1
+	wrong "list: ports of a side" list --ports --side client
+	wrong "attach: an option of trace" attach --json
+	wrong "attach: a filter" attach --pid 1
+	wrong "attach: extra operand" attach extra
+	wrong "attach: size 0" attach --size 0
+	wrong "attach: size 12x" attach --size 12x
+	wrong "attach: size too large" attach --size 4194305
+	wrong "attach: no bpffs named" attach --bpffs ""
+	wrong "detach: extra operand" detach extra
+	wrong "detach: an option of attach" detach --size 1
+}
+
+# helps NAME ARGUMENT...
+helps()
+{
+	name=$1
+	shift
+	run "$twsnoop" "$@"
+	judge "$name" "$(status_is 0
+		[ -s "$out" ] || echo "nothing on stdout. "
+		[ ! -s "$err" ] || echo "something on stderr. ")"
+}
+
+test_help()
+{
+	helps "twsnoop --help" --help
+	helps "twsnoop -h" -h
+	helps "twsnoop help" help
+	helps "trace --help" trace --help
+	helps "trace -h" trace -h
+	helps "check --help" check --help
+	helps "list --help" list --help
+	helps "attach --help" attach --help
+	helps "detach --help" detach --help
+	helps "--version" --version
+	judge "--version is one line" "$(grep -q '^twsnoop [0-9]' "$out" || echo "it is not. "
+		[ "$(lines "$out")" = 1 ] || echo "it has more. ")"
+	for args in --help "trace --help" "list --help" "check --help" --version; do
+		# shellcheck disable=SC2086 # words
+		"$tool" limit "$twsnoop" $args >/dev/full 2>"$err"
+		rc=$?
+		judge "$args to a full disk" "$(status_is 1)"
+	done
+}
