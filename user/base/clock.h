@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The time as one number. Layer: lowest. */
+/* The time as one number. */
 #ifndef TWSNOOP_CLOCK_H
 #define TWSNOOP_CLOCK_H
 

@@ -8,8 +8,6 @@
  * reads: C0 and C1 controls, DEL, line and paragraph separators, bidirectional
  * and other invisible formatting code points, noncharacters, and every byte
  * that is not part of valid UTF-8 (RFC 3629: no surrogates, no overlong forms).
- *
- * Layer: above outbuf.
  */
 #ifndef TWSNOOP_ESCAPE_H
 #define TWSNOOP_ESCAPE_H

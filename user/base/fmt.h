@@ -4,7 +4,6 @@
  * event writer spends much of its time here. Each function needs room for the
  * stated number of bytes at @to, writes its text there, no NUL, and returns its
  * length. What is behind the text, in that room, may be overwritten too.
- * Layer: lowest, includes nothing of twsnoop.
  */
 #ifndef TWSNOOP_FMT_H
 #define TWSNOOP_FMT_H

@@ -3,7 +3,6 @@
  * A byte buffer that is appended to. Either it owns its memory and grows, or it
  * writes into the caller's array and stops at its end. What cannot be appended
  * is dropped whole and sets @failed, so a writer checks once, at its end.
- * Layer: lowest, includes nothing of twsnoop.
  */
 #ifndef TWSNOOP_OUTBUF_H
 #define TWSNOOP_OUTBUF_H

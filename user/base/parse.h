@@ -2,7 +2,7 @@
 /*
  * Strict numbers: the whole string or nothing. No sign, no blanks, no hex, no
  * locale. Each returns 0, -EINVAL (not understood) or -ERANGE (out of range),
- * and leaves its output alone on failure. Layer: lowest.
+ * and leaves its output alone on failure.
  */
 #ifndef TWSNOOP_PARSE_H
 #define TWSNOOP_PARSE_H

@@ -3,7 +3,7 @@
  * A set of 64-bit keys: which TIME_WAIT sockets have been reported. Each CPU of the
  * kernel gives cookies out in sequence, so keys that follow each other share a word:
  * a million cookies take about a megabyte, and the one after the last is in the cache.
- * It grows up to a bound that is fixed at the start. Layer: lowest.
+ * It grows up to a bound that is fixed at the start.
  */
 #ifndef TWSNOOP_SEEN_H
 #define TWSNOOP_SEEN_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Puts into the order of time what was read from rings that are in order for each
- * CPU alone. Pure but for memory. Layer: above event.h.
+ * CPU alone. Pure but for memory.
  */
 #ifndef TWSNOOP_BATCH_H
 #define TWSNOOP_BATCH_H

@@ -2,7 +2,7 @@
 /*
  * The owners of closed connections that the kernel side keeps: of a ledger that
  * `twsnoop attach` has pinned, and of every `twsnoop trace` that runs. Read only.
- * Layer: above owners; knows neither how they are pinned (pins.h) nor the sockets.
+ * Knows neither how they are pinned (pins.h) nor the sockets.
  */
 #ifndef TWSNOOP_LEDGER_H
 #define TWSNOOP_LEDGER_H

@@ -2,7 +2,7 @@
 /*
  * Whose a mini-socket is, by what one kernel side keeps: an index over its ring of
  * events, an image in memory that is being written meanwhile. Trusts nothing that
- * it reads there. Works on memory alone. Layer: above decode and event.h.
+ * it reads there. Works on memory alone.
  */
 #ifndef TWSNOOP_OWNERS_H
 #define TWSNOOP_OWNERS_H

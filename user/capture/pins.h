@@ -4,7 +4,6 @@
  * root alone. All of it appears and vanishes at once, by a rename of its folder:
  * "twsnoop-new" is one that is being filled, "twsnoop-old" one that is being
  * emptied. Whoever fills one holds a lock on it.
- * Layer: above tracer and ledger.
  */
 #ifndef TWSNOOP_PINS_H
 #define TWSNOOP_PINS_H

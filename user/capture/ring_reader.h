@@ -3,7 +3,7 @@
  * Reading one of the kernel side's rings while it is being written. The writers
  * never wait: what is not read in time is written over. Each CPU writes chunks of
  * its own, so that a ring is read by chunks, and its records are in order only within
- * each. Works on memory alone. Layer: above event.h.
+ * each. Works on memory alone.
  */
 #ifndef TWSNOOP_RING_READER_H
 #define TWSNOOP_RING_READER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The source of live events: the BPF programs and their rings.
- * Layer: above kernel, ring and event.h; hands raw bytes to one callback.
+ * Hands raw bytes to one callback.
  */
 #ifndef TWSNOOP_TRACER_H
 #define TWSNOOP_TRACER_H

@@ -2,7 +2,7 @@
 /*
  * The subcommands. Each is one file, cmd_NAME.c, and gets the arguments from
  * its own name on. Returns the exit status: 0 done, 1 it could not run, 2 wrong
- * usage; whatever is to be said was said on stderr. Layer: the topmost.
+ * usage; whatever is to be said was said on stderr.
  */
 #ifndef TWSNOOP_COMMAND_H
 #define TWSNOOP_COMMAND_H

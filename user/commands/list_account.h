@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * How many owners a listing knows, and in words why the others are not known.
- * Layer: above listing and ledger.
  */
 #ifndef TWSNOOP_LIST_ACCOUNT_H
 #define TWSNOOP_LIST_ACCOUNT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A listing's rows as records, through a sink: JSON and CSV, where each is told as
- * trace tells an event. Layer: above group, attribute and the sinks.
+ * trace tells an event.
  */
 #ifndef TWSNOOP_LIST_RECORDS_H
 #define TWSNOOP_LIST_RECORDS_H

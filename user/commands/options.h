@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Command lines from tables: a command lists its options, each with the handler
- * that fills a field of the command's struct, and this layer walks argv,
+ * that fills a field of the command's struct, and this walks argv,
  * complains in one line, and prints --help. Tables are made of parts, so that
  * the filters and the output options are the same for every command.
- * Layer: above parse, filter and the enums of sink.h; below the commands.
  *
  *	struct trace_options { bool all; uint64_t duration_ns; };
  *	static const struct option_spec trace_table[] = {

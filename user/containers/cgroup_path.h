@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What a cgroup's path says: container, pod, or systemd unit. Pure: looks at
- * nothing but the string. Layer: above record.h only.
+ * nothing but the string.
  *
  * The path is what the kernel's cgroup_path() gives, relative to the root of
  * its hierarchy, v1 or v2. The names in it were chosen by whoever made the

@@ -3,7 +3,6 @@
  * The cgroups of one hierarchy by their id, also those that are gone. Filled by
  * a walk of what exists, kept up by the kernel's cgroup_mkdir, cgroup_rmdir and
  * cgroup_rename events, and by asking the kernel for what is between the two.
- * Layer: above cgroup_path.
  *
  * A cgroup's id (bpf_get_current_cgroup_id(), kernfs_node.id) is unique in its
  * hierarchy and never used again; two hierarchies use the same numbers. So one

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Which container: the table of cgroups, the runtimes' names, and the container
- * filter (-C), as one. Layer: above cgroups, runtime_names; below attribute.
+ * filter (-C), as one.
  *
  * The filter is decided twice. The kernel side lets pass only what it was told
  * to, and each new cgroup until it is told not to; what comes is judged again

@@ -4,7 +4,7 @@
  * containerd and CRI-O, and over containerd's own, for containers that are not
  * Kubernetes'. Protocol Buffers, of which a few fields of three messages are of
  * interest here. Pure: from bytes to names, and how to ask. An answer
- * is untrusted: any bytes, of any length. Layer: above runtime_json.
+ * is untrusted: any bytes, of any length.
  *
  * The numbers of the fields are those of runtime.v1 (cri-api, api.proto), which
  * containerd has from 1.6 on.

@@ -3,7 +3,7 @@
  * One question and its answer in HTTP over a unix socket: HTTP/1.1 for Docker's API, and
  * gRPC, which is a POST over HTTP/2. Knows nothing of containers. The other end is
  * untrusted: it may say anything, of any length, or never end. Waits for the answer, so
- * it belongs into a thread of its own. Layer: lowest.
+ * it belongs into a thread of its own.
  *
  * HAVE_LIBCURL (7.80 or newer) builds it; without it every question fails with
  * -EOPNOTSUPP.

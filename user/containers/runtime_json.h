@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What container runtimes say about a container, in JSON: from answer to names.
- * Pure. An answer is untrusted: any bytes, of any length. Layer: lowest.
+ * Pure. An answer is untrusted: any bytes, of any length.
  *
  * Built without HAVE_JANSSON (and without HAVE_LIBCURL, which implies it), each
  * function returns -EOPNOTSUPP.

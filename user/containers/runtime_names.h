@@ -2,7 +2,7 @@
 /*
  * Names of containers, images and pods, asked of the runtimes in one helper
  * thread and kept. Never in the way: the caller's thread makes no system call
- * but to wake the helper once for each new container. Layer: above runtime_source.
+ * but to wake the helper once for each new container.
  *
  *	struct runtime_names *names = NULL;	// NULL: --no-names, asks nobody
  *	err = runtime_names__new(&names, NULL, NULL, 0);

@@ -5,8 +5,7 @@
  * API, which Podman speaks too; CRI, which containerd and CRI-O do). The disk comes
  * first: a daemon may have its container locked until it has started, and a container
  * that lives for a tenth of a second is gone by then. Waits for the answer, so it belongs
- * into a thread of its own: see runtime_names.h. Layer: above runtime_http, runtime_json,
- * runtime_cri, cgroup_path.
+ * into a thread of its own: see runtime_names.h.
  *
  * HAVE_LIBCURL (see runtime_http.h) builds both; HAVE_JANSSON alone only the state on disk
  * (for a static binary, where libcurl would bring some twenty libraries along);

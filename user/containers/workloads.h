@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The containers, pods and units of a listing's rows, each asked for once and with
- * a bounded wait for its name. Layer: above containers, kernel's files.
+ * a bounded wait for its name.
  */
 #ifndef TWSNOOP_WORKLOADS_H
 #define TWSNOOP_WORKLOADS_H

@@ -4,7 +4,7 @@
  * running on the CPU, and a full ring takes no record; but a TIME_WAIT socket
  * stands in the kernel's own table for a minute. Whatever stands there and was
  * not reported is reported then.
- * Layer: above tracer, join, snapshot, seen; hands events to one callback.
+ * Hands events to one callback.
  */
 #ifndef TWSNOOP_HEAL_H
 #define TWSNOOP_HEAL_H

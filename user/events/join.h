@@ -3,7 +3,6 @@
  * The kernel side tells who sent a FIN and what became of the connection apart, on
  * whichever CPU each happens. Here they come together, by the connection's id, to
  * one event. Pure but for memory; knows neither the tracer nor a clock.
- * Layer: above decode.
  */
 #ifndef TWSNOOP_JOIN_H
 #define TWSNOOP_JOIN_H

@@ -4,7 +4,6 @@
  * it tells in two parts, the search for what was missed, the ends of TIME_WAIT sockets,
  * containers and attribution, as one object that a command polls. It prints nothing,
  * reads no signals and does not wait for events.
- * Layer: above heal, held, attribute; below the sinks, of which it knows nothing.
  *
  *	kernel__probe(&kernel, "/sys", "/proc");
  *	err = stream__new(&stream, &opts) ?: stream__start(stream, &failure);

@@ -4,7 +4,7 @@
  * that each of their ends is told once, with its owner. Two things tell it:
  * other events of the same connection end, which show that its addresses are in
  * use again or that a reset came; and snapshots, which no longer show it.
- * Layer: above snapshot; knows neither the tracer nor a clock.
+ * Knows neither the tracer nor a clock.
  */
 #ifndef TWSNOOP_TIME_WAITS_H
 #define TWSNOOP_TIME_WAITS_H

@@ -2,7 +2,7 @@
 /*
  * What this kernel and these privileges allow. Each feature is probed by its
  * behaviour (a tiny program is loaded) or by its types, never by a version number,
- * and "missing" is kept apart from "could not be probed". Layer: lowest.
+ * and "missing" is kept apart from "could not be probed".
  */
 #ifndef TWSNOOP_KERNEL_H
 #define TWSNOOP_KERNEL_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Reading /proc/PID/mountinfo. Pure. Layer: lowest.
+ * Reading /proc/PID/mountinfo. Pure.
  */
 #ifndef TWSNOOP_MOUNTINFO_H
 #define TWSNOOP_MOUNTINFO_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The settings of a network namespace that TIME_WAIT sockets come up against:
- * net.ipv4's sysctls, read inside it. Layer: above netns and parse.
+ * net.ipv4's sysctls, read inside it.
  */
 #ifndef TWSNOOP_NETLIMITS_H
 #define TWSNOOP_NETLIMITS_H

@@ -2,7 +2,6 @@
 /*
  * The host's network namespaces: finding each of them, and doing something
  * inside one. The calling thread never changes its namespace.
- * Layer: above procinfo.
  */
 #ifndef TWSNOOP_NETNS_H
 #define TWSNOOP_NETNS_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Giving up what is no longer needed. Layer: lowest.
+ * Giving up what is no longer needed.
  */
 #ifndef TWSNOOP_PRIVILEGES_H
 #define TWSNOOP_PRIVILEGES_H

@@ -2,7 +2,6 @@
 /*
  * What /proc tells about processes: a bounded cache of command lines that is
  * safe against reused PIDs, and the two walks that other modules build on.
- * Layer: lowest, includes nothing of ours.
  */
 #ifndef TWSNOOP_PROCINFO_H
 #define TWSNOOP_PROCINFO_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* A print function for libbpf_set_print() that prints nothing. Layer: lowest. */
+/* A print function for libbpf_set_print() that prints nothing. */
 #ifndef TWSNOOP_QUIET_H
 #define TWSNOOP_QUIET_H
 

@@ -2,7 +2,6 @@
 /*
  * How many connections are in each state, in each network namespace and on the
  * host, beside the limits that they come up against. Nothing is kept but counts.
- * Layer: above sockets, filter, netlimits.
  */
 #ifndef TWSNOOP_CENSUS_H
 #define TWSNOOP_CENSUS_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A listing's rows in order, and counted by what they have in common.
- * Layer: above listing and workloads.
  */
 #ifndef TWSNOOP_GROUP_H
 #define TWSNOOP_GROUP_H

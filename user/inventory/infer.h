@@ -3,7 +3,6 @@
  * Owners by circumstance, for sockets that nobody saw being closed: who listens on
  * the local port, or who has the live connections to the same remote end. Both
  * may be wrong (the port may have been another's a minute ago), so they are marked.
- * Layer: above listing, live, attribute.
  */
 #ifndef TWSNOOP_INFER_H
 #define TWSNOOP_INFER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What `twsnoop list` shows: the mini-sockets that exist now, each with what is
- * known of its owner and how. Layer: above sockets, ledger, filter, netlimits.
+ * known of its owner and how.
  *
  * The order matters: first take, then open the ledger and join. What stands in the
  * kernel's table has its event by then, so that nothing is missing in between.

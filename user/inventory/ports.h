@@ -2,7 +2,7 @@
 /*
  * How near clients are to running out of local ports: for each local address,
  * remote address and remote port whose local ports TIME_WAIT holds, how many are
- * taken, and by whom. Layer: above listing, live, listeners, netlimits.
+ * taken, and by whom.
  */
 #ifndef TWSNOOP_PORTS_H
 #define TWSNOOP_PORTS_H

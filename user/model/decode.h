@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * From the bytes of a ring buffer record, or of a recording, to an event that
- * the later stages need not check again. Pure. Layer: above event.h only.
+ * the later stages need not check again. Pure.
  */
 #ifndef TWSNOOP_DECODE_H
 #define TWSNOOP_DECODE_H

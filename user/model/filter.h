@@ -2,7 +2,7 @@
 /*
  * The filters that every command shares: from the words of a command line to
  * struct tws_filter, and the same decision that the kernel side takes, for
- * events that user space finds itself. Layer: above event.h only.
+ * events that user space finds itself.
  */
 #ifndef TWSNOOP_FILTER_H
 #define TWSNOOP_FILTER_H

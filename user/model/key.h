@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What identifies a connection end among all live sockets: struct tws_key of
- * event.h. Layer: lowest.
+ * event.h.
  */
 #ifndef TWSNOOP_KEY_H
 #define TWSNOOP_KEY_H

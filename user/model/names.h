@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The words of the JSON contract for the enumerations of event.h and record.h.
- * Layer: above these only.
  */
 #ifndef TWSNOOP_NAMES_H
 #define TWSNOOP_NAMES_H

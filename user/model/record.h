@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What flows from attribution to a sink: a checked event, and what user space
- * knows beside it. Layer: data only, above decode, below attribute.
+ * knows beside it.
  */
 #ifndef TWSNOOP_RECORD_H
 #define TWSNOOP_RECORD_H

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A census as a table: the host first, then each network namespace.
- * Layer: above census and tabular.
  */
 #ifndef TWSNOOP_CENSUS_TEXT_H
 #define TWSNOOP_CENSUS_TEXT_H

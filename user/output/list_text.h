@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A listing's rows and groups as tables. Layer: above group and tabular.
+ * A listing's rows and groups as tables.
  */
 #ifndef TWSNOOP_LIST_TEXT_H
 #define TWSNOOP_LIST_TEXT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The use of local ports as a table. Layer: above ports, list_text.
+ * The use of local ports as a table.
  */
 #ifndef TWSNOOP_PORTS_TEXT_H
 #define TWSNOOP_PORTS_TEXT_H

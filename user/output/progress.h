@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A line on a terminal that says what takes so long, from the second second on.
- * One at a time: it is written by a signal handler (SIGALRM). Layer: above fmt.
+ * One at a time: it is written by a signal handler (SIGALRM).
  */
 #ifndef TWSNOOP_PROGRESS_H
 #define TWSNOOP_PROGRESS_H

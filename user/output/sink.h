@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Where records go. A sink takes one record at a time and never calls back
- * into the stage before it. Layer: above record, below the commands.
+ * into the stage before it.
  */
 #ifndef TWSNOOP_SINK_H
 #define TWSNOOP_SINK_H

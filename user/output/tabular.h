@@ -2,7 +2,6 @@
 /*
  * A table that is known as a whole: text with columns as wide as they have to be,
  * JSON Lines, or CSV. Names that somebody chose are escaped as sinks do.
- * Layer: above outbuf, escape, fmt; below the commands.
  */
 #ifndef TWSNOOP_TABULAR_H
 #define TWSNOOP_TABULAR_H

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * From an event to a record: the wall clock, the command line, the listener, the
- * container, each with its own source. Layer: above decode, procinfo, listeners,
- * containers; below the sinks' users.
+ * container, each with its own source.
  */
 #ifndef TWSNOOP_ATTRIBUTE_H
 #define TWSNOOP_ATTRIBUTE_H

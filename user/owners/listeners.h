@@ -2,7 +2,7 @@
 /*
  * Who listens where: from (network namespace, local address, port) to the
  * process. It tells the server side of a connection that was opened before
- * tracing, and infers owners. Layer: above sockets, procinfo.
+ * tracing, and infers owners.
  */
 #ifndef TWSNOOP_LISTENERS_H
 #define TWSNOOP_LISTENERS_H

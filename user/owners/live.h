@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Live connections towards given remote ends, and which processes hold them.
- * Layer: above sockets and procinfo.
  */
 #ifndef TWSNOOP_LIVE_H
 #define TWSNOOP_LIVE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The sockets that have sent a FIN and exist at one moment, mini-sockets above all,
- * in every network namespace that may be entered. Layer: above sockets.
+ * in every network namespace that may be entered.
  */
 #ifndef TWSNOOP_SNAPSHOT_H
 #define TWSNOOP_SNAPSHOT_H

@@ -2,7 +2,6 @@
 /*
  * The kernel's own table of TCP sockets, by NETLINK_SOCK_DIAG, as ss reads it.
  * Plain netlink: libmnl has no static library in Debian.
- * Layer: above netns.
  */
 #ifndef TWSNOOP_SOCKDIAG_H
 #define TWSNOOP_SOCKDIAG_H

@@ -2,7 +2,6 @@
 /*
  * The host's TCP sockets, network namespace by network namespace. What asks the
  * kernel is passed in: sockdiag__dump(), or another way with the same promise.
- * Layer: above sockdiag and netns.
  */
 #ifndef TWSNOOP_SOCKETS_H
 #define TWSNOOP_SOCKETS_H

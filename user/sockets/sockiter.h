@@ -2,7 +2,7 @@
 /*
  * The kernel's TCP sockets by a BPF iterator (iter/tcp, since 5.9), for kernels
  * without sock_diag for TCP. There is one iterator for the program, and one thread
- * at a time may use it. Layer: above sockstream and netns.
+ * at a time may use it.
  */
 #ifndef TWSNOOP_SOCKITER_H
 #define TWSNOOP_SOCKITER_H

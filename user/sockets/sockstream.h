@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The stream of records that the iterator of bpf/sockets.bpf.c writes, as the
- * sockets that sock_diag would have told of. Layer: above sockdiag.
+ * sockets that sock_diag would have told of.
  */
 #ifndef TWSNOOP_SOCKSTREAM_H
 #define TWSNOOP_SOCKSTREAM_H
