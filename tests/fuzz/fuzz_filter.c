@@ -10,8 +10,9 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
-#include "model/filter.h"
 #include "base/fmt.h"
+#include "commands/filter_words.h"
+#include "model/filter.h"
 #include "tests/unit/support.h"
 
 typedef int add_function(struct tws_filter *f, const char *arg, char *why, size_t why_len);
@@ -20,12 +21,12 @@ static int add_netns(struct tws_filter *f, const char *arg, char *why, size_t wh
 {
 	if (strchr(arg, '/')) /* the file system is not what is tested here */
 		return 0;
-	return filter__add_netns(f, arg, why, why_len);
+	return filter_words__add_netns(f, arg, why, why_len);
 }
 
 static add_function *const functions[] = {
-	filter__add_pids, filter__add_comm, filter__add_local,
-	filter__add_peer, filter__set_side, add_netns,
+	filter_words__add_pids, filter_words__add_comm, filter_words__add_local,
+	filter_words__add_peer, filter_words__set_side, add_netns,
 };
 
 static void add(struct tws_filter *f, add_function *function, const char *arg)
@@ -69,7 +70,7 @@ static void check_prefix(const struct tws_prefix *p)
 	CHECK(p->len <= (p->family == AF_INET6 ? 128 : p->family ? 32 : 0));
 	CHECK(p->family || p->port);
 	write_prefix(text, p);
-	CHECK(!filter__add_local(&again, text, why, sizeof(why)));
+	CHECK(!filter_words__add_local(&again, text, why, sizeof(why)));
 	CHECK(!memcmp(p, &again.locals[0], sizeof(*p)));
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 
+#include "commands/filter_words.h"
 #include "commands/options.h"
 #include "tests/unit/support.h"
 

@@ -24,6 +24,7 @@
 #include "output/list_text.h"
 #include "owners/listeners.h"
 #include "inventory/listing.h"
+#include "commands/filter_words.h"
 #include "commands/options.h"
 #include "inventory/ports.h"
 #include "output/ports_text.h"

@@ -19,6 +19,7 @@
 #include "commands/command.h"
 #include "containers/containers.h"
 #include "host/kernel.h"
+#include "commands/filter_words.h"
 #include "commands/options.h"
 #include "host/quiet.h"
 #include "output/sink.h"

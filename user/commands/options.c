@@ -6,7 +6,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/escape.h"
 #include "base/parse.h"
@@ -295,100 +294,6 @@ int option__json(void *field, const char *arg, char *why, size_t why_len)
 	*(enum sink_format *)field = SINK_JSON;
 	return 0;
 }
-
-/* ---- the shared filters ---- */
-
-/* These get the whole struct filter_options: their offset is 0. */
-
-static int take_pids(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__add_pids(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-static int take_comm(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__add_comm(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-static int take_container(void *field, const char *arg, char *why, size_t why_len)
-{
-	struct filter_options *f = field;
-
-	if (!*arg)
-		return complain_about(arg, "is empty", why, why_len);
-	if (f->num_containers == TWS_MAX_FILTER) {
-		snprintf(why, why_len, "more than %d of them", TWS_MAX_FILTER);
-		return -E2BIG;
-	}
-	f->containers[f->num_containers++] = arg;
-	return 0;
-}
-
-static int take_family(struct filter_options *f)
-{
-	f->filter.family = 0;
-	if (f->ipv4)
-		filter__set_family(&f->filter, AF_INET);
-	if (f->ipv6)
-		filter__set_family(&f->filter, AF_INET6);
-	return 0;
-}
-
-static int take_ipv4(void *field, const char *arg, char *why, size_t why_len)
-{
-	struct filter_options *f = field;
-
-	(void)arg, (void)why, (void)why_len;
-	f->ipv4 = true;
-	return take_family(f);
-}
-
-static int take_ipv6(void *field, const char *arg, char *why, size_t why_len)
-{
-	struct filter_options *f = field;
-
-	(void)arg, (void)why, (void)why_len;
-	f->ipv6 = true;
-	return take_family(f);
-}
-
-static int take_local(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__add_local(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-static int take_peer(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__add_peer(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-static int take_side(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__set_side(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-static int take_netns(void *field, const char *arg, char *why, size_t why_len)
-{
-	return filter__add_netns(&((struct filter_options *)field)->filter, arg, why, why_len);
-}
-
-const struct option_spec filter_option_table[] = {
-	{ 'p', "pid", "PID[,...]", "closed by one of these processes (the host's PIDs)",
-	  take_pids, 0 },
-	{ 'c', "comm", "NAME", "closed by a process or thread of this name", take_comm, 0 },
-	{ 'C', "container", "NAME|ID|[NS/]POD",
-	  "closed in this container (name, or start of its id) or pod",
-	  take_container, 0 },
-	{ '4', "ipv4", NULL, "IPv4 only, v4-mapped connections included", take_ipv4, 0 },
-	{ '6', "ipv6", NULL, "IPv6 only", take_ipv6, 0 },
-	{ 'l', "local", "[ADDR[/LEN]][:PORT]",
-	  "this local end; IPv6 with a port in brackets: [::1]:80", take_local, 0 },
-	{ 'r', "remote", "[ADDR[/LEN]][:PORT]", "this remote end", take_peer, 0 },
-	{ 0, "side", "client|server", "the end that connected, or that accepted", take_side, 0 },
-	{ 0, "netns", "INODE|PATH", "this network namespace, such as /proc/812/ns/net",
-	  take_netns, 0 },
-	{ 0 },
-};
 
 const struct option_spec output_option_table[] = {
 	{ 'o', "output", "text|json|csv", "the form of the output (default: text)",

@@ -29,7 +29,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/filter.h"
 #include "output/sink.h"
 
 /*
@@ -97,17 +96,7 @@ option_handler option__size;	 /* uint64_t * in bytes, more than 0 */
 option_handler option__format;	 /* enum sink_format *: text, json or csv */
 option_handler option__json;	 /* enum sink_format *, no argument: SINK_JSON */
 
-/* ---- parts that commands share ---- */
-
-/* -p -c -C -4 -6 -l -r --side --netns */
-struct filter_options {
-	struct tws_filter filter; /* all but by_cgroup, which is the caller's */
-	bool ipv4, ipv6;	  /* -4, -6; filter.family says the same */
-	unsigned int num_containers;
-	const char *containers[TWS_MAX_FILTER]; /* names or id prefixes, in argv */
-};
-
-extern const struct option_spec filter_option_table[];
+/* ---- a part that commands share; the filters are in filter_words.h ---- */
 
 /* -o --json */
 struct output_options {

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "commands/filter_words.h"
 #include "commands/options.h"
 #include "tests/unit/support.h"
 
