@@ -112,6 +112,10 @@ test:
 check: all static $(BUILD)/scenarios
 	BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh $(SUITES)
 
+# The inner loop: no guests, no other programs, a minute of scenarios.
+check-quick: all $(BUILD)/scenarios
+	BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh quick
+
 bench:
 	tests/deps.sh bench
 	$(MAKE) all bench-reader
@@ -198,5 +202,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check bench bench-reader abi budget sockiter scenarios matrix install uninstall clean
+.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix install uninstall clean
 .DELETE_ON_ERROR:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Runs every suite, and ends with the name of each test that failed, in few lines: a CI may keep
 # the last ones only. The very last sums up all.
-# Usage: run.sh [SUITE]...   (all if none is named; see the list below)
+# Usage: run.sh [SUITE]...   (all if none is named, "quick": those for the inner loop; see the
+# lists below)
 # Environment: BUILD (default build), MAKE
 set -u
 
@@ -12,14 +13,28 @@ MAKE=${MAKE:-make}
 TWSNOOP=$BUILD/twsnoop
 log_dir=$BUILD/tests/log
 faults=$log_dir/faults
+skips=$log_dir/skips
 mkdir -p "$log_dir"
 : >"$faults"
+: >"$skips"
 passed=0 failed=0 skipped=0
 
 # To build is all that may be done in parallel: tests would mix their lines.
 in_parallel() { "$MAKE" --no-print-directory -Otarget -j"$(nproc)" "$@"; }
 
 suite_unit() { in_parallel unit-build && "$MAKE" --no-print-directory unit abi; }
+# The same on a machine that has just been started, as far as its clocks tell.
+suite_unit_young() {
+	local age
+	age=$(cut -d. -f1 /proc/uptime)
+	if [ "$(id -u)" != 0 ] || ! unshare --time --fork --monotonic "-$age" --boottime "-$age" true; then
+		echo "skip unit_young: time namespaces need root, Linux 5.6 and util-linux 2.36"
+		echo "0 passed, 0 failed, 1 skipped"
+		return 0
+	fi
+	in_parallel unit-build && unshare --time --fork --monotonic "-$age" --boottime "-$age" \
+		"$MAKE" --no-print-directory unit
+}
 suite_layers() { sh tests/layers.sh "$BUILD"; }
 suite_headers() {
 	if python3 vmlinux/generate.py --check; then
@@ -34,11 +49,14 @@ suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
+# What the inner loop has time for.
+suite_scenarios_half() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --half 1; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_matrix() { "$MAKE" --no-print-directory matrix; }
 
-all="layers headers unit fuzz budget sockiter cli scenarios real containers matrix"
+all="layers headers unit unit_young fuzz budget sockiter cli scenarios real containers matrix"
+quick="layers headers unit budget sockiter scenarios_half"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
 # "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".
@@ -100,9 +118,9 @@ run() {
 	status=$?
 	read -r p f s < <(count "$log" "$status")
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	printf '%-10s %5d passed %4d failed %4d skipped  %4d s\n' "$name" "$p" "$f" "$s" \
+	printf '%-14s %5d passed %4d failed %4d skipped  %4d s\n' "$name" "$p" "$f" "$s" \
 		$((SECONDS - start))
-	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | head -50
+	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | sed "s/^/$name: /" | tee -a "$skips" | head -50
 	if [ "$f" -gt 0 ]; then
 		name_faults "$name" "$status" "$f"
 		echo "--- the end of $log:"
@@ -111,10 +129,20 @@ run() {
 	fi
 }
 
-# shellcheck disable=SC2086
-for suite in ${*:-$all}; do
+# What this machine could run, were it not busy with something else, is not skipped in silence.
+show_skips() {
+	grep -qa 'another twsnoop' "$skips" || return
+	echo
+	echo "NOT TESTED, because another twsnoop was running on this machine; end it and run again:"
+	grep -a 'another twsnoop' "$skips" | head -n 8 | cut -c1-160
+}
+
+suites=${*:-$all}
+[ "$suites" != quick ] || suites=$quick
+for suite in $suites; do
 	run "$suite"
 done
+show_skips
 show_faults
 if [ $skipped -gt 0 ]; then
 	echo "$passed passed, $failed failed, $skipped skipped"

@@ -25,7 +25,7 @@ void list_account__count(struct list_account *account, const struct listing *lis
 	};
 	for (size_t i = 0; i < listing->num; i++) {
 		const struct listing_row *row = &listing->rows[i];
-		bool after = since_ns && row->since_ns > since_ns + TIMER_SLACK_NS;
+		bool after = since_ns && row->since_ns > (int64_t)(since_ns + TIMER_SLACK_NS);
 
 		account->seen += row->evidence == OWNER_SEEN;
 		account->inferred += row->evidence == OWNER_INFERRED;
@@ -33,7 +33,7 @@ void list_account__count(struct list_account *account, const struct listing *lis
 		account->missed += !row->seen && after;
 		account->before += !row->seen && !after;
 		account->written_over += !row->seen && after && whole_ns > since_ns &&
-					 row->since_ns <= whole_ns;
+					 row->since_ns <= (int64_t)whole_ns;
 	}
 }
 

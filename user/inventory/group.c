@@ -237,7 +237,7 @@ static int compare_places(const void *a, const void *b, void *arg)
 
 /* The usual order needs no more of a row than one number. */
 struct aged {
-	uint64_t since_ns;
+	int64_t since_ns;
 	uint32_t place;
 };
 

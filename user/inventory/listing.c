@@ -82,7 +82,7 @@ static void fill_row(struct listing_row *row, const struct collector *c,
 	row->key.peer_port = sk->peer_port;
 	row->cookie = sk->cookie;
 	row->left_ns = sk->expires_ms * NS_PER_MS;
-	row->since_ns = c->now_ns;
+	row->since_ns = (int64_t)c->now_ns;
 	row->family = sk->family;
 	row->state = sk->state;
 }
@@ -135,7 +135,7 @@ static void set_entered(struct collector *c)
 		    c->fin_timeout_ms < TIME_WAIT_MS)
 			whole_ns = c->fin_timeout_ms * NS_PER_MS;
 		if (row->left_ns < whole_ns)
-			row->since_ns -= whole_ns - row->left_ns;
+			row->since_ns -= (int64_t)(whole_ns - row->left_ns);
 	}
 }
 
@@ -226,12 +226,13 @@ void listing__join(struct listing *l, const struct ledger *ledger)
 	for (size_t i = 0; i < l->num; i++) {
 		struct listing_row *row = &l->rows[i];
 		const struct tws_event *ev =
-			ledger__find(ledger, &row->key, row->cookie, row->since_ns);
+			ledger__find(ledger, &row->key, row->cookie,
+				     row->since_ns > 0 ? (uint64_t)row->since_ns : 0);
 
 		if (!ev)
 			continue;
 		row->seen = ev;
-		row->since_ns = ev->time_ns;
+		row->since_ns = (int64_t)ev->time_ns;
 		row->side = ev->conn.side;
 		/* Seen, and yet not who: open before anyone watched, or not in a process's
 		 * name ("Who closed" in docs/kernel.md). That is no answer. */
@@ -337,7 +338,9 @@ uint64_t listing__cgroup(const struct listing_row *row)
 
 uint64_t listing__age_ns(const struct listing *l, const struct listing_row *row)
 {
-	return row->since_ns < l->taken_ns ? l->taken_ns - row->since_ns : 0;
+	int64_t taken_ns = (int64_t)l->taken_ns;
+
+	return row->since_ns < taken_ns ? (uint64_t)(taken_ns - row->since_ns) : 0;
 }
 
 static void fill_owner(const struct listing *l, const struct listing_row *row,
@@ -360,7 +363,7 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 		if (!decode__bytes_are_final(ev))
 			ev->conn.flags |= TWS_F_NO_BYTES;
 	} else {
-		*ev = (struct tws_event){ .time_ns = row->since_ns };
+		*ev = (struct tws_event){ .time_ns = (uint64_t)row->since_ns };
 		ev->conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	}
 	ev->action = row->state == SOCKDIAG_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;

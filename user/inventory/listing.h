@@ -27,8 +27,9 @@ struct listing_row {
 	uint64_t cookie;     /* 0: the kernel gives none */
 	uint64_t left_ns;    /* until its timer runs out */
 	/* When it was closed, if that was seen; else when it entered its state, by its
-	 * timer. CLOCK_MONOTONIC. */
-	uint64_t since_ns;
+	 * timer. CLOCK_MONOTONIC; negative if that was before the clock began, as in a new
+	 * time namespace. */
+	int64_t since_ns;
 	const struct tws_event *seen; /* its close, NULL: not seen */
 	uint32_t owner;	     /* inferred: its place in owners[], plus 1; 0: none */
 	uint8_t family;

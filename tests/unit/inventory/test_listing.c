@@ -467,10 +467,10 @@ static void test_sort(void **state)
 	add_tw(40003, 7, 80)->expires_ms = 59000;
 	add(SOCKDIAG_FIN_WAIT2, true, 40004, 9, 79)->expires_ms = 20000;
 	see(101, 50, "zsh");
-	events[0].time_ns = 0; /* the oldest of all */
 	see(103, 60, "ant");
 	take_and_join();
-	l.rows[2].since_ns = l.taken_ns;
+	l.rows[0].since_ns = (int64_t)l.taken_ns - 3600 * 1000000000LL; /* the oldest of all */
+	l.rows[2].since_ns = (int64_t)l.taken_ns;
 	check_order(NULL, false, (uint16_t[]){ 40001, 40002, 40004, 40003 });
 	check_order("age", true, (uint16_t[]){ 40003, 40004, 40002, 40001 });
 	check_order("left", false, (uint16_t[]){ 40002, 40004, 40001, 40003 });
