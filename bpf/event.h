@@ -205,7 +205,7 @@ struct tws_meta {
 	__u32 layout;	/* TWS_LAYOUT of who made it */
 	__u32 flags;	/* TWS_META_* */
 	__u64 wall_ns;	/* when it was attached, since the epoch */
-	__u64 time_ns;	/* the same in CLOCK_MONOTONIC */
+	__u64 time_ns;	/* the same in CLOCK_MONOTONIC; 0: loaded, and not attached yet */
 	__u64 entries;	/* of the ring, or of tws_owners */
 	char version[32]; /* of twsnoop, ends in a NUL */
 };

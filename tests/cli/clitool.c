@@ -23,6 +23,8 @@ static const struct {
 	{ "drop-uid", tool__drop_uid, "UID PROGRAM...: as UID, the bounding set untouched" },
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },
 	{ "setcap", tool__setcap, "FILE CAP,CAP: 77 if the file system cannot" },
+	{ "hold", tool__hold, "FILE CALL PROGRAM...: stops it after the first such system call, "
+	  "says 'held PID' in FILE; it dies with this" },
 	{ "json", tool__json, "FILE [hostile]: each line is an object; prints their number" },
 	{ "csv", tool__csv, "FILE: RFC 4180, as many fields everywhere" },
 	{ "plain", tool__plain, "FILE: UTF-8 without control characters" },

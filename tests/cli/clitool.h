@@ -25,6 +25,9 @@ int tool__drop_uid(int argc, char **argv);
 int tool__hide_btf(int argc, char **argv);
 int tool__setcap(int argc, char **argv);
 
+/* clitool_hold.c: a program in the middle of its work */
+int tool__hold(int argc, char **argv);
+
 /* clitool_judge.c: what came out */
 int tool__json(int argc, char **argv);
 int tool__csv(int argc, char **argv);

@@ -181,3 +181,37 @@ test_list_beside_trace()
 		json_lines "$(lines "$out")")"
 	stop
 }
+
+# What the last run of list said of those who record owners.
+said_of_recorders()
+{
+	sed -n 's/, sockets that were closed before: .*//
+		/^twsnoop: \(owners are known\|nothing has recorded\|only a trace\)/p' "$err"
+}
+
+# Of another twsnoop on the host it may say something, and that may come and go meanwhile.
+test_list_beside_check()
+{
+	"$tool" close 1
+	list --json
+	said_of_recorders >"$dir/before"
+	: >"$dir/held"
+	"$tool" limit "$tool" hold "$dir/held" epoll_create1 "$twsnoop" check >/dev/null 2>&1 &
+	pid=$!
+	if ! "$tool" wait-line "$dir/held" held; then
+		stop KILL 2>/dev/null
+		fail "list beside a check" "it cannot be held"
+		return
+	fi
+	list --json
+	said_of_recorders >"$dir/beside"
+	judge "list does not take a check for a recorder" "$(status_is 0
+		"$tool" bpf-held "$(sed 's/held //' "$dir/held")" | grep -q ^map ||
+			echo "its maps are not there. ")"
+	stop KILL 2>/dev/null
+	list --json
+	said_of_recorders >"$dir/after"
+	judge "list beside a check says what it says without" "$(
+		cmp -s "$dir/before" "$dir/beside" || cmp -s "$dir/beside" "$dir/after" ||
+		cat "$dir/beside")"
+}

@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The command line: usage: run.sh TWSNOOP [CLITOOL]
+# The command line: usage: run.sh TWSNOOP [CLITOOL [TEST...]]
 # Prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" for each test, and the sums at the end;
 # exits 1 if any failed. Root runs them all; others those that need no privilege. CLITOOL is built
 # by cli.mk; the default is TWSNOOP's directory, tests/cli/clitool. Runs in a network and a
 # mount namespace of its own and needs no more than a POSIX shell and what busybox has.
+# TEST is the name of a function, such as test_list: these alone are run, by root.
 # The tests stand in the files that are read below, by command; what they share is in lib.sh.
 set -u
 
@@ -19,7 +20,7 @@ for file in "$twsnoop" "$tool"; do
 done
 
 if [ "$(id -u)" = 0 ] && [ -z "${CLI_IN_NETNS:-}" ]; then
-	CLI_IN_NETNS=1 exec "$tool" netns "$0" "$twsnoop" "$tool"
+	CLI_IN_NETNS=1 exec "$tool" netns "$0" "$@"
 fi
 
 here=$(dirname "$(readlink -f "$0")")
@@ -37,10 +38,13 @@ trap 'exit 1' HUP INT TERM
 . "$here/list.sh"
 . "$here/attach.sh"
 
-test_wrong_usage
-test_help
-if is_root; then
-	memlock=0
+memlock=0
+if [ $# -gt 2 ]; then
+	shift 2
+	for test in "$@"; do "$test"; done
+elif is_root; then
+	test_wrong_usage
+	test_help
 	test_check
 	test_check_refused
 	test_refused
@@ -48,6 +52,7 @@ if is_root; then
 	test_list
 	test_list_iterator
 	test_list_beside_trace
+	test_list_beside_check
 	test_limits
 	test_signals
 	test_full_disk
@@ -57,6 +62,8 @@ if is_root; then
 	test_ledgers
 	test_latency
 else
+	test_wrong_usage
+	test_help
 	run "$twsnoop" trace
 	refused "no privilege" "CAP_BPF"
 	run "$twsnoop" check --json

@@ -201,7 +201,8 @@ static int add_source(struct ledger *ledger, struct maps *maps)
 
 	*source = (struct source){ .maps = *maps };
 	no_maps(maps);
-	if (!read_meta(&source->maps, &source->meta)) {
+	/* Without a time it is not attached: 'twsnoop check', or one that is about to be. */
+	if (!read_meta(&source->maps, &source->meta) || !source->meta.time_ns) {
 		close_source(source);
 		return 0;
 	}

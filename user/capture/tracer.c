@@ -303,12 +303,18 @@ static int put_meta(struct tracer *tracer)
 	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_meta");
 	__u32 zero = 0;
 
-	tracer->meta.wall_ns = clock__now_ns(CLOCK_REALTIME);
-	tracer->meta.time_ns = clock__now_ns(CLOCK_MONOTONIC);
 	return bpf_map_update_elem(fd, &zero, &tracer->meta, BPF_ANY) ? -errno : 0;
 }
 
-/* For another twsnoop that meets it. */
+/* All programs are attached: from now on it records, and may be taken for a ledger. */
+static int stamp_meta(struct tracer *tracer)
+{
+	tracer->meta.wall_ns = clock__now_ns(CLOCK_REALTIME);
+	tracer->meta.time_ns = clock__now_ns(CLOCK_MONOTONIC);
+	return put_meta(tracer);
+}
+
+/* For another twsnoop that meets it. Without a time it has recorded nothing yet. */
 static int describe(struct tracer *tracer, const struct tracer_options *opts)
 {
 	int process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj,
@@ -387,7 +393,7 @@ int tracer__attach(struct tracer *tracer)
 		err = tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
 				     twsnoop_legacy_bpf__attach(tracer->legacy);
 	if (!err)
-		err = put_meta(tracer);
+		err = stamp_meta(tracer);
 	tracer->attached_ns = tracer->meta.time_ns;
 	return err;
 }
