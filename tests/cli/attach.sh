@@ -141,14 +141,11 @@ test_other_ledgers()
 
 test_attach_refused()
 {
+	find_enough
 	run "$tool" drop 65534 none "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach without privilege" "CAP_BPF"
 	run "$tool" drop 0 none "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach by root without capabilities" "CAP_BPF"
-	enough=bpf,perfmon
-	if [ "$memlock" = 1 ]; then
-		enough=bpf,perfmon,sys_resource
-	fi
 	run "$tool" drop 65534 $enough "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach by another user" "run as root"
 	run "$tool" hide-btf missing "$twsnoop" attach --bpffs "$bpffs"
@@ -169,6 +166,34 @@ test_attach_refused()
 	judge "detach to a full disk" "$(status_is 1; one_line_on_stderr; folders_are "twsnoop*")"
 }
 
+# On a bare machine attach mounts a bpffs at its usual place; the namespace takes it along.
+test_attach_mounts()
+{
+	find_enough
+	run "$tool" bare-sys "$tool" drop 0 "$enough" "$twsnoop" attach
+	not_attached "attach may not mount a bpffs" "mount -t bpf bpf /sys/fs/bpf"
+	run "$tool" bare-sys sh -c '
+		"$0" detach || exit
+		"$0" check --json >"$1/check"
+		"$0" attach || exit
+		grep " /sys/fs/bpf " /proc/self/mountinfo >"$1/mounted"
+		stat -c %a /sys/fs/bpf >>"$1/mounted"
+		"$0" attach
+		"$0" detach' "$twsnoop" "$dir"
+	judge "attach mounts a bpffs" "$(status_is 0
+		grep -q " - bpf bpf " "$dir/mounted" || echo "there is none. "
+		grep -q "700$" "$dir/mounted" || echo "others may look. "
+		grep -q "^twsnoop: attached at" "$out" || echo "it is not attached. ")"
+	judge "attach says so, once" "$(
+		num=$(grep -c "^twsnoop: no bpffs was mounted: mounted one at /sys/fs/bpf$" "$err")
+		[ "$num" = 1 ] || echo "$num lines about it. "
+		stderr_says "already attached since 20"
+		[ "$(lines "$err")" = 2 ] || echo "more on stderr. ")"
+	judge "check and detach mount none" "$(
+		grep -q '"ledger":{"state":"no_bpffs"' "$dir/check" || echo "check does. "
+		grep -q "^twsnoop: nothing is attached$" "$out" || echo "detach does. ")"
+}
+
 # All of these, in their order.
 test_ledgers()
 {
@@ -182,4 +207,5 @@ test_ledgers()
 	test_other_ledgers
 	test_attach_refused
 	umount "$bpffs"
+	test_attach_mounts
 }

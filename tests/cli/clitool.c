@@ -22,6 +22,7 @@ static const struct {
 	{ "drop", tool__drop, "UID CAP,CAP|none PROGRAM...: as UID with just these" },
 	{ "drop-uid", tool__drop_uid, "UID PROGRAM...: as UID, the bounding set untouched" },
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },
+	{ "bare-sys", tool__bare_sys, "PROGRAM...: nothing is mounted below /sys" },
 	{ "setcap", tool__setcap, "FILE CAP,CAP: 77 if the file system cannot" },
 	{ "hold", tool__hold, "FILE CALL PROGRAM...: stops it after the first such system call, "
 	  "says 'held PID' in FILE; it dies with this" },

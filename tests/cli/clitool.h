@@ -23,6 +23,7 @@ int tool__netns(int argc, char **argv);
 int tool__drop(int argc, char **argv);
 int tool__drop_uid(int argc, char **argv);
 int tool__hide_btf(int argc, char **argv);
+int tool__bare_sys(int argc, char **argv);
 int tool__setcap(int argc, char **argv);
 
 /* clitool_hold.c: a program in the middle of its work */

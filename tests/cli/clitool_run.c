@@ -155,6 +155,17 @@ int tool__hide_btf(int argc, char **argv)
 	return run(argv + 1);
 }
 
+/* A machine whose init has mounted no more than it must. */
+int tool__bare_sys(int argc, char **argv)
+{
+	if (argc < 1)
+		die("bare-sys PROGRAM...");
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("sysfs", "/sys", "sysfs", 0, NULL))
+		die("/sys");
+	return run(argv);
+}
+
 int tool__setcap(int argc, char **argv)
 {
 	struct vfs_cap_data data = { .magic_etc = htole32(VFS_CAP_REVISION_2 |

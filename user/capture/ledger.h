@@ -12,8 +12,9 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "host/bpffs.h"
 
-#define LEDGER_BPFFS "/sys/fs/bpf" /* where bpffs is mounted by default */
+#define LEDGER_BPFFS BPFFS_PLACE
 #define LEDGER_FOLDER "twsnoop"	   /* in it: the pinned maps, by their names */
 
 struct ledger;

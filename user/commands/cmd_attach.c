@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 
 #include "commands/command.h"
 #include "base/escape.h"
+#include "host/bpffs.h"
 #include "host/kernel.h"
 #include "host/netlimits.h"
 #include "commands/options.h"
@@ -33,7 +35,7 @@
 struct attach_options {
 	uint64_t size;
 	uint64_t max_connections;
-	const char *bpffs;
+	const char *bpffs; /* NULL: the usual place */
 };
 
 static const struct option_spec attach_table[] = {
@@ -43,8 +45,9 @@ static const struct option_spec attach_table[] = {
 	{ 0, "max-connections", "N", "that are watched at once\n"
 	  "(default: 262144 to 1048576, by the host's memory)",
 	  option__count, offsetof(struct attach_options, max_connections) },
-	{ 0, "bpffs", "DIR", "where a bpffs is mounted (default " PINS_BPFFS ")", option__string,
-	  offsetof(struct attach_options, bpffs) },
+	{ 0, "bpffs", "DIR", "where a bpffs is mounted\n"
+	  "(default: " PINS_BPFFS ", and it is mounted there if it is not)",
+	  option__string, offsetof(struct attach_options, bpffs) },
 	{ 0 },
 };
 
@@ -149,11 +152,14 @@ static uint64_t owners_for(const struct attach_options *opts)
 	return owners;
 }
 
-/* Whether there is room for a new one. */
-static int look_first(const char *bpffs)
+/* Whether there is room for a new one. @mount: a bpffs that is not there will be mounted. */
+static int look_first(const char *bpffs, bool mount)
 {
 	struct pins_status status;
 	int err = pins__status(bpffs, &status);
+
+	if (err == -ENODEV && mount)
+		return 0;
 
 	/* Whoever may not even look is told by the kernel's answers what is missing. */
 	if (err == -EPERM || err == -EACCES)
@@ -220,10 +226,18 @@ static int pin(const char *bpffs, struct tracer *tracer)
 	err = pins__attach(bpffs, tracer);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (err == -EEXIST)
-		look_first(bpffs);
+		look_first(bpffs, false);
 	else if (err)
 		complain_of(bpffs, "attach", err);
 	return err;
+}
+
+/* On a bare machine: what is to be pinned is loaded already, so that this is not for nothing.
+ * Where it is not allowed, pin() says what to do. */
+static void mount_bpffs(void)
+{
+	if (!bpffs__mount())
+		complain("no bpffs was mounted: mounted one at " BPFFS_PLACE);
 }
 
 static int say_attached(const char *bpffs)
@@ -243,7 +257,7 @@ static int say_attached(const char *bpffs)
 
 int cmd_attach(int argc, char **argv)
 {
-	struct attach_options opts = { .bpffs = PINS_BPFFS };
+	struct attach_options opts = {};
 	const struct option_part parts[] = { { NULL, attach_table, &opts } };
 	const struct command_spec spec = {
 		"attach", "[OPTION]...",
@@ -252,6 +266,7 @@ int cmd_attach(int argc, char **argv)
 		parts, ARRAY_SIZE(parts),
 	};
 	int rc = options__parse(&spec, argc, argv, NULL), err;
+	const char *bpffs = opts.bpffs ?: PINS_BPFFS;
 	struct tracer *tracer = NULL;
 
 	if (rc != OPTIONS_OK)
@@ -259,9 +274,12 @@ int cmd_attach(int argc, char **argv)
 	if (opts.size > MAX_OWNERS)
 		return options__exit_status(options__complain(
 			&spec, "--size: at most %llu", MAX_OWNERS));
-	err = look_first(opts.bpffs) ?: load(&tracer, &opts) ?: pin(opts.bpffs, tracer);
+	err = look_first(bpffs, !opts.bpffs) ?: load(&tracer, &opts);
+	if (!err && !opts.bpffs)
+		mount_bpffs();
+	err = err ?: pin(bpffs, tracer);
 	tracer__free(tracer);
-	return err ? 1 : say_attached(opts.bpffs);
+	return err ? 1 : say_attached(bpffs);
 }
 
 /* ---- detaching ---- */

@@ -300,8 +300,11 @@ static const struct ledger_row ledger_rows[] = {
 
 static const struct ledger_row *ledger_row_of(const struct check *c)
 {
+	static const struct ledger_row usual = {
+		"no_bpffs", "no", "no bpffs is mounted at " PINS_BPFFS ": 'twsnoop attach' mounts it"
+	};
 	static const struct ledger_row no_bpffs = {
-		"no_bpffs", "no", "no bpffs is mounted there: mount -t bpf bpf " PINS_BPFFS
+		"no_bpffs", "no", "no bpffs is mounted there: mount -t bpf bpf DIR"
 	};
 	static const struct ledger_row denied = {
 		"unknown", "unknown", "root alone may look: run as root"
@@ -312,7 +315,7 @@ static const struct ledger_row *ledger_row_of(const struct check *c)
 	case 0:
 		return &ledger_rows[c->ledger.state];
 	case -ENODEV:
-		return &no_bpffs;
+		return strcmp(c->bpffs, PINS_BPFFS) ? &no_bpffs : &usual;
 	case -EPERM:
 	case -EACCES:
 		return &denied;
