@@ -33,6 +33,7 @@
 #define MAX_PASSING_CGROUPS (1U << 14)
 
 struct tracer {
+	struct source source;
 	struct twsnoop_bpf *skel;	   /* either this one */
 	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
 	struct bpf_object *obj;
@@ -54,11 +55,23 @@ struct tracer {
 	/* With legacy, the positions of control as the kernel lays its map out: a
 	 * page that the consumer writes, and one that the producers do. */
 	const unsigned long *consumer, *producer;
-	tracer_record_fn fn;
+	source_record_fn fn;
 	void *ctx;
 };
 
-bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
+static const struct source_ops tracer_ops;
+
+static struct tracer *tracer_of(struct source *source)
+{
+	return (struct tracer *)source; /* its first member */
+}
+
+static const struct tracer *const_tracer_of(const struct source *source)
+{
+	return (const struct tracer *)source;
+}
+
+static bool is_late(const struct tracer *tracer, uint64_t time_ns)
 {
 	return tracer->detached_ns && time_ns > tracer->detached_ns;
 }
@@ -69,7 +82,7 @@ static const struct tws_event *what_is_sure(const struct tracer *tracer,
 					    const struct tws_event *event,
 					    struct tws_event *copy)
 {
-	if (tracer__is_late(tracer, event->time_ns))
+	if (is_late(tracer, event->time_ns))
 		return NULL;
 	if (decode__opening_is_sure(event, tracer->attached_ns))
 		return event;
@@ -346,6 +359,7 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 
 	if (!tracer)
 		return err;
+	tracer->source = (struct source){ .ops = &tracer_ops, .is_filtered = true };
 	tracer->num_records = records_of(opts);
 	tracer->num_endings = endings_of(opts);
 	tracer->all = opts->all;
@@ -422,8 +436,9 @@ static int sum_made(const struct tracer *tracer, uint64_t *made)
 	return err;
 }
 
-int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+static int tracer_poll(struct source *source, source_record_fn fn, void *ctx)
 {
+	struct tracer *tracer = tracer_of(source);
 	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
 	int num, err;
 
@@ -443,8 +458,9 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	return err < 0 ? err : num + err;
 }
 
-uint64_t tracer__mark(const struct tracer *tracer)
+static uint64_t tracer_mark(const struct source *source)
 {
+	const struct tracer *tracer = const_tracer_of(source);
 	uint64_t made = 0;
 
 	if (tracer->legacy)
@@ -453,8 +469,10 @@ uint64_t tracer__mark(const struct tracer *tracer)
 	return made;
 }
 
-bool tracer__passed(const struct tracer *tracer, uint64_t mark)
+static bool tracer_passed(const struct source *source, uint64_t mark)
 {
+	const struct tracer *tracer = const_tracer_of(source);
+
 	if (tracer->legacy)
 		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
 	return tracer->taken + tracer->loss.lost >= mark;
@@ -509,13 +527,20 @@ static int sum_stats(int fd, struct tws_counters *sum)
 	return err;
 }
 
-uint64_t tracer__passed_over(const struct tracer *tracer)
+static uint64_t tracer_passed_over(const struct source *source)
 {
-	return tracer->events.passed;
+	return const_tracer_of(source)->events.passed;
 }
 
-int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
+static bool tracer_is_late(const struct source *source, uint64_t time_ns)
 {
+	return is_late(const_tracer_of(source), time_ns);
+}
+
+static int tracer_counters(const struct source *source, struct tws_counters *sum,
+			   uint64_t *recursion)
+{
+	const struct tracer *tracer = const_tracer_of(source);
 	struct bpf_program *prog;
 	struct tws_counters total;
 	uint64_t skips = 0;
@@ -535,10 +560,10 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 	return 0;
 }
 
-size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
-		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie),
-		     void *ctx)
+static size_t tracer_sweep(struct source *source, uint64_t before_ns, source_alive_fn alive,
+			   void *ctx)
 {
+	struct tracer *tracer = tracer_of(source);
 	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
 	struct tws_pending pending;
 	struct tws_key key, next;
@@ -560,9 +585,9 @@ size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
 	return swept;
 }
 
-int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
+static int tracer_pass_cgroup(struct source *source, uint64_t id, bool pass)
 {
-	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_cgroups");
+	int fd = bpf_object__find_map_fd_by_name(tracer_of(source)->obj, "tws_cgroups");
 	__u8 yes = 1;
 
 	if (pass)
@@ -625,6 +650,36 @@ void tracer__detach(struct tracer *tracer)
 		twsnoop_bpf__detach(tracer->skel);
 	if (tracer->legacy)
 		twsnoop_legacy_bpf__detach(tracer->legacy);
+}
+
+static int tracer_start(struct source *source)
+{
+	struct tracer *tracer = tracer_of(source);
+
+	return tracer->attached_ns ? 0 : tracer__attach(tracer);
+}
+
+static void tracer_stop(struct source *source)
+{
+	tracer__detach(tracer_of(source));
+}
+
+static const struct source_ops tracer_ops = {
+	.start = tracer_start,
+	.poll = tracer_poll,
+	.mark = tracer_mark,
+	.passed = tracer_passed,
+	.passed_over = tracer_passed_over,
+	.is_late = tracer_is_late,
+	.counters = tracer_counters,
+	.sweep = tracer_sweep,
+	.pass_cgroup = tracer_pass_cgroup,
+	.stop = tracer_stop,
+};
+
+struct source *tracer__source(struct tracer *tracer)
+{
+	return &tracer->source;
 }
 
 static void unmap(void *memory, size_t bytes)

@@ -16,6 +16,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/clock.h"
+#include "capture/tracer.h"
 #include "commands/command.h"
 #include "containers/containers.h"
 #include "host/kernel.h"
@@ -42,6 +43,7 @@ struct trace {
 	struct output_options output;
 	struct kernel kernel;
 	struct sockets_source source;
+	struct tracer *tracer;
 	struct stream *stream;
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
@@ -129,6 +131,25 @@ static int open_signals(struct trace *t)
 	return t->signals < 0 ? complain("cannot wait for signals", -errno, NULL) : 0;
 }
 
+static int open_tracer(struct trace *t)
+{
+	struct tracer_options opts = {
+		.kernel = &t->kernel,
+		.filter = t->filters.filter,
+		.all = t->opts.all,
+		.ring_bytes = t->opts.ring_bytes,
+		.max_connections = t->opts.max_connections,
+	};
+	int err;
+
+	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
+		libbpf_set_print(quiet__print);
+	opts.filter.by_cgroup = t->filters.num_containers > 0;
+	err = tracer__new(&t->tracer, &opts);
+	return err ? complain("cannot load the BPF programs", err,
+			      kernel__why_not_loaded(&t->kernel, -err)) : 0;
+}
+
 static int open_stages(struct trace *t)
 {
 	const struct sink_options sink = {
@@ -139,6 +160,7 @@ static int open_stages(struct trace *t)
 	};
 	const struct stream_options stream = {
 		.kernel = &t->kernel,
+		.events = tracer__source(t->tracer),
 		.source = &t->source,
 		.proc_root = "/proc",
 		.filter = t->filters.filter,
@@ -147,7 +169,6 @@ static int open_stages(struct trace *t)
 		.all = t->opts.all,
 		.no_names = t->opts.no_names,
 		.runtime_socket = t->opts.runtime_socket,
-		.ring_bytes = t->opts.ring_bytes,
 		.max_connections = t->opts.max_connections,
 		.max_records = t->opts.count,
 		.put = put_record,
@@ -167,8 +188,6 @@ static int start_stream(struct trace *t)
 	struct stream_failure failure;
 	int err;
 
-	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(quiet__print);
 	err = stream__start(t->stream, &failure);
 	if (err)
 		return complain(failure.what, err, failure.todo);
@@ -192,7 +211,7 @@ static int start(struct trace *t)
 	t->source.places = &netns_default_places;
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
-	err = open_signals(t) ?: open_stages(t) ?: start_stream(t);
+	err = open_signals(t) ?: open_tracer(t) ?: open_stages(t) ?: start_stream(t);
 	if (err)
 		return err;
 	t->start_ns = clock__now_ns(CLOCK_MONOTONIC);
@@ -288,6 +307,7 @@ static int finish(struct trace *t)
 static void close_all(struct trace *t)
 {
 	stream__free(t->stream);
+	tracer__free(t->tracer);
 	sockiter__close();
 	sink__free(t->sink);
 	if (t->signals >= 0)

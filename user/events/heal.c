@@ -205,14 +205,14 @@ static bool is_known(const struct healer *h, const struct snapshot_socket *mini)
 	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns;
 }
 
-static void forget_the_dead(struct healer *h, struct tracer *tracer, struct join *join)
+static void forget_the_dead(struct healer *h, struct source *source, struct join *join)
 {
 	if (h->snap.flags & SNAPSHOT_PARTIAL)
 		return;
 	seen__clear(h->read);
 	for (size_t i = 0; i < h->snap.num_netns; i++)
 		seen__add(h->read, h->snap.netns[i]);
-	tracer__sweep(tracer, h->snap.taken_ns, is_alive, h);
+	source__sweep(source, h->snap.taken_ns, is_alive, h);
 	join__sweep(join, h->snap.taken_ns, may_be_alive, h);
 }
 
@@ -236,7 +236,7 @@ static void rebuild_seen(struct healer *h)
 			h->full = true;
 }
 
-int healer__find(struct healer *h, struct tracer *tracer, struct join *join, heal_fn fn,
+int healer__find(struct healer *h, struct source *source, struct join *join, heal_fn fn,
 		 void *ctx)
 {
 	struct tws_event ev;
@@ -259,7 +259,7 @@ int healer__find(struct healer *h, struct tracer *tracer, struct join *join, hea
 		err = fn(ctx, &ev);
 	}
 	if (!err) {
-		forget_the_dead(h, tracer, join);
+		forget_the_dead(h, source, join);
 		rebuild_seen(h);
 	}
 	h->searching = false;

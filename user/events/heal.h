@@ -17,7 +17,7 @@
 #include "events/join.h"
 #include "sockets/snapshot.h"
 #include "sockets/sockets.h"
-#include "capture/tracer.h"
+#include "capture/source.h"
 
 struct healer;
 
@@ -53,7 +53,7 @@ bool healer__knows(const struct healer *healer, uint64_t cookie);
 bool healer__needed(const struct healer *healer);
 
 /*
- * healer__take() - takes the snapshot. After it, poll the tracer (and note what
+ * healer__take() - takes the snapshot. After it, poll the source (and note what
  * it gives), and then call healer__find(): what entered the table before the
  * snapshot has its record in the ring by then. Returns as snapshot__take().
  */
@@ -65,10 +65,10 @@ const struct snapshot *healer__snapshot(const struct healer *healer);
 
 /*
  * healer__find() - calls @fn for each TIME_WAIT socket of the snapshot that was
- * not noted, and notes it; forgets what no longer exists, here, in the tracer and
+ * not noted, and notes it; forgets what no longer exists, here, in @source and
  * in @join. Returns 0, or the negative value of @fn.
  */
-int healer__find(struct healer *healer, struct tracer *tracer, struct join *join, heal_fn fn,
+int healer__find(struct healer *healer, struct source *source, struct join *join, heal_fn fn,
 		 void *ctx);
 
 void healer__free(struct healer *healer); /* NULL is allowed */

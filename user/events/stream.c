@@ -19,7 +19,6 @@
 #include "host/privileges.h"
 #include "host/procinfo.h"
 #include "sockets/sockiter.h"
-#include "capture/tracer.h"
 
 #define NS_PER_S 1000000000ULL
 #define POLL_MS 100	 /* an event is shown within twice this */
@@ -36,7 +35,6 @@
 
 struct stream {
 	struct stream_options opts;
-	struct tracer *tracer;
 	struct healer *healer;
 	struct join *join;
 	struct time_waits *time_waits; /* NULL without opts.all */
@@ -217,7 +215,7 @@ static int drain(struct stream *s)
 	attributor__set_clock(s->attributor,
 			      clock__now_ns(CLOCK_REALTIME) - clock__now_ns(CLOCK_MONOTONIC));
 	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
-	num = tracer__poll(s->tracer, on_record, s);
+	num = source__poll(s->opts.events, on_record, s);
 	if (num >= 0)
 		err = containers__release(s->containers, false, put_held, s);
 	return err ?: num;
@@ -227,11 +225,11 @@ static int drain(struct stream *s)
  * CPU may not run for a moment if it is a virtual one. */
 static int drain_all(struct stream *s)
 {
-	uint64_t mark = tracer__mark(s->tracer);
+	uint64_t mark = source__mark(s->opts.events);
 	uint64_t deadline_ns = clock__now_ns(CLOCK_MONOTONIC) + DRAIN_NS;
 	int err = drain(s);
 
-	while (err >= 0 && !tracer__passed(s->tracer, mark) &&
+	while (err >= 0 && !source__passed(s->opts.events, mark) &&
 	       clock__now_ns(CLOCK_MONOTONIC) < deadline_ns) {
 		poll(NULL, 0, 1);
 		err = drain(s);
@@ -272,7 +270,7 @@ static int heal(struct stream *s)
 	if (err >= 0 && s->time_waits)
 		err = time_waits__compare(s->time_waits, healer__snapshot(s->healer), put_end, s);
 	if (err >= 0)
-		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
+		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
 	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
 	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
 	s->next_heal_ns = next_heal_ns(begin_ns, s->last_heal_ns, spent_ns);
@@ -286,7 +284,7 @@ static int check_counters(struct stream *s)
 	bool moved;
 
 	s->next_check_ns = now + CHECK_NS;
-	if (tracer__counters(s->tracer, &s->counters, &s->recursion))
+	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
 	if (s->counters.listen_lost != before.listen_lost)
 		listeners__fill(s->listeners, s->opts.source, 0, NULL);
@@ -342,11 +340,11 @@ int stream__finish(struct stream *s)
 	bool taken = !complete && !healer__take(s->healer);
 	int err = 0;
 
-	tracer__detach(s->tracer);
+	source__stop(s->opts.events);
 	if (!complete)
 		err = drain_all(s);
 	if (err >= 0 && taken)
-		err = healer__find(s->healer, s->tracer, s->join, on_found, s);
+		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
 	s->healed_orphans = join__orphans(s->join);
 	if (err >= 0)
 		err = containers__release(s->containers, true, put_held, s);
@@ -357,7 +355,7 @@ void stream__account(struct stream *s, struct stream_account *account)
 {
 	uint64_t lost;
 
-	tracer__counters(s->tracer, &s->counters, &s->recursion);
+	source__counters(s->opts.events, &s->counters, &s->recursion);
 	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
 	lost = s->counters.event_lost + s->healed_orphans;
 	lost = lost > s->found ? lost - s->found : 0;
@@ -376,13 +374,13 @@ void stream__account(struct stream *s, struct stream_account *account)
 
 static int pass_cgroup(void *ctx, uint64_t id, bool pass)
 {
-	return tracer__pass_cgroup(((struct stream *)ctx)->tracer, id, pass);
+	return source__pass_cgroup(((struct stream *)ctx)->opts.events, id, pass);
 }
 
 /* FINs were lost not long ago: what they belong to may still enter TIME_WAIT. */
 static bool lacks_fins(struct stream *s)
 {
-	uint64_t passed = tracer__passed_over(s->tracer), now = clock__now_ns(CLOCK_MONOTONIC);
+	uint64_t passed = source__passed_over(s->opts.events), now = clock__now_ns(CLOCK_MONOTONIC);
 
 	if (passed != s->passed) {
 		s->passed = passed;
@@ -400,7 +398,7 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 {
 	struct stream *s = ctx;
 
-	if (tracer__is_late(s->tracer, ending->time_ns))
+	if (source__is_late(s->opts.events, ending->time_ns))
 		return true;
 	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
 		return false;
@@ -475,7 +473,6 @@ void stream__free(struct stream *s)
 {
 	if (!s)
 		return;
-	tracer__free(s->tracer);
 	healer__free(s->healer);
 	join__free(s->join);
 	time_waits__free(s->time_waits);
@@ -494,25 +491,6 @@ static int fail(struct stream_failure *failure, int err, const char *what, const
 	return err;
 }
 
-static int open_tracer(struct stream *s, struct stream_failure *failure)
-{
-	const struct tracer_options opts = {
-		.kernel = s->opts.kernel,
-		.filter = s->opts.filter,
-		.all = s->opts.all,
-		.ring_bytes = s->opts.ring_bytes,
-		.max_connections = s->opts.max_connections,
-	};
-	int err = tracer__new(&s->tracer, &opts);
-
-	if (err)
-		return fail(failure, err, "cannot load the BPF programs",
-			    kernel__why_not_loaded(s->opts.kernel, -err));
-	err = tracer__attach(s->tracer);
-	return err ? fail(failure, err, "cannot attach the BPF programs",
-			  "see 'twsnoop check'") : 0;
-}
-
 /*
  * Before 5.19 a kernel with unprivileged_bpf_disabled answers no bpf(2) call
  * without CAP_BPF, not even for a counter; newer ones do. So try it.
@@ -528,7 +506,7 @@ static int give_up_privileges(struct stream *s)
 		if (err)
 			return err;
 		if (sockiter__is_open() ||
-		    tracer__counters(s->tracer, &s->counters, &s->recursion))
+		    source__counters(s->opts.events, &s->counters, &s->recursion))
 			keep |= PRIVILEGE(CAP_BPF);
 	}
 	return privileges__keep_only(keep);
@@ -539,10 +517,10 @@ static int give_up_privileges(struct stream *s)
  * privileges are given up by one thread. */
 int stream__start(struct stream *s, struct stream_failure *failure)
 {
-	int err = open_tracer(s, failure);
+	int err = source__start(s->opts.events);
 
 	if (err)
-		return err;
+		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
 	healer__baseline(s->healer);
 	listeners__fill(s->listeners, s->opts.source, 0, NULL);
 	err = give_up_privileges(s);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What happens to connection ends, from now on, as records: the tracer, the join of what
- * it tells in two parts, the search for what was missed, the ends of TIME_WAIT sockets,
+ * What happens to connection ends, from now on, as records: the join of what a source
+ * tells in two parts, the search for what was missed, the ends of TIME_WAIT sockets,
  * containers and attribution, as one object that a command polls. It prints nothing,
  * reads no signals and does not wait for events.
  *
  *	kernel__probe(&kernel, "/sys", "/proc");
+ *	err = tracer__new(&tracer, &tracer_opts);
+ *	opts.events = tracer__source(tracer);
  *	err = stream__new(&stream, &opts) ?: stream__start(stream, &failure);
  *	while (!err && !stopped && !stream__is_complete(stream)) {
  *		(sleep for stream__pause_ms(stream), or until something else happens)
@@ -23,6 +25,7 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "capture/source.h"
 #include "host/kernel.h"
 #include "model/record.h"
 #include "sockets/sockets.h"
@@ -38,16 +41,16 @@ typedef int (*stream_record_fn)(void *ctx, const struct record *rec);
 /* What is pointed to must outlive the stream. */
 struct stream_options {
 	const struct kernel *kernel;	     /* probed, and nothing against tracing found */
+	struct source *events;		     /* not started: stream__start() does that */
 	const struct sockets_source *source; /* where the host's sockets can be listed */
 	const char *proc_root;		     /* "/proc" */
-	struct tws_filter filter;	     /* but by_cgroup, which the next two decide */
+	struct tws_filter filter;	     /* but by_cgroup: the next two decide that */
 	const char *const *containers;	     /* as containers_options.wanted */
 	unsigned int num_containers;	     /* 0: no such filter */
 	bool all;			     /* every outcome, not only TIME_WAIT */
 	bool no_names;			     /* ask no container runtime for names */
 	const char *runtime_socket;	     /* as containers_options.socket, or NULL */
-	uint64_t ring_bytes;		     /* as in struct tracer_options; 0: the default */
-	uint64_t max_connections;	     /* likewise */
+	uint64_t max_connections;	     /* as in struct tracer_options; 0: the default */
 	uint64_t max_records;		     /* none is given after so many; 0: no end */
 	stream_record_fn put;
 	void *ctx;
@@ -64,7 +67,7 @@ struct stream_failure {
 };
 
 /*
- * stream__start() - loads and attaches the programs, looks at what exists, and then gives
+ * stream__start() - starts the source, looks at what exists, and then gives
  * up, for the whole process and for good, the privileges that are not needed any more:
  * CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH are kept, and CAP_BPF where this
  * kernel asks for it. So call it while there is one thread, and once all else is open;
@@ -92,7 +95,7 @@ bool stream__is_complete(const struct stream *stream);
 bool stream__has_containers(const struct stream *stream);
 
 /*
- * stream__finish() - detaches the programs, and gives what is still in the ring and what
+ * stream__finish() - stops the source, and gives what is still in the ring and what
  * only the kernel's own table knows, unless the stream is complete. Returns as
  * stream__poll(). After it only stream__account() and stream__free() are left.
  */

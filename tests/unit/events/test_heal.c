@@ -8,19 +8,20 @@
 
 #include "base/clock.h"
 #include "events/heal.h"
-#include "capture/tracer.h"
 
 #define UNSEEN_NETNS 7 /* held by its sockets alone */
 
 static struct sockdiag_socket table[4];
 static size_t num_sockets;
 
-size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
-		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
+static size_t sweep(struct source *events, uint64_t before_ns, source_alive_fn alive, void *ctx)
 {
-	(void)tracer, (void)before_ns, (void)alive, (void)ctx;
+	(void)events, (void)before_ns, (void)alive, (void)ctx;
 	return 0;
 }
+
+static const struct source_ops events_ops = { .sweep = sweep };
+static struct source events = { .ops = &events_ops };
 
 static int dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int *flags)
 {
@@ -80,7 +81,7 @@ static void heal(struct healer *healer, struct join *join)
 {
 	num_found = 0;
 	assert_int_equal(healer__take(healer), 0);
-	assert_int_equal(healer__find(healer, NULL, join, on_found, NULL), 0);
+	assert_int_equal(healer__find(healer, &events, join, on_found, NULL), 0);
 }
 
 static struct healer *make_healer(void)

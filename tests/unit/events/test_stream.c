@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The whole way of an event, with a tracer, a kernel's table of sockets, and privileges
+ * The whole way of an event, with a source, a kernel's table of sockets, and privileges
  * that are made up: what is given, what is counted, and in which order it starts.
  */
 #include "tests/unit/unit.h"
@@ -20,7 +20,6 @@
 #include "host/privileges.h"
 #include "sockets/sockiter.h"
 #include "events/stream.h"
-#include "capture/tracer.h"
 #include "tests/unit/support.h"
 
 #define CAP_BIT(cap) (1ULL << (cap))
@@ -30,7 +29,7 @@
 /* ---- what is below ---- */
 
 static char steps[256]; /* what was done, each a word */
-static int load_error, attach_error, counters_error, privileges_error;
+static int start_error, counters_error, privileges_error;
 static bool is_admin;
 static uint64_t kept;
 static struct tws_counters counters;
@@ -71,28 +70,18 @@ static void note_step(const char *step)
 	snprintf(steps + len, sizeof(steps) - len, "%s ", step);
 }
 
-int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
+static int events_start(struct source *events)
 {
-	note_step("load");
-	assert_int_equal(opts->filter.by_cgroup, 0);
-	if (load_error)
-		return load_error;
-	*tracerp = (struct tracer *)ring;
-	return 0;
+	(void)events;
+	note_step("start");
+	return start_error;
 }
 
-int tracer__attach(struct tracer *tracer)
-{
-	(void)tracer;
-	note_step("attach");
-	return attach_error;
-}
-
-int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
+static int events_poll(struct source *events, source_record_fn fn, void *ctx)
 {
 	int num = more_records, err;
 
-	(void)tracer;
+	(void)events;
 	for (; ring_first < ring_end; num++) {
 		size_t i = ring_first++;
 
@@ -103,34 +92,34 @@ int tracer__poll(struct tracer *tracer, tracer_record_fn fn, void *ctx)
 	return num;
 }
 
-uint64_t tracer__passed_over(const struct tracer *tracer)
+static uint64_t events_passed_over(const struct source *events)
 {
-	(void)tracer;
+	(void)events;
 	return 0;
 }
 
-bool tracer__is_late(const struct tracer *tracer, uint64_t time_ns)
+static bool events_is_late(const struct source *events, uint64_t time_ns)
 {
-	(void)tracer;
+	(void)events;
 	(void)time_ns;
 	return false;
 }
 
-uint64_t tracer__mark(const struct tracer *tracer)
+static uint64_t events_mark(const struct source *events)
 {
-	(void)tracer;
+	(void)events;
 	return ring_end;
 }
 
-bool tracer__passed(const struct tracer *tracer, uint64_t mark)
+static bool events_passed(const struct source *events, uint64_t mark)
 {
-	(void)tracer;
+	(void)events;
 	return ring_first >= mark;
 }
 
-int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint64_t *recursion)
+static int events_counters(const struct source *events, struct tws_counters *sum, uint64_t *recursion)
 {
-	(void)tracer;
+	(void)events;
 	if (counters_error)
 		return counters_error;
 	*sum = counters;
@@ -138,40 +127,43 @@ int tracer__counters(const struct tracer *tracer, struct tws_counters *sum, uint
 	return 0;
 }
 
-size_t tracer__sweep(struct tracer *tracer, uint64_t before_ns,
-		     bool (*alive)(void *ctx, const struct tws_key *key, uint64_t cookie), void *ctx)
+static size_t events_sweep(struct source *events, uint64_t before_ns,
+		     source_alive_fn alive, void *ctx)
 {
-	(void)tracer, (void)before_ns, (void)alive, (void)ctx;
+	(void)events, (void)before_ns, (void)alive, (void)ctx;
 	return 0;
 }
 
-int tracer__pass_cgroup(struct tracer *tracer, uint64_t id, bool pass)
+static int events_pass_cgroup(struct source *events, uint64_t id, bool pass)
 {
-	(void)tracer, (void)id, (void)pass;
+	(void)events, (void)id, (void)pass;
 	return 0;
 }
 
-void tracer__detach(struct tracer *tracer)
+static void events_stop(struct source *events)
 {
-	(void)tracer;
-	note_step("detach");
+	(void)events;
+	note_step("stop");
 }
 
-void tracer__free(struct tracer *tracer)
-{
-	(void)tracer;
-}
+static const struct source_ops events_ops = {
+	.start = events_start,
+	.poll = events_poll,
+	.mark = events_mark,
+	.passed = events_passed,
+	.passed_over = events_passed_over,
+	.is_late = events_is_late,
+	.counters = events_counters,
+	.sweep = events_sweep,
+	.pass_cgroup = events_pass_cgroup,
+	.stop = events_stop,
+};
+static struct source events = { .ops = &events_ops, .is_filtered = true };
 
 bool kernel__has_cap(const struct kernel *k, int cap)
 {
 	(void)k;
 	return cap == CAP_SYS_ADMIN && is_admin;
-}
-
-const char *kernel__why_not_loaded(const struct kernel *k, int error)
-{
-	(void)k;
-	return error == EPERM ? "ask for more" : "?";
 }
 
 bool sockiter__is_open(void)
@@ -242,8 +234,8 @@ static int put(void *ctx, const struct record *rec)
 static struct stream_options options(void)
 {
 	return (struct stream_options){
-		.kernel = &kernel, .source = &source, .proc_root = root, .no_names = true,
-		.put = put, .ctx = given,
+		.kernel = &kernel, .events = &events, .source = &source, .proc_root = root,
+		.no_names = true, .put = put, .ctx = given,
 	};
 }
 
@@ -289,7 +281,7 @@ static int setup(void **state)
 	if (!mkdtemp(root))
 		return -1;
 	steps[0] = '\0';
-	load_error = attach_error = counters_error = privileges_error = put_error = 0;
+	start_error = counters_error = privileges_error = put_error = 0;
 	ring_first = ring_end = num_sockets = num_given = 0;
 	more_records = 0;
 	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
@@ -312,10 +304,10 @@ static void test_order(void **state)
 	struct stream *stream = started(&opts);
 
 	(void)state;
-	assert_string_equal(steps, "load attach sockets keep ");
+	assert_string_equal(steps, "start sockets keep ");
 	assert_int_equal(kept, CAPS_KEPT);
 	assert_int_equal(stream__finish(stream), 0);
-	assert_string_equal(steps, "load attach sockets keep sockets detach ");
+	assert_string_equal(steps, "start sockets keep sockets stop ");
 	stream__free(stream);
 	stream__free(NULL);
 }
@@ -353,12 +345,9 @@ static void check_failure(int want, const char *what, const char *todo)
 static void test_failures(void **state)
 {
 	(void)state;
-	load_error = -EPERM;
-	check_failure(-EPERM, "cannot load the BPF programs", "ask for more");
-	load_error = 0;
-	attach_error = -EACCES;
+	start_error = -EACCES;
 	check_failure(-EACCES, "cannot attach the BPF programs", "see 'twsnoop check'");
-	attach_error = 0;
+	start_error = 0;
 	privileges_error = -EINVAL;
 	check_failure(-EINVAL, "cannot give up privileges", NULL);
 }
