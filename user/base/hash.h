@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Hashing of what others choose: peers choose addresses and ports, processes names. Whoever
- * does not know the seed cannot make keys meet. Layer: lowest.
+ * does not know the seed cannot make keys meet.
  */
 #ifndef TWSNOOP_HASH_H
 #define TWSNOOP_HASH_H

@@ -9,8 +9,6 @@
  * gives up the oldest dead entry, in constant time; if none is dead it refuses, or gives
  * up the oldest of all, as it was told to.
  *
- * Layer: lowest. Pure but for memory and one random number.
- *
  *	struct user { uint64_t id; uint64_t closes; };
  *	const struct table_options opts = {
  *		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(struct user), .max = 1000,

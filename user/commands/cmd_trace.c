@@ -15,7 +15,6 @@
 
 #include <bpf/libbpf.h>
 
-#include "base/clock.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
 #include "containers/containers.h"
@@ -25,7 +24,9 @@
 #include "host/quiet.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
+#include "events/loop.h"
 #include "events/stream.h"
+#include "host/privileges.h"
 
 struct trace_options {
 	bool all;
@@ -48,8 +49,6 @@ struct trace {
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
 	int signals;	       /* signalfd */
-	uint64_t start_ns;
-	bool stop;
 };
 
 static const struct option_spec trace_table[] = {
@@ -183,12 +182,27 @@ static int open_stages(struct trace *t)
 	return 0;
 }
 
+/* All is open that is needed. */
+static int give_up_privileges(struct trace *t)
+{
+	uint64_t mask;
+	int err = stream__privileges(t->stream, &mask) ?: privileges__keep_only(mask);
+
+	return err ? complain("cannot give up privileges", err, NULL) : 0;
+}
+
 static int start_stream(struct trace *t)
 {
 	struct stream_failure failure;
 	int err;
 
 	err = stream__start(t->stream, &failure);
+	if (err)
+		return complain(failure.what, err, failure.todo);
+	err = give_up_privileges(t);
+	if (err)
+		return err;
+	err = stream__begin(t->stream, &failure);
 	if (err)
 		return complain(failure.what, err, failure.todo);
 	t->shows_containers = stream__has_containers(t->stream);
@@ -214,7 +228,6 @@ static int start(struct trace *t)
 	err = open_signals(t) ?: open_tracer(t) ?: open_stages(t) ?: start_stream(t);
 	if (err)
 		return err;
-	t->start_ns = clock__now_ns(CLOCK_MONOTONIC);
 	fprintf(stderr, "twsnoop: tracing %s on Linux %s\n",
 		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
@@ -224,79 +237,57 @@ static int start(struct trace *t)
 
 /* ---- running ---- */
 
-static void read_signals(struct trace *t)
+static int on_signals(void *ctx, short revents)
 {
 	struct signalfd_siginfo info;
+	struct trace *t = ctx;
+	int ret = 0;
 
+	(void)revents;
 	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR1) {
 			print_account(t);
 			continue;
 		}
-		t->stop = true;
+		ret = LOOP_END;
 		/* A second one ends a run that is stuck in a write. */
 		signal(SIGINT, SIG_DFL);
 		signal(SIGTERM, SIG_DFL);
 	}
+	return ret;
 }
 
-/* Waits for the next look at the ring. Returns -EPIPE if the reader has gone. */
-static int wait_for(struct trace *t, int timeout_ms)
+/* A pipe without a reader. */
+static int on_output(void *ctx, short revents)
 {
-	struct pollfd fds[] = {
-		{ .fd = t->signals, .events = POLLIN },
-		{ .fd = STDOUT_FILENO }, /* POLLERR: a pipe without a reader */
-	};
-
-	if (poll(fds, 2, timeout_ms) > 0) {
-		if (fds[0].revents)
-			read_signals(t);
-		if (fds[1].revents & POLLERR)
-			return -EPIPE;
-	}
-	return 0;
-}
-
-static bool time_is_up(const struct trace *t)
-{
-	return t->opts.duration_ns &&
-	       clock__now_ns(CLOCK_MONOTONIC) >= t->start_ns + t->opts.duration_ns;
-}
-
-/* Until the stream wants to be polled, or the time is up. */
-static int timeout_of(const struct trace *t)
-{
-	uint64_t now = clock__now_ns(CLOCK_MONOTONIC), left_ms;
-	int pause_ms = stream__pause_ms(t->stream);
-
-	if (!t->opts.duration_ns)
-		return pause_ms;
-	if (now >= t->start_ns + t->opts.duration_ns)
-		return 0;
-	left_ms = (t->start_ns + t->opts.duration_ns - now) / 1000000 + 1;
-	return left_ms < (uint64_t)pause_ms ? (int)left_ms : pause_ms;
+	(void)ctx;
+	return revents & POLLERR ? -EPIPE : 0;
 }
 
 /* A container may have come without a record, too. */
-static int turn(struct trace *t)
+static int turn(void *ctx)
 {
-	return wait_for(t, timeout_of(t)) ?: stream__poll(t->stream) ?: show_containers(t) ?:
-	       sink__flush(t->sink);
+	struct trace *t = ctx;
+
+	return show_containers(t) ?: sink__flush(t->sink);
 }
 
 static int run(struct trace *t)
 {
-	int err = sink__begin(t->sink) ?: sink__flush(t->sink);
+	const struct loop_fd fds[] = {
+		{ t->signals, POLLIN, on_signals },
+		{ STDOUT_FILENO, 0, on_output },
+	};
+	const struct loop_options loop = {
+		.stream = t->stream,
+		.fds = fds,
+		.num_fds = sizeof(fds) / sizeof(fds[0]),
+		.duration_ns = t->opts.duration_ns,
+		.turn = turn,
+		.ctx = t,
+	};
 
-	while (!err && !t->stop && !stream__is_complete(t->stream) && !time_is_up(t)) {
-		err = turn(t);
-		/* A signal came while a reader that takes nothing held us. */
-		if (err == -ECANCELED) {
-			read_signals(t);
-			err = 0;
-		}
-	}
-	return err;
+	return sink__begin(t->sink) ?: sink__flush(t->sink) ?: loop__run(&loop);
 }
 
 static int finish(struct trace *t)
@@ -328,6 +319,7 @@ int cmd_trace(int argc, char **argv)
 		"from where to where, and how. Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
+	struct stream_failure failure;
 	int err = options__parse(&spec, argc, argv, NULL);
 
 	if (err != OPTIONS_OK)
@@ -342,7 +334,9 @@ int cmd_trace(int argc, char **argv)
 	err = run(&t);
 	if (!err)
 		err = finish(&t);
-	if (err && err != -EPIPE && err != -ECANCELED)
+	if (stream__failed(t.stream, &failure))
+		complain(failure.what, err, failure.todo);
+	else if (err && err != -EPIPE && err != -ECANCELED)
 		complain("cannot write the output", err, NULL);
 	print_account(&t);
 	close_all(&t);

@@ -48,6 +48,8 @@ struct stream {
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
+	bool put_failed; /* in this call of the user's: an error is the callback's */
+	struct stream_failure failure;
 };
 
 /* ---- the way of an event ---- */
@@ -63,6 +65,7 @@ static int put_event(struct stream *s, const struct tws_event *ev)
 	err = s->opts.put(s->opts.ctx, &rec);
 	if (err) {
 		s->untaken++;
+		s->put_failed = true;
 		return err;
 	}
 	s->delivered++;
@@ -309,14 +312,34 @@ static int check_counters(struct stream *s)
 
 /* ---- what a command calls ---- */
 
+/* Whose error it is: all but the callback's are the stream's own. */
+static int conclude(struct stream *s, int err)
+{
+	s->failure = (struct stream_failure){};
+	if (err < 0 && !s->put_failed) {
+		s->failure.what = "cannot read the events";
+		s->failure.todo = err == -ENOMEM ? "there is no memory for them" : NULL;
+	}
+	s->put_failed = false;
+	return err < 0 ? err : 0;
+}
+
 int stream__poll(struct stream *s)
 {
 	int num = drain(s);
 
 	s->backlog = num < 0 ? 0 : num;
-	if (num < 0)
-		return num;
-	return clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns ? check_counters(s) : 0;
+	if (num >= 0 && clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns)
+		num = check_counters(s);
+	return conclude(s, num);
+}
+
+bool stream__failed(const struct stream *s, struct stream_failure *failure)
+{
+	if (!s->failure.what)
+		return false;
+	*failure = s->failure;
+	return true;
 }
 
 int stream__pause_ms(const struct stream *s)
@@ -348,7 +371,7 @@ int stream__finish(struct stream *s)
 	s->healed_orphans = join__orphans(s->join);
 	if (err >= 0)
 		err = containers__release(s->containers, true, put_held, s);
-	return err < 0 ? err : 0;
+	return conclude(s, err);
 }
 
 void stream__account(struct stream *s, struct stream_account *account)
@@ -491,12 +514,25 @@ static int fail(struct stream_failure *failure, int err, const char *what, const
 	return err;
 }
 
+/* The baseline is taken once the source has started, or what ends in between would be
+ * nobody's; what lacks one is only healed less. */
+int stream__start(struct stream *s, struct stream_failure *failure)
+{
+	int err = source__start(s->opts.events);
+
+	if (err)
+		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
+	healer__baseline(s->healer);
+	listeners__fill(s->listeners, s->opts.source, 0, NULL);
+	return 0;
+}
+
 /*
  * Before 5.19 a kernel with unprivileged_bpf_disabled answers no bpf(2) call
  * without CAP_BPF, not even for a counter; newer ones do. So try it.
  * CAP_SYS_ADMIN includes CAP_BPF.
  */
-static int give_up_privileges(struct stream *s)
+int stream__privileges(struct stream *s, uint64_t *mask)
 {
 	uint64_t keep = PRIVILEGES_TO_LOOK;
 	int err;
@@ -509,24 +545,14 @@ static int give_up_privileges(struct stream *s)
 		    source__counters(s->opts.events, &s->counters, &s->recursion))
 			keep |= PRIVILEGE(CAP_BPF);
 	}
-	return privileges__keep_only(keep);
+	*mask = keep;
+	return 0;
 }
 
-/* The baseline is taken once the programs are attached, or what ends in between would be
- * nobody's; what lacks one is only healed less. The thread that asks for names comes last:
- * privileges are given up by one thread. */
-int stream__start(struct stream *s, struct stream_failure *failure)
+int stream__begin(struct stream *s, struct stream_failure *failure)
 {
-	int err = source__start(s->opts.events);
+	int err = containers__begin(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 
-	if (err)
-		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
-	healer__baseline(s->healer);
-	listeners__fill(s->listeners, s->opts.source, 0, NULL);
-	err = give_up_privileges(s);
-	if (err)
-		return fail(failure, err, "cannot give up privileges", NULL);
-	err = containers__begin(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 	if (err)
 		return fail(failure, err, "cannot look for containers", NULL);
 	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);

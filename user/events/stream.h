@@ -8,8 +8,10 @@
  *	kernel__probe(&kernel, "/sys", "/proc");
  *	err = tracer__new(&tracer, &tracer_opts);
  *	opts.events = tracer__source(tracer);
- *	err = stream__new(&stream, &opts) ?: stream__start(stream, &failure);
- *	while (!err && !stopped && !stream__is_complete(stream)) {
+ *	err = stream__new(&stream, &opts) ?: stream__start(stream, &failure) ?:
+ *	      stream__privileges(stream, &mask) ?: privileges__keep_only(mask) ?:
+ *	      stream__begin(stream, &failure);
+ *	while (!err && !stopped && !stream__is_complete(stream)) { (see loop.h)
  *		(sleep for stream__pause_ms(stream), or until something else happens)
  *		err = stream__poll(stream);
  *	}
@@ -60,21 +62,34 @@ struct stream_options {
  * *@streamp, to be freed by stream__free(), -ENOMEM, or as containers__new(). */
 int stream__new(struct stream **streamp, const struct stream_options *opts);
 
-/* Why a stream cannot start: constants, for the user. */
+/* Why a stream cannot start, or go on: constants, for the user. */
 struct stream_failure {
 	const char *what; /* "cannot attach the BPF programs" */
 	const char *todo; /* what helps; NULL: nobody knows */
 };
 
 /*
- * stream__start() - starts the source, looks at what exists, and then gives
- * up, for the whole process and for good, the privileges that are not needed any more:
- * CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH are kept, and CAP_BPF where this
- * kernel asks for it. So call it while there is one thread, and once all else is open;
- * it may start a thread itself. Once for a stream. No record is given yet.
+ * stream__start() - starts the source, and looks at what exists. Once for a stream. No
+ * record is given yet.
  * Returns 0, or a negative errno and fills @failure; then only stream__free() is left.
  */
 int stream__start(struct stream *stream, struct stream_failure *failure);
+
+/*
+ * stream__privileges() - the capabilities that a started stream still needs, as a mask for
+ * privileges.h: CAP_SYS_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, and CAP_BPF where this
+ * kernel asks for it. To give up all others is the command's decision, once all that it
+ * needs itself is open, and before stream__begin(). To find out about CAP_BPF, others are
+ * laid down meanwhile, and those not in the mask are not effective afterwards.
+ * Returns 0 or a negative errno.
+ */
+int stream__privileges(struct stream *stream, uint64_t *mask);
+
+/*
+ * stream__begin() - starts the thread that asks for containers' names: privileges are given up
+ * by a program of one thread. stream__poll() comes next. Returns as stream__start().
+ */
+int stream__begin(struct stream *stream, struct stream_failure *failure);
 
 /*
  * stream__poll() - gives the records that have come, and about once a second sees to
@@ -82,6 +97,10 @@ int stream__start(struct stream *stream, struct stream_failure *failure);
  * the negative errno of the callback, or of the ring. It may be called again after one.
  */
 int stream__poll(struct stream *stream);
+
+/* stream__failed() - whether the last stream__poll() or stream__finish() failed by itself, and
+ * not because the callback did. Then it fills @failure. */
+bool stream__failed(const struct stream *stream, struct stream_failure *failure);
 
 /* stream__pause_ms() - how long to wait at most until the next stream__poll(), for an
  * event to be shown in time and the ring not to fill up: 100, or less after many. */

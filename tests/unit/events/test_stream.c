@@ -29,9 +29,8 @@
 /* ---- what is below ---- */
 
 static char steps[256]; /* what was done, each a word */
-static int start_error, counters_error, privileges_error;
+static int start_error, counters_error, poll_error;
 static bool is_admin;
-static uint64_t kept;
 static struct tws_counters counters;
 
 static struct {
@@ -82,6 +81,8 @@ static int events_poll(struct source *events, source_record_fn fn, void *ctx)
 	int num = more_records, err;
 
 	(void)events;
+	if (poll_error)
+		return poll_error;
 	for (; ring_first < ring_end; num++) {
 		size_t i = ring_first++;
 
@@ -178,13 +179,6 @@ int privileges__use(uint64_t mask)
 	return 0;
 }
 
-int privileges__keep_only(uint64_t mask)
-{
-	kept = mask;
-	note_step("keep");
-	return privileges_error;
-}
-
 static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int *flags)
 {
 	int err = 0;
@@ -246,6 +240,7 @@ static struct stream *started(const struct stream_options *opts)
 
 	assert_int_equal(stream__new(&stream, opts), 0);
 	assert_int_equal(stream__start(stream, &failure), 0);
+	assert_int_equal(stream__begin(stream, &failure), 0);
 	assert_int_equal(num_given, 0);
 	return stream;
 }
@@ -281,7 +276,7 @@ static int setup(void **state)
 	if (!mkdtemp(root))
 		return -1;
 	steps[0] = '\0';
-	start_error = counters_error = privileges_error = put_error = 0;
+	start_error = counters_error = poll_error = put_error = 0;
 	ring_first = ring_end = num_sockets = num_given = 0;
 	more_records = 0;
 	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
@@ -304,26 +299,33 @@ static void test_order(void **state)
 	struct stream *stream = started(&opts);
 
 	(void)state;
-	assert_string_equal(steps, "start sockets keep ");
-	assert_int_equal(kept, CAPS_KEPT);
+	assert_string_equal(steps, "start sockets ");
 	assert_int_equal(stream__finish(stream), 0);
-	assert_string_equal(steps, "start sockets keep sockets stop ");
+	assert_string_equal(steps, "start sockets sockets stop ");
 	stream__free(stream);
 	stream__free(NULL);
 }
 
+static uint64_t privileges_of(struct stream *stream)
+{
+	uint64_t mask = 0;
+
+	assert_int_equal(stream__privileges(stream, &mask), 0);
+	stream__free(stream);
+	return mask;
+}
+
 /* A kernel that answers nothing without CAP_BPF. */
-static void test_keeps_bpf(void **state)
+static void test_privileges(void **state)
 {
 	const struct stream_options opts = options();
 
 	(void)state;
+	assert_int_equal(privileges_of(started(&opts)), CAPS_KEPT);
 	is_admin = false;
-	stream__free(started(&opts));
-	assert_int_equal(kept, CAPS_KEPT);
+	assert_int_equal(privileges_of(started(&opts)), CAPS_KEPT);
 	counters_error = -EPERM;
-	stream__free(started(&opts));
-	assert_int_equal(kept, CAPS_KEPT | CAP_BIT(CAP_BPF));
+	assert_int_equal(privileges_of(started(&opts)), CAPS_KEPT | CAP_BIT(CAP_BPF));
 }
 
 static void check_failure(int want, const char *what, const char *todo)
@@ -347,9 +349,31 @@ static void test_failures(void **state)
 	(void)state;
 	start_error = -EACCES;
 	check_failure(-EACCES, "cannot attach the BPF programs", "see 'twsnoop check'");
-	start_error = 0;
-	privileges_error = -EINVAL;
-	check_failure(-EINVAL, "cannot give up privileges", NULL);
+}
+
+/* Whose error it is that ends a trace. */
+static void test_whose_error(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+	struct stream_failure failure = {};
+
+	(void)state;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_false(stream__failed(stream, &failure));
+	poll_error = -ENOMEM;
+	assert_int_equal(stream__poll(stream), -ENOMEM);
+	assert_true(stream__failed(stream, &failure));
+	assert_string_equal(failure.what, "cannot read the events");
+	poll_error = 0;
+	put_error = -ENOMEM;
+	send_event(1);
+	assert_int_equal(stream__poll(stream), -ENOMEM);
+	assert_false(stream__failed(stream, &failure));
+	poll_error = -EIO;
+	assert_int_equal(stream__finish(stream), -EIO);
+	assert_true(stream__failed(stream, &failure));
+	stream__free(stream);
 }
 
 /* ---- what is given ---- */
@@ -572,7 +596,7 @@ static void test_container(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order), TEST(test_keeps_bpf),	  TEST(test_failures),
+		TEST(test_order), TEST(test_privileges), TEST(test_failures), TEST(test_whose_error),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter),
 		TEST(test_ends),  TEST(test_container),	  TEST(test_after_stop),

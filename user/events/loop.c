@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "events/loop.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdbool.h>
+
+#include "base/clock.h"
+
+#define NS_PER_MS 1000000ULL
+
+static bool time_is_up(uint64_t end_ns)
+{
+	return end_ns && clock__now_ns(CLOCK_MONOTONIC) >= end_ns;
+}
+
+/* Until the stream wants to be polled, or the time is up. */
+static int timeout_ms(const struct loop_options *opts, uint64_t end_ns)
+{
+	int pause_ms = stream__pause_ms(opts->stream);
+	uint64_t now = clock__now_ns(CLOCK_MONOTONIC), left_ms;
+
+	if (!end_ns)
+		return pause_ms;
+	if (now >= end_ns)
+		return 0;
+	left_ms = (end_ns - now) / NS_PER_MS + 1;
+	return left_ms < (uint64_t)pause_ms ? (int)left_ms : pause_ms;
+}
+
+/* Waits, and serves what is ready. */
+static int serve(const struct loop_options *opts, int wait_ms)
+{
+	struct pollfd fds[LOOP_MAX_FDS];
+	int err = 0;
+
+	for (unsigned int i = 0; i < opts->num_fds; i++)
+		fds[i] = (struct pollfd){ .fd = opts->fds[i].fd, .events = opts->fds[i].events };
+	if (poll(fds, opts->num_fds, wait_ms) <= 0)
+		return 0; /* EINTR is the worst that can come */
+	for (unsigned int i = 0; !err && i < opts->num_fds; i++)
+		if (fds[i].revents)
+			err = opts->fds[i].ready(opts->ctx, fds[i].revents);
+	return err;
+}
+
+static int turn(const struct loop_options *opts, int wait_ms)
+{
+	int err = serve(opts, wait_ms) ?: stream__poll(opts->stream) ?:
+		  (opts->turn ? opts->turn(opts->ctx) : 0);
+
+	return err == -ECANCELED ? serve(opts, 0) : err;
+}
+
+int loop__run(const struct loop_options *opts)
+{
+	uint64_t end_ns = opts->duration_ns ?
+		clock__now_ns(CLOCK_MONOTONIC) + opts->duration_ns : 0;
+	int err = opts->num_fds > LOOP_MAX_FDS ? -EINVAL : 0;
+
+	while (!err && !stream__is_complete(opts->stream) && !time_is_up(end_ns))
+		err = turn(opts, timeout_ms(opts, end_ns));
+	return err == LOOP_END ? 0 : err;
+}

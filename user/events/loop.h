@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The loop that the commands share which follow a stream: it sleeps until the stream is to be
+ * polled, a descriptor is ready, or the time is up. It reads no signals itself: a command
+ * that wants some passes a signalfd in among the others.
+ */
+#ifndef TWSNOOP_LOOP_H
+#define TWSNOOP_LOOP_H
+
+#include <stdint.h>
+
+#include "events/stream.h"
+
+#define LOOP_END 1 /* a callback's answer: that was all */
+#define LOOP_MAX_FDS 8
+
+/* What is waited for beside the stream. */
+struct loop_fd {
+	int fd;	      /* negative: passed over */
+	short events; /* as for poll(2); what it always tells comes too */
+	/* Returns 0, LOOP_END, or a negative errno, which ends the loop and is its result. */
+	int (*ready)(void *ctx, short revents);
+};
+
+struct loop_options {
+	struct stream *stream; /* begun: see stream.h */
+	const struct loop_fd *fds;
+	unsigned int num_fds;
+	uint64_t duration_ns; /* from the call on; 0: no end */
+	/* After each poll of the stream, at least ten times a second: to show what was
+	 * given. As ready(). */
+	int (*turn)(void *ctx);
+	void *ctx; /* for all callbacks */
+};
+
+/*
+ * loop__run() - until the stream is complete, the time is up, or a callback ends it. An answer
+ * of -ECANCELED, from turn() or out of the stream, says that one of the descriptors became
+ * ready while something held the callback up (a reader of the output who takes nothing):
+ * they are looked at, and the loop goes on.
+ * Returns 0, -EINVAL for more than LOOP_MAX_FDS descriptors, or a negative errno of a callback
+ * or the stream; stream__failed() tells which of the two.
+ */
+int loop__run(const struct loop_options *opts);
+
+#endif
