@@ -289,24 +289,31 @@ struct tws_counters {
 
 /* ---- settings, fixed before the programs are loaded ---- */
 
-#define TWS_MAX_FILTER 16 /* entries of each list of a filter */
+#define TWS_MAX_FILTER 16 /* entries of each list of a filter, but of */
+#define TWS_MAX_PIDS 1024 /* processes */
 
 struct tws_prefix {
 	__u8 addr[16]; /* IPv4 in the first four bytes; bits past len are 0 */
 	__u8 family;   /* 0: any address, only the port counts */
 	__u8 len;      /* prefix length in bits */
 	__u16 port;    /* host byte order, 0: any */
-	__u32 pad;
+	__u16 last_port; /* of the range that begins with it; the same: only that one */
+	__u16 pad;
 };
 
-/* What an event must match to be sent: all of the criteria that are set. */
+/*
+ * What an event must match to be sent: all of the criteria that are set. Of each list the
+ * first not_… of the num_… entries exclude: what matches one of them does not pass. What
+ * matches none passes if it matches one of the others, or there are no others.
+ */
 struct tws_filter {
 	__u32 num_pids, num_comms, num_locals, num_peers, num_netns;
+	__u32 not_pids, not_comms, not_locals, not_peers, not_netns;
 	__u8 family; /* 0: both */
 	__u8 side;   /* 0: all */
 	__u8 by_cgroup; /* only cgroups in the map tws_cgroups */
 	__u8 pad;
-	__u32 pids[TWS_MAX_FILTER];
+	__u32 pids[TWS_MAX_PIDS]; /* for the kernel side also in the map tws_pids */
 	__u32 netns[TWS_MAX_FILTER];
 	char comms[TWS_MAX_FILTER][TWS_COMM_LEN]; /* zero-padded */
 	struct tws_prefix locals[TWS_MAX_FILTER];

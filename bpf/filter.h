@@ -25,75 +25,97 @@ static __always_inline bool same_prefix(const __u64 *addr, const volatile __u8 *
 	       (addr[1] & bpf_cpu_to_be64(mask1)) == w[1];
 }
 
-static __always_inline bool match_prefixes(const volatile struct tws_prefix *list, __u32 num,
-				  const __u64 *addr, __u8 family, __u16 port)
+/* Each of these goes by a list of which the first @excluded entries exclude: see
+ * struct tws_filter. */
+static __always_inline bool pass_prefixes(const volatile struct tws_prefix *list, __u32 num,
+					  __u32 excluded, const __u64 *addr, __u8 family,
+					  __u16 port)
 {
 	for (__u32 i = 0; i < TWS_MAX_FILTER && i < num; i++) {
 		const volatile struct tws_prefix *p = &list[i];
 
-		if (p->port && p->port != port)
+		if (p->port && (port < p->port || port > p->last_port))
 			continue;
-		if (!p->family)
-			return true;
-		if (p->family == family && same_prefix(addr, p->addr, p->len))
-			return true;
+		if (!p->family || (p->family == family && same_prefix(addr, p->addr, p->len)))
+			return i >= excluded;
 	}
-	return false;
+	return num == excluded;
 }
 
-static __always_inline bool match_number(const volatile __u32 *list, __u32 num, __u32 value)
+static __always_inline bool pass_number(const volatile __u32 *list, __u32 num, __u32 excluded,
+					__u32 value)
 {
 	for (__u32 i = 0; i < TWS_MAX_FILTER && i < num; i++)
 		if (list[i] == value)
-			return true;
-	return false;
+			return i >= excluded;
+	return num == excluded;
 }
 
-static __always_inline bool match_comm(const char *comm)
+static __always_inline bool is_comm(const char *comm, const volatile char *wanted)
 {
+	const volatile __u64 *want = (const volatile void *)wanted;
 	const __u64 *have = (const void *)comm;
 
-	for (__u32 i = 0; i < TWS_MAX_FILTER && i < F.num_comms; i++) {
-		const volatile __u64 *want = (const volatile void *)F.comms[i];
-
-		if (have[0] == want[0] && have[1] == want[1])
-			return true;
-	}
-	return false;
+	return have[0] == want[0] && have[1] == want[1];
 }
 
-/* @t lacks the local port before a connect() that chooses it: then only what
- * is known decides (@has_port false). */
+static __always_inline bool pass_comms(const struct tws_conn *conn)
+{
+	if (!(conn->flags & TWS_F_CLOSER))
+		return false;
+	for (__u32 i = 0; i < TWS_MAX_FILTER && i < F.num_comms; i++)
+		if (is_comm(conn->comm, F.comms[i]) || is_comm(conn->thread_comm, F.comms[i]))
+			return i >= F.not_comms;
+	return F.num_comms == F.not_comms;
+}
+
+/* The processes of a filter: true for one that passes, false for one that is excluded. They
+ * may be many, as of `-p $(pgrep -d, php-fpm)`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TWS_MAX_PIDS);
+	__type(key, __u32);
+	__type(value, __u8);
+} tws_pids SEC(".maps");
+
+static __always_inline bool pass_pids(const struct tws_conn *conn)
+{
+	__u32 pid = conn->flags & TWS_F_CLOSER ? conn->tgid : conn->opener_tgid;
+	const __u8 *passes = bpf_map_lookup_elem(&tws_pids, &pid);
+
+	if (!pid)
+		return false;
+	return passes ? *passes : F.num_pids == F.not_pids;
+}
+
 static __always_inline bool filter_connection(const struct tuple *t)
 {
 	if (!tws.has_filter)
 		return true;
 	if (F.family && F.family != t->family)
 		return false;
-	if (F.num_netns && !match_number(F.netns, F.num_netns, t->netns))
+	if (F.num_netns && !pass_number(F.netns, F.num_netns, F.not_netns, t->netns))
 		return false;
-	if (F.num_locals && !match_prefixes(F.locals, F.num_locals, t->local, t->family,
-					    t->local_port))
+	if (F.num_locals && !pass_prefixes(F.locals, F.num_locals, F.not_locals, t->local,
+					   t->family, t->local_port))
 		return false;
-	if (F.num_peers && !match_prefixes(F.peers, F.num_peers, t->peer, t->family,
-					   t->peer_port))
+	if (F.num_peers && !pass_prefixes(F.peers, F.num_peers, F.not_peers, t->peer, t->family,
+					  t->peer_port))
 		return false;
 	return true;
 }
 
+/* Who is not known passes neither a filter for processes nor one that excludes some: it may
+ * be one of them, of whom no record was made. */
 static __always_inline bool filter_owner(const struct tws_conn *conn)
 {
 	if (!tws.has_filter)
 		return true;
 	if (F.side && F.side != conn->side)
 		return false;
-	if (F.num_pids) {
-		__u32 pid = conn->flags & TWS_F_CLOSER ? conn->tgid : conn->opener_tgid;
-
-		if (!pid || !match_number(F.pids, F.num_pids, pid))
-			return false;
-	}
-	if (F.num_comms && !match_comm(conn->comm) && !match_comm(conn->thread_comm))
+	if (F.num_pids && !pass_pids(conn))
+		return false;
+	if (F.num_comms && !pass_comms(conn))
 		return false;
 	if (F.by_cgroup && !bpf_map_lookup_elem(&tws_cgroups, &conn->cgroup_id))
 		return false;

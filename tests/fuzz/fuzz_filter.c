@@ -57,6 +57,8 @@ static void write_prefix(char *to, const struct tws_prefix *p)
 	if (p->port) {
 		*to++ = ':';
 		to += fmt__u64(to, p->port);
+		*to++ = '-';
+		to += fmt__u64(to, p->last_port);
 	}
 	*to = '\0';
 }
@@ -69,6 +71,7 @@ static void check_prefix(const struct tws_prefix *p)
 	CHECK(p->family == 0 || p->family == AF_INET || p->family == AF_INET6);
 	CHECK(p->len <= (p->family == AF_INET6 ? 128 : p->family ? 32 : 0));
 	CHECK(p->family || p->port);
+	CHECK(p->last_port >= p->port && !p->last_port == !p->port);
 	write_prefix(text, p);
 	CHECK(!filter_words__add_local(&again, text, why, sizeof(why)));
 	CHECK(!memcmp(p, &again.locals[0], sizeof(*p)));
@@ -76,7 +79,7 @@ static void check_prefix(const struct tws_prefix *p)
 
 static bool slow_match(const struct tws_prefix *p, const struct tws_event *ev)
 {
-	if (p->port && p->port != ev->local_port)
+	if (p->port && (ev->local_port < p->port || ev->local_port > p->last_port))
 		return false;
 	if (!p->family)
 		return true;
@@ -92,9 +95,9 @@ static bool slow_match(const struct tws_prefix *p, const struct tws_event *ev)
 /* An event whose local end lies near the filter's first prefix. */
 static void check_match(const struct tws_filter *f, const uint8_t *data, size_t size)
 {
-	struct tws_filter only = { .num_locals = f->num_locals };
+	struct tws_filter only = { .num_locals = f->num_locals, .not_locals = f->not_locals };
 	struct tws_event ev = { 0 };
-	bool want = !f->num_locals;
+	bool want = f->num_locals == f->not_locals;
 
 	support__event(&ev);
 	memcpy(only.locals, f->locals, sizeof(only.locals));
@@ -105,8 +108,10 @@ static void check_match(const struct tws_filter *f, const uint8_t *data, size_t 
 	}
 	if (size)
 		ev.local_addr[data[0] % 16] ^= (__u8)(1 << (data[0] >> 4 & 7));
-	for (__u32 i = 0; i < only.num_locals; i++)
+	for (__u32 i = only.not_locals; i < only.num_locals; i++)
 		want |= slow_match(&only.locals[i], &ev);
+	for (__u32 i = 0; i < only.not_locals; i++)
+		want &= !slow_match(&only.locals[i], &ev);
 	CHECK(filter__match(&only, &ev) == want);
 	filter__match(f, &ev);
 }

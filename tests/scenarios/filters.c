@@ -91,6 +91,13 @@ static const struct filter filters[] = {
 	{ { "-c", "fa-client", "-r", ":%l4" }, C(4), true, false },
 	{ { "-p", "%p1", "-l", ":%l1", "-4" }, C(1), true, true },
 	{ { "-p", "%p0", "-c", "fa-server" }, 0, true, true },
+	{ { "-p", "!%p0" }, C(1) | C(2) | C(3) | C(5), false, false },
+	{ { "-p", "%p0,%p2,%p3,!%p2" }, C(0) | C(3) | C(4), true, true },
+	{ { "-p", "%p0,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18" }, C(0) | C(4), true, false },
+	{ { "-c", "!fa-client" }, C(1) | C(2) | C(3) | C(5), false, true },
+	{ { "-r", "!127.0.0.0/8" }, C(2), false, true },
+	{ { "-l", "127.0.0.0/8:1-65535", "-l", "!:%l1-%l1" }, V4S & ~C(1), false, true },
+	{ { "--netns", "!%m" }, C(0) | C(1) | C(2) | C(3) | C(4), false, false },
 };
 #define FILTERS ((int)(sizeof(filters) / sizeof(filters[0])))
 
@@ -321,10 +328,12 @@ BATCH_FN(2)
 BATCH_FN(3)
 BATCH_FN(4)
 BATCH_FN(5)
-_Static_assert(FILTERS <= 6 * BATCH, "one more BATCH_FN");
+BATCH_FN(6)
+_Static_assert(FILTERS <= 7 * BATCH, "one more BATCH_FN");
 
 const struct solo solo_filters[] = {
 	{ "filters/1", run_batch_0 }, { "filters/2", run_batch_1 }, { "filters/3", run_batch_2 },
 	{ "filters/4", run_batch_3 }, { "filters/5", run_batch_4 }, { "filters/6", run_batch_5 },
+	{ "filters/7", run_batch_6 },
 	{ NULL, NULL },
 };

@@ -237,6 +237,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_ends", endings_of(opts)) ?:
 	       set_max(obj, "tws_opens", connections) ?:
 	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
+	       set_max(obj, "tws_pids", opts->filter.num_pids ?: 1) ?:
 	       set_max(obj, "tws_pending", by_tuple ? pending : 1) ?:
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
 	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
@@ -352,6 +353,21 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 									 "tws_paths"), NULL);
 }
 
+static int fill_pids(const struct tracer *tracer, const struct tws_filter *filter)
+{
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pids");
+
+	for (__u32 i = 0; i < filter->num_pids; i++) {
+		__u8 passes = i >= filter->not_pids;
+
+		/* One that is named twice is excluded if it is so once. */
+		if (bpf_map_update_elem(fd, &filter->pids[i], &passes, BPF_NOEXIST) &&
+		    errno != EEXIST)
+			return -errno;
+	}
+	return 0;
+}
+
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 {
 	struct tracer *tracer = calloc(1, sizeof(*tracer));
@@ -371,7 +387,8 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;
-	err = (tracer->skel ? map_rings(tracer) : map_positions(tracer)) ?:
+	err = fill_pids(tracer, &opts->filter) ?:
+	      (tracer->skel ? map_rings(tracer) : map_positions(tracer)) ?:
 	      describe(tracer, opts);
 	if (err)
 		goto out;

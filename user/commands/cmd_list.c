@@ -351,7 +351,7 @@ static const char *conflict(const struct list *list)
 		return "--states, --ports and --by exclude each other";
 	if ((counts || o->by.num) && (o->sort.num || o->reverse))
 		return "--sort and --reverse are for rows: counts come largest first";
-	if (counts && (f->num_pids || f->num_comms || f->side || list->filters.num_containers))
+	if (counts && (filter__asks_owner(f) || list->filters.num_containers))
 		return "--states and --ports count whatever its owner: -p, -c, -C and --side "
 		       "do not apply";
 	return NULL;

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -59,37 +60,93 @@ static int complain_full(char *why, size_t why_len)
 	return complain(-E2BIG, why, why_len, "more than %d of them", TWS_MAX_FILTER);
 }
 
+static bool take_exclusion(const char **arg)
+{
+	bool excludes = **arg == '!';
+
+	*arg += excludes;
+	return excludes;
+}
+
+/* A list of a filter: those that exclude stand first. */
+struct list {
+	void *entries;
+	size_t entry_bytes;
+	__u32 *num, *excluded;
+};
+
+/* There must be room for it. */
+static void insert(const struct list *list, const void *entry, bool excludes)
+{
+	char *at = (char *)list->entries + (excludes ? *list->excluded : *list->num) *
+						   list->entry_bytes;
+
+	if (excludes)
+		memmove(at + list->entry_bytes, at,
+			(*list->num - *list->excluded) * list->entry_bytes);
+	memcpy(at, entry, list->entry_bytes);
+	++*list->num;
+	*list->excluded += excludes;
+}
+
+/* One PID, with its '!', of which @part is the rest of the words up to @len. */
+static int add_pid(struct tws_filter *f, const char *part, size_t len, char *why,
+		   size_t why_len)
+{
+	const struct list list = { f->pids, sizeof(f->pids[0]), &f->num_pids, &f->not_pids };
+	const char *digits = part;
+	bool excludes = take_exclusion(&digits);
+	uint64_t value;
+	__u32 pid;
+
+	if (parse__u64_n(digits, len - (size_t)(digits - part), 1, PID_MAX, &value))
+		return complain_about(-EINVAL, why, why_len, part, len, "is not a PID");
+	if (f->num_pids == TWS_MAX_PIDS)
+		return complain(-E2BIG, why, why_len, "more than %d of them", TWS_MAX_PIDS);
+	pid = (__u32)value;
+	insert(&list, &pid, excludes);
+	return 0;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const __u32 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
-	__u32 pids[TWS_MAX_FILTER];
-	__u32 num = f->num_pids;
-	const char *part = arg;
+	struct tws_filter with = *f;
 
 	for (;;) {
-		size_t len = strcspn(part, ",");
-		uint64_t pid;
+		size_t len = strcspn(arg, ",");
+		int rc = add_pid(&with, arg, len, why, why_len);
 
-		if (parse__u64_n(part, len, 1, PID_MAX, &pid))
-			return complain_about(-EINVAL, why, why_len, part, len,
-					      "is not a PID");
-		if (num == TWS_MAX_FILTER)
-			return complain_full(why, why_len);
-		pids[num++] = (__u32)pid;
-		part += len;
-		if (!*part)
+		if (rc)
+			return rc;
+		arg += len;
+		if (!*arg)
 			break;
-		part++;
+		arg++;
 	}
-	memcpy(f->pids + f->num_pids, pids + f->num_pids,
-	       (num - f->num_pids) * sizeof(pids[0]));
-	f->num_pids = num;
+	/* As filter__match() wants them. */
+	qsort(with.pids, with.not_pids, sizeof(with.pids[0]), compare_pids);
+	qsort(with.pids + with.not_pids, with.num_pids - with.not_pids, sizeof(with.pids[0]),
+	      compare_pids);
+	*f = with;
 	return 0;
 }
 
 int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
-	size_t len = strlen(arg);
+	const struct list list = { f->comms, sizeof(f->comms[0]), &f->num_comms, &f->not_comms };
+	bool excludes = take_exclusion(&arg);
+	char comm[TWS_COMM_LEN] = { 0 };
+	size_t len;
 
+	arg += arg[0] == '\\' && arg[1] == '!';
+	len = strlen(arg);
 	if (!len)
 		return complain(-EINVAL, why, why_len, "the name is empty");
 	if (len >= TWS_COMM_LEN)
@@ -98,13 +155,12 @@ int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, siz
 				      "of a name: give the first 15");
 	if (f->num_comms == TWS_MAX_FILTER)
 		return complain_full(why, why_len);
-	memset(f->comms[f->num_comms], 0, TWS_COMM_LEN);
-	memcpy(f->comms[f->num_comms], arg, len);
-	f->num_comms++;
+	memcpy(comm, arg, len);
+	insert(&list, comm, excludes);
 	return 0;
 }
 
-/* The three parts of [ADDR[/LEN]][:PORT]; a part that is absent has no @text. */
+/* The three parts of [ADDR[/LEN]][:PORT[-PORT]]; a part that is absent has no @text. */
 struct part {
 	const char *text;
 	size_t len;
@@ -223,42 +279,64 @@ static int parse_network(const struct endpoint *e, struct tws_prefix *p, char *w
 	return 0;
 }
 
-static int add_prefix(struct tws_prefix *list, __u32 *num, const char *arg, char *why,
-		      size_t why_len)
+static int parse_ports(struct part text, struct tws_prefix *p, char *why, size_t why_len)
 {
+	const char *dash = memchr(text.text, '-', text.len);
+	struct part first = text, last = text;
+	uint64_t from, to;
+
+	if (dash) {
+		first.len = (size_t)(dash - text.text);
+		last = (struct part){ dash + 1, text.len - first.len - 1 };
+	}
+	if (parse__u64_n(first.text, first.len, 1, UINT16_MAX, &from) ||
+	    parse__u64_n(last.text, last.len, 1, UINT16_MAX, &to) || to < from)
+		return complain_about(-EINVAL, why, why_len, text.text, text.len,
+				      dash ? "is not a range of ports" : "is not a port");
+	p->port = (__u16)from;
+	p->last_port = (__u16)to;
+	return 0;
+}
+
+static int add_prefix(const struct list *list, const char *arg, char *why, size_t why_len)
+{
+	bool excludes = take_exclusion(&arg);
 	struct tws_prefix p = { 0 };
 	struct endpoint e;
-	uint64_t port;
 	int rc;
 
 	if (!split_endpoint(arg, &e))
 		return complain_about(-EINVAL, why, why_len, arg, strlen(arg),
-				      "is not of the form [ADDR[/LEN]][:PORT]");
+				      "is not of the form [ADDR[/LEN]][:PORT[-PORT]]");
 	if (e.addr.text) {
 		rc = parse_network(&e, &p, why, why_len);
 		if (rc)
 			return rc;
 	}
 	if (e.port.text) {
-		if (parse__u64_n(e.port.text, e.port.len, 1, UINT16_MAX, &port))
-			return complain_about(-EINVAL, why, why_len, e.port.text,
-					      e.port.len, "is not a port");
-		p.port = (__u16)port;
+		rc = parse_ports(e.port, &p, why, why_len);
+		if (rc)
+			return rc;
 	}
-	if (*num == TWS_MAX_FILTER)
+	if (*list->num == TWS_MAX_FILTER)
 		return complain_full(why, why_len);
-	list[(*num)++] = p;
+	insert(list, &p, excludes);
 	return 0;
 }
 
 int filter_words__add_local(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
-	return add_prefix(f->locals, &f->num_locals, arg, why, why_len);
+	const struct list list = { f->locals, sizeof(f->locals[0]), &f->num_locals,
+				   &f->not_locals };
+
+	return add_prefix(&list, arg, why, why_len);
 }
 
 int filter_words__add_peer(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
-	return add_prefix(f->peers, &f->num_peers, arg, why, why_len);
+	const struct list list = { f->peers, sizeof(f->peers[0]), &f->num_peers, &f->not_peers };
+
+	return add_prefix(&list, arg, why, why_len);
 }
 
 int filter_words__set_side(struct tws_filter *f, const char *arg, char *why, size_t why_len)
@@ -319,6 +397,8 @@ static int complain_about_path(int rc, char *why, size_t why_len, const char *pa
 
 int filter_words__add_netns(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
+	const struct list list = { f->netns, sizeof(f->netns[0]), &f->num_netns, &f->not_netns };
+	bool excludes = take_exclusion(&arg);
 	uint64_t number;
 	__u32 inode = 0;
 	int rc;
@@ -335,7 +415,7 @@ int filter_words__add_netns(struct tws_filter *f, const char *arg, char *why, si
 	}
 	if (f->num_netns == TWS_MAX_FILTER)
 		return complain_full(why, why_len);
-	f->netns[f->num_netns++] = inode;
+	insert(&list, &inode, excludes);
 	return 0;
 }
 
@@ -414,19 +494,20 @@ static int take_netns(void *field, const char *arg, char *why, size_t why_len)
 }
 
 const struct option_spec filter_option_table[] = {
-	{ 'p', "pid", "PID[,...]", "closed by one of these processes (the host's PIDs)",
+	{ 'p', "pid", "[!]PID[,...]", "closed by one of these processes (the host's PIDs)",
 	  take_pids, 0 },
-	{ 'c', "comm", "NAME", "closed by a process or thread of this name", take_comm, 0 },
+	{ 'c', "comm", "[!]NAME", "closed by a process or thread of this name", take_comm, 0 },
 	{ 'C', "container", "NAME|ID|[NS/]POD",
 	  "closed in this container (name, or start of its id) or pod",
 	  take_container, 0 },
 	{ '4', "ipv4", NULL, "IPv4 only, v4-mapped connections included", take_ipv4, 0 },
 	{ '6', "ipv6", NULL, "IPv6 only", take_ipv6, 0 },
-	{ 'l', "local", "[ADDR[/LEN]][:PORT]",
-	  "this local end; IPv6 with a port in brackets: [::1]:80", take_local, 0 },
-	{ 'r', "remote", "[ADDR[/LEN]][:PORT]", "this remote end", take_peer, 0 },
+	{ 'l', "local", "[!][ADDR[/LEN]][:PORT[-PORT]]",
+	  "this local end; IPv6 with a port in brackets: [::1]:80;\n"
+	  "'!' excludes it (in quotes: it means something to shells)", take_local, 0 },
+	{ 'r', "remote", "[!][ADDR[/LEN]][:PORT[-PORT]]", "this remote end", take_peer, 0 },
 	{ 0, "side", "client|server", "the end that connected, or that accepted", take_side, 0 },
-	{ 0, "netns", "INODE|PATH", "this network namespace, such as /proc/812/ns/net",
+	{ 0, "netns", "[!]INODE|PATH", "this network namespace, such as /proc/812/ns/net",
 	  take_netns, 0 },
 	{ 0 },
 };

@@ -26,12 +26,15 @@ extern const struct option_spec filter_option_table[];
 /*
  * Each of these parses one option's argument and adds it to @f, which is zeroed at
  * first. They return 0, or -EINVAL (not understood) or -E2BIG (more than
- * TWS_MAX_FILTER entries); on an error @f is unchanged and @why (of @why_len bytes)
- * says in a few words what is wrong with which part.
+ * TWS_MAX_FILTER entries, or TWS_MAX_PIDS); on an error @f is unchanged and @why (of
+ * @why_len bytes) says in a few words what is wrong with which part.
+ *
+ * A '!' before an argument (a PID, with several of them) excludes what it matches. A
+ * name that begins with one is written '\!name'.
  */
 int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, size_t why_len);
-/* [ADDR[/LEN]][:PORT]; IPv6 with a port in brackets; a v4-mapped one is IPv4. */
+/* [ADDR[/LEN]][:PORT[-PORT]]; IPv6 with a port in brackets; a v4-mapped one is IPv4. */
 int filter_words__add_local(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 int filter_words__add_peer(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 int filter_words__set_side(struct tws_filter *f, const char *arg, char *why, size_t why_len);

@@ -28,10 +28,7 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 	memset(&c->now, 0, sizeof(c->now));
 	c->minis = 0;
 	c->netns = ns->inode;
-	for (uint32_t i = 0; i < f->num_netns; i++)
-		if (f->netns[i] == ns->inode)
-			return 0;
-	return f->num_netns ? 1 : 0;
+	return filter__passes_netns(f, ns->inode) ? 0 : 1;
 }
 
 static bool is_wanted(const struct counter *c, const struct sockdiag_socket *sk)

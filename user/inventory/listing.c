@@ -33,19 +33,11 @@ struct collector {
 	uint64_t now_ns;
 };
 
-static bool in_list(const uint32_t *list, uint32_t num, uint32_t value)
-{
-	for (uint32_t i = 0; i < num; i++)
-		if (list[i] == value)
-			return true;
-	return false;
-}
-
 static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct collector *c = ctx;
 
-	if (c->filter.num_netns && !in_list(c->filter.netns, c->filter.num_netns, ns->inode))
+	if (!filter__passes_netns(&c->filter, ns->inode))
 		return 1;
 	c->netns = ns->inode;
 	c->first = c->l->num;
@@ -191,12 +183,11 @@ int listing__take(struct listing *l, const struct sockets_source *source,
 		SOCKDIAG_MASK_MINI, begin_netns, add_socket, end_netns,
 	};
 	struct collector c = {
-		.l = l, .want = want, .filter = *want->filter,
+		.l = l, .want = want, .filter = filter__of_socket(want->filter),
 		.proc_root = source->places->proc_root,
 	};
 	int err;
 
-	c.filter.num_pids = c.filter.num_comms = c.filter.side = c.filter.by_cgroup = 0;
 	c.filters = !filter__is_empty(&c.filter);
 	err = sockets__each(source, &visitor, &c, flags);
 	l->taken_ns = clock__now_ns(CLOCK_MONOTONIC);

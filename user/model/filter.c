@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "model/filter.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 void filter__set_family(struct tws_filter *f, int family)
@@ -17,40 +18,78 @@ bool filter__is_empty(const struct tws_filter *f)
 	       !f->num_netns && !f->family && !f->side && !f->by_cgroup;
 }
 
-static bool match_u32(const __u32 *list, __u32 num, __u32 value)
+struct tws_filter filter__of_socket(const struct tws_filter *f)
+{
+	struct tws_filter of_socket = *f;
+
+	of_socket.num_pids = of_socket.not_pids = 0;
+	of_socket.num_comms = of_socket.not_comms = 0;
+	of_socket.side = of_socket.by_cgroup = 0;
+	return of_socket;
+}
+
+bool filter__asks_owner(const struct tws_filter *f)
+{
+	return f->num_pids || f->num_comms || f->side || f->by_cgroup;
+}
+
+/* Each of these goes by a list of which the first @excluded entries exclude: see
+ * struct tws_filter. */
+static bool pass_number(const __u32 *list, __u32 num, __u32 excluded, __u32 value)
 {
 	for (__u32 i = 0; i < num; i++) {
 		if (list[i] == value)
-			return true;
+			return i >= excluded;
 	}
-	return false;
+	return num == excluded;
 }
 
-static bool match_pid(const struct tws_filter *f, const struct tws_conn *conn)
+bool filter__passes_netns(const struct tws_filter *f, __u32 inode)
+{
+	return !f->num_netns || pass_number(f->netns, f->num_netns, f->not_netns, inode);
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+	const __u32 *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* They may be many. Both parts of the list are in order. */
+static bool pass_pid(const struct tws_filter *f, __u32 pid)
+{
+	if (bsearch(&pid, f->pids, f->not_pids, sizeof(pid), compare_pids))
+		return false;
+	return f->num_pids == f->not_pids ||
+	       bsearch(&pid, f->pids + f->not_pids, f->num_pids - f->not_pids, sizeof(pid),
+		       compare_pids);
+}
+
+static bool pass_owner(const struct tws_filter *f, const struct tws_conn *conn)
 {
 	if (conn->flags & TWS_F_CLOSER)
-		return match_u32(f->pids, f->num_pids, conn->tgid);
-	return (conn->flags & TWS_F_OPENER) &&
-	       match_u32(f->pids, f->num_pids, conn->opener_tgid);
+		return pass_pid(f, conn->tgid);
+	return conn->flags & TWS_F_OPENER && pass_pid(f, conn->opener_tgid);
 }
 
-static bool match_comm(const struct tws_filter *f, const struct tws_conn *conn)
+static bool pass_comms(const struct tws_filter *f, const struct tws_conn *conn)
 {
 	if (!(conn->flags & TWS_F_CLOSER))
 		return false;
 	for (__u32 i = 0; i < f->num_comms; i++) {
 		if (!strncmp(f->comms[i], conn->comm, TWS_COMM_LEN) ||
 		    !strncmp(f->comms[i], conn->thread_comm, TWS_COMM_LEN))
-			return true;
+			return i >= f->not_comms;
 	}
-	return false;
+	return f->num_comms == f->not_comms;
 }
 
 static bool match_prefix(const struct tws_prefix *p, __u8 family, const __u8 *addr, __u16 port)
 {
 	unsigned int bytes = p->len / 8, bits = p->len % 8;
 
-	if (p->port && p->port != port)
+	if (p->port && (port < p->port || port > p->last_port))
 		return false;
 	if (!p->family)
 		return true;
@@ -59,14 +98,14 @@ static bool match_prefix(const struct tws_prefix *p, __u8 family, const __u8 *ad
 	return !bits || ((p->addr[bytes] ^ addr[bytes]) & (0xff00 >> bits) & 0xff) == 0;
 }
 
-static bool match_prefixes(const struct tws_prefix *list, __u32 num, __u8 family,
-			   const __u8 *addr, __u16 port)
+static bool pass_prefixes(const struct tws_prefix *list, __u32 num, __u32 excluded,
+			  __u8 family, const __u8 *addr, __u16 port)
 {
 	for (__u32 i = 0; i < num; i++) {
 		if (match_prefix(&list[i], family, addr, port))
-			return true;
+			return i >= excluded;
 	}
-	return false;
+	return num == excluded;
 }
 
 bool filter__match(const struct tws_filter *f, const struct tws_event *ev)
@@ -75,15 +114,15 @@ bool filter__match(const struct tws_filter *f, const struct tws_event *ev)
 		return false;
 	if (f->side && f->side != ev->conn.side)
 		return false;
-	if (f->num_netns && !match_u32(f->netns, f->num_netns, ev->netns))
+	if (!filter__passes_netns(f, ev->netns))
 		return false;
-	if (f->num_pids && !match_pid(f, &ev->conn))
+	if (f->num_pids && !pass_owner(f, &ev->conn))
 		return false;
-	if (f->num_comms && !match_comm(f, &ev->conn))
+	if (f->num_comms && !pass_comms(f, &ev->conn))
 		return false;
-	if (f->num_locals && !match_prefixes(f->locals, f->num_locals, ev->family,
-					     ev->local_addr, ev->local_port))
+	if (f->num_locals && !pass_prefixes(f->locals, f->num_locals, f->not_locals, ev->family,
+					    ev->local_addr, ev->local_port))
 		return false;
-	return !f->num_peers || match_prefixes(f->peers, f->num_peers, ev->family,
-					       ev->peer_addr, ev->peer_port);
+	return !f->num_peers || pass_prefixes(f->peers, f->num_peers, f->not_peers, ev->family,
+					      ev->peer_addr, ev->peer_port);
 }

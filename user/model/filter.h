@@ -15,10 +15,21 @@ void filter__set_family(struct tws_filter *f, int family);
 
 bool filter__is_empty(const struct tws_filter *f);
 
+/* filter__of_socket() - of @f what a socket without an owner can be held against:
+ * addresses, ports, family, namespace. */
+struct tws_filter filter__of_socket(const struct tws_filter *f);
+
+/* filter__asks_owner() - whether there is more in it than that. */
+bool filter__asks_owner(const struct tws_filter *f);
+
+/* filter__passes_netns() - whether anything of the network namespace @inode may pass. */
+bool filter__passes_netns(const struct tws_filter *f, __u32 inode);
+
 /*
  * filter__match() - what the kernel side decides in bpf/filter.h. @by_cgroup is
- * left to the caller. A process filter matches the closer or, where no closer
- * is known, the opener; a comm filter the closer's process or thread name.
+ * left to the caller. A process filter goes by the closer or, where no closer
+ * is known, the opener; a comm filter by the closer's process or thread name. Who is
+ * not known passes neither of them, not even if they only exclude: it may be one of those.
  */
 bool filter__match(const struct tws_filter *f, const struct tws_event *ev);
 

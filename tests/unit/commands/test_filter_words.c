@@ -57,8 +57,14 @@ static void pids(void **unused)
 	check_refused(filter_words__add_pids, "5,99999999999999999999", -EINVAL,
 		      "'99999999999999999999' is not a PID");
 	check_refused(filter_words__add_pids, "\33[2J", -EINVAL, "'\\x1b[2J' is not a PID");
-	check_refused(filter_words__add_pids, "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16", -E2BIG,
-		      "more than 16 of them");
+	for (unsigned int i = 3; i < TWS_MAX_PIDS; i++) {
+		char pid[16];
+
+		snprintf(pid, sizeof(pid), "%u", 2 * i + 1000);
+		check_taken(filter_words__add_pids, &f, pid);
+	}
+	assert_int_equal(filter_words__add_pids(&f, "3", (char[8]){ 0 }, 8), -E2BIG);
+	assert_int_equal(f.num_pids, TWS_MAX_PIDS);
 	/* a short @why is cut, not overrun */
 	assert_int_equal(filter_words__add_pids(&f, "abcdefgh", why, sizeof(why)), -EINVAL);
 	assert_string_equal(why, "'abcdef");
@@ -95,29 +101,33 @@ static void endpoints_taken(void **unused)
 		const char *given;
 		int family;
 		const char *addr;
-		unsigned int len, port;
+		unsigned int len, port, last;
 	} cases[] = {
-		{ ":80", 0, NULL, 0, 80 },
-		{ "10.0.0.5", AF_INET, "10.0.0.5", 32, 0 },
-		{ "10.0.0.5:65535", AF_INET, "10.0.0.5", 32, 65535 },
-		{ "10.1.2.3/8", AF_INET, "10.0.0.0", 8, 0 },
-		{ "10.1.2.255/25:443", AF_INET, "10.1.2.128", 25, 443 },
-		{ "10.1.2.3/0", AF_INET, "0.0.0.0", 0, 0 },
-		{ "::", AF_INET6, "::", 128, 0 },
-		{ "::1", AF_INET6, "::1", 128, 0 },
-		{ "[::1]", AF_INET6, "::1", 128, 0 },
-		{ "[::1]:80", AF_INET6, "::1", 128, 80 },
-		{ "::80", AF_INET6, "::80", 128, 0 },
-		{ "::/0", AF_INET6, "::", 0, 0 },
-		{ "fe80::1:2/10", AF_INET6, "fe80::", 10, 0 },
-		{ "[fd00:1:2:ffff::/61]:443", AF_INET6, "fd00:1:2:fff8::", 61, 443 },
-		{ "[fd00::1]/64:443", AF_INET6, "fd00::", 64, 443 },
-		{ "[fd00::1]/64", AF_INET6, "fd00::", 64, 0 },
-		{ "::ffff:10.0.0.5", AF_INET, "10.0.0.5", 32, 0 },
-		{ "[::ffff:10.0.0.5]:80", AF_INET, "10.0.0.5", 32, 80 },
-		{ "::ffff:10.9.9.9/104", AF_INET, "10.0.0.0", 8, 0 },
-		{ "::ffff:10.9.9.9/96", AF_INET, "0.0.0.0", 0, 0 },
-		{ "::ffff:10.9.9.9/80", AF_INET6, "::", 80, 0 },
+		{ ":80", 0, NULL, 0, 80, 0 },
+		{ ":80-80", 0, NULL, 0, 80, 0 },
+		{ ":8000-8099", 0, NULL, 0, 8000, 8099 },
+		{ "10.0.0.5:1-65535", AF_INET, "10.0.0.5", 32, 1, 65535 },
+		{ "[fd00::1]/64:8000-8001", AF_INET6, "fd00::", 64, 8000, 8001 },
+		{ "10.0.0.5", AF_INET, "10.0.0.5", 32, 0, 0 },
+		{ "10.0.0.5:65535", AF_INET, "10.0.0.5", 32, 65535, 0 },
+		{ "10.1.2.3/8", AF_INET, "10.0.0.0", 8, 0, 0 },
+		{ "10.1.2.255/25:443", AF_INET, "10.1.2.128", 25, 443, 0 },
+		{ "10.1.2.3/0", AF_INET, "0.0.0.0", 0, 0, 0 },
+		{ "::", AF_INET6, "::", 128, 0, 0 },
+		{ "::1", AF_INET6, "::1", 128, 0, 0 },
+		{ "[::1]", AF_INET6, "::1", 128, 0, 0 },
+		{ "[::1]:80", AF_INET6, "::1", 128, 80, 0 },
+		{ "::80", AF_INET6, "::80", 128, 0, 0 },
+		{ "::/0", AF_INET6, "::", 0, 0, 0 },
+		{ "fe80::1:2/10", AF_INET6, "fe80::", 10, 0, 0 },
+		{ "[fd00:1:2:ffff::/61]:443", AF_INET6, "fd00:1:2:fff8::", 61, 443, 0 },
+		{ "[fd00::1]/64:443", AF_INET6, "fd00::", 64, 443, 0 },
+		{ "[fd00::1]/64", AF_INET6, "fd00::", 64, 0, 0 },
+		{ "::ffff:10.0.0.5", AF_INET, "10.0.0.5", 32, 0, 0 },
+		{ "[::ffff:10.0.0.5]:80", AF_INET, "10.0.0.5", 32, 80, 0 },
+		{ "::ffff:10.9.9.9/104", AF_INET, "10.0.0.0", 8, 0, 0 },
+		{ "::ffff:10.9.9.9/96", AF_INET, "0.0.0.0", 0, 0, 0 },
+		{ "::ffff:10.9.9.9/80", AF_INET6, "::", 80, 0, 0 },
 	};
 
 	(void)unused;
@@ -125,7 +135,8 @@ static void endpoints_taken(void **unused)
 		struct tws_filter f = { 0 };
 		struct tws_prefix want = { .family = (__u8)cases[i].family,
 					   .len = (__u8)cases[i].len,
-					   .port = (__u16)cases[i].port };
+					   .port = (__u16)cases[i].port,
+					   .last_port = (__u16)(cases[i].last ?: cases[i].port) };
 
 		if (cases[i].addr)
 			inet_pton(cases[i].family, cases[i].addr, want.addr);
@@ -143,11 +154,18 @@ static void endpoints_refused(void **unused)
 	static const struct {
 		const char *given, *why;
 	} cases[] = {
-		{ "", "'' is not of the form [ADDR[/LEN]][:PORT]" },
+		{ "", "'' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
 		{ ":", "'' is not a port" },
 		{ ":0", "'0' is not a port" },
+		{ ":80-", "'80-' is not a range of ports" },
+		{ ":-80", "'-80' is not a range of ports" },
+		{ ":80-79", "'80-79' is not a range of ports" },
+		{ ":80-90-100", "'80-90-100' is not a range of ports" },
+		{ ":1-65536", "'1-65536' is not a range of ports" },
+		{ "!", "'' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
+		{ "!!:80", "'!' is not an IP address" },
 		{ ":70000", "'70000' is not a port" },
-		{ ":-1", "'-1' is not a port" },
+		{ ":-1", "'-1' is not a range of ports" },
 		{ ":1x", "'1x' is not a port" },
 		{ ": 1", "' 1' is not a port" },
 		{ "10.0.0.5:", "'' is not a port" },
@@ -162,10 +180,10 @@ static void endpoints_refused(void **unused)
 		{ "010.0.0.1", "'010.0.0.1' is not an IP address" },
 		{ "localhost:80", "'localhost' is not an IP address" },
 		{ ":::80", "':::80' is not an IP address" },
-		{ "[::1", "'[::1' is not of the form [ADDR[/LEN]][:PORT]" },
-		{ "[::1]80", "'[::1]80' is not of the form [ADDR[/LEN]][:PORT]" },
+		{ "[::1", "'[::1' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
+		{ "[::1]80", "'[::1]80' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
 		{ "[]:80", "'' is not an IP address" },
-		{ "[::1/64]/64", "'[::1/64]/64' is not of the form [ADDR[/LEN]][:PORT]" },
+		{ "[::1/64]/64", "'[::1/64]/64' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
 		{ "fe80::1%eth0", "'fe80::1%eth0' is not an IP address" },
 		{ "::1\n", "'::1\\n' is not an IP address" },
 		{ "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa",
@@ -182,6 +200,40 @@ static void endpoints_refused(void **unused)
 		check_taken(filter_words__add_peer, &f, ":80");
 	assert_int_equal(filter_words__add_peer(&f, ":81", (char[8]){ 0 }, 8), -E2BIG);
 	assert_int_equal(f.num_peers, TWS_MAX_FILTER);
+}
+
+/* What excludes stands first, whatever the order it was given in. */
+static void exclusions(void **unused)
+{
+	struct tws_filter f = { 0 };
+
+	(void)unused;
+	check_taken(filter_words__add_pids, &f, "9,!8,3,!2");
+	assert_int_equal(f.num_pids, 4);
+	assert_int_equal(f.not_pids, 2);
+	assert_memory_equal(f.pids, ((__u32[]){ 2, 8, 3, 9 }), 4 * sizeof(__u32));
+	check_taken(filter_words__add_comm, &f, "nginx");
+	check_taken(filter_words__add_comm, &f, "!curl");
+	check_taken(filter_words__add_comm, &f, "\\!bang");
+	assert_int_equal(f.num_comms, 3);
+	assert_int_equal(f.not_comms, 1);
+	assert_string_equal(f.comms[0], "curl");
+	assert_string_equal(f.comms[1], "nginx");
+	assert_string_equal(f.comms[2], "!bang");
+	check_taken(filter_words__add_peer, &f, ":443");
+	check_taken(filter_words__add_peer, &f, "!10.0.0.0/8");
+	check_taken(filter_words__add_peer, &f, "![fd00::1]:80-90");
+	assert_int_equal(f.num_peers, 3);
+	assert_int_equal(f.not_peers, 2);
+	assert_int_equal(f.peers[0].len, 8);
+	assert_int_equal(f.peers[1].last_port, 90);
+	assert_int_equal(f.peers[2].port, 443);
+	check_taken(filter_words__add_netns, &f, "7");
+	check_taken(filter_words__add_netns, &f, "!6");
+	assert_int_equal(f.not_netns, 1);
+	assert_int_equal(f.netns[0], 6);
+	check_refused(filter_words__add_pids, "!", -EINVAL, "'!' is not a PID");
+	check_refused(filter_words__add_comm, "!", -EINVAL, "the name is empty");
 }
 
 static void sides_and_families(void **unused)
@@ -243,6 +295,7 @@ int main(void)
 		cmocka_unit_test(comms),
 		cmocka_unit_test(endpoints_taken),
 		cmocka_unit_test(endpoints_refused),
+		cmocka_unit_test(exclusions),
 		cmocka_unit_test(sides_and_families),
 		cmocka_unit_test(netns),
 	};

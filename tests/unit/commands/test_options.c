@@ -252,7 +252,7 @@ static void help(void **unused)
 	assert_non_null(strstr(said, "\n      --ring-with-a-very-long-name BYTES\n"
 				     "                              how large\n"
 				     "                              (a power of two)\n"));
-	assert_non_null(strstr(said, "\nFilters:\n  -p, --pid PID[,...]"));
+	assert_non_null(strstr(said, "\nFilters:\n  -p, --pid [!]PID[,...]"));
 	assert_non_null(strstr(said, "\n      --side client|server "));
 	assert_non_null(strstr(said, "\n  -h, --help                  show this help\n"));
 	for (char *line = said, *end; (end = strchr(line, '\n')); line = end + 1)

@@ -544,7 +544,7 @@ static void test_filter(void **state)
 
 	(void)state;
 	opts.filter.num_peers = 1;
-	opts.filter.peers[0].port = 81;
+	opts.filter.peers[0].port = opts.filter.peers[0].last_port = 81;
 	stream = started(&opts);
 	add_mini(1); /* the kernel side does not see what is found */
 	assert_int_equal(stream__finish(stream), 0);

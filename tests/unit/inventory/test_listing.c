@@ -291,7 +291,7 @@ static void test_take_errors(void **state)
 static void test_filter(void **state)
 {
 	struct tws_filter filter = {
-		.num_peers = 1, .peers = { { .port = 81 } },
+		.num_peers = 1, .peers = { { .port = 81, .last_port = 81 } },
 		.num_pids = 1, .pids = { 7 }, /* no matter here: owners come later */
 	};
 
@@ -725,7 +725,7 @@ static void test_ports_text(void **state)
 static void test_census(void **state)
 {
 	struct listing_want want = { .filter = &no_filter };
-	struct tws_filter filter = { .num_peers = 1, .peers = { { .port = 80 } } };
+	struct tws_filter filter = { .num_peers = 1, .peers = { { .port = 80, .last_port = 80 } } };
 	struct census census = {};
 	int fd = support__memfd();
 

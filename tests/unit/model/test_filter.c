@@ -97,6 +97,50 @@ static void match_all_criteria(void **unused)
 	assert_false(filter__match(&f, &ev));
 }
 
+/* Who is not known may be one of those that are excluded. */
+static void match_exclusions(void **unused)
+{
+	struct tws_filter f = { 0 };
+	struct tws_event ev;
+
+	(void)unused;
+	support__event(&ev);
+	check_taken(filter_words__add_pids, &f, "!812,!5");
+	assert_false(filter__match(&f, &ev));
+	ev.conn.tgid = 813;
+	assert_true(filter__match(&f, &ev));
+	check_taken(filter_words__add_pids, &f, "812,814");
+	assert_false(filter__match(&f, &ev));
+	ev.conn.tgid = 814;
+	assert_true(filter__match(&f, &ev));
+
+	memset(&f, 0, sizeof(f));
+	support__event(&ev);
+	check_taken(filter_words__add_comm, &f, "!worker"); /* the thread's */
+	assert_false(filter__match(&f, &ev));
+	ev.conn.flags &= (__u16)~TWS_F_CLOSER;
+	assert_false(filter__match(&f, &ev));
+
+	memset(&f, 0, sizeof(f));
+	support__event(&ev);
+	check_taken(filter_words__add_peer, &f, "!10.0.0.0/24:8000-8080");
+	assert_false(filter__match(&f, &ev));
+	ev.peer_port = 8081;
+	assert_true(filter__match(&f, &ev));
+	check_taken(filter_words__add_peer, &f, "10.0.0.0/8:8090-8099");
+	assert_false(filter__match(&f, &ev));
+	ev.peer_port = 8099;
+	assert_true(filter__match(&f, &ev));
+	ev.peer_port = 8100;
+	assert_false(filter__match(&f, &ev));
+
+	memset(&f, 0, sizeof(f));
+	check_taken(filter_words__add_netns, &f, "!4026531840");
+	assert_false(filter__match(&f, &ev));
+	ev.netns++;
+	assert_true(filter__match(&f, &ev));
+}
+
 static int bit_of(const __u8 *addr, unsigned int i)
 {
 	return addr[i / 8] >> (7 - i % 8) & 1;
@@ -133,6 +177,7 @@ int main(void)
 		cmocka_unit_test(nothing_set_matches_all),
 		cmocka_unit_test(match_owner),
 		cmocka_unit_test(match_all_criteria),
+		cmocka_unit_test(match_exclusions),
 		cmocka_unit_test(match_prefix_bits),
 	};
 
