@@ -43,7 +43,8 @@ USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
 # Built twice: see NAMES_CFLAGS and NAMES_DISK.
 STATIC_OBJ := $(filter-out $(BUILD)/user/containers/runtime_%.o,$(USER_OBJ)) \
 	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/containers/runtime_%.c,$(USER_SRC)))
-SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h
+SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h \
+	$(BUILD)/processes.skel.h
 
 all: $(BUILD)/twsnoop
 
@@ -66,6 +67,11 @@ $(BUILD)/sockets.bpf.o: bpf/sockets.bpf.c bpf/sockets.h vmlinux/$(ARCH)/vmlinux.
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
 
+# Processes by both of their numbers: see user/host/pid_iter.h.
+$(BUILD)/processes.bpf.o: bpf/processes.bpf.c bpf/processes.h vmlinux/$(ARCH)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
+
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp
 	mv $@.tmp $@
@@ -76,7 +82,7 @@ $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(if $(filter containers/runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o: $(SKELETONS)
+$(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o $(BUILD)/user/host/pid_iter.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
@@ -148,7 +154,7 @@ $(BUILD)/tests/test_budget: tests/unit/capture/test_budget.c $(SKELETONS)
 	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
 $(BUILD)/tests/test_sockiter: tests/unit/sockets/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
-		sockets/sockiter sockets/sockstream sockets/sockdiag host/netns host/procinfo \
+		sockets/sockiter sockets/sockstream sockets/sockdiag host/netns host/procinfo host/pid_numbers \
 		host/mountinfo host/quiet)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)

@@ -61,6 +61,7 @@ elif is_root; then
 	test_left_behind
 	test_ledgers
 	test_latency
+	test_pid_namespace
 else
 	test_wrong_usage
 	test_help

@@ -138,3 +138,31 @@ test_hostile_names()
 			[ "$num" -ge 20 ] || echo "only $num events. ")"
 	done
 }
+
+# Inside a PID namespace -p takes its numbers; what is printed are the host's, and another
+# process of the namespace is not among it.
+test_pid_namespace()
+{
+	if ! unshare --pid --fork --mount-proc true 2>"$err"; then
+		skip "PID namespace" "no unshare(1) that makes one"
+		return
+	fi
+	: >"$err"
+	# shellcheck disable=SC2016 # words of the shell inside
+	"$tool" limit unshare --pid --fork --mount-proc sh -c '
+		( "$2" wait-line "$3" "twsnoop: tracing"; "$2" close 2 ) &
+		( "$2" wait-line "$3" "twsnoop: tracing"; exec "$2" close 3 wanted ) &
+		echo $! >"$5"
+		"$1" trace --json --netns /proc/self/ns/net -n 3 -p $! >"$4" 2>"$3"' \
+		sh "$twsnoop" "$tool" "$err" "$out" "$dir/vpid" </dev/null
+	rc=$?
+	vpid=$(cat "$dir/vpid")
+	judge "PID namespace" "$(status_is 0; accounts 1; delivered 3; json_lines 3
+		[ "$(grep -c "\"vpid\":$vpid,\"name\":\"wanted\"" "$out")" = 3 ] ||
+			echo "not PID $vpid of the namespace. "
+		! grep -q "\"pid\":$vpid," "$out" || echo "its number is told as the host's. "
+		stderr_says "in a PID namespace: -p takes PIDs of this one")"
+	run unshare --pid --fork --mount-proc "$twsnoop" trace -p 4000000
+	judge "PID namespace, no such process" "$(status_is 1; one_line_on_stderr
+		stderr_says "there is no process 4000000 in this PID namespace")"
+}

@@ -26,6 +26,8 @@
 #include "inventory/listing.h"
 #include "commands/filter_words.h"
 #include "commands/options.h"
+#include "commands/pids.h"
+#include "host/pid_iter.h"
 #include "inventory/ports.h"
 #include "output/ports_text.h"
 #include "host/privileges.h"
@@ -47,6 +49,7 @@ struct list {
 	struct output_options output;
 	struct list_style style;
 	struct sockets_source source;
+	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
 	unsigned int flags;	   /* SOCKETS_* */
 	unsigned int ledger_flags; /* LEDGER_* */
 	struct listing listing;
@@ -155,7 +158,9 @@ static int join_ledger(struct list *list)
 		return complain("cannot read the ledger of owners", err);
 	listing__join(&list->listing, list->ledger);
 	/* See sockiter__dump(). */
-	err = privileges__keep_only(sockiter__is_open() ? PRIVILEGES_TO_LOOK | PRIVILEGE(CAP_BPF) : PRIVILEGES_TO_LOOK);
+	err = privileges__keep_only(sockiter__is_open() || pid_iter__is_open() ?
+					    PRIVILEGES_TO_LOOK | PRIVILEGE(CAP_BPF) :
+					    PRIVILEGES_TO_LOOK);
 	return err ? complain("cannot give up privileges", err) : 0;
 }
 
@@ -360,8 +365,10 @@ static const char *conflict(const struct list *list)
 static int choose_way(struct list *list)
 {
 	const char *why;
-	int err;
+	int err = pids__open(&list->pids, &list->filters.filter);
 
+	if (err)
+		return err;
 	list->source.places = &netns_default_places;
 	err = sockiter__choose(&list->source.dump, &why);
 	if (why)
@@ -383,6 +390,7 @@ static void close_all(struct list *list)
 	listeners__free(list->listeners);
 	listing__free(&list->listing);
 	ledger__free(list->ledger);
+	pids__close(list->pids);
 	sockiter__close();
 }
 

@@ -21,6 +21,7 @@
 #include "host/kernel.h"
 #include "commands/filter_words.h"
 #include "commands/options.h"
+#include "commands/pids.h"
 #include "host/quiet.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
@@ -48,6 +49,7 @@ struct trace {
 	struct stream *stream;
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
+	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
 	int signals;	       /* signalfd */
 };
 
@@ -222,6 +224,9 @@ static int start(struct trace *t)
 		fprintf(stderr, "twsnoop: cannot trace: %s\n", why);
 		return -EPERM;
 	}
+	err = pids__open(&t->pids, &t->filters.filter);
+	if (err)
+		return err;
 	t->source.places = &netns_default_places;
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
@@ -298,6 +303,7 @@ static int finish(struct trace *t)
 static void close_all(struct trace *t)
 {
 	stream__free(t->stream);
+	pids__close(t->pids);
 	tracer__free(t->tracer);
 	sockiter__close();
 	sink__free(t->sink);

@@ -115,6 +115,37 @@ static int compare_pids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* As filter__match() wants them. */
+static void sort_pids(struct tws_filter *f)
+{
+	qsort(f->pids, f->not_pids, sizeof(f->pids[0]), compare_pids);
+	qsort(f->pids + f->not_pids, f->num_pids - f->not_pids, sizeof(f->pids[0]),
+	      compare_pids);
+}
+
+int filter_words__map_pids(struct tws_filter *f, __u32 (*map)(void *ctx, __u32 pid), void *ctx,
+			   __u32 *unknown)
+{
+	struct tws_filter with = *f;
+
+	with.num_pids = with.not_pids = 0;
+	for (__u32 i = 0; i < f->num_pids; i++) {
+		__u32 pid = map(ctx, f->pids[i]);
+
+		if (!pid && i >= f->not_pids) {
+			*unknown = f->pids[i];
+			return -ESRCH;
+		}
+		if (pid)
+			with.pids[with.num_pids++] = pid;
+		with.not_pids += pid && i < f->not_pids;
+	}
+	/* A filter that excludes none of those that exist: everything passes. */
+	sort_pids(&with);
+	*f = with;
+	return 0;
+}
+
 int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, size_t why_len)
 {
 	struct tws_filter with = *f;
@@ -130,10 +161,7 @@ int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, siz
 			break;
 		arg++;
 	}
-	/* As filter__match() wants them. */
-	qsort(with.pids, with.not_pids, sizeof(with.pids[0]), compare_pids);
-	qsort(with.pids + with.not_pids, with.num_pids - with.not_pids, sizeof(with.pids[0]),
-	      compare_pids);
+	sort_pids(&with);
 	*f = with;
 	return 0;
 }
@@ -494,7 +522,8 @@ static int take_netns(void *field, const char *arg, char *why, size_t why_len)
 }
 
 const struct option_spec filter_option_table[] = {
-	{ 'p', "pid", "[!]PID[,...]", "closed by one of these processes (the host's PIDs)",
+	{ 'p', "pid", "[!]PID[,...]", "closed by one of these processes, by the PIDs that you\n"
+	  "see here (in a PID namespace twsnoop prints the host's)",
 	  take_pids, 0 },
 	{ 'c', "comm", "[!]NAME", "closed by a process or thread of this name", take_comm, 0 },
 	{ 'C', "container", "NAME|ID|[NS/]POD",

@@ -33,6 +33,10 @@ extern const struct option_spec filter_option_table[];
  * name that begins with one is written '\!name'.
  */
 int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, size_t why_len);
+/* filter_words__map_pids() - each PID becomes what @map gives for it. -ESRCH if that is 0 for
+ * one that does not exclude: then *@unknown is it, and @f is as before. */
+int filter_words__map_pids(struct tws_filter *f, __u32 (*map)(void *ctx, __u32 pid), void *ctx,
+			   __u32 *unknown);
 int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 /* [ADDR[/LEN]][:PORT[-PORT]]; IPv6 with a port in brackets; a v4-mapped one is IPv4. */
 int filter_words__add_local(struct tws_filter *f, const char *arg, char *why, size_t why_len);

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "host/pid_numbers.h"
+
 #define NSEC_PER_SEC 1000000000ULL
 
 /* ---- small parts ---- */
@@ -94,6 +96,68 @@ static int open_process(const char *proc_root, uint32_t pid)
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
 	return fd;
+}
+
+/* ---- the host's numbers and those of /proc ---- */
+
+/* NULL: they are the same. */
+static struct pid_numbers *pid_numbers;
+
+void procinfo__use_numbers(struct pid_numbers *numbers)
+{
+	pid_numbers = numbers;
+}
+
+static int parse_stat(const char *text, struct procinfo *info);
+
+static bool has_started_at(int dir_fd, uint64_t start_ns)
+{
+	struct procinfo info = { 0 };
+	char text[4096];
+	ssize_t n = read_at(dir_fd, "stat", text, sizeof(text) - 1);
+
+	if (n < 0)
+		return false;
+	text[n] = '\0';
+	return !parse_stat(text, &info) && info.start_ticks == procinfo__ticks_of_ns(start_ns);
+}
+
+/* As open_process(), of the host's @pid. A number that is not known is asked for again by
+ * those who look, and one that is another process's by now once more here. */
+static int open_host_process(const char *proc_root, uint32_t pid)
+{
+	if (!pid_numbers)
+		return open_process(proc_root, pid);
+	for (int attempt = 0; attempt < 2; attempt++) {
+		const struct tws_process *found = pid_numbers__find_host(pid_numbers, pid);
+		int dir_fd = found ? open_process(proc_root, found->pid) : -ESRCH;
+
+		if (dir_fd >= 0 && has_started_at(dir_fd, found->start_ns))
+			return dir_fd;
+		if (dir_fd >= 0)
+			close(dir_fd);
+		if (!found || pid_numbers__refresh(pid_numbers))
+			break;
+	}
+	return -ESRCH;
+}
+
+/* The host's number of the process that has @pid in /proc; 0: not known. */
+static uint32_t host_pid_of(const char *proc_root, uint32_t pid)
+{
+	const struct tws_process *found;
+	bool same;
+	int dir_fd;
+
+	if (!pid_numbers)
+		return pid;
+	found = pid_numbers__find(pid_numbers, pid);
+	dir_fd = found ? open_process(proc_root, pid) : -ESRCH;
+	if (dir_fd < 0)
+		return 0;
+	same = has_started_at(dir_fd, found->start_ns);
+	close(dir_fd);
+	return same ? found->host_pid : 0;
 }
 
 /* ---- one process ---- */
@@ -190,7 +254,7 @@ int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info)
 	struct procinfo now = { .pid = pid };
 	int dir_fd, err;
 
-	dir_fd = open_process(proc_root, pid);
+	dir_fd = open_host_process(proc_root, pid);
 	if (dir_fd < 0)
 		return dir_fd;
 	err = read_process(dir_fd, &now);
@@ -410,9 +474,10 @@ struct socket_walk {
 	size_t num_fds;
 	unsigned int flags;
 	bool stopped; /* by max_fds */
+	uint32_t host_pid; /* of the process that is looked at */
 };
 
-static int look_at_fd(struct socket_walk *walk, int dir_fd, const char *name, uint32_t pid)
+static int look_at_fd(struct socket_walk *walk, int dir_fd, const char *name)
 {
 	static const char prefix[] = "socket:[";
 	char target[64];
@@ -429,11 +494,11 @@ static int look_at_fd(struct socket_walk *walk, int dir_fd, const char *name, ui
 	if (strncmp(target, prefix, sizeof(prefix) - 1) != 0 ||
 	    !parse_u32(target + sizeof(prefix) - 1, ']', &inode, NULL))
 		return 0;
-	return walk->fn(walk->ctx, pid, inode);
+	return walk->fn(walk->ctx, walk->host_pid, inode);
 }
 
 /* *@found (may be NULL) tells whether there was any descriptor. */
-static int each_fd(struct socket_walk *walk, const char *path, uint32_t pid, bool *found)
+static int each_fd(struct socket_walk *walk, const char *path, bool *found)
 {
 	struct dirent *entry;
 	DIR *dir;
@@ -456,7 +521,7 @@ static int each_fd(struct socket_walk *walk, const char *path, uint32_t pid, boo
 			break;
 		}
 		walk->num_fds++;
-		err = look_at_fd(walk, dirfd(dir), entry->d_name, pid);
+		err = look_at_fd(walk, dirfd(dir), entry->d_name);
 	}
 	closedir(dir);
 	return err;
@@ -484,7 +549,7 @@ static int each_thread_fd(struct socket_walk *walk, uint32_t pid)
 		if (n < 0 || (size_t)n >= sizeof(path))
 			err = -ENAMETOOLONG;
 		else
-			err = each_fd(walk, path, pid, NULL);
+			err = each_fd(walk, path, NULL);
 	}
 	closedir(dir);
 	return err;
@@ -499,10 +564,15 @@ static int each_process_socket(void *ctx, uint32_t pid)
 
 	if (walk->stopped)
 		return 0;
+	walk->host_pid = host_pid_of(walk->proc_root, pid);
+	if (!walk->host_pid) {
+		walk->flags |= PROCINFO_DENIED;
+		return 0;
+	}
 	n = snprintf(path, sizeof(path), "%s/%u/fd", walk->proc_root, pid);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENAMETOOLONG;
-	err = each_fd(walk, path, pid, &found);
+	err = each_fd(walk, path, &found);
 	if (!err && !found && !walk->stopped)
 		err = each_thread_fd(walk, pid);
 	return err;
@@ -516,6 +586,8 @@ int procinfo__each_socket(const char *proc_root, size_t max_fds, procinfo_socket
 	};
 	int err;
 
+	if (pid_numbers)
+		pid_numbers__refresh(pid_numbers);
 	err = procinfo__each_pid(proc_root, each_process_socket, &walk);
 	if (flags)
 		*flags |= walk.flags;

@@ -13,6 +13,16 @@
 #define PROCINFO_CACHE_DEFAULT 4096 /* processes */
 #define PROCINFO_COMMAND_MAX 1024 /* bytes kept of a command line, with the NUL */
 
+struct pid_numbers;
+
+/*
+ * procinfo__use_numbers() - /proc is that of a PID namespace: from now on, for the whole
+ * process, its numbers are turned into the host's and back, so that every @pid below but
+ * procinfo__each_pid()'s is the host's. A process of which that cannot be told is as one that
+ * is not there. @numbers stay the caller's; NULL: the numbers are the host's, as at first.
+ */
+void procinfo__use_numbers(struct pid_numbers *numbers);
+
 struct procinfo {
 	uint32_t pid;
 	uint32_t uid;		/* effective */
@@ -76,7 +86,7 @@ const char *procinfo__command_line(struct procinfo_cache *cache, uint32_t pid,
 
 /*
  * procinfo__each_pid() - call @fn for each process (not thread) under
- * @proc_root. A non-zero return of @fn ends the walk and is returned. Returns
+ * @proc_root, by the number that it has there. A non-zero return of @fn ends the walk and is returned. Returns
  * 0, that, or a negative errno if @proc_root cannot be read.
  */
 typedef int (*procinfo_pid_fn)(void *ctx, uint32_t pid);

@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-arm64 6.1.176-1
- * types.txt: 6504da375717defb
- * text: 86c4432e8443cc8d
+ * types.txt: d091f2cf3c0ff9a5
+ * text: 3b59c4ab11313c74
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -205,6 +205,11 @@ typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
 typedef __u8 u8;
+
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+};
 
 struct bpf_iter__tcp {
 	struct bpf_iter_meta *meta;
