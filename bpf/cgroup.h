@@ -8,8 +8,9 @@
 #define TWSNOOP_BPF_CGROUP_H
 
 #include "percpu.h"
+#include "ring.h"
 
-/* For the ledger: the paths of cgroups, those that have gone too. */
+/* For who comes later: the paths of cgroups, those that have gone too. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 1 << 13);
@@ -60,9 +61,62 @@ static __always_inline void keep_path(__u64 id, const char *path, __u8 action)
 		fill_cgroup(rec, id, path, action);
 }
 
-static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8 action)
+#ifdef TWS_ATOMIC
+
+/* A ring of records, for any number of readers. TRACE_CGROUP_PATH() holds a lock around the
+ * tracepoint: there is one writer. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TWS_CGROUP_RECORDS);
+	__type(key, __u32);
+	__type(value, struct tws_cgroup_record);
+} tws_cgroup_log SEC(".maps");
+
+static __always_inline void tell_cgroup(__u64 id, const char *path, __u8 action)
+{
+	__u32 which = TWS_HEAD_CGROUPS, index;
+	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
+	struct tws_cgroup_record *rec;
+	__u64 position;
+
+	keep_path(id, path, action);
+	if (!head)
+		return;
+	position = head->next;
+	index = position % TWS_CGROUP_RECORDS;
+	rec = bpf_map_lookup_elem(&tws_cgroup_log, &index);
+	if (!rec)
+		return;
+	STORE_RELEASE(&rec->seq, 0);
+	fill_cgroup(&rec->cgroup, id, path, action);
+	STORE_RELEASE(&rec->seq, position + 1);
+	STORE_RELEASE(&head->next, position + 1);
+}
+
+#else
+
+static __always_inline void tell_cgroup(__u64 id, const char *path, __u8 action)
 {
 	struct tws_cgroup *rec;
+
+	if (tws.attached) {
+		keep_path(id, path, action);
+		return;
+	}
+	rec = bpf_ringbuf_reserve(&tws_ring, sizeof(*rec), 0);
+	if (!rec) {
+		COUNT(cgroup_lost);
+		return;
+	}
+	fill_cgroup(rec, id, path, action);
+	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
+}
+
+#endif
+
+static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8 action)
+{
 	__u64 id;
 
 	if (action == TWS_CGROUP_REMOVED)
@@ -72,17 +126,7 @@ static __always_inline int on_cgroup(struct cgroup *cgrp, const char *path, __u8
 	id = BPF_CORE_READ(cgrp, kn, id);
 	if (tws.filter.by_cgroup && action == TWS_CGROUP_ADDED)
 		let_pass(id);
-	if (tws.ledger) {
-		keep_path(id, path, action);
-		return 0;
-	}
-	rec = bpf_ringbuf_reserve(&tws_ring, sizeof(*rec), 0);
-	if (!rec) {
-		COUNT(cgroup_lost);
-		return 0;
-	}
-	fill_cgroup(rec, id, path, action);
-	bpf_ringbuf_submit(rec, BPF_RB_NO_WAKEUP);
+	tell_cgroup(id, path, action);
 	return 0;
 }
 

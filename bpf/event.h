@@ -145,7 +145,11 @@ struct tws_record {
 
 enum tws_ring_index { TWS_RING_EVENTS, TWS_RING_ENDS, TWS_RINGS };
 
-/* The next position that no chunk has, in a line of its own for each ring. */
+/* Of tws_heads: the two rings', and that of the log of cgroups. */
+enum tws_head_index { TWS_HEAD_CGROUPS = TWS_RINGS, TWS_HEADS };
+
+/* The next position that no chunk has, in a line of its own for each ring. That of the log
+ * of cgroups, which is written one record at a time: what it stands at is not written yet. */
 struct tws_head {
 	__u64 next;
 	__u64 pad[7];
@@ -175,12 +179,16 @@ struct tws_cpu {
 		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
 		__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
 	} ring[TWS_RINGS][TWS_WRITERS];
+	/* With tws_settings.attached, when the newest record was made that each of them has written over,
+	 * CLOCK_MONOTONIC. Everything newer than all of these is still there. */
+	__u64 written_over_ns[TWS_RINGS][TWS_WRITERS];
+	__u64 noted_process; /* the last one that was: see bpf/process.h */
 	__u64 netns[TWS_CACHED]; /* the low half of a namespace's cookie, and its inode */
 	__u64 cgroup_epoch; /* of the rest: see bpf/percpu.h */
 	struct tws_cached_cgroup cgroups[TWS_CACHED];
 };
 
-/* What a process was started as, for the ledger that needs no running reader. */
+/* What a process was started as, for who reads of it when it has gone. */
 #define TWS_ARGS_LEN 256
 
 struct tws_proc_key {
@@ -198,7 +206,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 3 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
+#define TWS_LAYOUT 4 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;
@@ -206,14 +214,22 @@ struct tws_meta {
 	__u32 flags;	/* TWS_META_* */
 	__u64 wall_ns;	/* when it was attached, since the epoch */
 	__u64 time_ns;	/* the same in CLOCK_MONOTONIC; 0: loaded, and not attached yet */
-	__u64 entries;	/* of the ring, or of tws_owners */
+	__u64 entries;	/* of the ring of events, or of tws_owners */
 	char version[32]; /* of twsnoop, ends in a NUL */
+	__u64 ended_ns;	/* CLOCK_MONOTONIC: when it began to be detached, 0: it was not */
+	__u64 endings;	/* of the ring of ends */
+	__u32 connections; /* that are watched at once */
+	__s32 v1_subsys; /* as in struct tws_settings, -1: cgroups are of v2 */
+	__u32 cgroup_hierarchy; /* likewise */
+	__u32 pad;
 };
 
 #define TWS_META_LEGACY 0x1   /* tws_owners instead of tws_events */
-#define TWS_META_ATTACHED 0x2 /* nobody reads: made by `twsnoop attach` */
+#define TWS_META_ATTACHED 0x2 /* made by `twsnoop attach`: anybody may read */
 #define TWS_META_ALL 0x4      /* every outcome is recorded */
 #define TWS_META_FILTER 0x8   /* and only what a filter lets pass */
+#define TWS_META_RX_SK 0x10   /* kfree_skb names the socket: as in struct tws_settings */
+#define TWS_META_SKIPS 0x20   /* a transition may be seen by no program: kernel__skips_matter() */
 
 /* A cgroup of the hierarchy that tws_conn.cgroup_id is of came or went. */
 struct tws_cgroup {
@@ -222,6 +238,15 @@ struct tws_cgroup {
 	__u64 id;
 	char path[TWS_CGROUP_PATH_LEN]; /* from the root; "" if too long */
 };
+
+/* The log of cgroups, a ring like the others but without chunks: the kernel has them come
+ * and go one at a time. */
+struct tws_cgroup_record {
+	struct tws_cgroup cgroup;
+	__u64 seq; /* as tws_record.seq */
+};
+
+#define TWS_CGROUP_RECORDS 1024
 
 /* The identity of a connection end among all live sockets of the host. */
 struct tws_key {
@@ -284,7 +309,7 @@ struct tws_counters {
 	__u64 table_full;     /* connections for which a table had no room */
 	__u64 walk_failed;    /* closes of which the hash table did not tell the end */
 	__u64 cgroup_lost;    /* struct tws_cgroup records that found the ring full */
-	__u64 young_lost;     /* ledger: records written over within a minute, by chunks */
+	__u64 young_lost;     /* attached: records written over within a minute, by chunks */
 };
 
 /* ---- settings, fixed before the programs are loaded ---- */
@@ -333,7 +358,8 @@ struct tws_settings {
 	__u8 has_filter;
 	__u8 cgroup_v1;	   /* containers are told apart by a v1 controller */
 	__u8 v1_subsys;	   /* its index in css_set.subsys[] */
-	__u8 ledger;	   /* nobody reads: owners of mini-sockets are all that counts */
+	__u8 attached;	   /* by `twsnoop attach`: it stays, and anybody may read, or nobody. Before
+			    * 5.12 nobody can: then only what a ledger needs is recorded */
 	__u32 open_mask;   /* entries of the table of connections, less one */
 	__u32 end_mask;	   /* records of the ring of ends, less one */
 	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */

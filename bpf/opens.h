@@ -318,7 +318,7 @@ static __always_inline bool open_outlives_socket(void)
  * filter let that pass, or what its id is, it stays until then. */
 static __always_inline bool open_ends_with_fin(void)
 {
-	return open_outlives_socket() && (!tws.has_filter || tws.ledger);
+	return open_outlives_socket() && (!tws.has_filter || tws.attached);
 }
 
 static __always_inline void open_drop(const struct sock *sk)

@@ -5,9 +5,8 @@
  *
  * There are two rings of our own, arrays in which every CPU writes a chunk of its
  * own (see struct tws_record). Against the kernel's ring buffer they spare a lock
- * and the cache lines that all CPUs write, they keep what was read, and with no
- * reader at all the first is the ledger: the newest records are there, and the
- * oldest give way. Kernels before 5.12 have no atomic operation that returns a
+ * and the cache lines that all CPUs write, any number of readers may follow them, and they
+ * keep what was read, or was not: the newest records are there, and the oldest give way. Kernels before 5.12 have no atomic operation that returns a
  * value: there it is the kernel's ring buffer, and a hash map for the ledger.
  */
 #ifndef TWSNOOP_BPF_RING_H
@@ -64,19 +63,50 @@ struct {
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, TWS_RINGS);
+	__uint(max_entries, TWS_HEADS);
 	__type(key, __u32);
 	__type(value, struct tws_head);
 } tws_heads SEC(".maps");
 
-/* The ledger is too small if it writes over a socket that may still be there. */
-static __always_inline void judge_age(__u64 position, __u64 now_ns)
+/* When the record was made that stood at @position a whole ring ago; 0: there was none. */
+static __always_inline __u64 old_time_ns(__u32 ring, __u64 position)
 {
-	__u32 index = position & tws.event_mask;
-	const struct tws_record *old = bpf_map_lookup_elem(&tws_events, &index);
+	__u32 index;
 
-	if (old && old->seq && now_ns - old->event.time_ns < TIME_WAIT_NS)
+	if (ring == TWS_RING_EVENTS) {
+		const struct tws_record *old;
+
+		index = position & tws.event_mask;
+		old = bpf_map_lookup_elem(&tws_events, &index);
+		return old && old->seq + tws.event_mask == position ? old->event.time_ns : 0;
+	} else {
+		const struct tws_ending *old;
+
+		index = position & tws.end_mask;
+		old = bpf_map_lookup_elem(&tws_ends, &index);
+		return old && old->seq + tws.end_mask == position ? old->time_ns : 0;
+	}
+}
+
+/*
+ * The chunk at @position is about to be written over, of which the last record that was
+ * written is the newest. Readers that look back want to know how far they see everything;
+ * and the ring of events is too small if it forgets a socket that may still be there.
+ */
+VERIFIED_ONCE __u32 tws_write_over(__u32 ring, __u32 writer, __u64 position, __u64 now_ns)
+{
+	struct tws_cpu *cpu = this_cpu();
+	__u64 newest_ns = 0;
+
+	if (!cpu || ring >= TWS_RINGS || writer >= TWS_WRITERS)
+		return 0;
+	for (int i = TWS_CHUNK - 1; i >= 0 && !newest_ns; i--)
+		newest_ns = old_time_ns(ring, position + i);
+	if (newest_ns > cpu->written_over_ns[ring][writer])
+		cpu->written_over_ns[ring][writer] = newest_ns;
+	if (ring == TWS_RING_EVENTS && newest_ns && now_ns - newest_ns < TIME_WAIT_NS)
 		COUNT_MORE(young_lost, TWS_CHUNK);
+	return 0;
 }
 
 /* In so short a time nobody writes half a ring, of 512 records at the least. */
@@ -102,8 +132,8 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 	    (now_ns - cpu->ring[ring][writer].last_ns > FRESH_NS &&
 	     head->next - next > mask / 2)) {
 		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
-		if (tws.ledger)
-			judge_age(next, now_ns);
+		if (tws.attached && next > mask)
+			tws_write_over(ring, writer, next, now_ns);
 	}
 	cpu->ring[ring][writer].next = next + 1;
 	cpu->ring[ring][writer].last_ns = now_ns;
@@ -200,7 +230,7 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 	__u32 index = writer;
 
 	out->time_ns = bpf_ktime_get_ns();
-	if (tws.ledger) {
+	if (tws.attached) {
 		out->ev = bpf_map_lookup_elem(&tws_scratch, &index);
 		if (out->ev)
 			out->ev->action = action;
@@ -252,7 +282,7 @@ static __always_inline void send(struct out *out)
 {
 	if (out->ev->action == TWS_FIN)
 		keep_owner(out->ev);
-	if (!tws.ledger)
+	if (!tws.attached)
 		bpf_ringbuf_submit(out->ev, BPF_RB_NO_WAKEUP);
 }
 

@@ -196,7 +196,6 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 		return;
 	}
 	read_closer(conn, task);
-	note_process(task);
 	conn->cgroup_id = task_cgroup_id(task);
 	if (!file_is_dead(file))
 		conn->cause = TWS_CAUSE_SHUTDOWN;
@@ -318,10 +317,20 @@ static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_
 	drop_fin(sk, tp, open);
 }
 
+/* Who closes the socket, or resets it, if it is a process. Where there is room on the stack. */
+static __always_inline void note_closer(const struct sock *sk)
+{
+	struct task_struct *task = current_task();
+
+	if (sk->sk_lock.owned && !(task_flags(task) & PF_KTHREAD))
+		note_process(task);
+}
+
 /* -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). */
 static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock *tp,
 				   __u16 flag, enum tws_writer writer)
 {
+	note_closer(sk);
 	if (tws.has_filter)
 		on_filtered_fin(sk, tp, flag, writer);
 	else
@@ -537,7 +546,7 @@ static OUT_OF_LINE void tell_gone(const struct sock *sk, const struct tcp_sock *
  */
 static __always_inline bool omits_fin_wait2_minis(void)
 {
-	return tws.has_rx_sk && !tws.all && !tws.ledger;
+	return tws.has_rx_sk && !tws.all && HAS_READERS;
 }
 
 /* close() after shutdown(): what came in between belongs to the connection. */
@@ -550,25 +559,27 @@ static OUT_OF_LINE void on_late_close(const struct sock *sk, const struct tcp_so
 		tell_end(sk, tp, id, TWS_BYTES, writer);
 }
 
-/* The ledger has all that it needs since the FIN. */
+/* What nobody reads has all that it needs since the FIN. */
 static OUT_OF_LINE void tell_close(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
 			    int oldstate, enum tws_writer writer)
 {
 	enum found found = FOUND_NONE;
 	struct mini mini = {};
 
-	if (!tws.ledger && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
+	if (HAS_READERS && (oldstate == BPF_TCP_FIN_WAIT2 || oldstate == BPF_TCP_CLOSING))
 		found = find_mini(&mini, sk, tp);
-	if (tws.ledger || found == FOUND_UNKNOWN)
+	if (!HAS_READERS || found == FOUND_UNKNOWN)
 		return; /* a snapshot will tell */
 	if ((found == FOUND_MINI || tws.all) && !passes(sk, tp))
 		return;
-	if (found == FOUND_MINI)
+	if (found == FOUND_MINI) {
 		on_mini(sk, tp, id, &mini, writer);
-	else if (tws.all && oldstate != BPF_TCP_CLOSE)
+	} else if (tws.all && oldstate != BPF_TCP_CLOSE) {
+		note_closer(sk);
 		on_other_end(sk, tp, id, oldstate, writer);
-	else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK)
+	} else if (id && STATE(oldstate) & FIN_WAS_SENT && oldstate != BPF_TCP_LAST_ACK) {
 		tell_gone(sk, tp, id, writer);
+	}
 }
 
 /* Whether at CLOSE anything is told, or an entry given back. */
@@ -576,7 +587,7 @@ static __always_inline bool close_matters(int oldstate)
 {
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket())
 		return true;
-	return !tws.ledger && (tws.all || oldstate != BPF_TCP_LAST_ACK);
+	return HAS_READERS && (tws.all || oldstate != BPF_TCP_LAST_ACK);
 }
 
 /*
@@ -587,7 +598,7 @@ static __always_inline bool close_matters(int oldstate)
 static __always_inline bool ends_in_plain_mini(const struct sock *sk, const struct tcp_sock *tp,
 					       __u64 id, int oldstate, enum tws_writer writer)
 {
-	if (!tws.has_rx_sk || tws.has_filter || tws.ledger || !id ||
+	if (!tws.has_rx_sk || tws.has_filter || !HAS_READERS || !id ||
 	    (oldstate != BPF_TCP_FIN_WAIT2 && oldstate != BPF_TCP_CLOSING) ||
 	    !has_left_mini(sk, id))
 		return false;

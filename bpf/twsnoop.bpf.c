@@ -17,7 +17,7 @@ char LICENSE[] SEC("license") = "GPL";
 static __always_inline void on_listen(const struct sock *sk, const struct tcp_sock *tp,
 				      int newstate, enum tws_writer writer)
 {
-	if (!tws.ledger) /* somebody reads */
+	if (HAS_READERS)
 		on_listener(sk, tp, newstate == BPF_TCP_LISTEN ? TWS_LISTEN : TWS_UNLISTEN, writer);
 }
 

@@ -61,11 +61,21 @@ const volatile struct tws_settings tws = {};
 #define HAS_COOKIE tws.has_cookie
 #endif
 
-/* Cgroups' records; before Linux 5.12 all records. */
+/*
+ * Whether what is recorded may be read: a kernel's ring buffer has one reader, and nobody is
+ * to be woken for what `twsnoop attach` leaves there.
+ */
+#ifdef TWS_ATOMIC
+#define HAS_READERS true
+#else
+#define HAS_READERS !tws.attached
+
+/* All records. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 20);
 } tws_ring SEC(".maps");
+#endif
 
 /* FIN_WAIT2 mini-sockets: on kernels before 6.11: see drop.h. */
 struct {

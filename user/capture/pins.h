@@ -51,7 +51,7 @@ int pins__status(const char *bpffs, struct pins_status *status);
 const char *pins__since(const struct tws_meta *meta, char to[PINS_SINCE_BYTES]);
 
 /*
- * pins__attach() - attaches @tracer, loaded with opts.ledger, and pins it. What an
+ * pins__attach() - attaches @tracer, loaded with opts.attached, and pins it. What an
  * interrupted attach or detach has left is removed before. Once it returns 0 the
  * tracer may be freed. After an error nothing is left: -EEXIST: there is one
  * already; -EBUSY: another attach is at work; -EKEYREJECTED: see PINS_FOREIGN;

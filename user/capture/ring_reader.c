@@ -99,3 +99,66 @@ int ring_reader__take(struct ring_reader *ring, ring_fn fn, void *ctx)
 	ring->num_open = kept;
 	return err;
 }
+
+bool ring_reader__is_written(const struct ring_reader *ring, uint64_t position)
+{
+	const unsigned char *from = ring->records +
+				    (position & (ring->room - 1)) * ring->record_bytes;
+	const uint64_t *seq = (const void *)(from + ring->record_bytes - sizeof(*seq));
+
+	return __atomic_load_n(seq, __ATOMIC_ACQUIRE) > position;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, size_t num)
+{
+	qsort(next, num, sizeof(*next), by_number);
+	ring->num_open = 0;
+	ring->passed = 0;
+	ring->scanned = head;
+	/* What lies at a chunk's begin has none; and a chunk that a whole ring has passed since
+	 * is given up by its writer. */
+	for (size_t i = 0; i < num && ring->num_open < ring->room / TWS_CHUNK; i++)
+		if (next[i] % TWS_CHUNK && next[i] < head && head - next[i] < ring->room)
+			ring->open[ring->num_open++] = (struct ring_chunk){
+				next[i], next[i] / TWS_CHUNK * TWS_CHUNK + TWS_CHUNK };
+	return 0;
+}
+
+/* The records of one chunk up to @end; what is not whole was never written, or is no more
+ * there. */
+static int give_old(const struct ring_reader *ring, uint64_t position, uint64_t end, ring_fn fn,
+		    void *ctx)
+{
+	_Alignas(8) unsigned char record[RING_RECORD_MAX];
+	int err = 0;
+
+	for (; err >= 0 && position < end; position++)
+		if (ring_reader__copy(ring, position, record))
+			err = fn(ctx, record);
+	return err < 0 ? err : 0;
+}
+
+int ring_reader__look_back(struct ring_reader *ring, ring_fn fn, void *ctx)
+{
+	uint64_t at = ring->scanned > ring->room ? ring->scanned - ring->room : 0;
+	size_t open = 0;
+	int err = 0;
+
+	for (; !err && at < ring->scanned; at += TWS_CHUNK) {
+		uint64_t end = at + TWS_CHUNK;
+
+		while (open < ring->num_open && ring->open[open].end < end)
+			open++;
+		if (open < ring->num_open && ring->open[open].end == end)
+			end = ring->open[open].next;
+		err = give_old(ring, at, end, fn, ctx);
+	}
+	return err;
+}

@@ -41,6 +41,19 @@ int ring_reader__init(struct ring_reader *ring, const void *records, size_t reco
 	       const struct tws_head *head, uint64_t room);
 void ring_reader__fini(struct ring_reader *ring); /* zeroed is allowed */
 
+/*
+ * ring_reader__cut() - begins anew: each of the @num writers at its own place of @next, and
+ * whoever takes a chunk later at @head, where the ring was at the same moment. @next is sorted
+ * meanwhile. Returns 0.
+ *
+ * ring_reader__look_back() - after it: gives each record to @fn that was written before, and is
+ * still there. Returns 0 or @fn's negative value.
+ */
+int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, size_t num);
+
+/* ring_reader__is_written() - whether the record of @position is whole, or was once. */
+bool ring_reader__is_written(const struct ring_reader *ring, uint64_t position);
+
 /* Takes a copy of one record; it lives until the call returns. A negative return value
  * ends the walk and becomes its result. */
 typedef int (*ring_fn)(void *ctx, const void *record);
@@ -56,5 +69,7 @@ bool ring_reader__copy(const struct ring_reader *ring, uint64_t position, void *
  * Returns 0 or @fn's negative value: then what follows comes next time.
  */
 int ring_reader__take(struct ring_reader *ring, ring_fn fn, void *ctx);
+
+int ring_reader__look_back(struct ring_reader *ring, ring_fn fn, void *ctx); /* see above */
 
 #endif

@@ -12,11 +12,9 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "capture/batch.h"
 #include "base/clock.h"
 #include "model/decode.h"
-#include "capture/loss.h"
-#include "capture/ring_reader.h"
+#include "capture/rings.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
@@ -31,26 +29,26 @@
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
 #define MAX_PASSING_CGROUPS (1U << 14)
+/* What is known of the dead: for a recorder as long as its rings reach back; else until the
+ * next poll. */
+#define ATTACHED_PROCESSES (1U << 15)
+#define OWN_PROCESSES (1U << 12)
+#define OWN_PATHS (1U << 11)
 
 struct tracer {
 	struct source source;
 	struct twsnoop_bpf *skel;	   /* either this one */
 	struct twsnoop_legacy_bpf *legacy; /* or this: kernels before 5.12 */
 	struct bpf_object *obj;
-	struct ring_buffer *control; /* cgroups' records; with legacy all */
-	struct ring_reader events, ends;    /* not with legacy */
-	void *heads;		     /* of the two */
-	void *event_memory, *end_memory;
-	size_t num_records, num_endings;
-	struct batch *batch; /* the rings are in order for each CPU alone */
-	uint64_t taken; /* outcomes that were read */
-	struct loss loss; /* of them */
+	struct rings *rings;	     /* not with legacy */
+	struct ring_buffer *control; /* with legacy: all records */
+	uint32_t connections;
 	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
 	struct tws_meta meta;
 	bool pending_by_tuple; /* before 6.11 */
-	bool has_filter, all;
+	bool has_filter;
 	bool skips_matter; /* as kernel__skips_matter() */
 	/* With legacy, the positions of control as the kernel lays its map out: a
 	 * page that the consumer writes, and one that the producers do. */
@@ -102,26 +100,6 @@ static int on_record(void *ctx, void *data, size_t len)
 	return record ? tracer->fn(tracer->ctx, record, len) : 0;
 }
 
-static int on_event(void *ctx, const void *record)
-{
-	const struct tws_event *event = record;
-	struct tracer *tracer = ctx;
-	struct tws_event copy;
-
-	tracer->taken += TWS_IS_OUTCOME(event->action, tracer->all);
-	event = what_is_sure(tracer, event, &copy);
-	return event ? batch__add_event(tracer->batch, event) : 0;
-}
-
-static int on_ending(void *ctx, const void *record)
-{
-	const struct tws_ending *ending = record;
-	struct tracer *tracer = ctx;
-
-	tracer->taken += TWS_IS_OUTCOME(ending->action, tracer->all);
-	return batch__add_ending(tracer->batch, ending);
-}
-
 /*
  * A host with more memory has more connections: up to a 500th of it. Sockets that find no
  * room in the table are not only told less of, but dear: all places are looked at. A
@@ -160,7 +138,7 @@ static uint32_t records_of(const struct tracer_options *opts)
 /* Two for each FIN, but four of them take less room than three FINs. */
 static uint32_t endings_of(const struct tracer_options *opts)
 {
-	return opts->ledger ? MIN_RECORDS : 2 * records_of(opts);
+	return 2 * records_of(opts);
 }
 
 /* Those of the hierarchy that containers are told apart by. */
@@ -186,7 +164,7 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->open_mask = connections - 1;
 	to->event_mask = records_of(opts) - 1;
 	to->end_mask = endings_of(opts) - 1;
-	to->ledger = opts->ledger;
+	to->attached = opts->attached;
 	to->sees_rmdir = sees_cgroups(k);
 	to->filter = opts->filter;
 }
@@ -201,11 +179,12 @@ static void leave_out(struct bpf_object *obj, const char *name)
 
 /* What short-lived cgroups were called is worth having, and no more. When a
  * mini-socket enters TIME_WAIT is news for a reader only. */
-static void choose_programs(struct bpf_object *obj, const struct tracer_options *opts)
+static void choose_programs(const struct tracer *tracer, const struct tracer_options *opts)
 {
+	struct bpf_object *obj = tracer->obj;
 	const struct kernel *k = opts->kernel;
 
-	if (opts->ledger)
+	if (tracer->legacy && opts->attached)
 		leave_out(obj, "tws_drop");
 	if (sees_cgroups(k))
 		return;
@@ -222,26 +201,43 @@ static int set_max(struct bpf_object *obj, const char *name, uint32_t max)
 	return map && max ? bpf_map__set_max_entries(map, max) : 0;
 }
 
+/* Nobody sweeps what a recorder has kept of sockets that are gone: the oldest give way. */
+static int set_pending(const struct tracer *tracer, const struct tracer_options *opts,
+		       uint32_t connections)
+{
+	struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
+	bool read = !tracer->legacy || !opts->attached;
+	uint32_t max = (opts->max_connections ? connections : DEFAULT_CONNECTIONS) / 4;
+	int err = 0;
+
+	if (opts->attached && tracer->pending_by_tuple)
+		err = bpf_map__set_type(map, BPF_MAP_TYPE_LRU_HASH);
+	return err ?: bpf_map__set_max_entries(map, tracer->pending_by_tuple && read ? max : 1);
+}
+
 static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 		     uint32_t connections)
 {
 	struct bpf_object *obj = tracer->obj;
 	uint32_t records = records_of(opts);
-	bool by_tuple = tracer->pending_by_tuple && !opts->ledger;
-	uint32_t pending = (opts->max_connections ? connections : DEFAULT_CONNECTIONS) / 4;
+	bool read = !tracer->legacy || !opts->attached;
+	bool by_tuple = tracer->pending_by_tuple && read;
+	/* The legacy object keeps them for a ledger alone. */
+	bool keeps = !tracer->legacy || opts->attached;
 
 	return set_max(obj, "tws_events", records) ?:
-	       set_max(obj, "tws_owners", opts->ledger ? records : LEGACY_OWNERS) ?:
-	       set_max(obj, "tws_ring", tracer->legacy && !opts->ledger ?
+	       set_max(obj, "tws_owners", opts->attached ? records : LEGACY_OWNERS) ?:
+	       set_max(obj, "tws_ring", tracer->legacy && !opts->attached ?
 				opts->ring_bytes ?: DEFAULT_RING_BYTES / 2 : 0) ?:
 	       set_max(obj, "tws_ends", endings_of(opts)) ?:
 	       set_max(obj, "tws_opens", connections) ?:
 	       set_max(obj, "tws_cgroups", opts->filter.by_cgroup ? MAX_PASSING_CGROUPS : 1) ?:
 	       set_max(obj, "tws_pids", opts->filter.num_pids ?: 1) ?:
-	       set_max(obj, "tws_pending", by_tuple ? pending : 1) ?:
+	       set_pending(tracer, opts, connections) ?:
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
-	       set_max(obj, "tws_procs", opts->ledger ? 0 : 1) ?:
-	       set_max(obj, "tws_paths", opts->ledger ? 0 : 1);
+	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES :
+				keeps ? OWN_PROCESSES : 1) ?:
+	       set_max(obj, "tws_paths", opts->attached ? 0 : keeps ? OWN_PATHS : 1);
 }
 
 static int open_object(struct tracer *tracer, const struct tracer_options *opts)
@@ -267,17 +263,11 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 	connections = round_up_connections(opts->max_connections ?:
 					   default_connections(tracer->legacy));
 	configure(settings, opts, connections);
+	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
-	choose_programs(tracer->obj, opts);
+	choose_programs(tracer, opts);
 	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
 	return set_sizes(tracer, opts, connections);
-}
-
-static void *map_table(struct bpf_map *map, size_t bytes)
-{
-	void *at = mmap(NULL, bytes, PROT_READ, MAP_SHARED, bpf_map__fd(map), 0);
-
-	return at == MAP_FAILED ? NULL : at;
 }
 
 static int map_positions(struct tracer *tracer)
@@ -292,24 +282,31 @@ static int map_positions(struct tracer *tracer)
 	return tracer->consumer && tracer->producer ? 0 : -errno;
 }
 
-static int map_rings(struct tracer *tracer)
+static int open_rings(struct tracer *tracer, const struct tracer_options *opts)
 {
-	const struct tws_head *heads;
-	const void *events, *ends;
-	size_t records = tracer->num_records, endings = tracer->num_endings;
+	const struct twsnoop_bpf *skel = tracer->skel;
+	const struct rings_maps maps = {
+		.events = bpf_map__fd(skel->maps.tws_events),
+		.ends = bpf_map__fd(skel->maps.tws_ends),
+		.heads = bpf_map__fd(skel->maps.tws_heads),
+		.cpus = bpf_map__fd(skel->maps.tws_cpus),
+		.cgroups = bpf_map__fd(skel->maps.tws_cgroup_log),
+		.num_records = records_of(opts),
+		.num_endings = endings_of(opts),
+	};
 
-	tracer->heads = map_table(tracer->skel->maps.tws_heads, TWS_RINGS * sizeof(*heads));
-	events = map_table(tracer->skel->maps.tws_events, records * sizeof(struct tws_record));
-	ends = map_table(tracer->skel->maps.tws_ends, endings * sizeof(struct tws_ending));
-	tracer->event_memory = (void *)events;
-	tracer->end_memory = (void *)ends;
-	if (!tracer->heads || !events || !ends)
-		return -errno;
-	heads = tracer->heads;
-	return ring_reader__init(&tracer->events, events, sizeof(struct tws_record),
-			  &heads[TWS_RING_EVENTS], records) ?:
-	       ring_reader__init(&tracer->ends, ends, sizeof(struct tws_ending),
-			  &heads[TWS_RING_ENDS], endings);
+	return rings__new(&tracer->rings, &maps, opts->all);
+}
+
+static int open_control(struct tracer *tracer)
+{
+	int err = map_positions(tracer);
+
+	if (err)
+		return err;
+	tracer->control = ring_buffer__new(
+		bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"), on_record, tracer, NULL);
+	return tracer->control ? 0 : -errno;
 }
 
 static int put_meta(struct tracer *tracer)
@@ -333,16 +330,23 @@ static int describe(struct tracer *tracer, const struct tracer_options *opts)
 {
 	int process = bpf_program__fd(bpf_object__find_program_by_name(tracer->obj,
 								       "tws_state"));
+	const struct kernel *k = opts->kernel;
 
 	tracer->meta = (struct tws_meta){
 		.magic = TWS_META_MAGIC,
 		.layout = TWS_LAYOUT,
 		.flags = (tracer->legacy ? TWS_META_LEGACY : 0) |
-			 (opts->ledger ? TWS_META_ATTACHED : 0) |
+			 (opts->attached ? TWS_META_ATTACHED : 0) |
 			 (opts->all ? TWS_META_ALL : 0) |
-			 (tracer->has_filter ? TWS_META_FILTER : 0),
-		.entries = tracer->legacy && !opts->ledger ? LEGACY_OWNERS : records_of(opts),
+			 (tracer->has_filter ? TWS_META_FILTER : 0) |
+			 (k->rx_sk.state == FEATURE_PRESENT ? TWS_META_RX_SK : 0) |
+			 (tracer->skips_matter ? TWS_META_SKIPS : 0),
+		.entries = tracer->legacy && !opts->attached ? LEGACY_OWNERS : records_of(opts),
 		.version = TWSNOOP_VERSION,
+		.endings = tracer->legacy ? 0 : endings_of(opts),
+		.connections = tracer->connections,
+		.v1_subsys = k->v1_subsys >= 0 ? k->v1_subsys : -1,
+		.cgroup_hierarchy = k->v1_subsys >= 0 ? k->v1_hierarchy : 0,
 	};
 
 	/* Bound to a program that does not use them, they are found by that (ledger.c). */
@@ -376,10 +380,7 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	if (!tracer)
 		return err;
 	tracer->source = (struct source){ .ops = &tracer_ops, .is_filtered = true };
-	tracer->num_records = records_of(opts);
-	tracer->num_endings = endings_of(opts);
-	tracer->all = opts->all;
-	err = batch__new(&tracer->batch) ?: open_object(tracer, opts);
+	err = open_object(tracer, opts);
 	if (err)
 		goto out;
 	/* With legacy there is no tws_spare. */
@@ -388,16 +389,10 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	if (err)
 		goto out;
 	err = fill_pids(tracer, &opts->filter) ?:
-	      (tracer->skel ? map_rings(tracer) : map_positions(tracer)) ?:
+	      (tracer->skel ? open_rings(tracer, opts) : open_control(tracer)) ?:
 	      describe(tracer, opts);
 	if (err)
 		goto out;
-	tracer->control = ring_buffer__new(
-		bpf_object__find_map_fd_by_name(tracer->obj, "tws_ring"), on_record, tracer, NULL);
-	if (!tracer->control) {
-		err = -errno;
-		goto out;
-	}
 	*tracerp = tracer;
 	return 0;
 out:
@@ -426,73 +421,36 @@ int tracer__attach(struct tracer *tracer)
 	if (!err)
 		err = stamp_meta(tracer);
 	tracer->attached_ns = tracer->meta.time_ns;
-	return err;
-}
-
-/* Outcomes that the programs have written, or are writing. */
-static int sum_made(const struct tracer *tracer, uint64_t *made)
-{
-	int cpus = libbpf_num_possible_cpus(), err;
-	struct tws_cpu *each;
-	uint64_t sum = 0;
-	__u32 zero = 0;
-
-	if (cpus < 0)
-		return cpus;
-	each = calloc(cpus, sizeof(*each));
-	if (!each)
-		return -ENOMEM;
-	err = bpf_map_lookup_elem(bpf_map__fd(tracer->skel->maps.tws_cpus), &zero, each);
-	for (int cpu = 0; !err && cpu < cpus; cpu++)
-		for (int ring = 0; ring < TWS_RINGS; ring++)
-			for (int writer = 0; writer < TWS_WRITERS; writer++)
-				sum += each[cpu].ring[ring][writer].made;
-	free(each);
-	if (!err)
-		*made = sum;
+	if (tracer->rings)
+		rings__attached_at(tracer->rings, tracer->attached_ns);
 	return err;
 }
 
 static int tracer_poll(struct source *source, source_record_fn fn, void *ctx)
 {
 	struct tracer *tracer = tracer_of(source);
-	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
-	int num, err;
 
+	if (tracer->rings)
+		return rings__poll(tracer->rings, fn, ctx);
 	tracer->fn = fn;
 	tracer->ctx = ctx;
-	if (tracer->legacy)
-		return ring_buffer__consume(tracer->control);
-	/* In this order, everything comes after what it needs: an ending after its
-	 * FIN, and an event after the cgroup that it is in. */
-	err = sum_made(tracer, &made) ?: ring_reader__take(&tracer->ends, on_ending, tracer);
-	num = err ? err : ring_buffer__consume(tracer->control);
-	err = num < 0 ? num : ring_reader__take(&tracer->events, on_event, tracer);
-	if (err < 0)
-		return err;
-	loss__note(&tracer->loss, made, tracer->taken, tracer->detached_ns);
-	err = batch__give(tracer->batch, begun_ns, tracer->fn, tracer->ctx);
-	return err < 0 ? err : num + err;
+	return ring_buffer__consume(tracer->control);
 }
 
 static uint64_t tracer_mark(const struct source *source)
 {
 	const struct tracer *tracer = const_tracer_of(source);
-	uint64_t made = 0;
 
-	if (tracer->legacy)
-		return __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
-	sum_made(tracer, &made);
-	return made;
+	return tracer->rings ? rings__mark(tracer->rings) :
+			       __atomic_load_n(tracer->producer, __ATOMIC_ACQUIRE);
 }
 
 static bool tracer_passed(const struct source *source, uint64_t mark)
 {
 	const struct tracer *tracer = const_tracer_of(source);
 
-	if (tracer->legacy)
-		return __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
-	return tracer->taken + tracer->loss.lost >= mark;
+	return tracer->rings ? rings__passed(tracer->rings, mark) :
+			       __atomic_load_n(tracer->consumer, __ATOMIC_ACQUIRE) >= mark;
 }
 
 bool tracer__is_of_state(const char *program)
@@ -517,36 +475,11 @@ static int add_recursion(const struct tracer *tracer, const struct bpf_program *
 	return 0;
 }
 
-static int sum_stats(int fd, struct tws_counters *sum)
-{
-	int cpus = libbpf_num_possible_cpus();
-	struct tws_counters *each, total = {};
-	__u32 zero = 0;
-	int err;
-
-	if (cpus < 0)
-		return cpus;
-	each = calloc(cpus, sizeof(*each));
-	if (!each)
-		return -ENOMEM;
-	err = bpf_map_lookup_elem(fd, &zero, each);
-	for (int i = 0; !err && i < cpus; i++) {
-		total.event_lost += each[i].event_lost;
-		total.listen_lost += each[i].listen_lost;
-		total.table_full += each[i].table_full;
-		total.walk_failed += each[i].walk_failed;
-		total.cgroup_lost += each[i].cgroup_lost;
-		total.young_lost += each[i].young_lost;
-	}
-	free(each);
-	if (!err)
-		*sum = total;
-	return err;
-}
-
 static uint64_t tracer_passed_over(const struct source *source)
 {
-	return const_tracer_of(source)->events.passed;
+	const struct tracer *tracer = const_tracer_of(source);
+
+	return tracer->rings ? rings__passed_over(tracer->rings) : 0;
 }
 
 static bool tracer_is_late(const struct source *source, uint64_t time_ns)
@@ -563,7 +496,7 @@ static int tracer_counters(const struct source *source, struct tws_counters *sum
 	uint64_t skips = 0;
 	int err;
 
-	err = sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
+	err = rings__sum_stats(bpf_object__find_map_fd_by_name(tracer->obj, "tws_stats"), &total);
 	if (err)
 		return err;
 	bpf_object__for_each_program(prog, tracer->obj) {
@@ -571,7 +504,10 @@ static int tracer_counters(const struct source *source, struct tws_counters *sum
 		if (err)
 			return err;
 	}
-	total.event_lost += tracer->loss.lost;
+	if (tracer->rings) {
+		total.event_lost += rings__lost(tracer->rings);
+		total.cgroup_lost += rings__cgroups_lost(tracer->rings);
+	}
 	*sum = total;
 	*recursion = skips;
 	return 0;
@@ -646,8 +582,8 @@ static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
 int tracer__pin(struct tracer *tracer, const char *dir)
 {
 	static const char *const names[] = {
-		"tws_meta", "tws_stats", "tws_heads", "tws_cpus", "tws_events", "tws_owners",
-		"tws_procs", "tws_paths",
+		"tws_meta", "tws_stats", "tws_heads", "tws_cpus", "tws_events", "tws_ends",
+		"tws_owners", "tws_procs", "tws_paths", "tws_cgroup_log",
 	};
 	int err = 0;
 
@@ -663,10 +599,14 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 void tracer__detach(struct tracer *tracer)
 {
 	tracer->detached_ns = clock__now_ns(CLOCK_MONOTONIC);
+	if (tracer->rings)
+		rings__stop_at(tracer->rings, tracer->detached_ns, false, false);
 	if (tracer->skel)
 		twsnoop_bpf__detach(tracer->skel);
 	if (tracer->legacy)
 		twsnoop_legacy_bpf__detach(tracer->legacy);
+	if (tracer->rings)
+		rings__stop_at(tracer->rings, tracer->detached_ns, false, true);
 }
 
 static int tracer_start(struct source *source)
@@ -699,22 +639,11 @@ struct source *tracer__source(struct tracer *tracer)
 	return &tracer->source;
 }
 
-static void unmap(void *memory, size_t bytes)
-{
-	if (memory)
-		munmap(memory, bytes);
-}
-
 void tracer__free(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
-	ring_reader__fini(&tracer->events);
-	ring_reader__fini(&tracer->ends);
-	unmap(tracer->heads, TWS_RINGS * sizeof(struct tws_head));
-	unmap(tracer->event_memory, tracer->num_records * sizeof(struct tws_record));
-	unmap(tracer->end_memory, tracer->num_endings * sizeof(struct tws_ending));
-	batch__free(tracer->batch);
+	rings__free(tracer->rings);
 	if (tracer->consumer)
 		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));
 	if (tracer->producer)

@@ -20,10 +20,10 @@ struct tracer_options {
 	const struct kernel *kernel; /* probed; need not outlive tracer__new() */
 	struct tws_filter filter;
 	bool all;		/* every outcome, not only TIME_WAIT */
-	bool ledger;		/* nobody will read: for `twsnoop attach` */
+	bool attached;		/* it stays, for any reader or none: for `twsnoop attach` */
 	size_t ring_bytes;	/* of the ring of events, a power of two and whole pages;
 				 * 0: 32 MiB. Rounded down to a power of two of records */
-	size_t entries;		/* with ledger: closes that are kept, a power of two */
+	size_t entries;		/* instead of it: of the ring of events, a power of two */
 	size_t max_connections; /* watched at once, rounded up to a power of two
 				 * from 4,096 to 4,194,304; 0: one for each 16 KiB of
 				 * memory from 262,144 to 1,048,576; before 5.12 262,144 */

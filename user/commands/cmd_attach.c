@@ -189,7 +189,7 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 	static struct kernel kernel;
 	const struct tracer_options options = {
 		.kernel = &kernel,
-		.ledger = true,
+		.attached = true,
 		.entries = owners_for(opts),
 		.max_connections = opts->max_connections,
 	};

@@ -155,12 +155,81 @@ static void test_copy(void **state)
 	ring_reader__fini(&f->ring);
 }
 
+static void write_chunk(struct fixture *f, uint64_t start)
+{
+	for (int i = 0; i < TWS_CHUNK; i++)
+		write_at(f, start + i);
+}
+
+/* A reader that begins in the middle: two writers have half a chunk each, of one there is a
+ * record in the making. What was before is found by looking back, what follows by taking, and
+ * nothing by both. */
+static void test_cut(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t whole = take_chunk(f), a = take_chunk(f), b = take_chunk(f);
+	uint64_t next[] = { b + 2, a + 1, whole + TWS_CHUNK };
+	uint64_t later;
+
+	(void)state;
+	write_chunk(f, whole);
+	write_at(f, a);
+	write_at(f, b);
+	assert_true(ring_reader__is_written(&f->ring, b));
+	assert_false(ring_reader__is_written(&f->ring, b + 1));
+	write_at(f, b + 1);
+	assert_int_equal(ring_reader__cut(&f->ring, f->head.next, next, 3), 0);
+	write_at(f, a + 1);
+	write_at(f, b + 2);
+	later = take_chunk(f);
+	write_at(f, later);
+	assert_int_equal(ring_reader__look_back(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, TWS_CHUNK + 3);
+	assert_int_equal(f->got[TWS_CHUNK], a);
+	assert_int_equal(f->got[TWS_CHUNK + 1], b);
+	assert_int_equal(f->got[TWS_CHUNK + 2], b + 1);
+	f->num = 0;
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 3);
+	assert_int_equal(f->got[0], a + 1);
+	assert_int_equal(f->got[1], b + 2);
+	assert_int_equal(f->got[2], later);
+	ring_reader__fini(&f->ring);
+}
+
+/* A ring that came round: the oldest that is there is a ring behind. A writer that is idle since
+ * before has given its chunk up. */
+static void test_cut_wrapped(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t idle = take_chunk(f), next[] = { idle + 1, 0 };
+
+	(void)state;
+	write_at(f, idle);
+	for (int chunk = 0; chunk < 2 * ROOM / TWS_CHUNK; chunk++)
+		write_chunk(f, take_chunk(f));
+	next[1] = f->head.next;
+	assert_true(ring_reader__is_written(&f->ring, idle)); /* was once */
+	assert_int_equal(ring_reader__cut(&f->ring, f->head.next, next, 2), 0);
+	assert_int_equal(f->ring.num_open, 0);
+	assert_int_equal(ring_reader__look_back(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, ROOM);
+	assert_int_equal(f->got[0], f->head.next - ROOM);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, ROOM);
+	f->num = 0;
+	f->stop_at = 2;
+	assert_int_equal(ring_reader__look_back(&f->ring, collect, f), -5);
+	ring_reader__fini(&f->ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_writers), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_overwritten), cmocka_unit_test(test_abandoned),
-		cmocka_unit_test(test_copy),
+		cmocka_unit_test(test_copy), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_wrapped),
 	};
 
 	return cmocka_run_group_tests_name("ring", tests, NULL, NULL);
