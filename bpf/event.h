@@ -186,6 +186,9 @@ struct tws_cpu {
 	__u64 netns[TWS_CACHED]; /* the low half of a namespace's cookie, and its inode */
 	__u64 cgroup_epoch; /* of the rest: see bpf/percpu.h */
 	struct tws_cached_cgroup cgroups[TWS_CACHED];
+	/* TWS_LISTEN and TWS_UNLISTEN records so far, those that are being written included. In
+	 * the last line: they are rare. */
+	__u64 listens[TWS_WRITERS];
 };
 
 /* What a process was started as, for who reads of it when it has gone. */
@@ -206,7 +209,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 4 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
+#define TWS_LAYOUT 5 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;
@@ -305,7 +308,6 @@ struct tws_pending {
 /* Counters, one set per CPU. */
 struct tws_counters {
 	__u64 event_lost;  /* outcomes that found no room: in the kernel's ring buffer */
-	__u64 listen_lost; /* TWS_LISTEN and TWS_UNLISTEN, likewise */
 	__u64 table_full;     /* connections for which a table had no room */
 	__u64 walk_failed;    /* closes of which the hash table did not tell the end */
 	__u64 cgroup_lost;    /* struct tws_cgroup records that found the ring full */

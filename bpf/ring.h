@@ -143,6 +143,15 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 	return true;
 }
 
+/* Before the record is made: whoever reads knows by the sum whether all of them have come. */
+static __always_inline void count_listen(enum tws_writer writer)
+{
+	struct tws_cpu *cpu = this_cpu();
+
+	if (cpu)
+		cpu->listens[writer]++;
+}
+
 /* Makes room for an event, of which the caller fills all but the action, @out's time
  * among it; then send(). False if there is no room. */
 static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
@@ -225,6 +234,14 @@ struct {
 	__type(value, struct tws_event);
 } tws_scratch SEC(".maps");
 
+/* TWS_LISTEN and TWS_UNLISTEN records that found no room. Whoever reads a record sees here
+ * what was lost before it was made. */
+__u64 tws_listens_lost;
+
+static __always_inline void count_listen(enum tws_writer writer)
+{
+}
+
 static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
 {
 	__u32 index = writer;
@@ -245,7 +262,7 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 	if (TWS_IS_OUTCOME(action, tws.all) || (action == TWS_FIN && tws.has_filter))
 		COUNT(event_lost);
 	else if (action == TWS_LISTEN || action == TWS_UNLISTEN)
-		COUNT(listen_lost);
+		__sync_fetch_and_add(&tws_listens_lost, 1);
 	return false;
 }
 

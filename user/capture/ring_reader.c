@@ -59,6 +59,11 @@ static void forget_passed(struct ring_reader *ring, uint64_t head)
 	}
 }
 
+void ring_reader__settle(struct ring_reader *ring)
+{
+	forget_passed(ring, __atomic_load_n(&ring->head->next, __ATOMIC_ACQUIRE));
+}
+
 /* Of the chunks in a ring, no more than its size has room for are open. */
 static void open_chunks(struct ring_reader *ring)
 {

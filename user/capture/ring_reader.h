@@ -65,6 +65,12 @@ typedef int (*ring_fn)(void *ctx, const void *record);
 bool ring_reader__copy(const struct ring_reader *ring, uint64_t position, void *to);
 
 /*
+ * ring_reader__settle() - counts in @ring->passed what is written over by now and was not
+ * given: after ring_reader__take() all that is lost of what was made before.
+ */
+void ring_reader__settle(struct ring_reader *ring);
+
+/*
  * ring_reader__take() - gives each record to @fn that is whole and was not given before.
  * Returns 0 or @fn's negative value: then what follows comes next time.
  */

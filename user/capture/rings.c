@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "capture/batch.h"
+#include "capture/listens.h"
 #include "capture/loss.h"
 #include "capture/ring_reader.h"
 #include "model/decode.h"
@@ -34,6 +35,8 @@ struct rings {
 	uint64_t base;	/* outcomes that were made before the cut */
 	uint64_t taken; /* that were read since */
 	struct loss loss; /* of them */
+	uint64_t listens_base; /* as base, of records that tell who listens */
+	struct listens listens;
 	uint64_t next_cgroup, cgroups_lost;
 	uint64_t sure_ns, stopped_ns;
 	bool endings_stop, is_last;
@@ -142,6 +145,16 @@ static int read_cpus(const struct rings *rings, struct tws_cpu *cpus)
 	return bpf_map_lookup_elem(rings->maps.cpus, &zero, cpus) ? -errno : 0;
 }
 
+static uint64_t listens_on(const struct rings *rings, const struct tws_cpu *cpus)
+{
+	uint64_t sum = 0;
+
+	for (int cpu = 0; cpu < rings->num_cpus; cpu++)
+		for (int writer = 0; writer < TWS_WRITERS; writer++)
+			sum += cpus[cpu].listens[writer];
+	return sum;
+}
+
 static uint64_t made_on(const struct rings *rings, const struct tws_cpu *cpus)
 {
 	uint64_t sum = 0;
@@ -178,7 +191,6 @@ int rings__sum_stats(int fd, struct tws_counters *sum)
 	err = bpf_map_lookup_elem(fd, &zero, each) ? -errno : 0;
 	for (int i = 0; !err && i < cpus; i++) {
 		total.event_lost += each[i].event_lost;
-		total.listen_lost += each[i].listen_lost;
 		total.table_full += each[i].table_full;
 		total.walk_failed += each[i].walk_failed;
 		total.cgroup_lost += each[i].cgroup_lost;
@@ -194,7 +206,7 @@ int rings__sum_stats(int fd, struct tws_counters *sum)
 
 void rings__attached_at(struct rings *rings, uint64_t ns)
 {
-	rings->sure_ns = ns;
+	rings->sure_ns = rings->listens.sure_ns = ns;
 }
 
 void rings__stop_at(struct rings *rings, uint64_t ns, bool endings_too, bool is_last)
@@ -239,6 +251,7 @@ static int on_event(void *ctx, const void *record)
 	struct rings *rings = ctx;
 
 	rings->taken += TWS_IS_OUTCOME(event->action, rings->all);
+	rings->listens.taken += event->action == TWS_LISTEN || event->action == TWS_UNLISTEN;
 	return keep_event(rings, event);
 }
 
@@ -287,21 +300,43 @@ static int give_cgroups(struct rings *rings)
 	return num;
 }
 
-int rings__poll(struct rings *rings, source_record_fn fn, void *ctx)
+/*
+ * After all rings were read in a poll that was begun at @begun_ns, when @made records had been
+ * made that tell who listens: whether some of them were lost.
+ */
+static void watch_listens(struct rings *rings, uint64_t made, uint64_t begun_ns,
+			  uint64_t *lost_since_ns)
 {
-	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0;
+	ring_reader__settle(&rings->events);
+	if (listens__suspects(&rings->listens, made, rings->events.passed, rings->is_last) &&
+	    (read_cpus(rings, rings->cpus) ||
+	     listens__lacks(&rings->listens,
+			    listens_on(rings, rings->cpus) - rings->listens_base)) &&
+	    !*lost_since_ns)
+		*lost_since_ns = rings->listens.sure_ns ?: 1;
+	if (!*lost_since_ns)
+		rings->listens.sure_ns = begun_ns;
+}
+
+int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
+		uint64_t *listens_lost_since_ns)
+{
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0, listens;
 	int num, err;
 
 	rings->fn = fn;
 	rings->ctx = ctx;
 	/* In this order, everything comes after what it needs: an ending after its
 	 * FIN, and an event after the cgroup that it is in. */
-	err = sum_made(rings, &made) ?: ring_reader__take(&rings->ends, on_ending, rings);
+	err = sum_made(rings, &made);
+	listens = listens_on(rings, rings->cpus) - rings->listens_base;
+	err = err ?: ring_reader__take(&rings->ends, on_ending, rings);
 	num = err ? err : give_cgroups(rings);
 	err = num < 0 ? num : ring_reader__take(&rings->events, on_event, rings);
 	if (err < 0)
 		return err;
 	loss__note(&rings->loss, made, rings->taken, rings->is_last);
+	watch_listens(rings, listens, begun_ns, listens_lost_since_ns);
 	err = batch__give(rings->batch, begun_ns, rings->fn, rings->ctx);
 	return err < 0 ? err : num + err;
 }
@@ -415,6 +450,8 @@ int rings__cut(struct rings *rings, bool look_back)
 	if (err)
 		return err;
 	rings->base = made_on(rings, rings->cpus_again);
+	rings->listens_base = listens_on(rings, rings->cpus_again);
+	rings->listens = (struct listens){ .sure_ns = clock__now_ns(CLOCK_MONOTONIC) };
 	rings->taken = 0;
 	rings->loss = (struct loss){ .lost = 0 };
 	err = cut_ring(rings, &rings->events, TWS_RING_EVENTS, heads[TWS_RING_EVENTS]) ?:

@@ -45,6 +45,13 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	bool is_filtered; /* it gives only what its reader's filter lets pass */
+	/*
+	 * TWS_LISTEN or TWS_UNLISTEN records of after this moment (CLOCK_MONOTONIC) were lost, or
+	 * perhaps were; 0: none. Set by source__poll() before it gives the first record
+	 * that may be of after the loss. Who has read from the kernel since who listens
+	 * sets it to 0.
+	 */
+	uint64_t listens_lost_since_ns;
 };
 
 /*
@@ -111,8 +118,8 @@ static inline int source__counters(const struct source *source, struct tws_count
 
 /*
  * source__sweep() - on kernels before 6.11, forgets the FIN_WAIT2 mini-sockets that
- * were put there before @before_ns (CLOCK_MONOTONIC) and of which @alive says no, or that are
- * older than one can be: they expired or were reset, which no tracepoint tells. Returns how many.
+ * were put there before @before_ns (CLOCK_MONOTONIC) and of which @alive says no: they
+ * expired or were reset, which no tracepoint tells. Returns how many.
  */
 static inline size_t source__sweep(struct source *source, uint64_t before_ns,
 				   source_alive_fn alive, void *ctx)

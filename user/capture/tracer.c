@@ -28,7 +28,6 @@
 #define MIN_RECORDS 1024U /* some chunks for each writer */
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
-#define MINI_LIFE_NS (420 * 1000000000ULL)
 #define MAX_PASSING_CGROUPS (1U << 14)
 /* What is known of the dead: for a recorder as long as its rings reach back; else until the
  * next poll. */
@@ -43,6 +42,9 @@ struct tracer {
 	struct bpf_object *obj;
 	struct rings *rings;	     /* not with legacy */
 	struct ring_buffer *control; /* with legacy: all records */
+	/* With legacy: how many of TWS_LISTEN and TWS_UNLISTEN found no room when it was last
+	 * looked at, and until when (CLOCK_MONOTONIC) all that did not are known. */
+	uint64_t listens_lost, listens_sure_ns;
 	uint32_t connections;
 	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
 	 * detached again. What is between is seen by all of them. */
@@ -75,6 +77,16 @@ static bool is_late(const struct tracer *tracer, uint64_t time_ns)
 	return tracer->detached_ns && time_ns > tracer->detached_ns;
 }
 
+/* Older kernels' programs count at once what finds no room. */
+static void look_for_lost_listens(struct tracer *tracer)
+{
+	uint64_t lost = __atomic_load_n(&tracer->legacy->bss->tws_listens_lost, __ATOMIC_ACQUIRE);
+
+	if (lost != tracer->listens_lost && !tracer->source.listens_lost_since_ns)
+		tracer->source.listens_lost_since_ns = tracer->listens_sure_ns ?: 1;
+	tracer->listens_lost = lost;
+}
+
 /* @event, or @copy without what only some of the programs had seen; NULL: only some of them
  * saw it at all. */
 static const struct tws_event *what_is_sure(const struct tracer *tracer,
@@ -96,6 +108,7 @@ static int on_record(void *ctx, void *data, size_t len)
 	const void *record = data;
 	struct tws_event copy;
 
+	look_for_lost_listens(tracer);
 	if (len == sizeof(copy))
 		record = what_is_sure(tracer, data, &copy);
 	return record ? tracer->fn(tracer->ctx, record, len) : 0;
@@ -427,15 +440,27 @@ int tracer__attach(struct tracer *tracer)
 	return err;
 }
 
+static int poll_legacy(struct tracer *tracer)
+{
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC);
+	int num;
+
+	look_for_lost_listens(tracer);
+	num = ring_buffer__consume(tracer->control);
+	if (!tracer->source.listens_lost_since_ns)
+		tracer->listens_sure_ns = begun_ns;
+	return num;
+}
+
 static int tracer_poll(struct source *source, source_record_fn fn, void *ctx)
 {
 	struct tracer *tracer = tracer_of(source);
 
 	if (tracer->rings)
-		return rings__poll(tracer->rings, fn, ctx);
+		return rings__poll(tracer->rings, fn, ctx, &tracer->source.listens_lost_since_ns);
 	tracer->fn = fn;
 	tracer->ctx = ctx;
-	return ring_buffer__consume(tracer->control);
+	return poll_legacy(tracer);
 }
 
 static uint64_t tracer_mark(const struct source *source)
@@ -514,38 +539,24 @@ static int tracer_counters(const struct source *source, struct tws_counters *sum
 	return 0;
 }
 
-/*
- * A FIN_WAIT2 mini-socket lives for 3.5 times the retransmission timeout at most, which is two
- * minutes at most: tcp_fin_time(), tcp_time_wait(). So what is older is gone, also where
- * nobody can look.
- */
-static bool is_gone(const struct tws_key *key, const struct tws_pending *pending,
-		    uint64_t before_ns, source_alive_fn alive, void *ctx)
-{
-	return pending->time_ns < before_ns &&
-	       (before_ns - pending->time_ns > MINI_LIFE_NS || !alive(ctx, key, pending->cookie));
-}
-
-/* Where a key has vanished meanwhile, the walk begins again: so it has a bound. */
 static size_t tracer_sweep(struct source *source, uint64_t before_ns, source_alive_fn alive,
 			   void *ctx)
 {
 	struct tracer *tracer = tracer_of(source);
-	struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
-	uint64_t steps = 2 * (uint64_t)bpf_map__max_entries(map);
-	int fd = bpf_map__fd(map), err;
+	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
 	struct tws_pending pending;
 	struct tws_key key, next;
 	size_t swept = 0;
+	int err;
 
 	if (!tracer->pending_by_tuple)
 		return 0;
 	err = bpf_map_get_next_key(fd, NULL, &next);
-	for (; !err && steps; steps--) {
+	while (!err) {
 		key = next;
 		err = bpf_map_get_next_key(fd, &key, &next);
-		if (bpf_map_lookup_elem(fd, &key, &pending) ||
-		    !is_gone(&key, &pending, before_ns, alive, ctx))
+		if (bpf_map_lookup_elem(fd, &key, &pending) || pending.time_ns >= before_ns ||
+		    alive(ctx, &key, pending.cookie))
 			continue;
 		bpf_map_delete_elem(fd, &key);
 		swept++;

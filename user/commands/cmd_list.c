@@ -173,6 +173,7 @@ static bool needs_listeners(const struct list *list)
 
 static int infer_owners(struct list *list)
 {
+	unsigned int flags = 0;
 	int err;
 
 	if (!list->listing.num || !needs_listeners(list))
@@ -182,7 +183,9 @@ static int infer_owners(struct list *list)
 	if (err)
 		return complain("cannot look for owners", err);
 	/* What cannot be had is not inferred from. */
-	listeners__fill(list->listeners, &list->source, 0, NULL);
+	if (!listeners__fill(list->listeners, &list->source, 0, &flags))
+		list->flags |= (flags & LISTENERS_NETNS_DENIED ? SOCKETS_DENIED : 0) |
+			       (flags & LISTENERS_NETNS_FAILED ? SOCKETS_FAILED : 0);
 	err = infer__owners(&list->listing, &list->source, list->listeners, &list->flags);
 	return err ? complain("cannot look for owners", err) : 0;
 }

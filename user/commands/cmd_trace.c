@@ -237,6 +237,9 @@ static int start(struct trace *t)
 		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
 		fprintf(stderr, "twsnoop: %s\n", way);
+	if (stream__lacks_listeners(t->stream))
+		fputs("twsnoop: who listens in some network namespace could not be read: "
+		      "connections that it accepts have no opener\n", stderr);
 	return 0;
 }
 

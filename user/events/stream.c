@@ -30,6 +30,8 @@
 #define HEAL_IDLE_NS (60 * NS_PER_S)
 #define PASSED_NS (120 * NS_PER_S) /* a minute in FIN_WAIT2, and some in FIN_WAIT1 */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
+#define LISTENERS_MIN_NS NS_PER_S /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
+#define LISTENERS_SHARE 20
 /* From one snapshot's begin to the next one's: no socket's minute is to pass in between. */
 #define HEAL_MAX_NS (45 * NS_PER_S)
 
@@ -47,7 +49,9 @@ struct stream {
 	uint64_t delivered, unattributed, malformed, untaken, found;
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
-	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
+	uint64_t next_check_ns, last_check_ns, next_heal_ns, last_heal_ns;
+	uint64_t next_listeners_ns; /* when they may be read again */
+	unsigned int listeners_flags; /* LISTENERS_* of the last time */
 	bool put_failed; /* in this call of the user's: an error is the callback's */
 	struct stream_failure failure;
 };
@@ -131,19 +135,19 @@ static void note_listener(struct stream *s, const struct tws_event *ev)
 {
 	struct listener listener = {
 		.cookie = ev->cookie,
+		.since_ns = ev->time_ns,
 		.netns = ev->netns,
 		.tgid = ev->conn.opener_tgid,
 		.port = ev->local_port,
 		.family = ev->family,
 	};
 
-	if (ev->action == TWS_UNLISTEN) {
-		if (ev->cookie)
-			listeners__remove(s->listeners, ev->cookie);
-		return;
-	}
 	memcpy(listener.addr, ev->local_addr, sizeof(listener.addr));
 	unmap_v4(&listener);
+	if (ev->action == TWS_UNLISTEN) {
+		listeners__remove(s->listeners, &listener, ev->time_ns);
+		return;
+	}
 	memcpy(listener.comm, ev->conn.opener_comm, sizeof(listener.comm));
 	listeners__add(s->listeners, &listener);
 }
@@ -191,6 +195,8 @@ static int on_record(void *ctx, const void *data, size_t len)
 
 	if (stream__is_complete(s))
 		return 0;
+	if (s->opts.events->listens_lost_since_ns)
+		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
 	if (!decode__event(data, len, &ev))
 		return on_event(s, ev);
 	if (!decode__ending(data, len, &ending))
@@ -211,6 +217,25 @@ static int on_found(void *ctx, const struct tws_event *ev)
 	return put_end_by(s, ev) ?: put_wanted(s, ev);
 }
 
+/*
+ * Reads from the kernel who listens, where it is not known any more. That walks all
+ * descriptors of all processes: for a share of the time, however often something is lost.
+ */
+static void read_listeners(struct stream *s)
+{
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), end_ns;
+
+	if (s->opts.events->listens_lost_since_ns)
+		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
+	if (!listeners__needs_fill(s->listeners) || begin_ns < s->next_listeners_ns)
+		return;
+	if (!listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags))
+		s->opts.events->listens_lost_since_ns = 0;
+	end_ns = clock__now_ns(CLOCK_MONOTONIC);
+	s->next_listeners_ns = end_ns + LISTENERS_MIN_NS +
+			       (end_ns - begin_ns) * LISTENERS_SHARE;
+}
+
 static int drain(struct stream *s)
 {
 	int num, err = 0;
@@ -219,6 +244,7 @@ static int drain(struct stream *s)
 			      clock__now_ns(CLOCK_REALTIME) - clock__now_ns(CLOCK_MONOTONIC));
 	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 	num = source__poll(s->opts.events, on_record, s);
+	read_listeners(s);
 	if (num >= 0)
 		err = containers__release(s->containers, false, put_held, s);
 	return err ?: num;
@@ -289,15 +315,18 @@ static int check_counters(struct stream *s)
 	s->next_check_ns = now + CHECK_NS;
 	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
-	if (s->counters.listen_lost != before.listen_lost)
-		listeners__fill(s->listeners, s->opts.source, 0, NULL);
+	/* Where the kernel skips a program in a process's context, a listen() may be skipped. */
+	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel))
+		listeners__doubt(s->listeners, s->last_check_ns);
+	s->last_check_ns = now;
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);
 	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
 		s->counters.event_lost != s->healed.event_lost ||
 		join__orphans(s->join) != s->healed_orphans ||
 		s->counters.walk_failed != s->healed.walk_failed ||
-		now > s->last_heal_ns + HEAL_IDLE_NS || join__is_crowded(s->join) ||
+		now > s->last_heal_ns + HEAL_IDLE_NS || healer__needed(s->healer) ||
+		join__is_crowded(s->join) ||
 		(s->time_waits && time_waits__due(s->time_waits, now));
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)
@@ -339,6 +368,11 @@ bool stream__failed(const struct stream *s, struct stream_failure *failure)
 		return false;
 	*failure = s->failure;
 	return true;
+}
+
+bool stream__lacks_listeners(const struct stream *s)
+{
+	return s->listeners_flags & LISTENERS_NETNS_FAILED;
 }
 
 int stream__pause_ms(const struct stream *s)
@@ -384,7 +418,8 @@ void stream__account(struct stream *s, struct stream_account *account)
 	*account = (struct stream_account){
 		.delivered = s->delivered,
 		.lost = lost + s->malformed + s->untaken + containers__dropped(s->containers),
-		.map_full = s->counters.table_full + join__dropped(s->join),
+		.map_full = s->counters.table_full + join__dropped(s->join) +
+			    listeners__refused(s->listeners),
 		.recursion = s->recursion + s->counters.walk_failed,
 		.snapshot = s->found,
 		.unattributed = s->unattributed,
@@ -463,7 +498,7 @@ static int open_stages(struct stream *s)
 	err = join__new(&s->join, &join) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
-	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
+	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX, clock__now_ns(CLOCK_MONOTONIC)) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
 	      open_containers(s);
@@ -522,7 +557,9 @@ int stream__start(struct stream *s, struct stream_failure *failure)
 	if (err)
 		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
 	healer__baseline(s->healer);
-	listeners__fill(s->listeners, s->opts.source, 0, NULL);
+	listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags);
+	source__counters(s->opts.events, &s->counters, &s->recursion);
+	s->last_check_ns = clock__now_ns(CLOCK_MONOTONIC);
 	return 0;
 }
 

@@ -120,11 +120,15 @@ bool stream__has_containers(const struct stream *stream);
  */
 int stream__finish(struct stream *stream);
 
+/* stream__lacks_listeners() - the listening sockets of some network namespace could not be
+ * read, though it may be entered: its servers' ends have no opener. */
+bool stream__lacks_listeners(const struct stream *stream);
+
 /* What became of all that was to be told, so far; of the whole, after stream__finish(). */
 struct stream_account {
 	uint64_t delivered;    /* records that the callback took */
 	uint64_t lost;	       /* made by the kernel, and not given or not taken */
-	uint64_t map_full;     /* connections that found no room in a table */
+	uint64_t map_full;     /* connections, and listening sockets, that found no room */
 	uint64_t recursion;    /* calls of the programs that the kernel skipped, at most */
 	uint64_t snapshot;     /* of those delivered: found later in the kernel's table */
 	uint64_t unattributed; /* of those delivered: in TIME_WAIT, and nobody knows by whom */

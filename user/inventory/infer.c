@@ -2,6 +2,7 @@
 #include "inventory/infer.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "owners/attribute.h"
 #include "owners/live.h"
@@ -59,10 +60,16 @@ static void find_side(struct inference *in, struct listing_row *row)
  */
 static int by_listener(struct inference *in, struct listing_row *row)
 {
+	struct listeners_place place = {
+		.opened_ns = row->seen ? row->seen->conn.open_ns : 0,
+		.netns = row->key.netns,
+		.port = row->key.local_port,
+		.family = row->family,
+	};
 	struct listeners_match match;
 
-	if (!listeners__lookup(in->listeners, row->key.netns, row->family, row->key.local_addr,
-			       row->key.local_port, &match))
+	memcpy(place.addr, row->key.local_addr, sizeof(place.addr));
+	if (!listeners__lookup(in->listeners, &place, &match))
 		return row->side == TWS_SIDE_SERVER ? 0 : live__want(in->live, &row->key);
 	if (row->side != TWS_SIDE_SERVER || !match.tgid ||
 	    (match.owner != LISTENERS_ONE && match.owner != LISTENERS_LIKELY))

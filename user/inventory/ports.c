@@ -48,11 +48,14 @@ static int add_use(struct counter *c, const struct use *use)
 static bool is_clients(const struct counter *c, uint8_t family, const struct tws_key *key)
 {
 	const struct listing_netns *ns = listing__netns(c->l, key->netns);
+	struct listeners_place place = {
+		.netns = key->netns, .port = key->local_port, .family = family,
+	};
 	struct listeners_match match;
 
+	memcpy(place.addr, key->local_addr, sizeof(place.addr));
 	return ns && netlimits__is_usable(&ns->limits, key->local_port) &&
-	       !listeners__lookup(c->listeners, key->netns, family, key->local_addr,
-				  key->local_port, &match);
+	       !listeners__lookup(c->listeners, &place, &match);
 }
 
 static int add_row(struct counter *c, const struct listing_row *row)

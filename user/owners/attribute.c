@@ -30,8 +30,15 @@ void attributor__set_clock(struct attributor *a, int64_t wall_offset_ns)
 static bool listens(const struct attributor *a, const struct tws_event *ev,
 		    const uint8_t addr[16], uint16_t port, struct listeners_match *match)
 {
-	return port && listeners__lookup(a->from.listeners, ev->netns, ev->family, addr, port,
-					 match);
+	struct listeners_place place = {
+		.opened_ns = ev->conn.open_ns,
+		.netns = ev->netns,
+		.port = port,
+		.family = ev->family,
+	};
+
+	memcpy(place.addr, addr, sizeof(place.addr));
+	return port && listeners__lookup(a->from.listeners, &place, match);
 }
 
 /*

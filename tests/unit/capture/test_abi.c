@@ -64,7 +64,7 @@ static const struct field fields[] = {
 	FIELD(tws_meta, connections), FIELD(tws_meta, v1_subsys),
 	FIELD(tws_meta, cgroup_hierarchy),
 	FIELD(tws_cgroup_record, cgroup), FIELD(tws_cgroup_record, seq),
-	FIELD(tws_counters, event_lost), FIELD(tws_counters, listen_lost),
+	FIELD(tws_counters, event_lost), FIELD(tws_cpu, listens),
 	FIELD(tws_counters, table_full), FIELD(tws_counters, walk_failed),
 	FIELD(tws_counters, cgroup_lost), FIELD(tws_counters, young_lost),
 	FIELD(tws_settings, all), FIELD(tws_settings, has_task_btf),

@@ -223,11 +223,32 @@ static void test_cut_wrapped(void **state)
 	ring_reader__fini(&f->ring);
 }
 
+/* What was written over since is known at once, and not only at the next reading. */
+static void test_settle(void **state)
+{
+	struct fixture *f = begin();
+
+	(void)state;
+	for (uint64_t i = 0, at = take_chunk(f); i < TWS_CHUNK; i++)
+		write_at(f, at + i);
+	ring_reader__settle(&f->ring);
+	assert_int_equal(f->ring.passed, 0);
+	for (int i = 0; i < ROOM / TWS_CHUNK; i++)
+		take_chunk(f);
+	ring_reader__settle(&f->ring);
+	assert_int_equal(f->ring.passed, TWS_CHUNK);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 0);
+	assert_int_equal(f->ring.passed, TWS_CHUNK);
+	ring_reader__fini(&f->ring);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_two_writers), cmocka_unit_test(test_stop),
 		cmocka_unit_test(test_overwritten), cmocka_unit_test(test_abandoned),
+		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_copy), cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_cut_wrapped),
 	};

@@ -299,9 +299,9 @@ static void test_order(void **state)
 	struct stream *stream = started(&opts);
 
 	(void)state;
-	assert_string_equal(steps, "start sockets ");
+	assert_string_equal(steps, "start sockets sockets ");
 	assert_int_equal(stream__finish(stream), 0);
-	assert_string_equal(steps, "start sockets sockets stop ");
+	assert_string_equal(steps, "start sockets sockets sockets stop ");
 	stream__free(stream);
 	stream__free(NULL);
 }
@@ -521,6 +521,28 @@ static void find_again(time_t rest_s)
 	stream__free(stream);
 }
 
+/* Records of who listens were lost: that is read anew, but not again and again. */
+static void test_listeners_lost(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	dump_takes_s = 1;
+	steps[0] = '\0';
+	events.listens_lost_since_ns = 1;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_string_equal(steps, "sockets ");
+	assert_int_equal(events.listens_lost_since_ns, 0);
+	events.listens_lost_since_ns = 1;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_string_equal(steps, "sockets ");
+	later_s += 60;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(events.listens_lost_since_ns, 0);
+	stream__free(stream);
+}
+
 /* The process was stopped. */
 static void test_after_stop(void **state)
 {
@@ -599,7 +621,7 @@ int main(void)
 		TEST(test_order), TEST(test_privileges), TEST(test_failures), TEST(test_whose_error),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter),
-		TEST(test_ends),  TEST(test_container),	  TEST(test_after_stop),
+		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_after_stop),
 		TEST(test_after_work),
 	};
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/owners/listeners.c user/sockets/sockdiag.c user/host/netns.c user/host/procinfo.c,
- * -pthread. The tests on the real kernel need root, else they are skipped. */
+/* The tests on the real kernel need root, else they are skipped. */
 #define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,6 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "owners/listeners.h"
 
 static const uint8_t any[16];
@@ -46,20 +46,47 @@ static struct listeners *new_table(size_t entries)
 	return table;
 }
 
-static enum listeners_owner owner_at(const struct listeners *table, uint32_t netns,
-				     uint8_t family, const uint8_t *addr, uint16_t port,
-				     uint32_t tgid)
+static struct listeners_place place_at(uint32_t netns, uint8_t family, const uint8_t *addr,
+				       uint16_t port, uint64_t opened_ns)
 {
+	struct listeners_place place = {
+		.opened_ns = opened_ns, .netns = netns, .port = port, .family = family,
+	};
+
+	memcpy(place.addr, addr, 16);
+	return place;
+}
+
+/* Of a connection that was opened at @opened_ns. */
+static enum listeners_owner owner_then(const struct listeners *table, uint32_t netns,
+				       uint8_t family, const uint8_t *addr, uint16_t port,
+				       uint64_t opened_ns, uint32_t tgid)
+{
+	struct listeners_place place = place_at(netns, family, addr, port, opened_ns);
 	struct listeners_match match;
 	bool found;
 
 	memset(&match, 0xff, sizeof(match));
-	found = listeners__lookup(table, netns, family, addr, port, &match);
+	found = listeners__lookup(table, &place, &match);
 	assert_int_equal(found, match.owner != LISTENERS_NONE);
 	assert_int_equal(match.tgid, tgid);
 	if (!tgid)
 		assert_string_equal(match.comm, "");
 	return match.owner;
+}
+
+static enum listeners_owner owner_at(const struct listeners *table, uint32_t netns,
+				     uint8_t family, const uint8_t *addr, uint16_t port,
+				     uint32_t tgid)
+{
+	return owner_then(table, netns, family, addr, port, 0, tgid);
+}
+
+/* In namespace 1, over IPv4. */
+static enum listeners_owner owner_of(const struct listeners *table, const uint8_t *addr,
+				     uint16_t port, uint64_t opened_ns, uint32_t tgid)
+{
+	return owner_then(table, 1, AF_INET, addr, port, opened_ns, tgid);
 }
 
 static void add(struct listeners *table, struct listener socket)
@@ -162,23 +189,143 @@ static void test_two_processes_are_nobody(void **state)
 	listeners__free(table);
 }
 
-static void test_ended(void **state)
+#define MS 1000000ULL
+
+static struct listener born(uint8_t family, const uint8_t *addr, uint16_t port, uint32_t tgid,
+			    uint64_t since_ns)
+{
+	struct listener socket = socket_at(family, addr, port, tgid);
+
+	socket.cookie = tgid;
+	socket.since_ns = since_ns;
+	return socket;
+}
+
+static void end(struct listeners *table, struct listener socket, uint64_t ended_ns)
+{
+	listeners__remove(table, &socket, ended_ns);
+}
+
+/* One after the other at one place: each answers for its own time. */
+static void test_lifetimes(void **state)
 {
 	struct listeners *table = new_table(16);
-	struct listener first = socket_at(AF_INET, any, 80, 100);
-	struct listener second = socket_at(AF_INET, any, 80, 101);
+	struct listener first = born(AF_INET, any, 80, 100, 10 * MS);
+	struct listener second = born(AF_INET, any, 80, 101, 30 * MS);
 
 	(void)state;
-	first.cookie = 7;
-	second.cookie = 8;
 	add(table, first);
-	listeners__remove(table, 7);
-	assert_int_equal(owner_at(table, 1, AF_INET, ten, 80, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 15 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 5 * MS, 0), LISTENERS_NONE);
+	end(table, first, 20 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 15 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 25 * MS, 0), LISTENERS_NONE);
 	add(table, second);
-	assert_int_equal(owner_at(table, 1, AF_INET, ten, 80, 101), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 15 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 35 * MS, 101), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 25 * MS, 0), LISTENERS_NONE);
+	/* so near to a border that clocks decide */
+	assert_int_equal(owner_of(table, ten, 80, 20 * MS + 1, 100), LISTENERS_UNSURE);
+	assert_int_equal(owner_of(table, ten, 80, 30 * MS - 1, 101), LISTENERS_UNSURE);
+	listeners__free(table);
+}
+
+/* Neither the inode of a namespace that is gone, nor an address that was nearer. */
+static void test_ended_long_ago(void **state)
+{
+	struct listeners *table = new_table(16);
+	struct listener gone = born(AF_INET, ten, 80, 100, 10 * MS);
+
+	(void)state;
+	add(table, gone);
+	end(table, gone, 20 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 900 * MS, 0), LISTENERS_NONE);
+	add(table, born(AF_INET, any, 80, 101, 15 * MS));
+	end(table, born(AF_INET, any, 80, 101, 0), 950 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 17 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 900 * MS, 101), LISTENERS_CALLER);
+	listeners__free(table);
+}
+
+/* The moment is not known: who began to listen before our eyes may not be the one, nor may
+ * who listens still, where another one listened too. All of them tell the side. */
+static void test_no_moment(void **state)
+{
+	struct listeners *table = new_table(16);
+	struct listener first = born(AF_INET, any, 80, 100, 0);
+
+	(void)state;
+	add(table, first);
+	assert_int_equal(owner_of(table, ten, 80, 0, 100), LISTENERS_CALLER);
+	end(table, first, 20 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 0, 100), LISTENERS_UNSURE);
+	add(table, born(AF_INET, any, 80, 101, 30 * MS));
+	assert_int_equal(owner_of(table, ten, 80, 0, 0), LISTENERS_SEVERAL);
+	add(table, born(AF_INET, any, 81, 102, 30 * MS));
+	assert_int_equal(owner_of(table, ten, 81, 0, 102), LISTENERS_UNSURE);
+	listeners__free(table);
+}
+
+/* A socket that ended and listens anew, elsewhere. */
+static void test_anew(void **state)
+{
+	struct listeners *table = new_table(16);
+	struct listener socket = born(AF_INET, any, 80, 100, 10 * MS);
+
+	(void)state;
+	add(table, socket);
+	end(table, socket, 20 * MS);
+	socket.port = 81;
+	socket.since_ns = 30 * MS;
+	add(table, socket);
 	assert_int_equal(listeners__count(table), 1);
-	listeners__remove(table, 9);
-	assert_int_equal(owner_at(table, 1, AF_INET, ten, 80, 101), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 81, 35 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 35 * MS, 0), LISTENERS_NONE);
+	/* what comes late changes nothing */
+	socket.port = 80;
+	socket.since_ns = 10 * MS;
+	add(table, socket);
+	end(table, socket, 20 * MS);
+	assert_int_equal(owner_of(table, ten, 81, 35 * MS, 100), LISTENERS_CALLER);
+	listeners__free(table);
+}
+
+/* Without cookies the place tells which one has ended, if it is the only one there. */
+static void test_ended_without_cookie(void **state)
+{
+	struct listeners *table = new_table(16);
+	struct listener first = born(AF_INET, any, 80, 100, 10 * MS);
+	struct listener second = born(AF_INET, any, 80, 101, 15 * MS);
+
+	(void)state;
+	first.cookie = second.cookie = 0;
+	add(table, first);
+	end(table, first, 20 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 15 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 30 * MS, 0), LISTENERS_NONE);
+	first.since_ns = 40 * MS;
+	second.since_ns = 41 * MS;
+	add(table, first);
+	add(table, second);
+	end(table, first, 50 * MS);
+	assert_int_equal(owner_of(table, ten, 80, 60 * MS, 0), LISTENERS_UNSURE);
+	listeners__free(table);
+}
+
+/* Records are missing since 20 ms: what was before is known still. */
+static void test_doubt(void **state)
+{
+	struct listeners *table = new_table(16);
+
+	(void)state;
+	add(table, born(AF_INET, any, 80, 100, 10 * MS));
+	assert_false(listeners__needs_fill(table));
+	listeners__doubt(table, 20 * MS);
+	listeners__doubt(table, 30 * MS);
+	assert_true(listeners__needs_fill(table));
+	assert_int_equal(owner_of(table, ten, 80, 15 * MS, 100), LISTENERS_CALLER);
+	assert_int_equal(owner_of(table, ten, 80, 25 * MS, 0), LISTENERS_UNSURE);
+	assert_int_equal(owner_of(table, ten, 80, 0, 0), LISTENERS_UNSURE);
 	listeners__free(table);
 }
 
@@ -201,31 +348,77 @@ static void test_name_is_bounded(void **state)
 {
 	struct listener socket = socket_at(AF_INET, any, 80, 100);
 	struct listeners *table = new_table(1);
+	struct listeners_place place = place_at(1, AF_INET, ten, 80, 0);
 	struct listeners_match match;
 
 	(void)state;
 	memset(socket.comm, 'x', sizeof(socket.comm));
 	add(table, socket);
-	assert_true(listeners__lookup(table, 1, AF_INET, ten, 80, &match));
+	assert_true(listeners__lookup(table, &place, &match));
 	assert_int_equal(strlen(match.comm), LISTENERS_COMM_LEN - 1);
 	listeners__free(table);
 }
 
-static void test_the_oldest_gives_way(void **state)
+/* What has ended goes first, the longest ago before all. */
+static void test_the_dead_give_way(void **state)
 {
 	struct listeners *table = new_table(8);
 	uint16_t port;
 
 	(void)state;
-	for (port = 1; port <= 20; port++)
-		add(table, socket_at(AF_INET, any, port, port));
+	add(table, born(AF_INET, any, 80, 80, MS));
+	for (port = 100; port < 140; port++) {
+		add(table, born(AF_INET, any, port, port, MS));
+		end(table, born(AF_INET, any, port, port, 0), 2 * MS);
+	}
 	assert_int_equal(listeners__count(table), 8);
-	assert_int_equal(listeners__dropped(table), 12);
-	for (port = 1; port <= 12; port++)
-		assert_int_equal(owner_at(table, 1, AF_INET, ten, port, 0), LISTENERS_NONE);
-	for (port = 13; port <= 20; port++)
-		assert_int_equal(owner_at(table, 1, AF_INET, ten, port, port),
-				 LISTENERS_CALLER);
+	assert_int_equal(listeners__refused(table), 0);
+	assert_int_equal(owner_of(table, ten, 80, 3 * MS, 80), LISTENERS_CALLER);
+	for (port = 100; port < 133; port++)
+		assert_int_equal(owner_of(table, ten, port, MS + 1, 0), LISTENERS_NONE);
+	for (port = 133; port < 140; port++)
+		assert_int_equal(owner_of(table, ten, port, MS + 10000, port), LISTENERS_CALLER);
+	listeners__free(table);
+}
+
+/* If all of them listen the new one finds no room, and its port has no owner: at its own
+ * address somebody else might be named. A fill sets that right, once there is room. */
+static void test_the_living_stay(void **state)
+{
+	struct listener refused = born(AF_INET, ten, 80, 100, MS);
+	struct listeners *table = new_table(8);
+	uint16_t port;
+
+	(void)state;
+	for (port = 80; port < 88; port++)
+		add(table, born(AF_INET, any, port, port, MS));
+	assert_int_equal(listeners__add(table, &refused), -ENOSPC);
+	assert_int_equal(listeners__refused(table), 1);
+	assert_int_equal(owner_of(table, ten, 80, 3 * MS, 0), LISTENERS_UNSURE);
+	assert_int_equal(owner_of(table, ten, 81, 3 * MS, 81), LISTENERS_CALLER);
+	assert_false(listeners__needs_fill(table));
+	for (port = 84; port < 88; port++)
+		end(table, born(AF_INET, any, port, port, 0), 2 * MS);
+	assert_true(listeners__needs_fill(table));
+	listeners__free(table);
+}
+
+/* Who makes any number of sockets at one port makes nobody else's answer slow or wrong. */
+static void test_many_at_one_port(void **state)
+{
+	struct listeners *table = new_table(LISTENERS_DEFAULT);
+	struct listener socket = born(AF_INET, any, 80, 100, MS);
+
+	(void)state;
+	for (int i = 0; i < LISTENERS_AT_PORT_MAX; i++, socket.cookie++)
+		add(table, socket);
+	assert_int_equal(listeners__add(table, &socket), -ENOSPC);
+	assert_int_equal(owner_of(table, ten, 80, 3 * MS, 0), LISTENERS_UNSURE);
+	for (int i = 0; i < LISTENERS_AT_PORT_MAX; i++) {
+		socket.cookie = 100 + (uint64_t)i;
+		end(table, socket, 2 * MS);
+	}
+	assert_int_equal(listeners__count(table), LISTENERS_ENDED_MAX);
 	listeners__free(table);
 }
 
@@ -366,10 +559,8 @@ static void test_fill_one_and_inherited(void **state)
 	fd = listen_at(AF_INET, "127.0.0.1", &port, false);
 	assert_true(fd >= 0);
 	copy = dup(fd);
-	add(table, socket_at(AF_INET, any, 1, 1)); /* to be replaced */
 	one = fill(table, 0);
 	assert_true(one != LISTENERS_CALLER);
-	assert_int_equal(owner_at(table, 1, AF_INET, ten, 1, 0), LISTENERS_NONE);
 	assert_int_equal(owner_at(table, own_netns, AF_INET,
 				  (const uint8_t[16]){ 127, 0, 0, 1 }, port, me), one);
 	assert_int_equal(owner_at(table, own_netns, AF_INET, ten, port, 0), LISTENERS_NONE);
@@ -390,8 +581,9 @@ static void test_fill_one_and_inherited(void **state)
 				  (uint32_t)kid.pid), one);
 	child__stop(&kid);
 	fill(table, 0);
-	assert_int_equal(owner_at(table, own_netns, AF_INET,
-				  (const uint8_t[16]){ 127, 0, 0, 1 }, port, 0),
+	assert_int_equal(owner_then(table, own_netns, AF_INET,
+				    (const uint8_t[16]){ 127, 0, 0, 1 }, port,
+				    clock__now_ns(CLOCK_MONOTONIC) + MS, 0),
 			 LISTENERS_NONE);
 	listeners__free(table);
 }
@@ -399,6 +591,7 @@ static void test_fill_one_and_inherited(void **state)
 static void test_fill_limited(void **state)
 {
 	struct listeners *table = new_table(LISTENERS_DEFAULT);
+	struct listeners_place place;
 	struct listeners_match match;
 	uint16_t port = 0;
 	int fd;
@@ -410,7 +603,8 @@ static void test_fill_limited(void **state)
 	}
 	fd = listen_at(AF_INET, "0.0.0.0", &port, false);
 	assert_int_equal(fill(table, 1), LISTENERS_CALLER);
-	assert_true(listeners__lookup(table, own_netns, AF_INET, ten, port, &match));
+	place = place_at(own_netns, AF_INET, ten, port, 0);
+	assert_true(listeners__lookup(table, &place, &match));
 	assert_int_equal(match.owner, LISTENERS_UNSURE);
 	close(fd);
 	listeners__free(table);
@@ -468,6 +662,7 @@ static void test_fill_dual_stack(void **state)
 static void test_fill_other_namespace(void **state)
 {
 	struct listeners *table = new_table(LISTENERS_DEFAULT);
+	struct listeners_place place;
 	struct listeners_match match;
 	enum listeners_owner one;
 	struct greeting hello;
@@ -480,11 +675,13 @@ static void test_fill_other_namespace(void **state)
 	}
 	hello = child__start(&kid, true, 0, false, -1);
 	one = fill(table, 0);
-	assert_true(listeners__lookup(table, hello.netns, AF_INET, ten, hello.port, &match));
+	place = place_at(hello.netns, AF_INET, ten, hello.port, 0);
+	assert_true(listeners__lookup(table, &place, &match));
 	assert_int_equal(match.owner, one);
 	assert_int_equal(match.tgid, kid.pid);
 	assert_string_equal(match.comm, "kid");
-	assert_false(listeners__lookup(table, own_netns, AF_INET, ten, hello.port, &match));
+	place.netns = own_netns;
+	assert_false(listeners__lookup(table, &place, &match));
 	child__stop(&kid);
 	listeners__free(table);
 }
@@ -516,6 +713,107 @@ static void test_event_after_fill(void **state)
 	listeners__free(table);
 }
 
+/* Lost records: what listens no more has ended when they began to be lost, and what began
+ * to listen is known from now on alone. Records of the past that come after that change
+ * nothing. */
+static void test_fill_after_doubt(void **state)
+{
+	struct listeners *table = new_table(LISTENERS_DEFAULT);
+	struct listener gone = socket_at(AF_INET, any, 0, 4711);
+	uint32_t me = (uint32_t)getpid();
+	uint64_t known_ns, now_ns;
+	enum listeners_owner one;
+	int fd;
+
+	(void)state;
+	if (!have_namespace) {
+		listeners__free(table);
+		skip();
+	}
+	fill(table, 0);
+	gone.netns = own_netns;
+	gone.cookie = 1ULL << 50;
+	known_ns = clock__now_ns(CLOCK_MONOTONIC) + MS;
+	gone.since_ns = known_ns - MS / 2;
+	fd = listen_at(AF_INET, "0.0.0.0", &gone.port, false);
+	add(table, gone);
+	while (clock__now_ns(CLOCK_MONOTONIC) < known_ns + MS)
+		;
+	listeners__doubt(table, known_ns);
+	one = fill(table, 0);
+	now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	assert_false(listeners__needs_fill(table));
+	assert_int_equal(owner_then(table, own_netns, AF_INET, ten, gone.port, known_ns - MS / 4,
+				    4711), LISTENERS_CALLER);
+	assert_int_equal(owner_then(table, own_netns, AF_INET, ten, gone.port,
+				    known_ns + MS / 2, 0), LISTENERS_NONE);
+	assert_int_equal(owner_then(table, own_netns, AF_INET, ten, gone.port, now_ns, me), one);
+	add(table, gone);
+	gone.cookie++;
+	gone.since_ns += MS;
+	add(table, gone); /* another one, that nobody found */
+	assert_int_equal(owner_then(table, own_netns, AF_INET, ten, gone.port, now_ns, me), one);
+	end(table, gone, known_ns + MS);
+	assert_int_equal(owner_then(table, own_netns, AF_INET, ten, gone.port,
+				    known_ns + 3 * MS / 4, 4711), LISTENERS_CALLER);
+	close(fd);
+	listeners__free(table);
+}
+
+/* The one namespace cannot be read, and the others are. */
+static uint32_t unreadable;
+
+static int dump_but_one(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+			unsigned int *flags)
+{
+	uint32_t inode;
+	int err = netns__inode(netns_fd, &inode);
+
+	if (err || inode == unreadable)
+		return err ?: -EIO;
+	return sockdiag__dump(netns_fd, states, fn, ctx, flags);
+}
+
+static void test_fill_one_fails(void **state)
+{
+	const struct sockets_source source = { &netns_default_places, dump_but_one };
+	struct listeners *table = new_table(LISTENERS_DEFAULT);
+	struct listener there = socket_at(AF_INET, ten, 80, 4711);
+	uint32_t me = (uint32_t)getpid();
+	enum listeners_owner one;
+	struct greeting hello;
+	unsigned int flags = 0;
+	struct child kid;
+	uint16_t port = 0;
+	int fd;
+
+	(void)state;
+	if (!have_namespace) {
+		listeners__free(table);
+		skip();
+	}
+	hello = child__start(&kid, true, 0, false, -1);
+	fd = listen_at(AF_INET, "0.0.0.0", &port, false);
+	there.netns = unreadable = hello.netns;
+	there.cookie = 1ULL << 50;
+	add(table, there);
+	assert_int_equal(listeners__fill(table, &source, 0, &flags), 0);
+	assert_true(flags & LISTENERS_NETNS_FAILED);
+	one = flags & LISTENERS_FDS_DENIED ? LISTENERS_LIKELY : LISTENERS_ONE;
+	assert_int_equal(owner_at(table, own_netns, AF_INET, ten, port, me), one);
+	/* it is known that somebody listens there, but not who else does */
+	assert_int_equal(owner_at(table, hello.netns, AF_INET, ten, 80, 0), LISTENERS_UNSURE);
+	unreadable = 0;
+	flags = 0;
+	assert_int_equal(listeners__fill(table, &source, 0, &flags), 0);
+	assert_false(flags & LISTENERS_NETNS_FAILED);
+	assert_int_equal(owner_then(table, hello.netns, AF_INET, ten, hello.port,
+				    clock__now_ns(CLOCK_MONOTONIC), (uint32_t)kid.pid), one);
+	child__stop(&kid);
+	close(fd);
+	listeners__free(table);
+}
+
 static void test_fill_table_full(void **state)
 {
 	struct listeners *table = new_table(1);
@@ -533,22 +831,29 @@ static void test_fill_table_full(void **state)
 	assert_int_equal(listeners__fill(table, &everywhere, 0, &flags), 0);
 	assert_true(flags & LISTENERS_TABLE_FULL);
 	assert_int_equal(listeners__count(table), 1);
-	assert_true(listeners__dropped(table) > 0);
+	assert_true(listeners__refused(table) > 0);
 	close(fds[0]);
 	close(fds[1]);
 	listeners__free(table);
 }
 
+static int dump_none(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+		     unsigned int *flags)
+{
+	(void)netns_fd, (void)states, (void)fn, (void)ctx, (void)flags;
+	return -EIO;
+}
+
 static void test_fill_failure_keeps_the_content(void **state)
 {
 	const struct netns_places no_places = { .proc_root = "/nonexistent", .run_dirs = NULL };
-	const struct sockets_source nowhere = { &no_places, sockdiag__dump };
+	const struct sockets_source nowhere = { &no_places, dump_none };
 	struct listeners *table = new_table(4);
 	unsigned int flags = 77;
 
 	(void)state;
 	add(table, socket_at(AF_INET, any, 80, 100));
-	assert_int_equal(listeners__fill(table, &nowhere, 0, &flags), -ENOENT);
+	assert_int_equal(listeners__fill(table, &nowhere, 0, &flags), -EIO);
 	assert_int_equal(flags, 77);
 	assert_int_equal(owner_at(table, 1, AF_INET, ten, 80, 100), LISTENERS_CALLER);
 	listeners__free(table);
@@ -561,16 +866,25 @@ int main(void)
 		cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_the_most_specific_wins),
 		cmocka_unit_test(test_two_processes_are_nobody),
-		cmocka_unit_test(test_ended),
+		cmocka_unit_test(test_lifetimes),
+		cmocka_unit_test(test_ended_long_ago),
+		cmocka_unit_test(test_no_moment),
+		cmocka_unit_test(test_anew),
+		cmocka_unit_test(test_ended_without_cookie),
+		cmocka_unit_test(test_doubt),
 		cmocka_unit_test(test_without_cookies),
 		cmocka_unit_test(test_name_is_bounded),
-		cmocka_unit_test(test_the_oldest_gives_way),
+		cmocka_unit_test(test_the_dead_give_way),
+		cmocka_unit_test(test_the_living_stay),
+		cmocka_unit_test(test_many_at_one_port),
 		cmocka_unit_test(test_fill_one_and_inherited),
 		cmocka_unit_test(test_fill_limited),
 		cmocka_unit_test(test_fill_reuseport),
 		cmocka_unit_test(test_fill_dual_stack),
 		cmocka_unit_test(test_fill_other_namespace),
 		cmocka_unit_test(test_event_after_fill),
+		cmocka_unit_test(test_fill_after_doubt),
+		cmocka_unit_test(test_fill_one_fails),
 		cmocka_unit_test(test_fill_table_full),
 		cmocka_unit_test(test_fill_failure_keeps_the_content),
 	};

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "capture/listens.h"
+
+bool listens__suspects(struct listens *listens, uint64_t made, uint64_t passed, bool is_last)
+{
+	bool moved = passed != listens->passed;
+
+	listens->passed = passed;
+	loss__note(&listens->loss, made, listens->taken, is_last);
+	return moved;
+}
+
+bool listens__lacks(const struct listens *listens, uint64_t made)
+{
+	return made > listens->taken + listens->loss.lost;
+}
