@@ -16,4 +16,11 @@ static inline uint64_t clock__now_ns(clockid_t clock)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
+/* clock__before_ns() - @ns before @time_ns, and not before the clock began: a machine that was
+ * just started is younger than most spans. */
+static inline uint64_t clock__before_ns(uint64_t time_ns, uint64_t ns)
+{
+	return time_ns > ns ? time_ns - ns : 0;
+}
+
 #endif

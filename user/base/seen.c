@@ -3,23 +3,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
-#define FIRST_BLOCKS 256
+#include "base/table.h"
+
 #define BLOCK_BITS 6
 
 /* 64 keys that follow each other, one bit each. */
 struct block {
-	uint64_t number; /* key >> BLOCK_BITS */
-	uint64_t bits;	 /* 0: the slot is free */
+	uint64_t number; /* the table's key: a key >> BLOCK_BITS */
+	uint64_t bits;
+	uint64_t time_ns; /* of the latest */
 };
 
 struct seen {
-	struct block *slots; /* open addressing, linear probing */
-	size_t mask;
-	size_t blocks;
-	size_t count;
-	size_t max;
+	struct table *blocks; /* in the order in which keys were added */
+	uint64_t forgotten_ns;
 };
 
 static uint64_t bit_of(uint64_t key)
@@ -27,111 +25,91 @@ static uint64_t bit_of(uint64_t key)
 	return 1ULL << (key & ((1 << BLOCK_BITS) - 1));
 }
 
-/* The finalizer of SplitMix64. */
-static size_t spread(uint64_t number)
+static void note_forgotten(struct seen *seen, uint64_t time_ns)
 {
-	number ^= number >> 30;
-	number *= 0xbf58476d1ce4e5b9ULL;
-	number ^= number >> 27;
-	number *= 0x94d049bb133111ebULL;
-	return number ^ number >> 31;
+	if (time_ns > seen->forgotten_ns)
+		seen->forgotten_ns = time_ns;
 }
 
-/* Where @number is, or where it is to go. */
-static struct block *find(struct block *slots, size_t mask, uint64_t number)
+static void on_evicted(void *ctx, void *entry)
 {
-	size_t i = spread(number) & mask;
-
-	while (slots[i].bits && slots[i].number != number)
-		i = (i + 1) & mask;
-	return &slots[i];
+	note_forgotten(ctx, ((const struct block *)entry)->time_ns);
 }
 
-static int grow(struct seen *seen)
-{
-	size_t mask = seen->mask * 2 + 1;
-	struct block *slots = calloc(mask + 1, sizeof(*slots));
-
-	if (!slots)
-		return -ENOMEM;
-	for (size_t i = 0; i <= seen->mask; i++)
-		if (seen->slots[i].bits)
-			*find(slots, mask, seen->slots[i].number) = seen->slots[i];
-	free(seen->slots);
-	seen->slots = slots;
-	seen->mask = mask;
-	return 0;
-}
-
+/* Keys that are hashes have a seed already; cookies are the kernel's. */
 int seen__new(struct seen **seenp, size_t max)
 {
 	struct seen *seen = calloc(1, sizeof(*seen));
+	const struct table_options blocks = {
+		.key_bytes = sizeof(uint64_t),
+		.entry_bytes = sizeof(struct block),
+		.max = max,
+		.in_sequence = true,
+		.drop_living = true,
+		.evict = on_evicted,
+		.ctx = seen,
+	};
 
 	if (!seen)
 		return -ENOMEM;
-	seen->slots = calloc(FIRST_BLOCKS, sizeof(*seen->slots));
-	if (!seen->slots) {
-		free(seen);
+	if (table__new(&seen->blocks, &blocks)) {
+		seen__free(seen);
 		return -ENOMEM;
 	}
-	seen->mask = FIRST_BLOCKS - 1;
-	seen->max = max;
 	*seenp = seen;
 	return 0;
 }
 
-/* A block that has none of its keys yet. */
-static int add_block(struct seen *seen, struct block *at, uint64_t key)
+void seen__add(struct seen *seen, uint64_t key, uint64_t time_ns)
 {
-	int err;
+	uint64_t number = key >> BLOCK_BITS;
+	struct block *block;
+	void *entry;
 
-	if ((seen->blocks + 1) * 4 > (seen->mask + 1) * 3) {
-		err = grow(seen);
-		if (err)
-			return err;
-		at = find(seen->slots, seen->mask, key >> BLOCK_BITS);
+	if (table__get(seen->blocks, &number, &entry) < 0) {
+		note_forgotten(seen, time_ns);
+		return;
 	}
-	*at = (struct block){ key >> BLOCK_BITS, bit_of(key) };
-	seen->blocks++;
-	seen->count++;
-	return 0;
-}
-
-int seen__add(struct seen *seen, uint64_t key)
-{
-	struct block *block = find(seen->slots, seen->mask, key >> BLOCK_BITS);
-
-	if (block->bits & bit_of(key))
-		return 0;
-	if (seen->count >= seen->max)
-		return -ENOSPC;
-	if (!block->bits)
-		return add_block(seen, block, key);
+	block = entry;
 	block->bits |= bit_of(key);
-	seen->count++;
-	return 0;
+	if (time_ns > block->time_ns)
+		block->time_ns = time_ns;
+	table__touch(seen->blocks, block);
 }
 
 bool seen__has(const struct seen *seen, uint64_t key)
 {
-	return find(seen->slots, seen->mask, key >> BLOCK_BITS)->bits & bit_of(key);
+	uint64_t number = key >> BLOCK_BITS;
+	const struct block *block = table__find(seen->blocks, &number);
+
+	return block && block->bits & bit_of(key);
 }
 
-size_t seen__count(const struct seen *seen)
+void seen__expire(struct seen *seen, uint64_t before_ns)
 {
-	return seen->count;
+	struct block *block;
+
+	while ((block = table__oldest(seen->blocks)) && block->time_ns < before_ns) {
+		note_forgotten(seen, block->time_ns);
+		table__remove(seen->blocks, block);
+	}
+}
+
+uint64_t seen__forgotten_ns(const struct seen *seen)
+{
+	return seen->forgotten_ns;
 }
 
 void seen__clear(struct seen *seen)
 {
-	memset(seen->slots, 0, (seen->mask + 1) * sizeof(*seen->slots));
-	seen->blocks = seen->count = 0;
+	table__clear(seen->blocks);
+	seen->forgotten_ns = 0;
 }
 
 void seen__free(struct seen *seen)
 {
 	if (!seen)
 		return;
-	free(seen->slots);
+	table__free(seen->blocks);
 	free(seen);
 }

@@ -8,44 +8,44 @@
 #include "base/hash.h"
 
 /*
- * Chains of entries over an array of their numbers. The pool is made of segments, of which
- * each is as large as all before it, so that nothing is ever moved. Numbers begin at the
- * first segment's size: then the highest bit of a number tells its segment, and 0 is none.
+ * Chains of entries. The pool is made of segments, of which each is as large as all before it,
+ * so that nothing is ever moved, and nodes can point at each other.
  */
 #define FIRST_BITS 6
-#define FIRST (1U << FIRST_BITS)
-#define SEGMENTS (32 - FIRST_BITS)
+#define FIRST ((size_t)1 << FIRST_BITS)
+#define SEGMENTS 26
 #define MIN_BUCKETS 64U
-/* Numbers in sequence whose buckets share a cache line. */
-#define NEIGHBOURS (64 / sizeof(uint32_t))
+/* Numbers in sequence whose buckets stand side by side: a page, in which the processor
+ * fetches what follows before it is asked for. */
+#define NEIGHBOURS (4096 / sizeof(struct node *))
 
 /* What stands before each entry. */
 struct node {
+	struct node *next; /* of the chain, or of the free ones */
+	struct node *older, *newer; /* of its list */
 	uint32_t hash;
-	uint32_t number;       /* its own */
-	uint32_t next;	       /* of the chain, or of the free ones */
-	uint32_t older, newer; /* of its list */
-	uint32_t dead;	       /* 0 or 1: which list */
+	uint32_t index : 31; /* of all nodes, in the order of their first use */
+	uint32_t dead : 1;   /* which list */
 	unsigned char entry[] __attribute__((aligned(8)));
 };
 
 struct list {
-	uint32_t oldest, newest;
+	struct node *oldest, *newest;
 	size_t count;
 };
 
 struct table {
-	unsigned char *segments[SEGMENTS];
-	uint32_t *buckets;
+	struct node **buckets;
 	uint32_t mask; /* buckets less one */
 	uint32_t key_words;
-	size_t stride; /* from one node to the next */
 	uint64_t seed;
 	struct list lists[2]; /* the living, the dead */
-	uint32_t free;	      /* of those that were used */
-	uint32_t unused;      /* numbers from here on were never used */
+	struct node *free;    /* of those that were used */
+	uint32_t unused;      /* indexes from here on were never used */
+	size_t stride;	      /* from one node to the next */
 	uint64_t dropped;
 	struct table_options opts;
+	unsigned char *segments[SEGMENTS];
 };
 
 static inline struct node *node_of(const void *entry)
@@ -53,17 +53,9 @@ static inline struct node *node_of(const void *entry)
 	return (struct node *)((unsigned char *)entry - offsetof(struct node, entry));
 }
 
-static inline struct node *node_at(const struct table *table, uint32_t number)
+static inline void *entry_of(struct node *node)
 {
-	unsigned int segment = 31 - FIRST_BITS - (unsigned int)__builtin_clz(number);
-	uint32_t place = number - (FIRST << segment);
-
-	return (struct node *)(table->segments[segment] + place * table->stride);
-}
-
-static void *entry_at(const struct table *table, uint32_t number)
-{
-	return number ? node_at(table, number)->entry : NULL;
+	return node ? node->entry : NULL;
 }
 
 static uint32_t hash_key(const struct table *table, const void *key)
@@ -91,18 +83,13 @@ static inline bool has_key(const struct table *table, const struct node *node, u
 	return !differ;
 }
 
-/* From @number on along the chain. */
-static void *find_from(const struct table *table, uint32_t number, uint32_t hash,
+/* From @node on along the chain. */
+static void *find_from(const struct table *table, struct node *node, uint32_t hash,
 		       const void *key)
 {
-	while (number) {
-		struct node *node = node_at(table, number);
-
-		if (has_key(table, node, hash, key))
-			return node->entry;
-		number = node->next;
-	}
-	return NULL;
+	while (node && !has_key(table, node, hash, key))
+		node = node->next;
+	return entry_of(node);
 }
 
 void *table__find(const struct table *table, const void *key)
@@ -121,18 +108,18 @@ void *table__find_next(const struct table *table, const void *entry)
 
 /* ---- the lists ---- */
 
-static void list_add(struct table *table, struct node *node, uint32_t dead)
+static void list_add(struct table *table, struct node *node, bool dead)
 {
 	struct list *list = &table->lists[dead];
 
 	node->dead = dead;
-	node->newer = 0;
+	node->newer = NULL;
 	node->older = list->newest;
 	if (list->newest)
-		node_at(table, list->newest)->newer = node->number;
+		list->newest->newer = node;
 	else
-		list->oldest = node->number;
-	list->newest = node->number;
+		list->oldest = node;
+	list->newest = node;
 	list->count++;
 }
 
@@ -141,21 +128,21 @@ static void list_remove(struct table *table, const struct node *node)
 	struct list *list = &table->lists[node->dead];
 
 	if (node->older)
-		node_at(table, node->older)->newer = node->newer;
+		node->older->newer = node->newer;
 	else
 		list->oldest = node->newer;
 	if (node->newer)
-		node_at(table, node->newer)->older = node->older;
+		node->newer->older = node->older;
 	else
 		list->newest = node->older;
 	list->count--;
 }
 
-static void list_move(struct table *table, void *entry, uint32_t dead)
+static void list_move(struct table *table, void *entry, bool dead)
 {
 	struct node *node = node_of(entry);
 
-	if (node->number == table->lists[dead].newest)
+	if (node == table->lists[dead].newest)
 		return;
 	list_remove(table, node);
 	list_add(table, node, dead);
@@ -163,12 +150,12 @@ static void list_move(struct table *table, void *entry, uint32_t dead)
 
 void table__retire(struct table *table, void *entry)
 {
-	list_move(table, entry, 1);
+	list_move(table, entry, true);
 }
 
 void table__touch(struct table *table, void *entry)
 {
-	list_move(table, entry, 0);
+	list_move(table, entry, false);
 }
 
 bool table__is_dead(const void *entry)
@@ -178,27 +165,34 @@ bool table__is_dead(const void *entry)
 
 void *table__oldest(const struct table *table)
 {
-	return entry_at(table, table->lists[0].oldest);
+	return entry_of(table->lists[0].oldest);
 }
 
 void *table__newest(const struct table *table)
 {
-	return entry_at(table, table->lists[0].newest);
+	return entry_of(table->lists[0].newest);
 }
 
 void *table__oldest_dead(const struct table *table)
 {
-	return entry_at(table, table->lists[1].oldest);
+	return entry_of(table->lists[1].oldest);
+}
+
+void *table__newest_dead(const struct table *table)
+{
+	return entry_of(table->lists[1].newest);
 }
 
 void *table__newer(const struct table *table, const void *entry)
 {
-	return entry_at(table, node_of(entry)->newer);
+	(void)table;
+	return entry_of(node_of(entry)->newer);
 }
 
 void *table__older(const struct table *table, const void *entry)
 {
-	return entry_at(table, node_of(entry)->older);
+	(void)table;
+	return entry_of(node_of(entry)->older);
 }
 
 void *table__next(const struct table *table, const void *entry)
@@ -212,7 +206,7 @@ void *table__next(const struct table *table, const void *entry)
 
 uint32_t table__index(const void *entry)
 {
-	return node_of(entry)->number - FIRST;
+	return node_of(entry)->index;
 }
 
 /* ---- room ---- */
@@ -220,7 +214,7 @@ uint32_t table__index(const void *entry)
 /* How many entries @segment has room for. */
 static size_t segment_entries(const struct table *table, unsigned int segment)
 {
-	size_t before = ((size_t)FIRST << segment) - FIRST, entries = (size_t)FIRST << segment;
+	size_t before = (FIRST << segment) - FIRST, entries = FIRST << segment;
 
 	if (before >= table->opts.max)
 		return 0;
@@ -236,7 +230,7 @@ static int add_segment(struct table *table, unsigned int segment)
 
 static int set_buckets(struct table *table, uint32_t buckets)
 {
-	uint32_t *fresh = calloc(buckets, sizeof(*fresh));
+	struct node **fresh = calloc(buckets, sizeof(*fresh));
 
 	if (!fresh)
 		return -ENOMEM;
@@ -248,34 +242,33 @@ static int set_buckets(struct table *table, uint32_t buckets)
 
 static void chain(struct table *table, struct node *node)
 {
-	uint32_t *bucket = &table->buckets[node->hash & table->mask];
+	struct node **bucket = &table->buckets[node->hash & table->mask];
 
 	node->next = *bucket;
-	*bucket = node->number;
+	*bucket = node;
 }
 
 /* The order within a chain does not change: entries of one key stay in that of their
  * making, although they may have changed places in the lists. */
-static void rechain(struct table *table, const uint32_t *old, uint32_t old_buckets)
+static void rechain(struct table *table, struct node *const *old, uint32_t old_buckets)
 {
 	for (uint32_t i = 0; i < old_buckets; i++) {
-		uint32_t *ends[2] = { &table->buckets[i], &table->buckets[i + old_buckets] };
+		struct node **ends[2] = { &table->buckets[i], &table->buckets[i + old_buckets] };
 
-		for (uint32_t number = old[i]; number;) {
-			struct node *node = node_at(table, number);
+		for (struct node *node = old[i]; node; node = node->next) {
 			bool upper = node->hash & old_buckets;
 
-			*ends[upper] = number;
+			*ends[upper] = node;
 			ends[upper] = &node->next;
-			number = node->next;
 		}
-		*ends[0] = *ends[1] = 0;
+		*ends[0] = *ends[1] = NULL;
 	}
 }
 
 static int double_buckets(struct table *table)
 {
-	uint32_t old_buckets = table->mask + 1, *old = table->buckets;
+	struct node **old = table->buckets;
+	uint32_t old_buckets = table->mask + 1;
 	int err;
 
 	table->buckets = NULL;
@@ -291,55 +284,56 @@ static int double_buckets(struct table *table)
 
 static void forget(struct table *table, struct node *node)
 {
-	uint32_t *link = &table->buckets[node->hash & table->mask];
+	struct node **link = &table->buckets[node->hash & table->mask];
 
-	while (*link != node->number)
-		link = &node_at(table, *link)->next;
+	while (*link != node)
+		link = &(*link)->next;
 	*link = node->next;
 	list_remove(table, node);
 	node->next = table->free;
-	table->free = node->number;
+	table->free = node;
 }
 
 /* Somebody gives way. */
 static int evict(struct table *table)
 {
-	uint32_t number = table->lists[1].oldest;
-	struct node *node;
+	struct node *node = table->lists[1].oldest;
 
-	if (!number && table->opts.drop_living) {
-		number = table->lists[0].oldest;
+	if (!node && table->opts.drop_living) {
+		node = table->lists[0].oldest;
 		table->dropped++;
 	}
-	if (!number)
+	if (!node)
 		return -ENOSPC;
-	node = node_at(table, number);
 	if (table->opts.evict)
 		table->opts.evict(table->opts.ctx, node->entry);
 	forget(table, node);
 	return 0;
 }
 
-/* A node that is in use nowhere. */
+/* One that was never used. */
+static int claim_fresh(struct table *table, struct node **nodep)
+{
+	uint32_t number = table->unused + (uint32_t)FIRST;
+	unsigned int segment = 31 - FIRST_BITS - (unsigned int)__builtin_clz(number);
+	struct node *node;
+	int err = add_segment(table, segment);
+
+	if (err)
+		return err;
+	node = (struct node *)(table->segments[segment] +
+			       (number - (FIRST << segment)) * table->stride);
+	node->index = table->unused++;
+	*nodep = node;
+	return 0;
+}
+
 static int claim(struct table *table, struct node **nodep)
 {
-	uint32_t number = table->free;
-	struct node *node;
-	int err;
-
-	if (number) {
-		node = node_at(table, number);
-		table->free = node->next;
-	} else {
-		number = table->unused;
-		err = add_segment(table, 31 - FIRST_BITS - (unsigned int)__builtin_clz(number));
-		if (err)
-			return err;
-		node = node_at(table, number);
-		node->number = number;
-		table->unused++;
-	}
-	*nodep = node;
+	if (!table->free)
+		return claim_fresh(table, nodep);
+	*nodep = table->free;
+	table->free = table->free->next;
 	return 0;
 }
 
@@ -361,7 +355,7 @@ static int add(struct table *table, const void *key, uint32_t hash, void **entry
 	memset(node->entry + table->opts.key_bytes, 0,
 	       table->opts.entry_bytes - table->opts.key_bytes);
 	chain(table, node);
-	list_add(table, node, 0);
+	list_add(table, node, false);
 	*entryp = node->entry;
 	return 1;
 }
@@ -391,8 +385,8 @@ void table__clear(struct table *table)
 {
 	memset(table->buckets, 0, (table->mask + 1) * sizeof(*table->buckets));
 	memset(table->lists, 0, sizeof(table->lists));
-	table->free = 0;
-	table->unused = FIRST;
+	table->free = NULL;
+	table->unused = 0;
 }
 
 size_t table__count(const struct table *table)
@@ -439,7 +433,6 @@ int table__new(struct table **tablep, const struct table_options *opts)
 	table->key_words = (uint32_t)(opts->key_bytes / sizeof(uint64_t));
 	table->stride = (sizeof(struct node) + opts->entry_bytes + 7) / 8 * 8;
 	table->seed = opts->seed ?: hash__random_seed();
-	table->unused = FIRST;
 	err = opts->fixed ? take_all(table) : set_buckets(table, MIN_BUCKETS);
 	if (err) {
 		table__free(table);

@@ -36,7 +36,7 @@ struct table_options {
 	size_t max;	    /* entries, 1 to TABLE_MAX */
 	bool fixed;	    /* all memory is taken now; what is never used is not touched */
 	/* The key begins with a uint64_t that is given out in sequence, by the kernel and not
-	 * by peers, as socket cookies are; it alone is hashed. Neighbours share cache lines. */
+	 * by peers, as socket cookies are; it alone is hashed. Neighbours stay neighbours. */
 	bool in_sequence;
 	bool drop_living;   /* when it is full of the living, the oldest gives way */
 	/* An entry is about to give way: the last moment to look at it. It must not call
@@ -86,6 +86,7 @@ bool table__is_dead(const void *entry);
 void *table__oldest(const struct table *table);
 void *table__newest(const struct table *table);
 void *table__oldest_dead(const struct table *table);
+void *table__newest_dead(const struct table *table);
 /* In the list that @entry is in. */
 void *table__newer(const struct table *table, const void *entry);
 void *table__older(const struct table *table, const void *entry);

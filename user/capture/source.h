@@ -118,8 +118,8 @@ static inline int source__counters(const struct source *source, struct tws_count
 
 /*
  * source__sweep() - on kernels before 6.11, forgets the FIN_WAIT2 mini-sockets that
- * were put there before @before_ns (CLOCK_MONOTONIC) and of which @alive says no: they
- * expired or were reset, which no tracepoint tells. Returns how many.
+ * were put there before @before_ns (CLOCK_MONOTONIC) and of which @alive says no, or that are
+ * older than one can be: they expired or were reset, which no tracepoint tells. Returns how many.
  */
 static inline size_t source__sweep(struct source *source, uint64_t before_ns,
 				   source_alive_fn alive, void *ctx)

@@ -28,6 +28,7 @@
 #define MIN_RECORDS 1024U /* some chunks for each writer */
 #define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
+#define MINI_LIFE_NS (420 * 1000000000ULL)
 #define MAX_PASSING_CGROUPS (1U << 14)
 /* What is known of the dead: for a recorder as long as its rings reach back; else until the
  * next poll. */
@@ -539,24 +540,38 @@ static int tracer_counters(const struct source *source, struct tws_counters *sum
 	return 0;
 }
 
+/*
+ * A FIN_WAIT2 mini-socket lives for 3.5 times the retransmission timeout at most, which is two
+ * minutes at most: tcp_fin_time(), tcp_time_wait(). So what is older is gone, also where
+ * nobody can look.
+ */
+static bool is_gone(const struct tws_key *key, const struct tws_pending *pending,
+		    uint64_t before_ns, source_alive_fn alive, void *ctx)
+{
+	return pending->time_ns < before_ns &&
+	       (before_ns - pending->time_ns > MINI_LIFE_NS || !alive(ctx, key, pending->cookie));
+}
+
+/* Where a key has vanished meanwhile, the walk begins again: so it has a bound. */
 static size_t tracer_sweep(struct source *source, uint64_t before_ns, source_alive_fn alive,
 			   void *ctx)
 {
 	struct tracer *tracer = tracer_of(source);
-	int fd = bpf_object__find_map_fd_by_name(tracer->obj, "tws_pending");
+	struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
+	uint64_t steps = 2 * (uint64_t)bpf_map__max_entries(map);
+	int fd = bpf_map__fd(map), err;
 	struct tws_pending pending;
 	struct tws_key key, next;
 	size_t swept = 0;
-	int err;
 
 	if (!tracer->pending_by_tuple)
 		return 0;
 	err = bpf_map_get_next_key(fd, NULL, &next);
-	while (!err) {
+	for (; !err && steps; steps--) {
 		key = next;
 		err = bpf_map_get_next_key(fd, &key, &next);
-		if (bpf_map_lookup_elem(fd, &key, &pending) || pending.time_ns >= before_ns ||
-		    alive(ctx, &key, pending.cookie))
+		if (bpf_map_lookup_elem(fd, &key, &pending) ||
+		    !is_gone(&key, &pending, before_ns, alive, ctx))
 			continue;
 		bpf_map_delete_elem(fd, &key);
 		swept++;

@@ -13,7 +13,6 @@
 
 #define NS_PER_S 1000000000ULL
 #define WAIT_NS NS_PER_S /* for all names together */
-#define SHORT_ID_LEN 12	 /* as docker ps shows it */
 
 /* Room for all strings of one; freed as one. */
 struct entry {
@@ -122,37 +121,18 @@ static void add_string(struct outbuf *text, const char *s)
 		outbuf__bytes(text, s, strlen(s) + 1);
 }
 
-static void add_part(struct outbuf *text, const char *part, bool *any)
-{
-	if (!part)
-		return;
-	if (*any)
-		outbuf__char(text, '/');
-	*any = true;
-	outbuf__bytes(text, part, strlen(part));
-}
-
-/* namespace/pod/container, else the container's name or short id, else the unit:
- * as trace's column. */
+/* As trace's column. */
 static bool add_label(struct outbuf *text, const struct workload *w)
 {
-	bool any = false;
+	char own[RECORD_LABEL_BYTES];
+	size_t len;
+	const char *label = record__label(w, own, &len);
 
-	if (w->pod_name) {
-		add_part(text, w->pod_namespace, &any);
-		add_part(text, w->pod_name, &any);
-		add_part(text, w->pod_container, &any);
-	} else if (w->container_name) {
-		add_part(text, w->container_name, &any);
-	} else if (w->container_id) {
-		outbuf__bytes(text, w->container_id, strnlen(w->container_id, SHORT_ID_LEN));
-		any = true;
-	} else {
-		add_part(text, w->unit, &any);
-	}
-	if (any)
-		outbuf__char(text, '\0');
-	return any;
+	if (!label)
+		return false;
+	outbuf__bytes(text, label, len);
+	outbuf__char(text, '\0');
+	return true;
 }
 
 static int keep_strings(struct entry *e, const struct record *rec)

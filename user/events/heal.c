@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/seen.h"
 #include "model/decode.h"
 #include "model/key.h"
-#include "base/seen.h"
 #include "sockets/snapshot.h"
 #include "sockets/sockdiag.h"
 
-#define MAX_SEEN (1U << 20)
+#define MAX_SEEN (1U << 20) /* entries of seen.h: millions of cookies */
+#define MAX_FOUND (1U << 18)
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
 #define SLACK_NS 100000000ULL /* of a timer, when its start is inferred */
 #define UNSEEN_NS (600 * 1000000000ULL)
@@ -19,45 +22,44 @@
 
 struct healer {
 	struct seen *seen;  /* reported, or there before */
-	struct seen *recent; /* reported since the snapshot was begun */
 	struct seen *alive; /* the snapshot's mini-sockets, while finding */
-	struct seen *told; /* cookies that were found here and reported */
+	struct seen *found; /* that were found here and reported */
 	struct seen *read; /* the snapshot's namespaces, while finding */
 	struct snapshot snap;
 	const struct sockets_source *source;
 	bool has_cookie;
-	bool full; /* an event could not be noted */
-	bool searching; /* between healer__take() and healer__find() */
+	uint64_t seed;
 	uint64_t horizon_ns; /* what entered TIME_WAIT before is not ours to tell */
 };
 
-/* A number for a connection end where there is no cookie. */
-static uint64_t hash_key(const struct tws_key *key)
+/* A number for a connection end where there is no cookie. Peers choose addresses: with a
+ * number that they could compute, one could pass for another that was reported. */
+static uint64_t hash_key(const struct healer *h, const struct tws_key *key)
 {
-	return key__hash(key) ?: 1;
+	return hash__bytes(h->seed, key, sizeof(*key));
 }
 
 static uint64_t key_of_mini(const struct healer *h, const struct snapshot_socket *mini)
 {
-	return h->has_cookie && mini->cookie ? mini->cookie : hash_key(&mini->key);
+	return h->has_cookie && mini->cookie ? mini->cookie : hash_key(h, &mini->key);
 }
 
-static uint64_t hash_event(const struct tws_event *ev)
+static uint64_t hash_event(const struct healer *h, const struct tws_event *ev)
 {
 	const struct tws_key key = key__of_event(ev);
 
-	return hash_key(&key);
+	return hash_key(h, &key);
 }
 
 /* A socket may be connected again, and keep its cookie. */
-static uint64_t key_of_life(const struct tws_event *ev)
+static uint64_t key_of_life(const struct healer *h, const struct tws_event *ev)
 {
-	return hash_event(ev) ^ ev->cookie * 0x9e3779b97f4a7c15ULL;
+	return hash__number(h->seed, hash_event(h, ev) ^ ev->cookie);
 }
 
 static uint64_t key_of_event(const struct healer *h, const struct tws_event *ev)
 {
-	return h->has_cookie && ev->cookie ? ev->cookie : hash_event(ev);
+	return h->has_cookie && ev->cookie ? ev->cookie : hash_event(h, ev);
 }
 
 int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source)
@@ -68,8 +70,9 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
 		return -ENOMEM;
 	h->has_cookie = has_cookie;
 	h->source = source;
-	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->recent, MAX_SEEN) ||
-	    seen__new(&h->told, MAX_SEEN) || seen__new(&h->read, MAX_SPACES) ||
+	h->seed = hash__random_seed();
+	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->found, MAX_FOUND) ||
+	    seen__new(&h->read, MAX_SPACES) ||
 	    seen__new(&h->alive, SNAPSHOT_MAX)) {
 		healer__free(h);
 		return -ENOMEM;
@@ -84,27 +87,22 @@ int healer__baseline(struct healer *h)
 
 	for (size_t i = 0; !err && i < h->snap.num; i++)
 		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT)
-			seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]));
+			seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]), h->snap.taken_ns);
 	h->horizon_ns = h->snap.taken_ns;
-	h->searching = false;
 	snapshot__free(&h->snap);
 	return err;
 }
 
 void healer__note(struct healer *h, const struct tws_event *ev)
 {
-	uint64_t key;
-
-	if (ev->action != TWS_TIME_WAIT)
-		return;
-	key = key_of_event(h, ev);
-	if (seen__add(h->seen, key) || (h->searching && seen__add(h->recent, key)))
-		h->full = true;
+	if (ev->action == TWS_TIME_WAIT)
+		seen__add(h->seen, key_of_event(h, ev), ev->time_ns);
 }
 
 bool healer__told(const struct healer *h, const struct tws_event *ev)
 {
-	return ev->action == TWS_TIME_WAIT && ev->cookie && seen__has(h->told, key_of_life(ev));
+	return ev->action == TWS_TIME_WAIT && ev->cookie &&
+	       seen__has(h->found, key_of_life(h, ev));
 }
 
 bool healer__knows(const struct healer *h, uint64_t cookie)
@@ -112,22 +110,10 @@ bool healer__knows(const struct healer *h, uint64_t cookie)
 	return seen__has(h->seen, cookie);
 }
 
-bool healer__needed(const struct healer *h)
-{
-	return h->full || seen__count(h->seen) > MAX_SEEN / 4 * 3;
-}
-
 int healer__take(struct healer *h)
 {
-	int err;
-
 	snapshot__free(&h->snap);
-	seen__clear(h->recent);
-	h->searching = true;
-	err = snapshot__take(&h->snap, h->source);
-	if (err)
-		h->searching = false;
-	return err;
+	return snapshot__take(&h->snap, h->source);
 }
 
 const struct snapshot *healer__snapshot(const struct healer *h)
@@ -140,7 +126,7 @@ static uint64_t entered_ns(const struct healer *h, const struct snapshot_socket 
 {
 	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
 
-	return h->snap.taken_ns - age_ms * 1000000ULL;
+	return clock__before_ns(h->snap.taken_ns, age_ms * 1000000ULL);
 }
 
 static void fill_event(const struct healer *h, struct tws_event *ev,
@@ -174,66 +160,81 @@ static void add_owner(struct tws_event *ev, const struct snapshot_socket *mini, 
 	ev->conn.flags |= TWS_F_SNAPSHOT | (has_bytes ? 0 : TWS_F_NO_BYTES);
 }
 
-static bool is_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
+static bool was_read(const struct healer *h, uint32_t netns)
 {
-	const struct healer *h = ctx;
-
-	if (h->has_cookie && cookie)
-		return seen__has(h->alive, cookie);
-	return seen__has(h->alive, hash_key(key));
+	return seen__has(h->read, netns);
 }
 
-/* A namespace that was not found may live on unseen, held by its sockets alone (see
- * netns.h): for a while what closes there is taken for alive. */
-static bool may_be_alive(void *ctx, const struct tws_event *fin)
+static bool is_alive(const struct healer *h, const struct tws_key *key, uint64_t cookie)
+{
+	return seen__has(h->alive, h->has_cookie && cookie ? cookie : hash_key(h, key));
+}
+
+/*
+ * A namespace that was not found may live on unseen, held by its sockets alone (see
+ * netns.h), and one that may not be entered does: what closes there is taken for alive for
+ * a while.
+ */
+static enum join_alive judge_fin(void *ctx, const struct tws_event *fin)
 {
 	const struct tws_key key = key__of_event(fin);
 	const struct healer *h = ctx;
 
-	if (!seen__has(h->read, fin->netns) &&
-	    fin->time_ns + UNSEEN_NS > h->snap.taken_ns)
-		return true;
-	return is_alive(ctx, &key, fin->cookie);
+	if (is_alive(h, &key, fin->cookie))
+		return JOIN_ALIVE;
+	if (was_read(h, fin->netns))
+		return JOIN_GONE;
+	if (fin->time_ns + UNSEEN_NS > h->snap.taken_ns)
+		return JOIN_ALIVE;
+	return h->snap.flags & SNAPSHOT_PARTIAL ? JOIN_UNSEEN : JOIN_GONE;
 }
 
-/* Whether it was reported, or is no business of ours. An event whose FIN was not
- * seen had no cookie yet, and was noted by its addresses. */
+/* The same for the source's FIN_WAIT2 mini-sockets: it knows how long these can live. */
+static bool may_be_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
+{
+	const struct healer *h = ctx;
+
+	return is_alive(h, key, cookie) || !was_read(h, key->netns);
+}
+
+/*
+ * Whether it was reported, or is no business of ours. An event whose FIN was not
+ * seen had no cookie yet, and was noted by its addresses. What the set has had to forget may
+ * have been reported.
+ */
 static bool is_known(const struct healer *h, const struct snapshot_socket *mini)
 {
+	uint64_t forgotten_ns = seen__forgotten_ns(h->seen);
+
 	return seen__has(h->seen, key_of_mini(h, mini)) ||
-	       seen__has(h->seen, hash_key(&mini->key)) ||
-	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns;
+	       seen__has(h->seen, hash_key(h, &mini->key)) ||
+	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns ||
+	       (forgotten_ns && entered_ns(h, mini) <= forgotten_ns + SLACK_NS);
 }
 
+/* Returns false if there is no room for all: then it says nothing of what is not in it. */
+static bool fill_alive(struct healer *h)
+{
+	seen__clear(h->alive);
+	seen__clear(h->read);
+	for (size_t i = 0; i < h->snap.num; i++)
+		seen__add(h->alive, key_of_mini(h, &h->snap.sockets[i]), 1);
+	for (size_t i = 0; i < h->snap.num_netns; i++)
+		seen__add(h->read, h->snap.netns[i], 1);
+	return !seen__forgotten_ns(h->alive);
+}
+
+/* What stands in the table stays known; what no snapshot has shown for long is gone. */
 static void forget_the_dead(struct healer *h, struct source *source, struct join *join)
 {
-	if (h->snap.flags & SNAPSHOT_PARTIAL)
-		return;
-	seen__clear(h->read);
-	for (size_t i = 0; i < h->snap.num_netns; i++)
-		seen__add(h->read, h->snap.netns[i]);
-	source__sweep(source, h->snap.taken_ns, is_alive, h);
-	join__sweep(join, h->snap.taken_ns, may_be_alive, h);
-}
+	uint64_t before_ns = clock__before_ns(h->snap.taken_ns, UNSEEN_NS);
 
-/* A snapshot makes room: keep what is alive, or came after it. What it did not
- * see may have been reported, and is not told again. */
-static void rebuild_seen(struct healer *h)
-{
-	struct seen *swap;
-
-	if (!healer__needed(h))
-		return;
-	swap = h->seen;
-	h->seen = h->recent;
-	h->recent = swap;
-	h->full = false;
-	if (h->snap.flags & SNAPSHOT_PARTIAL)
-		h->horizon_ns = h->snap.taken_ns;
-	for (size_t i = 0; i < h->snap.num; i++)
-		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT &&
-		    seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i])))
-			h->full = true;
+	if (fill_alive(h)) {
+		source__sweep(source, h->snap.taken_ns, may_be_alive, h);
+		join__sweep(join, h->snap.taken_ns, judge_fin, h);
+	}
+	seen__expire(h->seen, before_ns);
+	seen__expire(h->found, before_ns);
 }
 
 int healer__find(struct healer *h, struct source *source, struct join *join, heal_fn fn,
@@ -243,26 +244,24 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 	int err = 0;
 
 	join__rest(join);
-	seen__clear(h->alive);
 	for (size_t i = 0; !err && i < h->snap.num; i++) {
 		const struct snapshot_socket *mini = &h->snap.sockets[i];
-		uint64_t key = key_of_mini(h, mini);
+		bool known;
 
-		err = seen__add(h->alive, key);
-		if (err || mini->state != SOCKDIAG_TIME_WAIT || is_known(h, mini) || h->full)
+		if (mini->state != SOCKDIAG_TIME_WAIT)
 			continue;
-		seen__add(h->seen, key);
+		known = is_known(h, mini);
+		seen__add(h->seen, key_of_mini(h, mini), h->snap.taken_ns);
+		if (known)
+			continue;
 		fill_event(h, &ev, mini);
 		add_owner(&ev, mini, join);
 		if (ev.cookie)
-			seen__add(h->told, key_of_life(&ev));
+			seen__add(h->found, key_of_life(h, &ev), h->snap.taken_ns);
 		err = fn(ctx, &ev);
 	}
-	if (!err) {
+	if (!err)
 		forget_the_dead(h, source, join);
-		rebuild_seen(h);
-	}
-	h->searching = false;
 	snapshot__free(&h->snap);
 	return err;
 }
@@ -272,8 +271,7 @@ void healer__free(struct healer *h)
 	if (!h)
 		return;
 	seen__free(h->seen);
-	seen__free(h->recent);
-	seen__free(h->told);
+	seen__free(h->found);
 	seen__free(h->read);
 	seen__free(h->alive);
 	snapshot__free(&h->snap);

@@ -48,10 +48,6 @@ bool healer__told(const struct healer *healer, const struct tws_event *ev);
 /* healer__knows() - the TIME_WAIT socket @cookie was reported, or there before. */
 bool healer__knows(const struct healer *healer, uint64_t cookie);
 
-/* healer__needed() - more events were noted than can be remembered: take a
- * snapshot, which tells which of them may be forgotten. */
-bool healer__needed(const struct healer *healer);
-
 /*
  * healer__take() - takes the snapshot. After it, poll the source (and note what
  * it gives), and then call healer__find(): what entered the table before the

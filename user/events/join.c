@@ -7,52 +7,63 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NONE UINT32_MAX
+#include "base/table.h"
+
 #define MAX_SEARCHES 256
+
+/* Which life of which socket: see struct tws_ending. In two words, because a word that was
+ * just stored in pieces is read slowly. */
+struct life {
+	uint64_t id;
+	uint64_t addresses;
+};
 
 /* A connection that is closing. */
 struct waiting {
+	struct life life; /* the key */
 	struct tws_event event;
-	uint32_t chain;	      /* the next of the same bucket, or of the free ones */
-	uint32_t older, newer; /* in the order of their FINs */
-	bool mini;	      /* its mini-socket waits in FIN_WAIT2, and that was given */
-	bool entered;	      /* with all: told before its mini-socket was */
-	bool missed;	      /* by one snapshot */
-	uint32_t peer_hash;   /* with the ports, which life of the socket it is */
+	bool mini;    /* its mini-socket waits in FIN_WAIT2, and that was given */
+	bool entered; /* with all: told before its mini-socket was */
+	bool missed;  /* by one snapshot */
 };
 
 struct join {
 	struct join_options opts;
-	struct waiting *waiting;
-	uint32_t *buckets;
-	uint32_t mask;
-	uint32_t used; /* entries of waiting that were ever in use */
-	uint32_t free; /* the chain of those that are free again */
-	uint32_t oldest, newest;
-	size_t count;
+	struct table *waiting; /* in the order of their FINs; dead: no snapshot showed it */
 	unsigned int searches;
-	uint64_t orphans, dropped;
+	uint64_t orphans;
 };
+
+/* It entered TIME_WAIT, and that its mini-socket was told is lost. */
+static void on_evicted(void *ctx, void *entry)
+{
+	const struct waiting *w = entry;
+	struct join *join = ctx;
+
+	join->orphans += table__is_dead(w) && w->entered;
+}
 
 int join__new(struct join **joinp, const struct join_options *opts)
 {
 	struct join *join = calloc(1, sizeof(*join));
-	uint32_t buckets = 1024;
+	const struct table_options waiting = {
+		.key_bytes = sizeof(struct life),
+		.entry_bytes = sizeof(struct waiting),
+		.max = opts->max,
+		.fixed = true,
+		.in_sequence = opts->has_cookie,
+		.drop_living = true,
+		.evict = on_evicted,
+		.ctx = join,
+	};
 
 	if (!join)
 		return -ENOMEM;
-	while (buckets < opts->max && buckets < 1U << 30)
-		buckets *= 2;
 	join->opts = *opts;
-	join->mask = buckets - 1;
-	join->free = join->oldest = join->newest = NONE;
-	join->waiting = calloc(opts->max, sizeof(*join->waiting));
-	join->buckets = malloc(buckets * sizeof(*join->buckets));
-	if (!join->waiting || !join->buckets) {
+	if (table__new(&join->waiting, &waiting)) {
 		join__free(join);
 		return -ENOMEM;
 	}
-	memset(join->buckets, 0xff, buckets * sizeof(*join->buckets)); /* NONE */
 	join__rest(join);
 	*joinp = join;
 	return 0;
@@ -62,30 +73,8 @@ void join__free(struct join *join)
 {
 	if (!join)
 		return;
-	free(join->waiting);
-	free(join->buckets);
+	table__free(join->waiting);
 	free(join);
-}
-
-/* Cookies come in sequence, and so stand side by side. */
-static uint32_t *bucket_of(struct join *join, uint64_t id)
-{
-	return &join->buckets[(id ^ id >> 32) & join->mask];
-}
-
-static bool is_of(const struct waiting *w, const struct tws_ending *life)
-{
-	return w->event.cookie == life->id && w->event.local_port == life->local_port &&
-	       w->event.peer_port == life->peer_port && w->peer_hash == life->peer_hash;
-}
-
-static uint32_t find(struct join *join, const struct tws_ending *life)
-{
-	uint32_t i = *bucket_of(join, life->id);
-
-	while (i != NONE && !is_of(&join->waiting[i], life))
-		i = join->waiting[i].chain;
-	return i;
 }
 
 static uint32_t hash_peer(const uint8_t addr[16])
@@ -96,68 +85,40 @@ static uint32_t hash_peer(const uint8_t addr[16])
 	return tws_peer_hash(words);
 }
 
-static void unlink_age(struct join *join, const struct waiting *w)
+static struct life life_of(uint64_t id, uint16_t local_port, uint16_t peer_port,
+			   uint32_t peer_hash)
 {
-	if (w->older != NONE)
-		join->waiting[w->older].newer = w->newer;
-	else
-		join->oldest = w->newer;
-	if (w->newer != NONE)
-		join->waiting[w->newer].older = w->older;
-	else
-		join->newest = w->older;
+	return (struct life){ id, (uint64_t)peer_hash << 32 | (uint32_t)local_port << 16 |
+				  peer_port };
 }
 
-static void forget(struct join *join, uint32_t i)
+static struct waiting *find(const struct join *join, const struct tws_ending *ending)
 {
-	struct waiting *w = &join->waiting[i];
-	uint32_t *at = bucket_of(join, w->event.cookie);
+	const struct life life = life_of(ending->id, ending->local_port, ending->peer_port,
+					 ending->peer_hash);
 
-	while (*at != i)
-		at = &join->waiting[*at].chain;
-	*at = w->chain;
-	unlink_age(join, w);
-	w->chain = join->free;
-	join->free = i;
-	join->count--;
+	return table__find(join->waiting, &life);
 }
 
-static uint32_t take_free(struct join *join)
+static void forget(struct join *join, struct waiting *w)
 {
-	uint32_t i;
-
-	if (join->free == NONE && join->used < join->opts.max)
-		return join->used++;
-	if (join->free == NONE) {
-		forget(join, join->oldest);
-		join->dropped++;
-	}
-	i = join->free;
-	join->free = join->waiting[i].chain;
-	return i;
+	table__remove(join->waiting, w);
 }
 
 void join__fin(struct join *join, const struct tws_event *fin)
 {
-	const uint32_t peer_hash = hash_peer(fin->peer_addr);
-	const struct tws_ending life = { .id = fin->cookie, .local_port = fin->local_port,
-					 .peer_port = fin->peer_port, .peer_hash = peer_hash };
-	uint32_t i = find(join, &life), *bucket;
+	const struct life life = life_of(fin->cookie, fin->local_port, fin->peer_port,
+					 hash_peer(fin->peer_addr));
+	struct waiting *w;
+	void *entry;
 
-	if (i != NONE)
-		forget(join, i);
-	i = take_free(join);
-	bucket = bucket_of(join, fin->cookie);
-	join->waiting[i] = (struct waiting){ .event = *fin, .chain = *bucket,
-					     .older = join->newest, .newer = NONE,
-					     .peer_hash = peer_hash };
-	*bucket = i;
-	if (join->newest != NONE)
-		join->waiting[join->newest].newer = i;
-	else
-		join->oldest = i;
-	join->newest = i;
-	join->count++;
+	/* All memory is there, and the oldest gives way: it cannot fail. */
+	if (table__get(join->waiting, &life, &entry) < 0)
+		return;
+	w = entry;
+	table__touch(join->waiting, w);
+	w->event = *fin;
+	w->mini = w->entered = w->missed = false;
 }
 
 /* An id that is no cookie is nobody's business but ours. */
@@ -193,9 +154,8 @@ static void note_orphan(struct join *join, const struct tws_ending *ending)
 }
 
 /* The peer's FIN may be told on another CPU before the mini-socket is. */
-static int on_mini(struct join *join, uint32_t i, uint64_t time_ns, join_fn fn, void *ctx)
+static int on_mini(struct join *join, struct waiting *w, uint64_t time_ns, join_fn fn, void *ctx)
 {
-	struct waiting *w = &join->waiting[i];
 	uint64_t entered_ns = w->event.time_ns;
 	int err;
 
@@ -207,13 +167,13 @@ static int on_mini(struct join *join, uint32_t i, uint64_t time_ns, join_fn fn, 
 	if (!w->entered)
 		return err;
 	err = err ?: give(join, &w->event, TWS_TIME_WAIT, entered_ns, fn, ctx);
-	forget(join, i);
+	forget(join, w);
 	return err;
 }
 
-static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn fn, void *ctx)
+static int on_entered(struct join *join, struct waiting *w, uint64_t time_ns, join_fn fn,
+		      void *ctx)
 {
-	struct waiting *w = &join->waiting[i];
 	int err;
 
 	if (join->opts.all && !w->mini) {
@@ -222,7 +182,7 @@ static int on_entered(struct join *join, uint32_t i, uint64_t time_ns, join_fn f
 		return 0;
 	}
 	err = give(join, &w->event, TWS_TIME_WAIT, time_ns, fn, ctx);
-	forget(join, i);
+	forget(join, w);
 	return err;
 }
 
@@ -244,44 +204,51 @@ static void fill_end(struct tws_event *event, const struct tws_ending *ending)
 
 int join__ending(struct join *join, const struct tws_ending *ending, join_fn fn, void *ctx)
 {
-	uint32_t i = find(join, ending);
+	struct waiting *w = find(join, ending);
 	int err;
 
-	if (i == NONE) {
+	if (!w) {
 		note_orphan(join, ending);
 		return 0;
 	}
 	if (ending->action == TWS_ENTERED)
-		return on_entered(join, i, ending->time_ns, fn, ctx);
+		return on_entered(join, w, ending->time_ns, fn, ctx);
 	if (ending->action == TWS_GONE) {
-		forget(join, i);
+		forget(join, w);
 		return 0;
 	}
-	fill_end(&join->waiting[i].event, ending);
+	fill_end(&w->event, ending);
 	if (ending->action == TWS_BYTES)
 		return 0;
 	if (ending->action == TWS_FIN_WAIT2)
-		return on_mini(join, i, ending->time_ns, fn, ctx);
-	err = give(join, &join->waiting[i].event, ending->action, ending->time_ns, fn, ctx);
-	forget(join, i);
+		return on_mini(join, w, ending->time_ns, fn, ctx);
+	err = give(join, &w->event, ending->action, ending->time_ns, fn, ctx);
+	forget(join, w);
 	return err;
 }
 
-/* The newest of these addresses. */
-static uint32_t search(struct join *join, const struct tws_key *wanted)
+static bool is_of(const struct waiting *w, const struct tws_key *key)
 {
-	struct tws_key key;
-	uint32_t i;
+	struct tws_key own = key__of_event(&w->event);
+
+	return !memcmp(&own, key, sizeof(own));
+}
+
+/* The newest of these addresses. */
+static struct waiting *search(struct join *join, const struct tws_key *key)
+{
+	struct waiting *w;
 
 	if (!join->searches)
-		return NONE;
+		return NULL;
 	join->searches--;
-	for (i = join->newest; i != NONE; i = join->waiting[i].older) {
-		key = key__of_event(&join->waiting[i].event);
-		if (!memcmp(&key, wanted, sizeof(key)))
-			break;
-	}
-	return i;
+	for (w = table__newest(join->waiting); w && !is_of(w, key);)
+		w = table__older(join->waiting, w);
+	if (w)
+		return w;
+	for (w = table__newest_dead(join->waiting); w && !is_of(w, key);)
+		w = table__older(join->waiting, w);
+	return w;
 }
 
 bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
@@ -290,18 +257,18 @@ bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
 	const struct tws_ending life = { .id = cookie, .local_port = key->local_port,
 					 .peer_port = key->peer_port,
 					 .peer_hash = hash_peer(key->peer_addr) };
-	uint32_t i;
+	struct waiting *w;
 
 	if (join->opts.has_cookie)
-		i = cookie ? find(join, &life) : NONE;
+		w = cookie ? find(join, &life) : NULL;
 	else
-		i = search(join, key);
-	if (i == NONE)
+		w = search(join, key);
+	if (!w)
 		return false;
-	*event = join->waiting[i].event;
+	*event = w->event;
 	if (!join->opts.has_cookie)
 		event->cookie = 0;
-	forget(join, i);
+	forget(join, w);
 	return true;
 }
 
@@ -310,39 +277,55 @@ void join__rest(struct join *join)
 	join->searches = MAX_SEARCHES;
 }
 
-/* A snapshot may miss a socket while the table changes, so that it takes two; but not
- * where room runs short. */
-static void miss(struct join *join, uint32_t i)
-{
-	struct waiting *w = &join->waiting[i];
+/* ---- what snapshots tell ---- */
 
-	if (!w->missed && !join__is_crowded(join)) {
+/* A snapshot may miss a socket while the table changes, so that it takes two. */
+static void miss(struct join *join, struct waiting *w)
+{
+	if (!w->missed) {
 		w->missed = true;
+		table__retire(join->waiting, w);
 		return;
 	}
-	/* It entered TIME_WAIT, and that its mini-socket was told is lost. */
 	join->orphans += w->entered;
-	forget(join, i);
+	forget(join, w);
 }
 
-void join__sweep(struct join *join, uint64_t before_ns,
-		 bool (*alive)(void *ctx, const struct tws_event *fin), void *ctx)
+static void judge(struct join *join, struct waiting *w, join_alive_fn alive, void *ctx)
 {
-	uint32_t i = join->oldest, next;
+	struct tws_event fin = w->event;
 
-	for (; i != NONE; i = next) {
-		struct waiting *w = &join->waiting[i];
-		struct tws_event fin = w->event;
+	if (!join->opts.has_cookie)
+		fin.cookie = 0;
+	switch (alive(ctx, &fin)) {
+	case JOIN_ALIVE:
+		w->missed = false;
+		if (table__is_dead(w))
+			table__touch(join->waiting, w);
+		break;
+	case JOIN_UNSEEN:
+		if (!table__is_dead(w))
+			table__retire(join->waiting, w);
+		break;
+	case JOIN_GONE:
+		miss(join, w);
+		break;
+	}
+}
 
-		next = w->newer;
-		if (fin.time_ns >= before_ns)
-			continue;
-		if (!join->opts.has_cookie)
-			fin.cookie = 0;
-		if (alive(ctx, &fin))
-			w->missed = false;
-		else
-			miss(join, i);
+/* The dead come first: what dies here would else be looked at twice. */
+void join__sweep(struct join *join, uint64_t before_ns, join_alive_fn alive, void *ctx)
+{
+	struct waiting *w = table__oldest_dead(join->waiting), *next;
+
+	for (; w; w = next) {
+		next = table__newer(join->waiting, w);
+		judge(join, w, alive, ctx);
+	}
+	for (w = table__oldest(join->waiting); w; w = next) {
+		next = table__newer(join->waiting, w);
+		if (w->event.time_ns < before_ns)
+			judge(join, w, alive, ctx);
 	}
 }
 
@@ -353,15 +336,16 @@ uint64_t join__orphans(const struct join *join)
 
 uint64_t join__dropped(const struct join *join)
 {
-	return join->dropped;
+	return table__dropped(join->waiting);
 }
 
 bool join__is_crowded(const struct join *join)
 {
-	return join->count > join->opts.max / 2;
+	return table__count(join->waiting) - table__count_dead(join->waiting) >
+	       join->opts.max / 2;
 }
 
 size_t join__count(const struct join *join)
 {
-	return join->count;
+	return table__count(join->waiting);
 }

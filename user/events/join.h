@@ -22,7 +22,7 @@ struct join;
 typedef int (*join_fn)(void *ctx, const struct tws_event *event);
 
 struct join_options {
-	size_t max;	 /* connections whose end is awaited; the oldest gives way */
+	size_t max;	 /* connections whose end is awaited; then the dead give way, then the oldest */
 	bool has_cookie; /* ids are socket cookies; else numbers that mean nothing */
 	bool all;	 /* give also TWS_FIN_WAIT2 events; the kernel side tells them */
 	/* Whether @ending, whose FIN was not seen, is nothing new: it was reported, or is
@@ -31,7 +31,7 @@ struct join_options {
 	void *ctx; /* for known() */
 };
 
-/* join__new() - about 200 bytes a connection, of which what is used is touched.
+/* join__new() - about 230 bytes a connection, of which what is used is touched.
  * Returns 0 and *@joinp, to be freed by join__free(), or -ENOMEM. */
 int join__new(struct join **joinp, const struct join_options *opts);
 void join__free(struct join *join); /* NULL is allowed */
@@ -58,19 +58,25 @@ bool join__take(struct join *join, const struct tws_key *key, uint64_t cookie,
 		struct tws_event *event);
 void join__rest(struct join *join);
 
+enum join_alive {
+	JOIN_ALIVE,  /* the socket or a mini-socket is there */
+	JOIN_GONE,   /* neither is */
+	JOIN_UNSEEN, /* nobody could look for so long that it may well be gone */
+};
+typedef enum join_alive (*join_alive_fn)(void *ctx, const struct tws_event *fin);
+
 /*
- * join__sweep() - forgets the connections whose FIN was told before @before_ns
- * (CLOCK_MONOTONIC) and of which @alive says, twice in a row or once if the table is more
- * than half full, that neither the socket nor a mini-socket is there: no tracepoint tells
- * the end of those that waited in FIN_WAIT2 in vain.
+ * join__sweep() - asks @alive of each connection whose FIN was told before @before_ns
+ * (CLOCK_MONOTONIC): no tracepoint tells the end of those that waited in FIN_WAIT2 in vain.
+ * What is gone twice in a row is forgotten; what is gone once, or unseen, gives way before
+ * all others when room is short.
  */
-void join__sweep(struct join *join, uint64_t before_ns,
-		 bool (*alive)(void *ctx, const struct tws_event *fin), void *ctx);
+void join__sweep(struct join *join, uint64_t before_ns, join_alive_fn alive, void *ctx);
 
 uint64_t join__orphans(const struct join *join); /* see join__ending() */
 uint64_t join__dropped(const struct join *join); /* gave way before their end */
-/* join__is_crowded() - more than half of the room is taken: what join__sweep() forgets at
- * once, then, may be a good part of it. */
+/* join__is_crowded() - more than half of the room is taken by what seems to be alive:
+ * join__sweep() may find a good part of it gone. */
 bool join__is_crowded(const struct join *join);
 size_t join__count(const struct join *join);
 

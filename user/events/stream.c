@@ -325,8 +325,7 @@ static int check_counters(struct stream *s)
 		s->counters.event_lost != s->healed.event_lost ||
 		join__orphans(s->join) != s->healed_orphans ||
 		s->counters.walk_failed != s->healed.walk_failed ||
-		now > s->last_heal_ns + HEAL_IDLE_NS || healer__needed(s->healer) ||
-		join__is_crowded(s->join) ||
+		now > s->last_heal_ns + HEAL_IDLE_NS || join__is_crowded(s->join) ||
 		(s->time_waits && time_waits__due(s->time_waits, now));
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)
@@ -498,7 +497,7 @@ static int open_stages(struct stream *s)
 	err = join__new(&s->join, &join) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
-	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX, clock__now_ns(CLOCK_MONOTONIC)) : 0) ?:
+	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
 	      open_containers(s);

@@ -25,17 +25,16 @@ typedef int (*time_waits_fn)(void *ctx, const struct tws_event *end);
 #define TIME_WAITS_MAX (1U << 18) /* about 60 MB, of which what is used is touched */
 
 /*
- * time_waits__new() - room for @max sockets, all of it allocated now. @seed is any
- * number that peers cannot guess: they choose what is hashed.
+ * time_waits__new() - room for @max sockets, all of it allocated now.
  * Returns 0 and *@tablep, or -ENOMEM.
  */
-int time_waits__new(struct time_waits **tablep, size_t max, uint64_t seed);
+int time_waits__new(struct time_waits **tablep, size_t max);
 
 /*
  * time_waits__add() - the time_wait event @ev was reported. What is held for the same
  * addresses is replaced: call time_waits__ended() with @ev before. Without room, or if
- * a later one of the same addresses is table, it is counted, and its end will not
- * be told.
+ * a later one of the same addresses is held, it is counted, and its end will not
+ * be told. One that a snapshot has missed gives way first, and is counted.
  */
 void time_waits__add(struct time_waits *table, const struct tws_event *ev);
 

@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_RECORD_H
 #define TWSNOOP_RECORD_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/event.h"
@@ -41,10 +42,21 @@ struct record {
 	const char *cgroup_path;
 	const char *netns_name;
 	struct workload workload;
+	const char *label; /* record__label() of it, where somebody keeps it; else NULL */
 	/* twsnoop list only: a socket that exists now, of state event.action */
 	enum owner_evidence evidence;
 	uint64_t expires_ns; /* until its timer runs out */
 	uint64_t age_ns;     /* since the close, or since it entered its state */
 };
+
+#define RECORD_LABEL_BYTES 1024
+
+/*
+ * record__label() - what people call it: namespace/pod/container, else the container's
+ * name or short id, else the unit; of *len bytes, in @own or in @workload. NULL if it
+ * has none. A pod's is cut at the size of @own.
+ */
+const char *record__label(const struct workload *workload, char own[RECORD_LABEL_BYTES],
+			  size_t *len);
 
 #endif

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/fmt.h"
 #include "output/sink_format.h"
 
 /* Written when this much is there; a pipe holds as much by default. */
@@ -39,6 +38,7 @@ int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
 		[SINK_CSV] = &sink_csv,
 	};
 	struct sink *sink = calloc(1, sizeof(*sink));
+	int err = 0;
 
 	if (!sink)
 		return -ENOMEM;
@@ -50,6 +50,12 @@ int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
 	sink->state.opts = *opts;
 	sink->fd = fd;
 	sink->own_fd = sink->stop_fd = -1;
+	if (sink->writer->open)
+		err = sink->writer->open(&sink->state);
+	if (err) {
+		sink__free(sink);
+		return err;
+	}
 	if (opts->format == SINK_TEXT && opts->utc_offset_s == LONG_MIN)
 		tzset(); /* localtime_r() need not */
 	*sinkp = sink;
@@ -62,6 +68,8 @@ void sink__free(struct sink *sink)
 		return;
 	if (sink->own_fd >= 0)
 		close(sink->own_fd);
+	if (sink->writer->close)
+		sink->writer->close(&sink->state);
 	outbuf__free(&sink->state.out);
 	free(sink);
 }
@@ -112,6 +120,16 @@ int sink__begin(struct sink *sink)
 void sink__show_containers(struct sink *sink)
 {
 	sink->state.opts.containers = true;
+}
+
+int sink__set_width(struct sink *sink, unsigned int width)
+{
+	if (sink->state.opts.width == width)
+		return 0;
+	sink->state.opts.width = width;
+	if (!sink->writer->resize || !sink->writer->resize(&sink->state))
+		return 0;
+	return sink__begin(sink);
 }
 
 int sink__put(struct sink *sink, const struct record *rec)
@@ -200,31 +218,19 @@ size_t sink__pending(const struct sink *sink)
 	return sink->pending;
 }
 
-void sink_format__timestamp(struct sink_state *s, uint64_t wall_ns)
+size_t sink_format__timestamp(struct sink_state *s, char *to, uint64_t wall_ns)
 {
 	uint64_t second = wall_ns / NS_PER_S;
 	struct second_cache *c = &s->cache;
-	char *to;
 
 	if (!c->valid || c->second != second) {
 		c->len = fmt__second(c->text, second);
 		c->second = second;
 		c->valid = true;
 	}
-	to = outbuf__room(&s->out, FMT_SECOND_LEN + 11);
-	if (!to)
-		return;
 	memcpy(to, c->text, FMT_SECOND_LEN);
 	to[FMT_SECOND_LEN] = '.';
 	fmt__padded(to + FMT_SECOND_LEN + 1, wall_ns % NS_PER_S, 9);
 	to[FMT_SECOND_LEN + 10] = 'Z';
-	s->out.len += FMT_SECOND_LEN + 11;
-}
-
-void sink_format__addr(struct outbuf *ob, uint8_t family, const uint8_t *addr)
-{
-	char *to = outbuf__room(ob, FMT_IPV6_MAX);
-
-	if (to)
-		ob->len += family == AF_INET ? fmt__ipv4(to, addr) : fmt__ipv6(to, addr);
+	return FMT_SECOND_LEN + 11;
 }

@@ -19,6 +19,7 @@ struct sink_options {
 	bool containers; /* text only: print the CONTAINER column */
 	bool actions;	 /* text only: print the EVENT column (--all) */
 	bool sockets;	 /* JSON and CSV: records are sockets that exist, not events */
+	unsigned int width; /* text only: no line is longer than this; 0: as it comes */
 	long utc_offset_s; /* text only: seconds east of UTC to print times in;
 			    * LONG_MIN: the system's local time zone */
 };
@@ -40,6 +41,12 @@ int sink__begin(struct sink *sink);
  * sink__begin() call that again: the columns have changed.
  */
 void sink__show_containers(struct sink *sink);
+
+/*
+ * sink__set_width() - text only: the terminal is as wide as this now. If that changes the
+ * columns, their headings come again. Returns 0 or -ENOMEM.
+ */
+int sink__set_width(struct sink *sink, unsigned int width);
 
 /*
  * sink__put() - append one record. Returns 0, or a negative errno of the write

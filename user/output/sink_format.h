@@ -6,7 +6,12 @@
 #ifndef TWSNOOP_SINK_FORMAT_H
 #define TWSNOOP_SINK_FORMAT_H
 
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/fmt.h"
 #include "base/outbuf.h"
+#include "model/field.h"
 #include "output/sink.h"
 
 #define NS_PER_S 1000000000ULL
@@ -24,11 +29,18 @@ struct sink_state {
 	struct sink_options opts;
 	struct second_cache cache;
 	struct outbuf out;
+	void *plan; /* the format's own, of which it frees what it made */
 };
 
-/* Both append whole lines and leave errors to out.failed. */
+/*
+ * A format. heading() and put() append whole lines and leave errors to out.failed. To
+ * add one: its file, and a row in the table of sink.c.
+ */
 struct sink_writer {
+	int (*open)(struct sink_state *s); /* NULL: nothing; else 0 or a negative errno */
+	void (*close)(struct sink_state *s); /* NULL: nothing; after open() in any case */
 	void (*heading)(struct sink_state *s); /* NULL: the format has none */
+	bool (*resize)(struct sink_state *s); /* opts.width has changed: do the columns? */
 	void (*put)(struct sink_state *s, const struct record *rec);
 };
 
@@ -36,27 +48,32 @@ extern const struct sink_writer sink_text;
 extern const struct sink_writer sink_json;
 extern const struct sink_writer sink_csv;
 
-/* The RFC 3339 time of @wall_ns, in UTC with nanoseconds. */
-void sink_format__timestamp(struct sink_state *s, uint64_t wall_ns);
+/* The RFC 3339 time of @wall_ns, in UTC with nanoseconds, at @to, which has
+ * SINK_SHORT_MAX bytes of room. Returns its length. */
+size_t sink_format__timestamp(struct sink_state *s, char *to, uint64_t wall_ns);
 
-/* An address of either family. */
-void sink_format__addr(struct outbuf *ob, uint8_t family, const uint8_t *addr);
+#define SINK_SHORT_MAX 64
 
-/*
- * How long the connection lived; false if it is unknown: opened before tracing,
- * or the two times do not fit together.
- */
-static inline bool sink_format__lifetime(const struct tws_event *ev, uint64_t *ns)
+/* Any value but a name, as JSON and CSV have it, without quotes: needs SINK_SHORT_MAX
+ * bytes of room. Returns what is behind it. */
+static inline char *sink_format__short(struct sink_state *s, char *to, enum field_type type,
+				       const struct field_value *v)
 {
-	if (!ev->conn.open_ns || ev->time_ns < ev->conn.open_ns)
-		return false;
-	*ns = ev->time_ns - ev->conn.open_ns;
-	return true;
-}
-
-static inline bool sink_format__has_bytes(const struct tws_event *ev)
-{
-	return !(ev->conn.flags & TWS_F_NO_BYTES);
+	switch (type) {
+	case FIELD_NUMBER:
+		return to + fmt__u64(to, v->number);
+	case FIELD_WORD:
+		memcpy(to, v->text, v->len);
+		return to + v->len;
+	case FIELD_ADDRESS:
+		return to + (v->family == AF_INET ? fmt__ipv4(to, v->addr) :
+						    fmt__ipv6(to, v->addr));
+	case FIELD_TIME:
+		return to + sink_format__timestamp(s, to, v->number);
+	default:
+		memcpy(to, "true", 4);
+		return to + 4;
+	}
 }
 
 #endif

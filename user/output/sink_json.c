@@ -1,305 +1,161 @@
 // SPDX-License-Identifier: GPL-2.0
-/* JSON Lines: one object a record, in the order of the contract. */
+/*
+ * JSON Lines: one object a record, in the order of the contract. What stands between two
+ * members depends on those two alone, so it is made once for each pair: the quote that
+ * ends the first value, brackets, a comma, the keys, the quote that begins the second.
+ */
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/escape.h"
-#include "model/names.h"
+#include "base/json.h"
+#include "model/field_table.h"
 #include "output/sink_format.h"
 
-static void put_word(struct outbuf *ob, const struct word *word)
-{
-	outbuf__char(ob, '"');
-	outbuf__bytes(ob, word->text, word->len);
-	outbuf__char(ob, '"');
-}
+#define BETWEEN_MAX 96 /* bytes of it, at most */
+#define COPIED_AT_ONCE 32
 
-static void put_string(struct outbuf *ob, const char *s)
-{
-	escape__json(ob, s, strlen(s));
-}
-
-static void put_comm(struct outbuf *ob, const char comm[TWS_COMM_LEN])
-{
-	escape__json(ob, comm, strnlen(comm, TWS_COMM_LEN));
-}
-
-/* An object whose members may all be absent: commas come before the second on. */
-struct object {
-	struct outbuf *ob;
-	bool any;
+struct between {
+	uint32_t at; /* in plan.text */
+	uint32_t len;
 };
 
-static void next_member(struct object *o)
+struct plan {
+	/* [0]: at the begin; [n + 1]: behind row n of the table. [FIELD_MAX]: to the end. */
+	struct between between[FIELD_MAX + 1][FIELD_MAX + 1];
+	struct outbuf text;
+};
+
+static bool is_quoted(const struct field *f)
 {
-	if (o->any)
-		outbuf__char(o->ob, ',');
-	o->any = true;
+	return f->type == FIELD_WORD || f->type == FIELD_ADDRESS || f->type == FIELD_TIME;
 }
 
-#define MEMBER(object, key)                                      \
-	do {                                                     \
-		next_member(object);                             \
-		outbuf__lit((object)->ob, "\"" key "\":");       \
-	} while (0)
-
-static void put_event(struct outbuf *ob, const struct tws_event *ev)
+/* @before, @next: NULL for the begin and the end. */
+static int plan_between(struct plan *p, struct between *b, const struct field *before,
+			const struct field *next)
 {
-	outbuf__lit(ob, "\"event\":{\"action\":");
-	put_word(ob, names__action(ev->action));
-	if (ev->conn.flags & TWS_F_SNAPSHOT)
-		outbuf__lit(ob, ",\"source\":\"snapshot\"");
-	outbuf__char(ob, '}');
-}
-
-static void put_network(struct outbuf *ob, const struct record *rec)
-{
-	const struct tws_event *ev = rec->event;
-
-	if (ev->family == AF_INET)
-		outbuf__lit(ob, "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
-				"\"local\":{\"address\":\"");
+	b->at = (uint32_t)p->text.len;
+	if (before && is_quoted(before))
+		outbuf__char(&p->text, '"');
+	if (next)
+		json__member(&p->text, before ? before->name : NULL, next->name);
 	else
-		outbuf__lit(ob, "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv6\","
-				"\"local\":{\"address\":\"");
-	sink_format__addr(ob, ev->family, ev->local_addr);
-	outbuf__lit(ob, "\",\"port\":");
-	outbuf__u64(ob, ev->local_port);
-	outbuf__lit(ob, "},\"peer\":{\"address\":\"");
-	sink_format__addr(ob, ev->family, ev->peer_addr);
-	outbuf__lit(ob, "\",\"port\":");
-	outbuf__u64(ob, ev->peer_port);
-	outbuf__char(ob, '}');
-	if (ev->netns) {
-		outbuf__lit(ob, ",\"netns\":");
-		outbuf__u64(ob, ev->netns);
-	}
-	if (rec->netns_name) {
-		outbuf__lit(ob, ",\"netns_name\":");
-		put_string(ob, rec->netns_name);
-	}
-	outbuf__char(ob, '}');
+		json__finish(&p->text, before ? before->name : NULL);
+	if (next && is_quoted(next))
+		outbuf__char(&p->text, '"');
+	if (!next)
+		outbuf__char(&p->text, '\n');
+	b->len = (uint32_t)p->text.len - b->at;
+	/* Copies may read a little behind it. */
+	outbuf__fill(&p->text, 0, COPIED_AT_ONCE);
+	return b->len <= BETWEEN_MAX ? 0 : -EINVAL;
 }
 
-static void put_owner(struct outbuf *ob, enum owner_evidence evidence)
+static int plan_all(struct plan *p, unsigned int in)
 {
-	outbuf__lit(ob, ",\"owner\":{\"evidence\":");
-	put_word(ob, names__evidence(evidence));
-	outbuf__char(ob, '}');
+	int err = 0;
+
+	for (size_t i = 0; !err && i <= field__count; i++) {
+		const struct field *before = i ? &field__table[i - 1] : NULL;
+
+		if (before && !(before->in & in))
+			continue;
+		for (size_t j = i; !err && j < field__count; j++)
+			if (field__table[j].in & in)
+				err = plan_between(p, &p->between[i][j], before,
+						   &field__table[j]);
+		if (!err)
+			err = plan_between(p, &p->between[i][FIELD_MAX], before, NULL);
+	}
+	return err ?: p->text.failed ? -ENOMEM : 0;
 }
 
-static void put_process(struct outbuf *ob, const struct record *rec)
+static void close_json(struct sink_state *s)
 {
-	const struct tws_conn *conn = &rec->event->conn;
+	struct plan *p = s->plan;
 
-	if (!(conn->flags & TWS_F_CLOSER))
+	if (p)
+		outbuf__free(&p->text);
+	free(p);
+}
+
+static int open_json(struct sink_state *s)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	s->plan = p;
+	if (!p || outbuf__init(&p->text, 64 * 1024))
+		return -ENOMEM;
+	return plan_all(p, s->opts.sockets ? FIELD_IN_SOCKETS : FIELD_IN_EVENTS);
+}
+
+static inline char *copy_between(char *to, const struct plan *p, const struct between *b)
+{
+	const char *from = p->text.data + b->at;
+
+	memcpy(to, from, COPIED_AT_ONCE);
+	if (b->len > COPIED_AT_ONCE)
+		memcpy(to + COPIED_AT_ONCE, from + COPIED_AT_ONCE, b->len - COPIED_AT_ONCE);
+	return to + b->len;
+}
+
+/* Where a record is put, and what its last value was. */
+struct cursor {
+	struct sink_state *s;
+	const struct plan *plan;
+	const struct between *between; /* of what was put last and each other */
+};
+
+/* Inlined for each row of the table, with all but the record known by then. */
+static inline __attribute__((always_inline)) void
+put_field(struct cursor *c, size_t index, field_reader read, enum field_type type,
+	  const struct record *rec)
+{
+	struct outbuf *ob = &c->s->out;
+	struct field_value v;
+	char *to;
+
+	if (!read(rec, &v))
 		return;
-	outbuf__lit(ob, ",\"process\":{\"pid\":");
-	outbuf__u64(ob, conn->tgid);
-	if (conn->pid_ns) {
-		outbuf__lit(ob, ",\"vpid\":");
-		outbuf__u64(ob, conn->ns_tgid);
-	}
-	outbuf__lit(ob, ",\"name\":");
-	put_comm(ob, conn->comm);
-	if (conn->tid) {
-		outbuf__lit(ob, ",\"thread\":{\"id\":");
-		outbuf__u64(ob, conn->tid);
-		outbuf__lit(ob, ",\"name\":");
-		put_comm(ob, conn->thread_comm);
-		outbuf__char(ob, '}');
-	}
-	if (rec->command_line) {
-		outbuf__lit(ob, ",\"command_line\":");
-		put_string(ob, rec->command_line);
-	}
-	outbuf__lit(ob, ",\"user\":{\"id\":");
-	outbuf__u64(ob, conn->uid);
-	outbuf__char(ob, '}');
-	if (conn->flags & TWS_F_SIGNALED)
-		outbuf__lit(ob, ",\"killed\":true");
-	outbuf__char(ob, '}');
-}
-
-static void put_opener(struct outbuf *ob, const struct tws_conn *conn)
-{
-	if (!(conn->flags & TWS_F_OPENER))
+	to = outbuf__room(ob, BETWEEN_MAX + SINK_SHORT_MAX);
+	if (!to)
 		return;
-	outbuf__lit(ob, ",\"opener\":{\"pid\":");
-	outbuf__u64(ob, conn->opener_tgid);
-	outbuf__lit(ob, ",\"name\":");
-	put_comm(ob, conn->opener_comm);
-	outbuf__char(ob, '}');
+	to = copy_between(to, c->plan, &c->between[index]);
+	if (type != FIELD_NAME)
+		to = sink_format__short(c->s, to, type, &v);
+	ob->len = (size_t)(to - ob->data);
+	if (type == FIELD_NAME)
+		escape__json(ob, v.text, v.len);
+	c->between = c->plan->between[index + 1];
 }
 
-static void put_container(struct outbuf *ob, const struct workload *w)
+#define PUT(name, read, type, unit, in, ...)                  \
+	if ((in) & of)                                         \
+		put_field(&c, AT_##read, read, type, rec);
+
+static inline __attribute__((always_inline)) void
+put_fields(struct sink_state *s, const struct record *rec, unsigned int of)
 {
-	struct object o = { .ob = ob };
+	struct cursor c = { s, s->plan, ((const struct plan *)s->plan)->between[0] };
+	char *to;
 
-	if (!w->container_id && !w->container_name && !w->container_runtime &&
-	    !w->container_image)
-		return;
-	outbuf__lit(ob, ",\"container\":{");
-	if (w->container_id) {
-		MEMBER(&o, "id");
-		put_string(ob, w->container_id);
-	}
-	if (w->container_name) {
-		MEMBER(&o, "name");
-		put_string(ob, w->container_name);
-	}
-	if (w->container_runtime) {
-		MEMBER(&o, "runtime");
-		put_string(ob, w->container_runtime);
-	}
-	if (w->container_image) {
-		MEMBER(&o, "image");
-		outbuf__lit(ob, "{\"name\":");
-		put_string(ob, w->container_image);
-		outbuf__char(ob, '}');
-	}
-	outbuf__char(ob, '}');
-}
-
-static void put_cgroup(struct outbuf *ob, uint64_t id, const char *path)
-{
-	struct object o = { .ob = ob };
-
-	if (!id && !path)
-		return;
-	outbuf__lit(ob, ",\"cgroup\":{");
-	if (id) {
-		MEMBER(&o, "id");
-		outbuf__u64(ob, id);
-	}
-	if (path) {
-		MEMBER(&o, "path");
-		put_string(ob, path);
-	}
-	outbuf__char(ob, '}');
-}
-
-static void put_pod(struct object *k8s, const char *name, const char *uid)
-{
-	struct object o = { .ob = k8s->ob };
-
-	if (!name && !uid)
-		return;
-	MEMBER(k8s, "pod");
-	outbuf__char(o.ob, '{');
-	if (name) {
-		MEMBER(&o, "name");
-		put_string(o.ob, name);
-	}
-	if (uid) {
-		MEMBER(&o, "uid");
-		put_string(o.ob, uid);
-	}
-	outbuf__char(o.ob, '}');
-}
-
-static void put_k8s(struct outbuf *ob, const struct workload *w)
-{
-	struct object o = { .ob = ob };
-
-	if (!w->pod_name && !w->pod_uid && !w->pod_namespace && !w->pod_container)
-		return;
-	outbuf__lit(ob, ",\"k8s\":{");
-	put_pod(&o, w->pod_name, w->pod_uid);
-	if (w->pod_namespace) {
-		MEMBER(&o, "namespace");
-		outbuf__lit(ob, "{\"name\":");
-		put_string(ob, w->pod_namespace);
-		outbuf__char(ob, '}');
-	}
-	if (w->pod_container) {
-		MEMBER(&o, "container");
-		outbuf__lit(ob, "{\"name\":");
-		put_string(ob, w->pod_container);
-		outbuf__char(ob, '}');
-	}
-	outbuf__char(ob, '}');
-}
-
-static void put_socket(struct outbuf *ob, const struct record *rec)
-{
-	outbuf__lit(ob, "\"state\":");
-	put_word(ob, names__action(rec->event->action));
-	outbuf__lit(ob, ",\"expires_ns\":");
-	outbuf__u64(ob, rec->expires_ns);
-	outbuf__lit(ob, ",\"age_ns\":");
-	outbuf__u64(ob, rec->age_ns);
-	outbuf__char(ob, ',');
-}
-
-static void put_tcp(struct outbuf *ob, const struct record *rec, bool socket)
-{
-	const struct tws_event *ev = rec->event;
-	uint64_t lifetime_ns;
-
-	outbuf__lit(ob, ",\"tcp\":{");
-	if (socket)
-		put_socket(ob, rec);
-	outbuf__lit(ob, "\"side\":");
-	put_word(ob, names__side(ev->conn.side));
-	outbuf__lit(ob, ",\"cause\":");
-	put_word(ob, names__cause(ev->conn.cause));
-	if (ev->action == TWS_TIME_WAIT_END) {
-		outbuf__lit(ob, ",\"end\":");
-		put_word(ob, names__end(ev->end));
-	}
-	if (ev->error) {
-		outbuf__lit(ob, ",\"errno\":");
-		outbuf__u64(ob, ev->error);
-	}
-	if (ev->cookie) {
-		outbuf__lit(ob, ",\"cookie\":");
-		outbuf__u64(ob, ev->cookie);
-	}
-	if (sink_format__lifetime(ev, &lifetime_ns)) {
-		outbuf__lit(ob, ",\"lifetime_ns\":");
-		outbuf__u64(ob, lifetime_ns);
-	}
-	if (sink_format__has_bytes(ev)) {
-		outbuf__lit(ob, ",\"tx_bytes\":");
-		outbuf__u64(ob, ev->tx_bytes);
-		outbuf__lit(ob, ",\"rx_bytes\":");
-		outbuf__u64(ob, ev->rx_bytes);
-	}
-	outbuf__char(ob, '}');
+	FIELD_TABLE(PUT)
+	to = outbuf__room(&s->out, BETWEEN_MAX);
+	if (to)
+		s->out.len = (size_t)(copy_between(to, c.plan, &c.between[FIELD_MAX]) -
+				      s->out.data);
 }
 
 static void put_record(struct sink_state *s, const struct record *rec)
 {
-	const struct tws_event *ev = rec->event;
-	struct outbuf *ob = &s->out;
-
-	if (rec->wall_ns) {
-		outbuf__lit(ob, "{\"timestamp\":\"");
-		sink_format__timestamp(s, rec->wall_ns);
-		outbuf__lit(ob, "\",");
-	} else {
-		outbuf__char(ob, '{');
-	}
-	if (!s->opts.sockets) {
-		put_event(ob, ev);
-		outbuf__char(ob, ',');
-	}
-	put_network(ob, rec);
-	put_process(ob, rec);
 	if (s->opts.sockets)
-		put_owner(ob, rec->evidence);
-	put_opener(ob, &ev->conn);
-	put_container(ob, &rec->workload);
-	put_cgroup(ob, ev->conn.cgroup_id, rec->cgroup_path);
-	put_k8s(ob, &rec->workload);
-	if (rec->workload.unit) {
-		outbuf__lit(ob, ",\"systemd\":{\"unit\":");
-		put_string(ob, rec->workload.unit);
-		outbuf__char(ob, '}');
-	}
-	put_tcp(ob, rec, s->opts.sockets);
-	outbuf__lit(ob, "}\n");
+		put_fields(s, rec, FIELD_IN_SOCKETS);
+	else
+		put_fields(s, rec, FIELD_IN_EVENTS);
 }
 
-const struct sink_writer sink_json = { .put = put_record };
+const struct sink_writer sink_json = {
+	.open = open_json, .close = close_json, .put = put_record,
+};

@@ -1,76 +1,130 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Columns for people, 120 wide with IPv4. A value that is too long for its
- * column shifts the rest of its line; only names are ever cut.
+ * Columns for people, 120 wide with IPv4. On a terminal that is narrower, columns are
+ * left out until a line fits: see fit.h. Elsewhere a value that is too long for its
+ * column shifts the rest of its line, and only names are ever cut.
  */
+#include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "base/escape.h"
 #include "base/fmt.h"
-#include "model/names.h"
+#include "model/field_table.h"
+#include "output/fit.h"
 #include "output/sink_format.h"
 
 #define DAY_S 86400
-#define SHORT_ID_LEN 12 /* of a container, as docker ps shows it */
-
-enum width {
-	W_TIME = 12,
-	W_PID = 7,
-	W_PROCESS = 16,
-	W_SIDE = 6,
-	W_ADDRESS = 21,
-	W_CAUSE = 8,
-	W_LIFETIME = 8,
-	W_BYTES = 6,
-	W_EVENT = 14,
-};
+#define VALUE_MAX 72 /* the longest value that is no name: an address and its port */
 
 /* The colours that any terminal has; none of them changes the background. */
 #define DIM "\033[2m"
 #define BOLD "\033[1m"
-#define CYAN "\033[36m"
-#define YELLOW "\033[33m"
 #define PLAIN "\033[0m"
+
+static const char *const colors[] = {
+	[FIELD_CYAN] = "\033[36m",
+	[FIELD_YELLOW] = "\033[33m",
+};
+
+/* Of a terminal's IPv6 addresses: they get wider only, so that lines stay aligned. */
+static const unsigned int address_widths[] = { 21, 28, 36, 47 };
+
+struct column {
+	const struct field *field;
+	enum field_place place;
+	unsigned int width;
+};
+
+struct plan {
+	size_t num; /* all columns, by their place */
+	struct column columns[FIELD_MAX];
+	size_t shown_num; /* those that there is room for now */
+	struct column shown[FIELD_MAX];
+	unsigned int spare; /* what they leave of the terminal's width */
+	unsigned int addresses; /* the place in address_widths[] */
+};
+
+/* ---- which columns ---- */
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct column *x = a, *y = b;
+
+	return x->field->column.trace - y->field->column.trace;
+}
+
+static unsigned int natural_width(const struct plan *p, const struct field *f)
+{
+	if (f->type == FIELD_ENDPOINT)
+		return address_widths[p->addresses];
+	return f->column.width ?: f->column.least;
+}
+
+static bool is_wanted(const struct sink_state *s, const struct field *f)
+{
+	unsigned int on = (s->opts.actions ? FIELD_WHEN_ALL : 0) |
+			  (s->opts.containers ? FIELD_WHEN_CONTAINERS : 0);
+
+	return !(f->column.when & ~on);
+}
+
+/* Returns whether something has changed. */
+static bool lay_out(struct sink_state *s)
+{
+	struct plan *p = s->plan, before = *p;
+	struct fit_column fits[FIELD_MAX];
+	const struct column *wanted[FIELD_MAX];
+	size_t num = 0;
+
+	for (size_t i = 0; i < p->num; i++) {
+		const struct field *f = p->columns[i].field;
+
+		if (!is_wanted(s, f))
+			continue;
+		wanted[num] = &p->columns[i];
+		fits[num++] = (struct fit_column){ natural_width(p, f), f->column.least,
+						   f->column.keep, 0 };
+	}
+	p->spare = fit__columns(fits, num, s->opts.width);
+	p->shown_num = 0;
+	for (size_t i = 0; i < num; i++)
+		if (fits[i].width)
+			p->shown[p->shown_num++] = (struct column){
+				wanted[i]->field, wanted[i]->place, fits[i].width };
+	return before.shown_num != p->shown_num ||
+	       memcmp(before.shown, p->shown, sizeof(p->shown)) != 0;
+}
+
+static int open_text(struct sink_state *s)
+{
+	struct plan *p = calloc(1, sizeof(*p));
+
+	s->plan = p;
+	if (!p)
+		return -ENOMEM;
+	for (size_t i = 0; i < field__count; i++)
+		if (field__table[i].column.trace)
+			p->columns[p->num++] = (struct column){ &field__table[i], i, 0 };
+	qsort(p->columns, p->num, sizeof(p->columns[0]), compare_places);
+	lay_out(s);
+	return 0;
+}
+
+static void close_text(struct sink_state *s)
+{
+	free(s->plan);
+}
+
+/* ---- values ---- */
 
 static void color(struct sink_state *s, const char *code)
 {
 	if (s->opts.color && code)
 		outbuf__bytes(&s->out, code, strlen(code));
-}
-
-static void color_end(struct sink_state *s, const char *code)
-{
-	color(s, code ? PLAIN : NULL);
-}
-
-static void pad(struct outbuf *ob, size_t used, size_t width)
-{
-	if (used < width)
-		outbuf__fill(ob, ' ', width - used);
-}
-
-static void put_left(struct sink_state *s, const char *code, const char *text, size_t len,
-		     size_t width)
-{
-	color(s, code);
-	outbuf__bytes(&s->out, text, len);
-	color_end(s, code);
-	pad(&s->out, len, width);
-}
-
-static void put_right(struct outbuf *ob, const char *text, size_t len, size_t width)
-{
-	outbuf__char(ob, ' ');
-	pad(ob, len, width);
-	outbuf__bytes(ob, text, len);
-}
-
-static void put_dash(struct sink_state *s, size_t width)
-{
-	put_left(s, DIM, "-", 1, width);
 }
 
 /* Seconds east of UTC at @second, or of the local zone where that is asked for. */
@@ -98,221 +152,254 @@ static void cache_second(struct sink_state *s, uint64_t second)
 	c->valid = true;
 }
 
-static void put_time(struct sink_state *s, uint64_t wall_ns)
+/* HH:MM:SS.mmm */
+static inline size_t clock_text(struct sink_state *s, char *to, uint64_t wall_ns)
 {
 	uint64_t second = wall_ns / NS_PER_S;
-	char text[W_TIME];
 
-	if (!wall_ns) {
-		put_dash(s, W_TIME);
-		return;
-	}
 	if (!s->cache.valid || s->cache.second != second)
 		cache_second(s, second);
-	memcpy(text, s->cache.text, 8);
-	text[8] = '.';
-	fmt__padded(text + 9, wall_ns % NS_PER_S / 1000000, 3);
-	put_left(s, DIM, text, sizeof(text), W_TIME);
+	memcpy(to, s->cache.text, 8);
+	to[8] = '.';
+	return 9 + fmt__padded(to + 9, wall_ns % NS_PER_S / 1000000, 3);
 }
 
-static void put_process(struct sink_state *s, const struct record *rec)
+static inline size_t endpoint_text(char *to, const struct field_value *v)
 {
-	const struct tws_conn *conn = &rec->event->conn;
-	size_t len = strnlen(conn->comm, TWS_COMM_LEN), used = 0;
-	char pid[FMT_U64_MAX];
+	char *p = to;
 
-	if (!(conn->flags & TWS_F_CLOSER)) {
-		outbuf__fill(&s->out, ' ', W_PID);
-		put_dash(s, 1);
-		outbuf__char(&s->out, ' ');
-		put_dash(s, W_PROCESS);
-		return;
+	if (v->family == AF_INET6)
+		*p++ = '[';
+	p += v->family == AF_INET ? fmt__ipv4(p, v->addr) : fmt__ipv6(p, v->addr);
+	if (v->family == AF_INET6)
+		*p++ = ']';
+	*p++ = ':';
+	p += fmt__u64(p, v->number);
+	return (size_t)(p - to);
+}
+
+static inline size_t number_text(char *to, enum field_unit unit, uint64_t number)
+{
+	if (unit == FIELD_NS)
+		return fmt__lifetime(to, number);
+	return unit == FIELD_BYTES ? fmt__size(to, number) : fmt__u64(to, number);
+}
+
+/* All but names, at @to, which has VALUE_MAX bytes of room. */
+static inline __attribute__((always_inline)) size_t
+value_text(struct sink_state *s, enum field_type type, enum field_unit unit,
+	   const struct field_value *v, char *to)
+{
+	switch (type) {
+	case FIELD_NUMBER:
+		return number_text(to, unit, v->number);
+	case FIELD_ENDPOINT:
+		return endpoint_text(to, v);
+	case FIELD_TIME:
+		return clock_text(s, to, v->number);
+	default:
+		memcpy(to, v->text, v->len);
+		return v->len;
 	}
-	put_right(&s->out, pid, fmt__u64(pid, conn->tgid), W_PID);
-	outbuf__char(&s->out, ' ');
-	if (rec->evidence == OWNER_INFERRED) {
-		outbuf__char(&s->out, '~');
-		used = 1;
+}
+
+/* A name in at most @limit columns; 0: in any number. Returns the columns taken. */
+static size_t put_name(struct outbuf *ob, const struct field_value *v, unsigned int limit)
+{
+	size_t used = v->guessed;
+
+	if (v->guessed)
+		outbuf__char(ob, '~');
+	if (!v->len)
+		return used + escape__text_columns(ob, "''", 2, 2);
+	if (!limit) {
+		escape__text(ob, v->text, v->len);
+		return 0; /* nothing is aligned behind it */
 	}
-	if (len)
-		used += escape__text_columns(&s->out, conn->comm, len, W_PROCESS - used);
-	else
-		used += escape__text_columns(&s->out, "''", 2, W_PROCESS - used);
-	pad(&s->out, used, W_PROCESS);
+	return used + escape__text_columns(ob, v->text, v->len,
+					   limit > used ? limit - used : 0);
 }
 
-static void put_side(struct sink_state *s, unsigned int side)
+/* A short value that there is no room for. */
+static size_t put_cut(struct outbuf *ob, enum field_type type, const char *text, size_t len,
+		      unsigned int limit)
 {
-	const struct word *word = names__side(side);
-
-	outbuf__char(&s->out, ' ');
-	if (side == TWS_SIDE_UNKNOWN)
-		put_dash(s, W_SIDE);
-	else
-		put_left(s, side == TWS_SIDE_CLIENT ? CYAN : YELLOW, word->text, word->len,
-			 W_SIDE);
+	if (type == FIELD_ENDPOINT)
+		return fit__address(ob, text, len, limit);
+	return escape__text_columns(ob, text, len, limit);
 }
 
-static void put_address(struct sink_state *s, uint8_t family, const uint8_t *addr, uint16_t port)
+static void pad(struct outbuf *ob, size_t used, size_t width)
 {
+	if (used < width)
+		outbuf__fill(ob, ' ', width - used);
+}
+
+static void put_right(struct outbuf *ob, const char *text, size_t len, size_t width)
+{
+	pad(ob, len, width);
+	outbuf__bytes(ob, text, len);
+}
+
+/* Returns the columns taken. @limit: as with put_name(). */
+static inline __attribute__((always_inline)) size_t
+put_value(struct sink_state *s, enum field_type type, enum field_unit unit, bool right,
+	  unsigned int width, const struct field_value *v, unsigned int limit)
+{
+	const char *code = type == FIELD_TIME ? DIM : colors[v->color];
 	struct outbuf *ob = &s->out;
-	size_t start;
+	char text[VALUE_MAX], *to;
+	size_t len;
 
-	outbuf__char(ob, ' ');
-	start = ob->len;
-	if (family == AF_INET6)
-		outbuf__char(ob, '[');
-	sink_format__addr(ob, family, addr);
-	if (family == AF_INET6)
-		outbuf__char(ob, ']');
-	outbuf__char(ob, ':');
-	outbuf__u64(ob, port);
-	pad(ob, ob->len - start, W_ADDRESS);
-}
-
-static void put_cause(struct sink_state *s, unsigned int cause)
-{
-	const struct word *word = names__cause(cause);
-
-	outbuf__char(&s->out, ' ');
-	if (cause == TWS_CAUSE_UNKNOWN)
-		put_dash(s, W_CAUSE);
-	else
-		put_left(s, NULL, word->text, word->len, W_CAUSE);
-}
-
-static void put_figures(struct sink_state *s, const struct tws_event *ev)
-{
-	struct outbuf *ob = &s->out;
-	char text[FMT_U64_MAX];
-	uint64_t lifetime_ns;
-
-	if (sink_format__lifetime(ev, &lifetime_ns))
-		put_right(ob, text, fmt__lifetime(text, lifetime_ns), W_LIFETIME);
-	else
-		put_right(ob, "-", 1, W_LIFETIME);
-	if (sink_format__has_bytes(ev)) {
-		put_right(ob, text, fmt__size(text, ev->tx_bytes), W_BYTES);
-		put_right(ob, text, fmt__size(text, ev->rx_bytes), W_BYTES);
+	color(s, code);
+	if (right) {
+		len = value_text(s, type, unit, v, text);
+		put_right(ob, text, len, width);
+	} else if (limit) {
+		len = value_text(s, type, unit, v, text);
+		len = put_cut(ob, type, text, len, limit);
 	} else {
-		put_right(ob, "-", 1, W_BYTES);
-		put_right(ob, "-", 1, W_BYTES);
+		to = outbuf__room(ob, VALUE_MAX);
+		len = to ? value_text(s, type, unit, v, to) : 0;
+		ob->len += len;
 	}
+	color(s, code ? PLAIN : NULL);
+	return len;
 }
 
-/* The action, and after a colon what is known of it: time_wait_end:expired. */
-static void put_action(struct sink_state *s, const struct tws_event *ev)
+static void put_dash(struct sink_state *s, bool right, unsigned int width)
 {
-	const struct word *word = names__action(ev->action);
-	const char *error = names__errno(ev->error);
-	struct outbuf *ob = &s->out;
-	size_t start;
-
-	outbuf__char(ob, ' ');
-	start = ob->len;
-	outbuf__bytes(ob, word->text, word->len);
-	if (ev->action == TWS_TIME_WAIT_END) {
-		word = names__end(ev->end);
-		outbuf__char(ob, ':');
-		outbuf__bytes(ob, word->text, word->len);
-	}
-	if (ev->error) {
-		outbuf__char(ob, ':');
-		if (error)
-			outbuf__bytes(ob, error, strlen(error));
-		else
-			outbuf__u64(ob, ev->error);
-	}
-	if (ev->conn.flags & TWS_F_SNAPSHOT)
-		outbuf__lit(ob, ":snapshot");
-	if (s->opts.containers)
-		pad(ob, ob->len - start, W_EVENT);
+	if (right)
+		pad(&s->out, 1, width);
+	color(s, DIM);
+	outbuf__char(&s->out, '-');
+	color(s, PLAIN);
 }
 
-static void put_name(struct outbuf *ob, const char *name, bool *any)
-{
-	if (!name)
-		return;
-	if (*any)
-		outbuf__char(ob, '/');
-	*any = true;
-	escape__text(ob, name, strlen(name));
-}
+/* ---- lines ---- */
 
-/* namespace/pod/container, else the container's name or short id, else the unit. */
-static void put_workload(struct sink_state *s, const struct workload *w)
+static void put_heading_line(struct sink_state *s)
 {
-	struct outbuf *ob = &s->out;
-	bool any = false;
-
-	outbuf__char(ob, ' ');
-	if (w->pod_name) {
-		put_name(ob, w->pod_namespace, &any);
-		put_name(ob, w->pod_name, &any);
-		put_name(ob, w->pod_container, &any);
-	} else if (w->container_name) {
-		put_name(ob, w->container_name, &any);
-	} else if (w->container_id) {
-		escape__text(ob, w->container_id, strnlen(w->container_id, SHORT_ID_LEN));
-	} else if (w->unit) {
-		put_name(ob, w->unit, &any);
-	} else {
-		put_dash(s, 1);
-	}
-}
-
-static void heading_left(struct outbuf *ob, const char *name, size_t width)
-{
-	outbuf__bytes(ob, name, strlen(name));
-	pad(ob, strlen(name), width);
-	outbuf__char(ob, ' ');
-}
-
-static void put_heading(struct sink_state *s)
-{
+	const struct plan *p = s->plan;
 	struct outbuf *ob = &s->out;
 
 	color(s, BOLD);
-	outbuf__bytes(ob, "TIME", 4);
-	pad(ob, 4, W_TIME);
-	put_right(ob, "PID", 3, W_PID);
-	outbuf__char(ob, ' ');
-	heading_left(ob, "PROCESS", W_PROCESS);
-	heading_left(ob, "SIDE", W_SIDE);
-	heading_left(ob, "LOCAL", W_ADDRESS);
-	heading_left(ob, "PEER", W_ADDRESS);
-	outbuf__bytes(ob, "CAUSE", 5);
-	pad(ob, 5, W_CAUSE);
-	put_right(ob, "LIFETIME", 8, W_LIFETIME);
-	put_right(ob, "TX", 2, W_BYTES);
-	put_right(ob, "RX", 2, W_BYTES);
-	if (s->opts.actions) {
-		outbuf__lit(ob, " EVENT");
-		if (s->opts.containers)
-			pad(ob, 5, W_EVENT);
+	for (size_t i = 0; i < p->shown_num; i++) {
+		const struct column *c = &p->shown[i];
+		const char *heading = c->field->column.heading;
+		size_t len = strnlen(heading, c->width);
+
+		if (i)
+			outbuf__char(ob, ' ');
+		if (c->field->column.right)
+			put_right(ob, heading, len, c->width);
+		else
+			outbuf__bytes(ob, heading, len);
+		if (!c->field->column.right && i + 1 < p->shown_num)
+			pad(ob, len, c->width);
 	}
-	if (s->opts.containers)
-		outbuf__lit(ob, " CONTAINER");
 	color(s, PLAIN);
 	outbuf__char(ob, '\n');
 }
 
+static void put_heading(struct sink_state *s)
+{
+	lay_out(s);
+	put_heading_line(s);
+}
+
+static bool resize(struct sink_state *s)
+{
+	return lay_out(s);
+}
+
+/* On a terminal long addresses get room before other columns do, from the first on. */
+static void make_room(struct sink_state *s, const struct record *rec)
+{
+	struct plan *p = s->plan;
+	size_t longest = 0;
+
+	for (size_t i = 0; i < p->num; i++) {
+		const struct field *f = p->columns[i].field;
+		struct field_value v;
+		char text[VALUE_MAX];
+		size_t len;
+
+		if (f->type != FIELD_ENDPOINT || !field__read(f, rec, &v))
+			continue;
+		len = endpoint_text(text, &v);
+		if (len > longest)
+			longest = len;
+	}
+	if (longest <= address_widths[p->addresses])
+		return;
+	while (longest > address_widths[p->addresses])
+		p->addresses++;
+	if (lay_out(s))
+		put_heading_line(s);
+}
+
+/*
+ * A value may be longer than its column as long as the line fits: @spare is what is left
+ * for that. Returns the rest of it. Inlined for each row of the table that has a column.
+ */
+static inline __attribute__((always_inline)) unsigned int
+put_cell(struct sink_state *s, const struct column *c, bool last, const struct record *rec,
+	 unsigned int spare, field_reader read, enum field_type type, enum field_unit unit,
+	 struct field_column shape)
+{
+	unsigned int limit = s->opts.width ? c->width + spare : 0;
+	struct field_value v;
+	size_t used = 1;
+
+	v.vague = v.guessed = false;
+	v.color = FIELD_PLAIN;
+	if (!read(rec, &v) || v.vague)
+		put_dash(s, shape.right, c->width);
+	else if (type == FIELD_NAME)
+		used = put_name(&s->out, &v, limit ?: shape.width);
+	else
+		used = put_value(s, type, unit, shape.right, c->width, &v, limit);
+	if (used > c->width)
+		return limit ? spare - (unsigned int)(used - c->width) : 0;
+	if (!last && !shape.right)
+		pad(&s->out, used, c->width);
+	return spare;
+}
+
+#define CELL(name, read, type, unit, in, ...)                                      \
+	case AT_##read:                                                            \
+		if (!((struct field_column){ __VA_ARGS__ }).trace)                 \
+			return spare;                                              \
+		return put_cell(s, c, last, rec, spare, read, type, unit,          \
+				(struct field_column){ __VA_ARGS__ });
+
+static unsigned int put_column(struct sink_state *s, const struct column *c, bool last,
+			       const struct record *rec, unsigned int spare)
+{
+	switch (c->place) {
+		FIELD_TABLE(CELL)
+	}
+	return spare;
+}
+
 static void put_record(struct sink_state *s, const struct record *rec)
 {
-	const struct tws_event *ev = rec->event;
+	const struct plan *p = s->plan;
+	unsigned int spare;
 
-	put_time(s, rec->wall_ns);
-	put_process(s, rec);
-	put_side(s, ev->conn.side);
-	put_address(s, ev->family, ev->local_addr, ev->local_port);
-	put_address(s, ev->family, ev->peer_addr, ev->peer_port);
-	put_cause(s, ev->conn.cause);
-	put_figures(s, ev);
-	if (s->opts.actions)
-		put_action(s, ev);
-	if (s->opts.containers)
-		put_workload(s, &rec->workload);
+	if (s->opts.width && rec->event->family == AF_INET6)
+		make_room(s, rec);
+	spare = p->spare;
+	for (size_t i = 0; i < p->shown_num; i++) {
+		if (i)
+			outbuf__char(&s->out, ' ');
+		spare = put_column(s, &p->shown[i], i + 1 == p->shown_num, rec, spare);
+	}
 	outbuf__char(&s->out, '\n');
 }
 
-const struct sink_writer sink_text = { .heading = put_heading, .put = put_record };
+const struct sink_writer sink_text = {
+	.open = open_text, .close = close_text, .heading = put_heading, .resize = resize,
+	.put = put_record,
+};

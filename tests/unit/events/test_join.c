@@ -221,20 +221,20 @@ static void test_take(void **state)
 	join__free(join);
 }
 
-static bool all_alive(void *ctx, const struct tws_event *fin)
+static enum join_alive all_alive(void *ctx, const struct tws_event *fin)
 {
 	(void)ctx;
 	(void)fin;
-	return true;
+	return JOIN_ALIVE;
 }
 
-static bool alive(void *ctx, const struct tws_event *fin)
+static enum join_alive alive(void *ctx, const struct tws_event *fin)
 {
 	(void)ctx;
-	return fin->local_port == 80 && fin->cookie == 2;
+	return fin->local_port == 80 && fin->cookie == 2 ? JOIN_ALIVE : JOIN_GONE;
 }
 
-/* What is gone is forgotten: once it was missed twice in a row, or if room runs short. */
+/* What is gone is forgotten once it was missed twice in a row. */
 static void test_sweep(void **state)
 {
 	struct join *join = make(16, true, false);
@@ -255,13 +255,38 @@ static void test_sweep(void **state)
 		end(join, &got, id, TWS_ENTERED, 400);
 	assert_int_equal(got.num, 1);
 	assert_int_equal(got.events[0].conn.tgid, 2);
-	for (uint64_t id = 1; id <= 9; id++)
+	join__free(join);
+}
+
+static enum join_alive unseen(void *ctx, const struct tws_event *fin)
+{
+	(void)ctx;
+	return fin->cookie % 2 ? JOIN_UNSEEN : JOIN_ALIVE;
+}
+
+/* What one snapshot missed, or nobody could look for, gives way before what is alive, and is
+ * not among what was given up although it lived. */
+static void test_the_dead_give_way(void **state)
+{
+	struct join *join = make(16, true, false);
+	struct got got = { 0 };
+
+	(void)state;
+	for (uint64_t id = 1; id <= 16; id++)
 		fin(join, id, (uint32_t)id);
 	assert_true(join__is_crowded(join));
-	join__sweep(join, 200, alive, NULL);
-	assert_int_equal(join__count(join), 8);
+	join__sweep(join, 200, unseen, NULL);
 	assert_false(join__is_crowded(join));
+	for (uint64_t id = 101; id <= 108; id++)
+		fin(join, id, (uint32_t)id);
+	assert_int_equal(join__count(join), 16);
 	assert_int_equal(join__dropped(join), 0);
+	for (uint64_t id = 2; id <= 16; id += 2)
+		end(join, &got, id, TWS_ENTERED, 400);
+	assert_int_equal(got.num, 8);
+	for (uint64_t id = 109; id <= 117; id++)
+		fin(join, id, (uint32_t)id);
+	assert_int_equal(join__dropped(join), 1);
 	join__free(join);
 }
 
@@ -357,7 +382,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_straight), cmocka_unit_test(test_mini),
 		cmocka_unit_test(test_full),	 cmocka_unit_test(test_take),
-		cmocka_unit_test(test_sweep),	 cmocka_unit_test(test_error),
+		cmocka_unit_test(test_sweep),
+		cmocka_unit_test(test_the_dead_give_way),	 cmocka_unit_test(test_error),
 		cmocka_unit_test(test_lives),	 cmocka_unit_test(test_lost_fin),
 		cmocka_unit_test(test_lost_mini), cmocka_unit_test(test_silent_mini),
 		cmocka_unit_test(test_bytes),

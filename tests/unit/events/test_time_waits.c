@@ -12,7 +12,6 @@
 #define S 1000000000ULL
 #define BEGIN (100 * S)
 #define HOME 4026531840U
-#define SEED 0x1234567890abcdefULL
 
 /* A time_wait event at @time_ns; @n chooses the port, and the cookie beside it. */
 static struct tws_event time_wait(unsigned int n, uint64_t time_ns)
@@ -43,7 +42,7 @@ static struct time_waits *holding(const struct tws_event *ev)
 {
 	struct time_waits *table = NULL;
 
-	assert_int_equal(time_waits__new(&table, 16, SEED), 0);
+	assert_int_equal(time_waits__new(&table, 16), 0);
 	if (ev)
 		time_waits__add(table, ev);
 	return table;
@@ -399,7 +398,7 @@ static void many(void **unused)
 
 	(void)unused;
 	memset(since, 0, sizeof(since));
-	assert_int_equal(time_waits__new(&table, PORTS, SEED), 0);
+	assert_int_equal(time_waits__new(&table, PORTS), 0);
 	for (uint64_t step = 1; step <= STEPS; step++) {
 		struct tws_event ev, end;
 		unsigned int n;
