@@ -139,18 +139,12 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 	cpu->ring[ring][writer].last_ns = now_ns;
 	if (TWS_IS_OUTCOME(action, tws.all))
 		cpu->ring[ring][writer].made++;
+	if (action == TWS_LISTEN) /* or its end: see on_listener() */
+		cpu->listens[writer]++;
 	*position = next;
 	return true;
 }
 
-/* Before the record is made: whoever reads knows by the sum whether all of them have come. */
-static __always_inline void count_listen(enum tws_writer writer)
-{
-	struct tws_cpu *cpu = this_cpu();
-
-	if (cpu)
-		cpu->listens[writer]++;
-}
 
 /* Makes room for an event, of which the caller fills all but the action, @out's time
  * among it; then send(). False if there is no room. */
@@ -238,10 +232,6 @@ struct {
  * what was lost before it was made. */
 __u64 tws_listens_lost;
 
-static __always_inline void count_listen(enum tws_writer writer)
-{
-}
-
 static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
 {
 	__u32 index = writer;
@@ -261,7 +251,7 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 	/* With a filter, an end whose FIN is lost is not told: who knows whether it matches. */
 	if (TWS_IS_OUTCOME(action, tws.all) || (action == TWS_FIN && tws.has_filter))
 		COUNT(event_lost);
-	else if (action == TWS_LISTEN || action == TWS_UNLISTEN)
+	else if (action == TWS_LISTEN) /* or its end: see on_listener() */
 		__sync_fetch_and_add(&tws_listens_lost, 1);
 	return false;
 }

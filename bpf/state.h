@@ -147,11 +147,10 @@ static OUT_OF_LINE void on_listener(const struct sock *sk, const struct tcp_sock
 {
 	struct out out;
 
-	if (!local_port_of(tp))
+	/* What is counted is the same for both. */
+	if (!local_port_of(tp) || !reserve(&out, TWS_LISTEN, writer))
 		return;
-	count_listen(writer);
-	if (!reserve(&out, action, writer))
-		return;
+	out.ev->action = action;
 	fill_event(&out, sk, tp);
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
 	if (HAS_COOKIE)

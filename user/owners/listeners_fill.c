@@ -32,7 +32,8 @@ static int fill__begin(void *ctx, const struct netns_entry *ns)
 	struct fill *fill = ctx;
 
 	fill->netns = ns->inode;
-	return seen__add(fill->table->unread, ns->inode);
+	seen__add(fill->table->unread, ns->inode, fill->begun_ns);
+	return 0;
 }
 
 static int fill__socket(void *ctx, const struct sockdiag_socket *sk)
@@ -74,7 +75,8 @@ static int fill__end(void *ctx, const struct netns_entry *ns)
 {
 	struct fill *fill = ctx;
 
-	return seen__add(fill->table->read, ns->inode);
+	seen__add(fill->table->read, ns->inode, fill->begun_ns);
+	return 0;
 }
 
 static int fill__holder(void *ctx, uint32_t pid, uint32_t inode)
