@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "inventory/census.h"
@@ -20,11 +19,12 @@
 #include "host/kernel.h"
 #include "capture/ledger.h"
 #include "commands/list_account.h"
-#include "commands/list_records.h"
+#include "output/fit.h"
 #include "output/list_text.h"
 #include "owners/listeners.h"
 #include "inventory/listing.h"
 #include "commands/filter_words.h"
+#include "commands/group_words.h"
 #include "commands/options.h"
 #include "commands/pids.h"
 #include "host/pid_iter.h"
@@ -61,12 +61,12 @@ struct list {
 static const struct option_spec list_table[] = {
 	{ 0, "sort", "KEY", "age (the default: the newest comes last), left, local,\n"
 	  "local-port, remote, remote-port, netns, process, pid, uid,\n"
-	  "container, state, side or cause", group__parse_sort,
+	  "container, state, side or cause", group_words__sort,
 	  offsetof(struct list_options, sort) },
 	{ 0, "reverse", NULL, "the other way round", option__flag,
 	  offsetof(struct list_options, reverse) },
 	{ 0, "by", "KEY[,...]", "count by process, pid, uid, container, local, local-port,\n"
-	  "remote, remote-port, netns, state, side or cause", group__parse_by,
+	  "remote, remote-port, netns, state, side or cause", group_words__by,
 	  offsetof(struct list_options, by) },
 	{ 0, "states", NULL, "count connections in each state, beside the limits",
 	  option__flag, offsetof(struct list_options, states) },
@@ -269,11 +269,7 @@ static int print_rows(struct list *list)
 	err = group__sort(&ctx, &list->opts.sort, list->opts.reverse, order);
 	if (err)
 		goto out;
-	if (list->output.format == SINK_TEXT)
-		err = list_text__rows(&ctx, &list->style, order, STDOUT_FILENO);
-	else
-		err = list_records__write(&ctx, &sources, list->output.format, order,
-					  STDOUT_FILENO);
+	err = list_text__rows(&ctx, &list->style, &sources, order, STDOUT_FILENO);
 out:
 	free(order);
 	return err;
@@ -379,14 +375,6 @@ static int choose_way(struct list *list)
 	return err;
 }
 
-static unsigned int terminal_width(void)
-{
-	struct winsize size;
-
-	return isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ?
-		       size.ws_col : 0;
-}
-
 static void close_all(struct list *list)
 {
 	workloads__free(list->workloads);
@@ -424,7 +412,7 @@ int cmd_list(int argc, char **argv)
 	list.style = (struct list_style){
 		.format = list.output.format,
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
-		.width = terminal_width(),
+		.width = fit__terminal(STDOUT_FILENO),
 	};
 	if (choose_way(&list))
 		return 1;

@@ -9,40 +9,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "inventory/listing.h"
 #include "containers/workloads.h"
+#include "inventory/listing.h"
+#include "model/field.h"
 
-/* In the order of the JSON members that they become. */
-enum group_key {
-	GROUP_AGE, /* these two for sorting only */
-	GROUP_LEFT,
-	GROUP_LOCAL,
-	GROUP_LOCAL_PORT,
-	GROUP_REMOTE,
-	GROUP_REMOTE_PORT,
-	GROUP_NETNS,
-	GROUP_PROCESS,
-	GROUP_PID,
-	GROUP_UID,
-	GROUP_CONTAINER,
-	GROUP_STATE,
-	GROUP_SIDE,
-	GROUP_CAUSE,
-	GROUP_KEY_END,
-};
-
+/* What --sort and --by were given, in this order. */
 struct group_keys {
 	size_t num;
-	enum group_key keys[GROUP_KEY_END];
+	const struct field_key *keys[FIELD_KEYS_MAX];
 };
-
-/*
- * group__parse_sort(), group__parse_by() - option_handlers (options.h) for a
- * struct group_keys *: one key to sort by, or several apart by commas, each once, to
- * count by.
- */
-int group__parse_sort(void *field, const char *arg, char *why, size_t why_len);
-int group__parse_by(void *field, const char *arg, char *why, size_t why_len);
 
 struct group_context {
 	const struct listing *listing;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/hash.h"
 #include "model/field_table.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -124,28 +125,13 @@ int field__compare(const struct field_key *key, const struct record *a, const st
 	return order ?: (x.len > y.len) - (x.len < y.len);
 }
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-	hash = (hash ^ word) * 0x9e3779b97f4a7c15ULL;
-	return hash ^ hash >> 32;
-}
-
-uint64_t field__hash(const struct field_key *key, const struct record *rec, uint64_t hash)
+uint64_t field__hash(const struct field_key *key, const struct record *rec, uint64_t seed)
 {
 	struct field_value v;
 	struct sortable s = sortable_of(key, rec, &v);
-	uint64_t word;
+	const uint64_t numbers[] = { s.numbers[0], s.numbers[1], s.known };
 
-	hash = mix(mix(mix(hash, s.numbers[0]), s.numbers[1]), s.known + 2 * s.len);
-	for (size_t at = 0; at < s.len; at += sizeof(word)) {
-		size_t left = s.len - at;
-
-		word = 0;
-		memcpy(&word, (const char *)s.bytes + at,
-		       left < sizeof(word) ? left : sizeof(word));
-		hash = mix(hash, word);
-	}
-	return hash;
+	return hash__bytes(hash__bytes(seed, numbers, sizeof(numbers)), s.bytes, s.len);
 }
 
 static uint64_t first_bytes(const void *bytes, size_t len, size_t count)

@@ -131,8 +131,8 @@ const struct field_key *field__key(const char *word, size_t len);
 /* field__compare() - as qsort() wants it. */
 int field__compare(const struct field_key *key, const struct record *a, const struct record *b);
 
-/* field__hash() - equal where field__compare() says 0. Mixes into @hash. */
-uint64_t field__hash(const struct field_key *key, const struct record *rec, uint64_t hash);
+/* field__hash() - equal where field__compare() says 0; see base/hash.h. */
+uint64_t field__hash(const struct field_key *key, const struct record *rec, uint64_t seed);
 
 /* field__prefix() - of two records the numbers are in the order of field__compare(), or
  * equal: then it decides. */

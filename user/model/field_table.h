@@ -278,11 +278,13 @@ static inline bool read_workload(const struct record *rec, struct field_value *v
 	return v->text;
 }
 
-/* In the order of a close: first FIN_WAIT2, then TIME_WAIT. */
+/* Sorted as the kernel numbers them: FIN_WAIT2 before TIME_WAIT. */
 static inline bool read_state(const struct record *rec, struct field_value *v)
 {
-	v->number = rec->event->action == TWS_TIME_WAIT;
-	return read_action(rec, v);
+	v->number = rec->state;
+	if (rec->state)
+		return word(v, names__state(rec->state));
+	return word(v, names__action(rec->event->action));
 }
 
 static inline bool read_expires(const struct record *rec, struct field_value *v)

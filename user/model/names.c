@@ -57,6 +57,14 @@ static const struct word evidences[] = {
 	[OWNER_INFERRED] = WORD("inferred"),
 };
 
+/* include/net/tcp_states.h */
+static const struct word states[] = {
+	[1] = WORD("established"), [2] = WORD("syn_sent"),   [3] = WORD("syn_recv"),
+	[4] = WORD("fin_wait1"),   [5] = WORD("fin_wait2"),  [6] = WORD("time_wait"),
+	[7] = WORD("close"),	   [8] = WORD("close_wait"), [9] = WORD("last_ack"),
+	[10] = WORD("listen"),	   [11] = WORD("closing"),   [12] = WORD("syn_recv"),
+};
+
 static const struct word *find(const struct word *words, size_t count, unsigned int value)
 {
 	return value < count && words[value].text ? &words[value] : &unknown;
@@ -80,6 +88,11 @@ const struct word *names__cause(unsigned int cause)
 const struct word *names__end(unsigned int end)
 {
 	return find(ends, COUNT(ends), end);
+}
+
+const struct word *names__state(unsigned int state)
+{
+	return find(states, COUNT(states), state);
 }
 
 const struct word *names__evidence(unsigned int evidence)

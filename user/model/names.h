@@ -17,6 +17,8 @@ const struct word *names__action(unsigned int action);
 const struct word *names__side(unsigned int side);
 const struct word *names__cause(unsigned int cause);
 const struct word *names__end(unsigned int end);
+/* Of a socket, as the kernel numbers it (TCP_ESTABLISHED, …). */
+const struct word *names__state(unsigned int state);
 const struct word *names__evidence(unsigned int evidence); /* enum owner_evidence */
 
 /* "ECONNRESET" for the errnos that end a connection, else NULL. */

@@ -43,8 +43,9 @@ struct record {
 	const char *netns_name;
 	struct workload workload;
 	const char *label; /* record__label() of it, where somebody keeps it; else NULL */
-	/* twsnoop list only: a socket that exists now, of state event.action */
+	/* twsnoop list only: a socket that exists now */
 	enum owner_evidence evidence;
+	uint8_t state;	     /* as the kernel and sock_diag number it; 0: see event.action */
 	uint64_t expires_ns; /* until its timer runs out */
 	uint64_t age_ns;     /* since the close, or since it entered its state */
 };

@@ -6,6 +6,7 @@
 #define TWSNOOP_LIST_TEXT_H
 
 #include "inventory/group.h"
+#include "inventory/list_records.h"
 #include "output/tabular.h"
 
 /* How all of a listing's tables look. */
@@ -15,9 +16,13 @@ struct list_style {
 	unsigned int width; /* of the terminal, 0: none */
 };
 
-/* list_text__rows() - the rows in @order, as text. Returns as tabular__write(). */
+/*
+ * list_text__rows() - the rows in @order, one for each of the listing, in any format;
+ * @sources are asked for JSON and CSV only. Returns as tabular__write(), or as
+ * sink__flush().
+ */
 int list_text__rows(const struct group_context *ctx, const struct list_style *style,
-		    const uint32_t *order, int fd);
+		    const struct list_records_sources *sources, const uint32_t *order, int fd);
 
 /* list_text__groups() - the counts, in any format; text with their sum. */
 int list_text__groups(const struct group_context *ctx, const struct list_style *style,

@@ -10,11 +10,13 @@
 
 #include "base/escape.h"
 #include "base/fmt.h"
+#include "base/json.h"
 #include "base/outbuf.h"
+#include "output/fit.h"
 
 #define FLUSH_BYTES (64 * 1024)
 #define SPARE_BYTES (8 * 1024)
-#define LAST_MIN 12 /* a short container id, at least */
+#define LAST_LEAST 12 /* a short container id */
 #define GUESS '~'
 
 struct writer {
@@ -22,7 +24,11 @@ struct writer {
 	struct outbuf out;
 	int fd;
 	struct tabular_cell cells[TABULAR_COLUMNS];
-	unsigned int widths[TABULAR_COLUMNS];
+	size_t num_shown; /* text: the columns that there is room for, and how wide */
+	struct shown {
+		size_t column;
+		unsigned int width;
+	} shown[TABULAR_COLUMNS];
 };
 
 /* ---- cells ---- */
@@ -75,11 +81,76 @@ void tabular__address(struct tabular_cell *cell, uint8_t family, const uint8_t *
 		to += fmt__u64(to, (uint64_t)port);
 	}
 	tabular__word(cell, cell->own, (size_t)(to - cell->own));
+	cell->kind = TABULAR_ADDRESS;
 }
 
 void tabular__time(struct tabular_cell *cell, uint64_t ns)
 {
 	tabular__word(cell, cell->own, fmt__lifetime(cell->own, ns));
+}
+
+/* Text that a reader made in its own room is copied into the cell's. */
+static const char *keep_text(struct tabular_cell *cell, struct field_value *v)
+{
+	if (v->text != v->own)
+		return v->text;
+	if (v->len > sizeof(cell->own))
+		v->len = sizeof(cell->own);
+	memcpy(cell->own, v->text, v->len);
+	return cell->own;
+}
+
+static void fill_number(struct tabular_cell *cell, enum field_unit unit, bool text, uint64_t number)
+{
+	if (text && unit == FIELD_NS)
+		tabular__time(cell, number);
+	else if (text && unit == FIELD_BYTES)
+		tabular__word(cell, cell->own, fmt__size(cell->own, number));
+	else
+		tabular__number(cell, number);
+}
+
+void tabular__field(struct tabular_cell *cell, const struct field *field,
+		    const struct record *rec, enum sink_format format)
+{
+	bool text = format == SINK_TEXT;
+	struct field_value v;
+
+	if (!field__read(field, rec, &v) || (text && v.vague))
+		return;
+	switch (field->type) {
+	case FIELD_NUMBER:
+		fill_number(cell, field->unit, text, v.number);
+		break;
+	case FIELD_ADDRESS:
+		tabular__address(cell, v.family, v.addr, -1);
+		break;
+	case FIELD_ENDPOINT:
+		tabular__address(cell, v.family, v.addr, (int)v.number);
+		break;
+	case FIELD_NAME:
+		tabular__name_n(cell, keep_text(cell, &v), v.len);
+		break;
+	default:
+		tabular__word(cell, keep_text(cell, &v), v.len);
+	}
+	cell->color = v.color;
+	cell->guessed = text && v.guessed;
+}
+
+struct tabular_column tabular__column(const struct field *field)
+{
+	return (struct tabular_column){
+		.heading = field->column.heading,
+		.member = field->name,
+		.right = field->column.right,
+		.columns = field->type == FIELD_NAME ? field->column.width : 0,
+	};
+}
+
+struct tabular_keep tabular__keep(const struct field *field)
+{
+	return (struct tabular_keep){ field->column.keep, field->column.least };
 }
 
 /* A number becomes text; a name stays what it is, to be escaped. */
@@ -106,7 +177,7 @@ static void ask_row(struct writer *w, size_t index)
 		struct tabular_cell *cell = &w->cells[i];
 
 		cell->kind = TABULAR_NONE;
-		cell->color = TABULAR_PLAIN;
+		cell->color = FIELD_PLAIN;
 		cell->guessed = false;
 	}
 	w->table->fill(w->table->ctx, index, w->cells);
@@ -160,7 +231,7 @@ static void color(struct writer *w, const char *code)
 static const char *code_of(const struct tabular_cell *cell)
 {
 	static const char *const codes[] = {
-		[TABULAR_CYAN] = "\033[36m", [TABULAR_YELLOW] = "\033[33m",
+		[FIELD_CYAN] = "\033[36m", [FIELD_YELLOW] = "\033[33m",
 	};
 
 	return cell->kind == TABULAR_NONE ? "\033[2m" : codes[cell->color];
@@ -182,6 +253,8 @@ static size_t put_text(struct outbuf *ob, const struct tabular_cell *cell, unsig
 			return used + escape__text_columns(ob, "''", 2, 2);
 		return used + escape__text_columns(ob, cell->text, cell->len,
 						   limit > used ? limit - used : 4096);
+	case TABULAR_ADDRESS:
+		return fit__address(ob, cell->text, cell->len, limit);
 	default:
 		outbuf__bytes(ob, cell->text, cell->len);
 		return used + cell->len;
@@ -200,34 +273,48 @@ static size_t width_of(struct writer *w, const struct tabular_cell *cell, unsign
 	return used;
 }
 
-static void measure(struct writer *w)
+static void measure(struct writer *w, unsigned int widths[TABULAR_COLUMNS])
 {
 	const struct tabular *t = w->table;
 
 	for (size_t i = 0; i < t->num_columns; i++)
-		w->widths[i] = (unsigned int)strlen(t->columns[i].heading);
+		widths[i] = (unsigned int)strlen(t->columns[i].heading);
 	for (size_t row = 0; row < t->num_rows; row++) {
 		ask_row(w, row);
 		for (size_t i = 0; i < t->num_columns; i++) {
 			size_t used = width_of(w, &w->cells[i], t->columns[i].columns);
 
-			if (used > w->widths[i])
-				w->widths[i] = (unsigned int)used;
+			if (used > widths[i])
+				widths[i] = (unsigned int)used;
 		}
 	}
 }
 
-/* What is left for the last column, 0: as much as it likes. */
-static unsigned int limit_of_last(const struct writer *w)
+/* The last column is cut first, and stays to the end: it explains the others. */
+static struct tabular_keep default_keep(const struct tabular *t, size_t column)
+{
+	if (column + 1 == t->num_columns)
+		return (struct tabular_keep){ FIT_LAST + 1, LAST_LEAST };
+	return (struct tabular_keep){ (uint8_t)(FIT_LAST + 2 + column), 0 };
+}
+
+/* What a terminal has no room for is not shown. */
+static void lay_out(struct writer *w)
 {
 	const struct tabular *t = w->table;
-	unsigned int used = 0;
+	unsigned int widths[TABULAR_COLUMNS];
+	struct fit_column fits[TABULAR_COLUMNS];
 
-	if (!t->width)
-		return t->columns[t->num_columns - 1].columns;
-	for (size_t i = 0; i + 1 < t->num_columns; i++)
-		used += w->widths[i] + 1;
-	return used + LAST_MIN < t->width ? t->width - used : LAST_MIN;
+	measure(w, widths);
+	for (size_t i = 0; i < t->num_columns; i++) {
+		struct tabular_keep keep = t->keeps ? t->keeps[i] : default_keep(t, i);
+
+		fits[i] = (struct fit_column){ widths[i], keep.least, keep.keep, 0 };
+	}
+	fit__columns(fits, t->num_columns, t->width);
+	for (size_t i = 0; i < t->num_columns; i++)
+		if (fits[i].width)
+			w->shown[w->num_shown++] = (struct shown){ i, fits[i].width };
 }
 
 static void pad(struct outbuf *ob, size_t used, size_t width)
@@ -237,40 +324,49 @@ static void pad(struct outbuf *ob, size_t used, size_t width)
 }
 
 /* Nothing stands behind the last column, not even blanks. */
-static void put_cell(struct writer *w, size_t i, unsigned int limit)
+static void put_cell(struct writer *w, const struct shown *shown, bool last)
 {
-	const struct tabular_cell *cell = &w->cells[i];
-	bool right = w->table->columns[i].right;
+	const struct tabular_column *column = &w->table->columns[shown->column];
+	const struct tabular_cell *cell = &w->cells[shown->column];
+	unsigned int limit = w->table->width ? shown->width : column->columns;
 	const char *code = code_of(cell);
 	size_t used = 0;
 
-	if (i)
-		outbuf__char(&w->out, ' ');
-	if (right)
-		pad(&w->out, width_of(w, cell, limit), w->widths[i]);
+	if (column->right)
+		pad(&w->out, width_of(w, cell, limit), shown->width);
 	if (code)
 		color(w, code);
 	used = put_text(&w->out, cell, limit);
 	if (code)
 		color(w, "\033[0m");
-	if (!right && i + 1 < w->table->num_columns)
-		pad(&w->out, used, w->widths[i]);
+	if (!column->right && !last)
+		pad(&w->out, used, shown->width);
+}
+
+static void put_row(struct writer *w)
+{
+	for (size_t i = 0; i < w->num_shown; i++) {
+		if (i)
+			outbuf__char(&w->out, ' ');
+		put_cell(w, &w->shown[i], i + 1 == w->num_shown);
+	}
 }
 
 static void put_heading(struct writer *w)
 {
 	color(w, "\033[1m");
-	for (size_t i = 0; i < w->table->num_columns; i++) {
-		const char *heading = w->table->columns[i].heading;
-		size_t len = strlen(heading);
+	for (size_t i = 0; i < w->num_shown; i++) {
+		const struct tabular_column *column = &w->table->columns[w->shown[i].column];
+		unsigned int width = w->shown[i].width;
+		size_t len = strnlen(column->heading, width);
 
 		if (i)
 			outbuf__char(&w->out, ' ');
-		if (w->table->columns[i].right)
-			pad(&w->out, len, w->widths[i]);
-		outbuf__bytes(&w->out, heading, len);
-		if (!w->table->columns[i].right && i + 1 < w->table->num_columns)
-			pad(&w->out, len, w->widths[i]);
+		if (column->right)
+			pad(&w->out, len, width);
+		outbuf__bytes(&w->out, column->heading, len);
+		if (!column->right && i + 1 < w->num_shown)
+			pad(&w->out, len, width);
 	}
 	color(w, "\033[0m");
 	outbuf__char(&w->out, '\n');
@@ -279,19 +375,18 @@ static void put_heading(struct writer *w)
 static int write_text(struct writer *w)
 {
 	const struct tabular *t = w->table;
-	unsigned int last;
 	int err = 0;
 
-	measure(w);
-	last = limit_of_last(w);
+	lay_out(w);
 	put_heading(w);
 	for (size_t row = 0; !err && row < t->num_rows; row++) {
+		bool total = t->total && row + 1 == t->num_rows;
+
 		ask_row(w, row);
-		if (t->total && row + 1 == t->num_rows)
+		if (total)
 			color(w, "\033[1m");
-		for (size_t i = 0; i < t->num_columns; i++)
-			put_cell(w, i, i + 1 < t->num_columns ? t->columns[i].columns : last);
-		if (t->total && row + 1 == t->num_rows)
+		put_row(w);
+		if (total)
 			color(w, "\033[0m");
 		outbuf__char(&w->out, '\n');
 		err = flush_if_full(w);
@@ -300,48 +395,6 @@ static int write_text(struct writer *w)
 }
 
 /* ---- JSON ---- */
-
-/* The length of what two members have in common, up to and with the last dot. */
-static size_t common_parent(const char *a, const char *b)
-{
-	size_t common = 0;
-
-	for (size_t i = 0; a[i] && a[i] == b[i]; i++)
-		if (a[i] == '.')
-			common = i + 1;
-	return common;
-}
-
-static void close_objects(struct outbuf *ob, const char *member, size_t from)
-{
-	for (member += from; *member; member++)
-		if (*member == '.')
-			outbuf__char(ob, '}');
-}
-
-/* "a.b.c" after "a.x": closes nothing of a, opens b, names c. */
-static void put_member(struct outbuf *ob, const char *before, const char *member)
-{
-	size_t common = before ? common_parent(before, member) : 0;
-
-	if (before) {
-		close_objects(ob, before, common);
-		outbuf__char(ob, ',');
-	}
-	member += common;
-	for (;;) {
-		size_t len = strcspn(member, ".");
-
-		outbuf__char(ob, '"');
-		outbuf__bytes(ob, member, len);
-		outbuf__lit(ob, "\":");
-		member += len;
-		if (!*member)
-			break;
-		outbuf__char(ob, '{');
-		member++;
-	}
-}
 
 static void put_json_value(struct outbuf *ob, const struct tabular_cell *cell)
 {
@@ -360,17 +413,15 @@ static int write_json(struct writer *w)
 		const char *before = NULL;
 
 		ask_row(w, row);
-		outbuf__char(&w->out, '{');
 		for (size_t i = 0; i < t->num_columns; i++) {
 			if (w->cells[i].kind == TABULAR_NONE)
 				continue;
-			put_member(&w->out, before, t->columns[i].member);
+			json__member(&w->out, before, t->columns[i].member);
 			put_json_value(&w->out, &w->cells[i]);
 			before = t->columns[i].member;
 		}
-		if (before)
-			close_objects(&w->out, before, 0);
-		outbuf__lit(&w->out, "}\n");
+		json__finish(&w->out, before);
+		outbuf__char(&w->out, '\n');
 		err = flush_if_full(w);
 	}
 	return err ?: flush(w);

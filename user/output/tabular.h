@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/field.h"
 #include "output/sink.h"
 
 struct tabular_column {
@@ -21,25 +22,26 @@ struct tabular_column {
 	unsigned int columns; /* text: names are cut at this width, 0: never */
 };
 
+/* text: which of the columns a narrow terminal has room for: see fit.h. */
+struct tabular_keep {
+	uint8_t keep;  /* that with the largest goes first */
+	uint8_t least; /* names and addresses may be cut down to this; 0: not cut */
+};
+
 enum tabular_kind {
 	TABULAR_NONE = 0, /* not known: "-", absent, or empty */
 	TABULAR_NUMBER,
 	TABULAR_DECIMAL, /* number / 10, one digit after the point */
 	TABULAR_WORD,	 /* text that is ours */
+	TABULAR_ADDRESS, /* likewise, with or without a port */
 	TABULAR_NAME,	 /* text that somebody chose */
-};
-
-enum tabular_color {
-	TABULAR_PLAIN = 0,
-	TABULAR_CYAN,
-	TABULAR_YELLOW,
 };
 
 #define TABULAR_TEXT_MAX 80
 
 struct tabular_cell {
 	enum tabular_kind kind;
-	enum tabular_color color;
+	enum field_color color;
 	bool guessed; /* text: "~" before it */
 	uint64_t number;
 	const char *text; /* lives until the next row is asked for */
@@ -52,6 +54,8 @@ typedef void (*tabular_fn)(void *ctx, size_t index, struct tabular_cell *cells);
 
 struct tabular {
 	const struct tabular_column *columns;
+	const struct tabular_keep *keeps; /* of each column; NULL: the last is cut,
+					  * and then they go from the right */
 	size_t num_columns;
 	size_t num_rows;
 	tabular_fn fill;
@@ -59,7 +63,7 @@ struct tabular {
 	enum sink_format format;
 	bool color;	    /* text only */
 	bool total;	    /* text only: the last row is a sum */
-	unsigned int width; /* text only: the last column is cut to fit it, 0: never */
+	unsigned int width; /* text only: of the terminal that it must fit, 0: any */
 };
 
 #define TABULAR_COLUMNS 40 /* at most */
@@ -80,5 +84,12 @@ void tabular__name_n(struct tabular_cell *cell, const char *text, size_t len);
 void tabular__address(struct tabular_cell *cell, uint8_t family, const uint8_t *addr, int port);
 /* "59.9s" */
 void tabular__time(struct tabular_cell *cell, uint64_t ns);
+/* What @field says of @rec, which must live as long as the cell: as people read it, or
+ * for JSON and CSV. */
+void tabular__field(struct tabular_cell *cell, const struct field *field,
+		    const struct record *rec, enum sink_format format);
+/* The text column of @field, and its place in a narrow terminal. */
+struct tabular_column tabular__column(const struct field *field);
+struct tabular_keep tabular__keep(const struct field *field);
 
 #endif

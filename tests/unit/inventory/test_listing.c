@@ -19,7 +19,8 @@
 #include "inventory/group.h"
 #include "inventory/infer.h"
 #include "commands/list_account.h"
-#include "commands/list_records.h"
+#include "commands/group_words.h"
+#include "inventory/list_records.h"
 #include "output/list_text.h"
 #include "inventory/listing.h"
 #include "output/ports_text.h"
@@ -435,7 +436,7 @@ static struct group_keys by(const char *text)
 	struct group_keys keys = {};
 	char why[256];
 
-	assert_int_equal(group__parse_by(&keys, text, why, sizeof(why)), 0);
+	assert_int_equal(group_words__by(&keys, text, why, sizeof(why)), 0);
 	return keys;
 }
 
@@ -444,7 +445,7 @@ static struct group_keys sort_key(const char *text)
 	struct group_keys keys = {};
 	char why[256];
 
-	assert_int_equal(group__parse_sort(&keys, text, why, sizeof(why)), 0);
+	assert_int_equal(group_words__sort(&keys, text, why, sizeof(why)), 0);
 	return keys;
 }
 
@@ -529,12 +530,12 @@ static void test_keys(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(wrong); i++) {
 		why[0] = '\0';
-		assert_int_equal(group__parse_by(&keys, wrong[i], why, sizeof(why)), -EINVAL);
+		assert_int_equal(group_words__by(&keys, wrong[i], why, sizeof(why)), -EINVAL);
 		assert_true(why[0] && !strchr(why, '\033'));
 		assert_int_equal(keys.num, 7);
 	}
-	assert_int_equal(group__parse_sort(&keys, "pid,uid", why, sizeof(why)), -EINVAL);
-	assert_int_equal(group__parse_sort(&keys, "", why, 3), -EINVAL);
+	assert_int_equal(group_words__sort(&keys, "pid,uid", why, sizeof(why)), -EINVAL);
+	assert_int_equal(group_words__sort(&keys, "", why, 3), -EINVAL);
 	keys = by("process,pid,uid,container,local,local-port,remote,remote-port,netns,state,"
 		  "side,cause");
 	assert_int_equal(keys.num, 12);
@@ -572,7 +573,7 @@ static void test_texts(void **state)
 		l.rows[i].since_ns = l.taken_ns - 1500 * MS;
 
 	fd = support__memfd();
-	check_text(fd, list_text__rows(&ctx, &text, order, fd),
+	check_text(fd, list_text__rows(&ctx, &text, NULL, order, fd),
 		   "STATE      LEFT LOCAL          PEER        PID PROCESS SIDE   CAUSE   AGE\n"
 		   "time_wait 50.0s 10.0.0.5:40001 10.0.0.9:80  50 a\\x1bb  client close 1.50s\n"
 		   "time_wait 50.0s 10.0.0.5:40005 10.0.0.9:81  21 ~pool   client -     1.50s\n"
@@ -608,6 +609,7 @@ static void test_texts(void **state)
 static void test_records(void **state)
 {
 	const struct list_records_sources sources = { NULL, listeners, root };
+	const struct list_style json = { .format = SINK_JSON };
 	const uint32_t order[] = { 1, 0 };
 	int fd = support__memfd();
 
@@ -622,7 +624,7 @@ static void test_records(void **state)
 		l.rows[i].key.netns = 7; /* which has no name */
 	}
 	support__set_comm(events[0].conn.thread_comm, "worker");
-	check_text(fd, list_records__write(&ctx, &sources, SINK_JSON, order, fd),
+	check_text(fd, list_text__rows(&ctx, &json, &sources, order, fd),
 		   "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\","
 		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
 		   "\"local\":{\"address\":\"10.0.0.5\",\"port\":40005},"

@@ -142,7 +142,8 @@ static void keys_compare(void **unused)
 	check_pair("uid", &a, &b, -1);
 	two.conn.side = TWS_SIDE_UNKNOWN;
 	check_pair("side", &a, &b, -1);
-	one.action = TWS_FIN_WAIT2;
+	a.state = 5; /* FIN_WAIT2 */
+	b.state = 6;
 	check_pair("state", &a, &b, -1);
 	a.label = "web";
 	check_pair("container", &a, &b, -1);

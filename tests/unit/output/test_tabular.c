@@ -158,7 +158,7 @@ static void fill_total(void *ctx, size_t index, struct tabular_cell *cells)
 	(void)ctx;
 	tabular__number(&cells[0], index + 1);
 	tabular__word(&cells[1], "total", 5);
-	cells[1].color = TABULAR_CYAN;
+	cells[1].color = FIELD_CYAN;
 }
 
 static void test_color(void **state)

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "inventory/list_records.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/procinfo.h"
+#include "inventory/row_record.h"
+#include "owners/attribute.h"
+
+struct list_records {
+	const struct group_context *ctx;
+	struct ledger *ledger;
+	struct procinfo_cache *processes;
+	struct attributor *attributor;
+	struct tws_event ev;
+	struct record rec;
+	char arguments[TWS_ARGS_LEN + 1];
+};
+
+/* As procinfo does with /proc/PID/cmdline. */
+static const char *noted_arguments(struct list_records *r, const struct tws_event *ev)
+{
+	size_t len;
+	const char *args = ledger__arguments(r->ledger, ev, &len);
+
+	if (!args)
+		return NULL;
+	if (len > sizeof(r->arguments) - 1)
+		len = sizeof(r->arguments) - 1;
+	memcpy(r->arguments, args, len);
+	while (len > 0 && (r->arguments[len - 1] == '\0' || r->arguments[len - 1] == ' '))
+		len--;
+	for (size_t i = 0; i < len; i++)
+		if (r->arguments[i] == '\0')
+			r->arguments[i] = ' ';
+	r->arguments[len] = '\0';
+	return len ? r->arguments : NULL;
+}
+
+const struct record *list_records__get(struct list_records *r, const struct listing_row *row)
+{
+	struct record *rec = &r->rec, asked;
+
+	row_record__fill(r->ctx, row, &r->ev, rec);
+	attributor__record(r->attributor, &r->ev, &asked);
+	rec->event = asked.event; /* with the listener */
+	rec->command_line = asked.command_line;
+	if (!rec->command_line && row->evidence == OWNER_SEEN && r->ev.conn.flags & TWS_F_CLOSER)
+		rec->command_line = noted_arguments(r, row->seen);
+	return rec;
+}
+
+static int open_sources(struct list_records *r, const struct list_records_sources *from)
+{
+	struct attribute_sources sources;
+	int err = procinfo__new(&r->processes, from->proc_root, PROCINFO_CACHE_DEFAULT);
+
+	if (err)
+		return err;
+	sources = (struct attribute_sources){ r->processes, from->listeners, NULL };
+	return attributor__new(&r->attributor, &sources);
+}
+
+int list_records__new(struct list_records **recordsp, const struct group_context *ctx,
+		      const struct list_records_sources *sources)
+{
+	struct list_records *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return -ENOMEM;
+	r->ctx = ctx;
+	r->ledger = sources->ledger;
+	err = open_sources(r, sources);
+	if (err) {
+		list_records__free(r);
+		return err;
+	}
+	*recordsp = r;
+	return 0;
+}
+
+void list_records__free(struct list_records *r)
+{
+	if (!r)
+		return;
+	attributor__free(r->attributor);
+	procinfo__free(r->processes);
+	free(r);
+}

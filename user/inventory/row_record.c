@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "inventory/row_record.h"
+
+void row_record__fill(const struct group_context *ctx, const struct listing_row *row,
+		      struct tws_event *ev, struct record *rec)
+{
+	const struct listing *l = ctx->listing;
+	const struct workload_of *of = workloads__get(ctx->workloads, listing__cgroup(row));
+
+	listing__event(l, row, ev);
+	*rec = (struct record){
+		.event = ev,
+		.wall_ns = l->wall_ns,
+		.netns_name = listing__netns_name(l, row->key.netns),
+		.evidence = row->evidence,
+		.state = row->state,
+		.expires_ns = row->left_ns,
+		.age_ns = listing__age_ns(l, row),
+	};
+	if (of) {
+		rec->workload = of->workload;
+		rec->label = of->label;
+		rec->cgroup_path = of->path;
+	}
+}
