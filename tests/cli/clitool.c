@@ -26,6 +26,14 @@ static const struct {
 	{ "setcap", tool__setcap, "FILE CAP,CAP: 77 if the file system cannot" },
 	{ "hold", tool__hold, "FILE CALL PROGRAM...: stops it after the first such system call, "
 	  "says 'held PID' in FILE; it dies with this" },
+	{ "stuck", tool__stuck, "KIND FILE PROGRAM...: its stdout (both-KIND: stderr too, after its "
+	  "first line) is full; says 'pid PID' in FILE" },
+	{ "reader-gone", tool__reader_gone, "KIND FILE PROGRAM...: who reads its stdout goes after "
+	  "a line; the same" },
+	{ "closed", tool__closed, "FILE PROGRAM...: without stdin, stdout and stderr; the same" },
+	{ "hung-file", tool__hung_file, "DIR FILE PROGRAM...: its stdout is a file of FUSE, which "
+	  "hangs if this is stopped; the same; 77 without FUSE" },
+	{ "wait-end", tool__wait_end, "PID: until it has ended, 20 s at most" },
 	{ "json", tool__json, "FILE [hostile]: each line is an object; prints their number" },
 	{ "csv", tool__csv, "FILE: RFC 4180, as many fields everywhere" },
 	{ "plain", tool__plain, "FILE: UTF-8 without control characters" },

@@ -29,6 +29,13 @@ int tool__setcap(int argc, char **argv);
 /* clitool_hold.c: a program in the middle of its work */
 int tool__hold(int argc, char **argv);
 
+/* clitool_stuck.c: readers of the output that do not read, or go */
+int tool__stuck(int argc, char **argv);
+int tool__reader_gone(int argc, char **argv);
+int tool__closed(int argc, char **argv);
+int tool__hung_file(int argc, char **argv);
+int tool__wait_end(int argc, char **argv);
+
 /* clitool_judge.c: what came out */
 int tool__json(int argc, char **argv);
 int tool__csv(int argc, char **argv);

@@ -114,6 +114,14 @@ stderr_says()
 	grep -q -e "$1" "$err" || echo "stderr does not say '$1'. "
 }
 
+# says_once WHY: that the output could not be written, among other lines
+says_once()
+{
+	num=$(grep -c "^twsnoop: cannot write the output: " "$err")
+	[ "$num" = 1 ] || echo "$num lines about it. "
+	stderr_says "^twsnoop: cannot write the output: $1$"
+}
+
 account='^twsnoop: delivered=[0-9]* lost=[0-9]* map_full=[0-9]* recursion=[0-9]* snapshot=[0-9]* unattributed=[0-9]*$'
 
 accounts()

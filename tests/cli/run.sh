@@ -56,7 +56,12 @@ elif is_root; then
 	test_limits
 	test_signals
 	test_full_disk
+	test_closed_descriptors
 	test_closed_pipe
+	test_stuck
+	test_stuck_account
+	test_hung_file
+	test_reader_gone
 	test_hostile_names
 	test_left_behind
 	test_ledgers

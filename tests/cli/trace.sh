@@ -25,22 +25,53 @@ test_left_behind()
 		[ "$num" -ge 8 ] 2>/dev/null || echo "$num of its objects. ")"
 }
 
+# cannot_write NAME WHY: the trace that runs
+cannot_write()
+{
+	pid=$!
+	# Text and CSV begin with a heading, and so fail at once.
+	"$tool" wait-line "$err" "twsnoop: "
+	"$tool" close 3
+	stop none
+	: >"$out"
+	judge "$1" "$(status_is 1; accounts 1; says_once "$2")"
+}
+
 test_full_disk()
 {
 	for format in text json csv; do
 		: >"$err"
 		"$tool" limit "$twsnoop" trace --netns /proc/self/ns/net -o $format >/dev/full \
 			2>"$err" </dev/null &
-		pid=$!
-		# Text and CSV begin with a heading, and so fail at once.
-		"$tool" wait-line "$err" "twsnoop: "
-		"$tool" close 3
-		stop none
-		: >"$out"
-		judge "full disk, $format" "$(status_is 1; accounts 1
-			num=$(grep -c "^twsnoop: cannot write the output: " "$err")
-			[ "$num" = 1 ] || echo "$num lines about it. ")"
+		cannot_write "full disk, $format" "No space left on device"
+		: >"$err"
+		"$tool" limit "$twsnoop" trace --netns /proc/self/ns/net -o $format >&- \
+			2>"$err" </dev/null &
+		cannot_write "no stdout, $format" "Bad file descriptor"
 	done
+}
+
+# What is closed is not what the next file becomes that is opened.
+test_closed_descriptors()
+{
+	: >"$dir/pid"
+	"$tool" limit "$tool" closed "$dir/pid" "$twsnoop" trace --netns /proc/self/ns/net --json &
+	pid=$!
+	stuck=$(stuck_pid)
+	# Until it has attached its programs.
+	while readlink "/proc/$stuck/fd/0" >/dev/null &&
+		! "$tool" bpf-held "$stuck" | grep -q "^link"; do :; done
+	judge "closed descriptors do not become others" "$(
+		for fd in 0 1 2; do
+			file=$(readlink "/proc/$stuck/fd/$fd")
+			[ "$file" = /dev/null ] || echo "$fd is $file. "
+		done)"
+	# Until it has told one, or could not.
+	for _ in $(seq 500); do
+		readlink "/proc/$stuck/fd/0" >/dev/null || break
+		"$tool" close 1
+	done
+	ends "a trace without any descriptor ends" 1 "$stuck"
 }
 
 # The reader has gone after three lines; closes go on until twsnoop has, too.
@@ -62,6 +93,116 @@ test_closed_pipe()
 		judge "closed pipe, $format" "$(status_is 0; accounts 1
 			[ "$(lines "$err")" = 2 ] || echo "more on stderr. "
 			[ "$(lines "$out")" = 3 ] || echo "$(lines "$out") lines, not 3. ")"
+	done
+}
+
+# The program that the helper of "stuck" and its like says that it has started.
+stuck_pid()
+{
+	"$tool" wait-line "$dir/pid" "pid " && sed 's/^pid //' "$dir/pid"
+}
+
+# ends NAME STATUS PID SIGNAL...: it does by these, and not by SIGKILL
+ends()
+{
+	name=$1
+	wanted=$2
+	stuck=$3
+	shift 3
+	for signal in "$@"; do kill -"$signal" "$stuck"; done
+	if "$tool" wait-end "$stuck"; then why=; else why="it does not. "; fi
+	kill -CONT "$pid" 2>/dev/null
+	[ -z "$why" ] || kill -KILL "$stuck"
+	stop none 2>/dev/null
+	judge "$name" "$why$(status_is "$wanted")"
+}
+
+# start_stuck KIND ARGUMENT...: a trace, $stuck, whose stdout is full
+start_stuck()
+{
+	kind=$1
+	shift
+	: >"$dir/pid"
+	: >"$err"
+	"$tool" limit "$tool" stuck "$kind" "$dir/pid" "$twsnoop" trace \
+		--netns /proc/self/ns/net "$@" >/dev/null 2>"$err" </dev/null &
+	pid=$!
+	stuck=$(stuck_pid)
+}
+
+# Nobody reads, and one signal is enough.
+test_stuck()
+{
+	for kind in pipe nonblocking-pipe stream datagram seqpacket tcp terminal; do
+		for signal in TERM INT; do
+			start_stuck $kind
+			"$tool" wait-line "$err" "twsnoop: tracing"
+			ends "SIG$signal ends a trace into a full $kind" 0 "$stuck" $signal
+			judge "a trace into a full $kind accounts" "$(accounts 1)"
+		done
+		start_stuck both-$kind
+		ends "SIGTERM ends a trace with all of its output into a full $kind" 0 "$stuck" TERM
+	done
+}
+
+# What was not written is lost, and said to be; SIGUSR1 loses nothing.
+test_stuck_account()
+{
+	start_stuck pipe --json
+	"$tool" wait-line "$err" "twsnoop: tracing"
+	"$tool" close 400
+	for num in 1 2 3; do
+		kill -USR1 "$stuck"
+		"$tool" wait-line "$err" "twsnoop: delivered=" $num
+	done
+	ends "SIGTERM ends a trace that is stuck" 0 "$stuck" TERM
+	judge "what nobody read is lost" "$(accounts 4
+		tail -n 1 "$err" | grep -q "^twsnoop: delivered=0 lost=400 " || tail -n 1 "$err")"
+}
+
+# A server that hangs cannot be killed either once it has the request: here it has not.
+test_hung_file()
+{
+	mkdir -p "$dir/fuse"
+	: >"$dir/pid"
+	: >"$err"
+	"$tool" hung-file "$dir/fuse" "$dir/pid" "$twsnoop" trace --netns /proc/self/ns/net --json \
+		>/dev/null 2>"$err" </dev/null &
+	pid=$!
+	if ! "$tool" wait-line "$err" "twsnoop: tracing"; then
+		stop KILL
+		if [ "$rc" = 77 ]; then
+			skip "a trace into a file that hangs" "no FUSE"
+		else
+			fail "a trace into a file that hangs" "it does not trace"
+		fi
+		return
+	fi
+	stuck=$(stuck_pid)
+	kill -STOP "$pid"
+	"$tool" close 3
+	# Until they are in the write.
+	for num in $(seq 100); do
+		kill -USR1 "$stuck"
+		"$tool" wait-line "$err" "twsnoop: delivered=" "$num" || break
+		if tail -n 1 "$err" | grep -q "delivered=0 lost=3 "; then break; fi
+	done
+	ends "SIGTERM ends a trace into a file that hangs" 0 "$stuck" TERM
+	judge "what went into a file that hangs is lost" "$(
+		tail -n 1 "$err" | grep -q "delivered=0 lost=3 " || tail -n 1 "$err")"
+}
+
+# It ends, quietly: without an event, and so without a write that could tell.
+test_reader_gone()
+{
+	for kind in pipe stream seqpacket terminal; do
+		: >"$dir/pid"
+		: >"$err"
+		"$tool" limit "$tool" reader-gone $kind "$dir/pid" "$twsnoop" trace \
+			--netns /proc/self/ns/net 2>"$err" >/dev/null </dev/null &
+		pid=$!
+		stuck=$(stuck_pid)
+		ends "a trace ends with the reader of its $kind" 0 "$stuck"
 	done
 }
 

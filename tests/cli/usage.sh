@@ -84,6 +84,22 @@ helps()
 		[ ! -s "$err" ] || echo "something on stderr. ")"
 }
 
+# cannot_be_written ARGUMENTS: a full disk, and no stdout at all
+cannot_be_written()
+{
+	: >"$out"
+	# shellcheck disable=SC2086 # words
+	"$tool" limit "$twsnoop" $1 >/dev/full 2>"$err"
+	rc=$?
+	judge "$1 to a full disk" "$(status_is 1; one_line_on_stderr
+		stderr_says "^twsnoop: cannot write the output: No space left on device$")"
+	# shellcheck disable=SC2086
+	"$tool" limit "$twsnoop" $1 >&- 2>"$err"
+	rc=$?
+	judge "$1 without stdout" "$(status_is 1; one_line_on_stderr
+		stderr_says "^twsnoop: cannot write the output: Bad file descriptor$")"
+}
+
 test_help()
 {
 	helps "twsnoop --help" --help
@@ -98,10 +114,8 @@ test_help()
 	helps "--version" --version
 	judge "--version is one line" "$(grep -q '^twsnoop [0-9]' "$out" || echo "it is not. "
 		[ "$(lines "$out")" = 1 ] || echo "it has more. ")"
-	for args in --help "trace --help" "list --help" "check --help" --version; do
-		# shellcheck disable=SC2086 # words
-		"$tool" limit "$twsnoop" $args >/dev/full 2>"$err"
-		rc=$?
-		judge "$args to a full disk" "$(status_is 1)"
+	for args in --help help "trace --help" "list --help" "check --help" "attach --help" \
+		"detach --help" --version; do
+		cannot_be_written "$args"
 	done
 }

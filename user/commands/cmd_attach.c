@@ -23,6 +23,7 @@
 #include "host/kernel.h"
 #include "host/netlimits.h"
 #include "commands/options.h"
+#include "commands/said.h"
 #include "capture/pins.h"
 #include "host/quiet.h"
 #include "capture/tracer.h"
@@ -85,10 +86,7 @@ static int say(const char *format, ...)
 	vfprintf(stdout, format, ap);
 	va_end(ap);
 	fputc('\n', stdout);
-	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
-	complain("cannot write the output: %s", strerror(errno));
-	return 1;
+	return said__flush();
 }
 
 /* Why nothing can be done below @bpffs. */

@@ -17,9 +17,11 @@
 #include "base/clock.h"
 #include "commands/command.h"
 #include "base/escape.h"
+#include "base/fdwriter.h"
 #include "base/fmt.h"
 #include "host/kernel.h"
 #include "commands/options.h"
+#include "commands/said.h"
 #include "base/outbuf.h"
 #include "capture/pins.h"
 #include "host/quiet.h"
@@ -726,21 +728,6 @@ static void put_json(struct outbuf *ob, const struct check *c)
 
 /* ---- the command ---- */
 
-static int write_all(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t num = write(fd, data, len);
-
-		if (num < 0 && errno != EINTR)
-			return -errno;
-		if (num > 0) {
-			data += num;
-			len -= (size_t)num;
-		}
-	}
-	return 0;
-}
-
 static int print(const struct check *c, enum sink_format format)
 {
 	struct outbuf ob;
@@ -756,7 +743,7 @@ static int print(const struct check *c, enum sink_format format)
 		put_ledger(&ob, c);
 		put_tracing(&ob, c);
 	}
-	err = ob.failed ? -ENOMEM : write_all(STDOUT_FILENO, ob.data, ob.len);
+	err = ob.failed ? -ENOMEM : fdwriter__write_all(STDOUT_FILENO, ob.data, ob.len);
 	outbuf__free(&ob);
 	return err;
 }
@@ -784,9 +771,9 @@ int cmd_check(int argc, char **argv)
 			options__complain(&spec, "--output: it has text and json only"));
 	find_out(&c);
 	err = print(&c, output.format);
-	if (err)
-		fprintf(stderr, "twsnoop: cannot write the output: %s\n", strerror(-err));
-	else if (c.why_not)
+	if (said__status(err))
+		return 1;
+	if (c.why_not)
 		fprintf(stderr, "twsnoop: cannot trace: %s\n", c.why_not);
-	return err || c.why_not;
+	return c.why_not != NULL;
 }

@@ -28,6 +28,7 @@
 #include "commands/options.h"
 #include "commands/pids.h"
 #include "host/pid_iter.h"
+#include "commands/said.h"
 #include "inventory/ports.h"
 #include "output/ports_text.h"
 #include "host/privileges.h"
@@ -318,10 +319,10 @@ static int print_states(struct list *list)
 	}
 	err = census_text__write(&census, list->style.format, list->style.color, STDOUT_FILENO);
 	census__free(&census);
-	if (err && err != -EPIPE)
-		complain("cannot write the output", err);
+	progress__end();
+	err = said__status(err);
 	say_denied(list);
-	return err && err != -EPIPE;
+	return err;
 }
 
 static int print_listing(struct list *list)
@@ -336,10 +337,10 @@ static int print_listing(struct list *list)
 		err = print_groups(list);
 	else
 		err = print_rows(list);
-	if (err && err != -EPIPE)
-		complain("cannot write the output", err);
+	progress__end();
+	err = said__status(err);
 	print_account(list);
-	return err && err != -EPIPE;
+	return err;
 }
 
 /* ---- the command ---- */
@@ -408,7 +409,6 @@ int cmd_list(int argc, char **argv)
 	why = conflict(&list);
 	if (why)
 		return options__exit_status(options__complain(&spec, "%s", why));
-	signal(SIGPIPE, SIG_IGN);
 	list.style = (struct list_style){
 		.format = list.output.format,
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/fdwriter.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
 #include "containers/containers.h"
@@ -28,6 +30,8 @@
 #include "events/loop.h"
 #include "events/stream.h"
 #include "host/privileges.h"
+
+#define PATIENCE_MS 300 /* with a reader that takes nothing, once the trace is to end */
 
 struct trace_options {
 	bool all;
@@ -51,6 +55,10 @@ struct trace {
 	bool shows_containers; /* the sink's column */
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
 	int signals;	       /* signalfd */
+	struct fdwriter messages; /* to stderr */
+	bool stop, wants_account; /* a signal said so */
+	bool gave_up;	       /* to write: nobody reads */
+	uint64_t unwritten;    /* records that came after that */
 };
 
 static const struct option_spec trace_table[] = {
@@ -72,6 +80,27 @@ static const struct option_spec trace_table[] = {
 	{ 0 },
 };
 
+/* ---- signals ---- */
+
+/*
+ * Only takes note of them. From the first that ends the trace on, a reader that takes nothing is
+ * not waited for; from the second on no reader is.
+ */
+static void read_signals(struct trace *t)
+{
+	struct signalfd_siginfo info;
+
+	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1) {
+			t->wants_account = true;
+			continue;
+		}
+		sink__hurry(t->sink, t->stop ? 0 : PATIENCE_MS);
+		fdwriter__hurry(&t->messages, t->stop ? 0 : PATIENCE_MS);
+		t->stop = true;
+	}
+}
+
 /* ---- what is printed ---- */
 
 /* The first container brings its column along, before the first record that has it. */
@@ -84,52 +113,122 @@ static int show_containers(struct trace *t)
 	return t->output.format == SINK_TEXT ? sink__begin(t->sink) : 0;
 }
 
-static int put_record(void *ctx, const struct record *rec)
-{
-	struct trace *t = ctx;
+/* A line on stderr. Who waits for its reader is woken by signals, too: see attend(). */
+static void tell(struct trace *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-	return show_containers(t) ?: sink__put(t->sink, rec);
+static void tell(struct trace *t, const char *format, ...)
+{
+	size_t done = 0, written, len;
+	char line[512];
+	va_list ap;
+	int num;
+
+	va_start(ap, format);
+	num = vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	len = num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num : sizeof(line) - 1;
+	while (fdwriter__write(&t->messages, line + done, len - done, &written) == -EINTR) {
+		done += written;
+		read_signals(t);
+	}
 }
 
 /* What the sink was given and could not write does not count as delivered. */
 static void print_account(struct trace *t)
 {
-	uint64_t pending = sink__pending(t->sink);
+	uint64_t pending = sink__pending(t->sink) + t->unwritten;
 	struct stream_account account;
 	char no_end[32] = "";
 
 	stream__account(t->stream, &account);
 	if (t->opts.all)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, account.no_end);
-	fprintf(stderr,
-		"twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-		" recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",
-		account.delivered - pending, account.lost + pending, account.map_full,
-		account.recursion, account.snapshot, account.unattributed, no_end);
+	tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
+	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",
+	     account.delivered - pending, account.lost + pending, account.map_full,
+	     account.recursion, account.snapshot, account.unattributed, no_end);
 }
 
-static int complain(const char *what, int err, const char *todo)
+static int complain(struct trace *t, const char *what, int err, const char *todo)
 {
-	fprintf(stderr, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "",
-		todo ?: "");
+	tell(t, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "", todo ?: "");
 	return err;
+}
+
+/* Does what signals ask for; also while a reader takes nothing. */
+static void attend(struct trace *t)
+{
+	read_signals(t);
+	while (t->wants_account) {
+		t->wants_account = false;
+		print_account(t);
+	}
+}
+
+/* What is given up is counted, so that the stream goes on to its end, and all is accounted for. */
+static int put_record(void *ctx, const struct record *rec)
+{
+	struct trace *t = ctx;
+	int err = 0;
+
+	if (!t->gave_up) {
+		while ((err = show_containers(t) ?: sink__put(t->sink, rec)) == -EINTR)
+			attend(t);
+		t->gave_up = err == -ECANCELED;
+	}
+	if (!t->gave_up)
+		return err;
+	t->unwritten++;
+	return 0;
+}
+
+static int write_out(struct trace *t)
+{
+	int err;
+
+	while ((err = show_containers(t) ?: sink__flush(t->sink)) == -EINTR)
+		attend(t);
+	if (err != -ECANCELED)
+		return err;
+	t->gave_up = true;
+	return 0;
 }
 
 /* ---- setting up ---- */
 
+static void end_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+}
+
+/* Those that end it do so by themselves until it traces: to load the programs takes a while, and
+ * leaves nothing. */
 static int open_signals(struct trace *t)
+{
+	sigset_t all, account;
+
+	end_signals(&all);
+	sigaddset(&all, SIGUSR1);
+	sigemptyset(&account);
+	sigaddset(&account, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &account, NULL))
+		return complain(t, "cannot block signals", -errno, NULL);
+	t->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (t->signals < 0)
+		return complain(t, "cannot wait for signals", -errno, NULL);
+	fdwriter__wake_by(&t->messages, t->signals);
+	return 0;
+}
+
+static int hold_signals(struct trace *t)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGUSR1);
-	signal(SIGPIPE, SIG_IGN);
-	if (sigprocmask(SIG_BLOCK, &set, NULL))
-		return complain("cannot block signals", -errno, NULL);
-	t->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	return t->signals < 0 ? complain("cannot wait for signals", -errno, NULL) : 0;
+	end_signals(&set);
+	return sigprocmask(SIG_BLOCK, &set, NULL) ?
+		       complain(t, "cannot block signals", -errno, NULL) : 0;
 }
 
 static int open_tracer(struct trace *t)
@@ -147,7 +246,7 @@ static int open_tracer(struct trace *t)
 		libbpf_set_print(quiet__print);
 	opts.filter.by_cgroup = t->filters.num_containers > 0;
 	err = tracer__new(&t->tracer, &opts);
-	return err ? complain("cannot load the BPF programs", err,
+	return err ? complain(t, "cannot load the BPF programs", err,
 			      kernel__why_not_loaded(&t->kernel, -err)) : 0;
 }
 
@@ -179,8 +278,8 @@ static int open_stages(struct trace *t)
 		  sink__new(&t->sink, STDOUT_FILENO, &sink);
 
 	if (err)
-		return complain("cannot start", err, NULL);
-	sink__stop_by(t->sink, t->signals);
+		return complain(t, "cannot start", err, NULL);
+	sink__wake_by(t->sink, t->signals);
 	return 0;
 }
 
@@ -190,7 +289,7 @@ static int give_up_privileges(struct trace *t)
 	uint64_t mask;
 	int err = stream__privileges(t->stream, &mask) ?: privileges__keep_only(mask);
 
-	return err ? complain("cannot give up privileges", err, NULL) : 0;
+	return err ? complain(t, "cannot give up privileges", err, NULL) : 0;
 }
 
 static int start_stream(struct trace *t)
@@ -200,13 +299,13 @@ static int start_stream(struct trace *t)
 
 	err = stream__start(t->stream, &failure);
 	if (err)
-		return complain(failure.what, err, failure.todo);
+		return complain(t, failure.what, err, failure.todo);
 	err = give_up_privileges(t);
 	if (err)
 		return err;
 	err = stream__begin(t->stream, &failure);
 	if (err)
-		return complain(failure.what, err, failure.todo);
+		return complain(t, failure.what, err, failure.todo);
 	t->shows_containers = stream__has_containers(t->stream);
 	if (t->shows_containers)
 		sink__show_containers(t->sink);
@@ -221,7 +320,7 @@ static int start(struct trace *t)
 	kernel__probe(&t->kernel, "/sys", "/proc");
 	why = kernel__why_not(&t->kernel);
 	if (why) {
-		fprintf(stderr, "twsnoop: cannot trace: %s\n", why);
+		tell(t, "twsnoop: cannot trace: %s\n", why);
 		return -EPERM;
 	}
 	err = pids__open(&t->pids, &t->filters.filter);
@@ -230,16 +329,17 @@ static int start(struct trace *t)
 	t->source.places = &netns_default_places;
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
-	err = open_signals(t) ?: open_tracer(t) ?: open_stages(t) ?: start_stream(t);
+	err = open_signals(t) ?: open_tracer(t) ?: open_stages(t) ?: start_stream(t) ?:
+	      hold_signals(t);
 	if (err)
 		return err;
-	fprintf(stderr, "twsnoop: tracing %s on Linux %s\n",
-		t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
+	tell(t, "twsnoop: tracing %s on Linux %s\n",
+	     t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
-		fprintf(stderr, "twsnoop: %s\n", way);
+		tell(t, "twsnoop: %s\n", way);
 	if (stream__lacks_listeners(t->stream))
-		fputs("twsnoop: who listens in some network namespace could not be read: "
-		      "connections that it accepts have no opener\n", stderr);
+		tell(t, "twsnoop: who listens in some network namespace could not be read: "
+		     "connections that it accepts have no opener\n");
 	return 0;
 }
 
@@ -247,44 +347,35 @@ static int start(struct trace *t)
 
 static int on_signals(void *ctx, short revents)
 {
-	struct signalfd_siginfo info;
 	struct trace *t = ctx;
-	int ret = 0;
 
 	(void)revents;
-	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1) {
-			print_account(t);
-			continue;
-		}
-		ret = LOOP_END;
-		/* A second one ends a run that is stuck in a write. */
-		signal(SIGINT, SIG_DFL);
-		signal(SIGTERM, SIG_DFL);
-	}
-	return ret;
+	attend(t);
+	return t->stop ? LOOP_END : 0;
 }
 
-/* A pipe without a reader. */
+/* A pipe or socket without a reader, a terminal that was hung up. */
 static int on_output(void *ctx, short revents)
 {
 	(void)ctx;
-	return revents & POLLERR ? -EPIPE : 0;
+	return revents & (POLLERR | POLLHUP | POLLNVAL) ? -EPIPE : 0;
 }
 
-/* A container may have come without a record, too. */
+/* A container may have come without a record, too, and a signal in the middle of a write. */
 static int turn(void *ctx)
 {
 	struct trace *t = ctx;
+	int err = write_out(t);
 
-	return show_containers(t) ?: sink__flush(t->sink);
+	attend(t);
+	return err ?: t->stop ? LOOP_END : 0;
 }
 
 static int run(struct trace *t)
 {
 	const struct loop_fd fds[] = {
 		{ t->signals, POLLIN, on_signals },
-		{ STDOUT_FILENO, 0, on_output },
+		{ sink__fd(t->sink), 0, on_output },
 	};
 	const struct loop_options loop = {
 		.stream = t->stream,
@@ -295,12 +386,12 @@ static int run(struct trace *t)
 		.ctx = t,
 	};
 
-	return sink__begin(t->sink) ?: sink__flush(t->sink) ?: loop__run(&loop);
+	return sink__begin(t->sink) ?: write_out(t) ?: loop__run(&loop);
 }
 
 static int finish(struct trace *t)
 {
-	return stream__finish(t->stream) ?: show_containers(t) ?: sink__flush(t->sink);
+	return stream__finish(t->stream) ?: write_out(t);
 }
 
 static void close_all(struct trace *t)
@@ -310,6 +401,7 @@ static void close_all(struct trace *t)
 	tracer__free(t->tracer);
 	sockiter__close();
 	sink__free(t->sink);
+	fdwriter__fini(&t->messages);
 	if (t->signals >= 0)
 		close(t->signals);
 }
@@ -336,6 +428,7 @@ int cmd_trace(int argc, char **argv)
 	if (t.opts.ring_bytes & (t.opts.ring_bytes - 1))
 		return options__exit_status(options__complain(
 			&spec, "--ring-size: not a power of two"));
+	fdwriter__init(&t.messages, STDERR_FILENO);
 	if (start(&t)) {
 		close_all(&t);
 		return 1;
@@ -344,10 +437,10 @@ int cmd_trace(int argc, char **argv)
 	if (!err)
 		err = finish(&t);
 	if (stream__failed(t.stream, &failure))
-		complain(failure.what, err, failure.todo);
-	else if (err && err != -EPIPE && err != -ECANCELED)
-		complain("cannot write the output", err, NULL);
+		complain(&t, failure.what, err, failure.todo);
+	else if (err && err != -EPIPE)
+		complain(&t, "cannot write the output", err, NULL);
 	print_account(&t);
 	close_all(&t);
-	return err && err != -EPIPE && err != -ECANCELED;
+	return err && err != -EPIPE;
 }

@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "commands/command.h"
 #include "base/escape.h"
+#include "base/stdstreams.h"
+#include "commands/command.h"
+#include "commands/said.h"
 
 struct command {
 	const char *name;
@@ -29,7 +31,7 @@ static int print_help(void)
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
 		printf("  %-8s %s\n", commands[i].name, commands[i].about);
 	puts("\n'twsnoop COMMAND --help' lists a command's options; see also twsnoop(8).");
-	return fflush(stdout) ? 1 : 0;
+	return said__flush();
 }
 
 int main(int argc, char **argv)
@@ -37,11 +39,12 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : "trace";
 	char quoted[64];
 
+	stdstreams__open();
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
 		return print_help();
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {
 		puts("twsnoop " TWSNOOP_VERSION);
-		return fflush(stdout) ? 1 : 0;
+		return said__flush();
 	}
 	for (size_t i = 0; i < NUM_COMMANDS; i++)
 		if (!strcmp(name, commands[i].name))

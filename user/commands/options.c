@@ -9,6 +9,7 @@
 
 #include "base/escape.h"
 #include "base/parse.h"
+#include "commands/said.h"
 
 #define MAX_OPTIONS 64
 #define LONG_BASE 256 /* getopt's value of option N of all parts is LONG_BASE + N */
@@ -135,8 +136,9 @@ static int help_option(FILE *out, const struct option_spec *o)
 	return ferror(out);
 }
 
-static enum options_result print_help(const struct command_spec *cmd, FILE *out)
+static enum options_result print_help(const struct command_spec *cmd)
 {
+	FILE *out = stdout;
 	const char *title = NULL;
 
 	fprintf(out, "Usage: twsnoop%s%s %s\n%s\n", separator(cmd), cmd->name, cmd->usage,
@@ -149,7 +151,7 @@ static enum options_result print_help(const struct command_spec *cmd, FILE *out)
 	}
 	fputs(title ? "\n" : "\nOptions:\n", out);
 	help_option(out, help_table);
-	return fflush(out) || ferror(out) ? OPTIONS_HELP_FAILED : OPTIONS_HELP;
+	return said__flush() ? OPTIONS_HELP_FAILED : OPTIONS_HELP;
 }
 
 static enum options_result take(const struct walk *w, int i, const char *arg)
@@ -159,7 +161,7 @@ static enum options_result take(const struct walk *w, int i, const char *arg)
 	char *field;
 
 	if (o == help_table)
-		return print_help(w->cmd, stdout);
+		return print_help(w->cmd);
 	field = w->into[i];
 	if (o->handle(field + o->offset, arg, why, sizeof(why)))
 		return options__complain(w->cmd, "--%s: %s", o->long_name, why);

@@ -46,10 +46,8 @@ static int serve(const struct loop_options *opts, int wait_ms)
 
 static int turn(const struct loop_options *opts, int wait_ms)
 {
-	int err = serve(opts, wait_ms) ?: stream__poll(opts->stream) ?:
-		  (opts->turn ? opts->turn(opts->ctx) : 0);
-
-	return err == -ECANCELED ? serve(opts, 0) : err;
+	return serve(opts, wait_ms) ?: stream__poll(opts->stream) ?:
+	       (opts->turn ? opts->turn(opts->ctx) : 0);
 }
 
 int loop__run(const struct loop_options *opts)

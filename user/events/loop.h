@@ -34,10 +34,8 @@ struct loop_options {
 };
 
 /*
- * loop__run() - until the stream is complete, the time is up, or a callback ends it. An answer
- * of -ECANCELED, from turn() or out of the stream, says that one of the descriptors became
- * ready while something held the callback up (a reader of the output who takes nothing):
- * they are looked at, and the loop goes on.
+ * loop__run() - until the stream is complete, the time is up, or a callback ends it. A callback
+ * that is held up (a reader of the output takes nothing) looks at the descriptors itself.
  * Returns 0, -EINVAL for more than LOOP_MAX_FDS descriptors, or a negative errno of a callback
  * or the stream; stream__failed() tells which of the two.
  */

@@ -2,17 +2,13 @@
 #include "output/sink.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
+#include "base/fdwriter.h"
 #include "output/sink_format.h"
 
 /* Written when this much is there; a pipe holds as much by default. */
@@ -21,13 +17,11 @@
 #define SPARE_BYTES (8 * 1024)
 
 struct sink {
-	const struct sink_writer *writer;
+	const struct sink_writer *format;
 	struct sink_state state;
+	struct fdwriter writer;
 	size_t pending;	 /* records in state.out */
 	size_t headings; /* lines in state.out, before them, that are no records */
-	int fd;	     /* to write to: the caller's, or own_fd */
-	int own_fd;  /* -1: none */
-	int stop_fd; /* -1: none */
 };
 
 int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
@@ -46,12 +40,11 @@ int sink__new(struct sink **sinkp, int fd, const struct sink_options *opts)
 		free(sink);
 		return -ENOMEM;
 	}
-	sink->writer = writers[opts->format];
+	sink->format = writers[opts->format];
 	sink->state.opts = *opts;
-	sink->fd = fd;
-	sink->own_fd = sink->stop_fd = -1;
-	if (sink->writer->open)
-		err = sink->writer->open(&sink->state);
+	fdwriter__init(&sink->writer, fd);
+	if (sink->format->open)
+		err = sink->format->open(&sink->state);
 	if (err) {
 		sink__free(sink);
 		return err;
@@ -66,31 +59,26 @@ void sink__free(struct sink *sink)
 {
 	if (!sink)
 		return;
-	if (sink->own_fd >= 0)
-		close(sink->own_fd);
-	if (sink->writer->close)
-		sink->writer->close(&sink->state);
+	fdwriter__fini(&sink->writer);
+	if (sink->format->close)
+		sink->format->close(&sink->state);
 	outbuf__free(&sink->state.out);
 	free(sink);
 }
 
-/*
- * O_NONBLOCK belongs to the open file, which others share with us (a shell's
- * terminal, the other writers to a pipe): so open it anew, not fcntl().
- */
-void sink__stop_by(struct sink *sink, int stop_fd)
+void sink__wake_by(struct sink *sink, int wake_fd)
 {
-	char path[32];
-	struct stat st;
+	fdwriter__wake_by(&sink->writer, wake_fd);
+}
 
-	sink->stop_fd = stop_fd;
-	if (sink->own_fd >= 0 || fstat(sink->fd, &st) ||
-	    !(S_ISFIFO(st.st_mode) || isatty(sink->fd)))
-		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", sink->fd);
-	sink->own_fd = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (sink->own_fd >= 0)
-		sink->fd = sink->own_fd;
+void sink__hurry(struct sink *sink, int ms)
+{
+	fdwriter__hurry(&sink->writer, ms);
+}
+
+int sink__fd(const struct sink *sink)
+{
+	return sink->writer.fd;
 }
 
 /* Take back a half-written line. */
@@ -108,9 +96,9 @@ int sink__begin(struct sink *sink)
 	size_t start = sink->state.out.len;
 	int rc;
 
-	if (!sink->writer->heading)
+	if (!sink->format->heading)
 		return 0;
-	sink->writer->heading(&sink->state);
+	sink->format->heading(&sink->state);
 	rc = check_line(&sink->state.out, start);
 	if (!rc)
 		sink->headings++;
@@ -127,7 +115,7 @@ int sink__set_width(struct sink *sink, unsigned int width)
 	if (sink->state.opts.width == width)
 		return 0;
 	sink->state.opts.width = width;
-	if (!sink->writer->resize || !sink->writer->resize(&sink->state))
+	if (!sink->format->resize || !sink->format->resize(&sink->state))
 		return 0;
 	return sink__begin(sink);
 }
@@ -146,7 +134,7 @@ int sink__put(struct sink *sink, const struct record *rec)
 			return rc;
 	}
 	start = out->len;
-	sink->writer->put(&sink->state, rec);
+	sink->format->put(&sink->state, rec);
 	rc = check_line(out, start);
 	if (!rc)
 		sink->pending++;
@@ -173,41 +161,12 @@ static void drop_written(struct sink *sink, size_t written)
 	memmove(out->data, end, out->len);
 }
 
-static int wait_writable(const struct sink *sink)
-{
-	struct pollfd fds[] = {
-		{ .fd = sink->fd, .events = POLLOUT },
-		{ .fd = sink->stop_fd, .events = POLLIN }, /* -1 is passed over */
-	};
-
-	/* What else goes wrong here, the next write() tells. */
-	poll(fds, 2, -1);
-	return fds[1].revents ? -ECANCELED : 0;
-}
-
 int sink__flush(struct sink *sink)
 {
 	struct outbuf *out = &sink->state.out;
 	size_t written = 0;
-	int rc = 0;
+	int rc = out->len ? fdwriter__write(&sink->writer, out->data, out->len, &written) : 0;
 
-	while (written < out->len) {
-		ssize_t n = write(sink->fd, out->data + written, out->len - written);
-
-		if (n > 0) {
-			written += (size_t)n;
-		} else if (n == 0) {
-			rc = -EIO; /* a device that takes nothing: no endless loop */
-			break;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			rc = wait_writable(sink);
-			if (rc)
-				break;
-		} else if (errno != EINTR) {
-			rc = -errno;
-			break;
-		}
-	}
 	if (written)
 		drop_written(sink, written);
 	return rc;

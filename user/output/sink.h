@@ -61,13 +61,19 @@ int sink__put(struct sink *sink, const struct record *rec);
 int sink__flush(struct sink *sink);
 
 /*
- * sink__stop_by() - from now on, while sink__put() or sink__flush() waits for a
- * slow reader, they give up with -ECANCELED once @stop_fd is readable (such as
- * a signalfd, which stays the caller's). To be able to, the sink writes to a
- * pipe or terminal through a non-blocking descriptor of its own; where there is
- * none to be had, it waits for ever as before.
+ * sink__wake_by() - from now on sink__put() and sink__flush() return -EINTR instead of waiting
+ * for a slow reader once @wake_fd is readable (such as a signalfd, which stays the caller's). A
+ * record that sink__put() was given is then not taken: nothing is lost if the caller looks at
+ * what woke it and puts the record again. Call it before the first write.
  */
-void sink__stop_by(struct sink *sink, int stop_fd);
+void sink__wake_by(struct sink *sink, int wake_fd);
+
+/* sink__hurry() - from now on a reader that takes nothing for @ms is waited for no longer, and
+ * never again: -ECANCELED. */
+void sink__hurry(struct sink *sink, int ms);
+
+/* sink__fd() - to be polled for a reader that has gone: POLLERR or POLLHUP. */
+int sink__fd(const struct sink *sink);
 
 /* sink__pending() - records that were put and not yet wholly written. */
 size_t sink__pending(const struct sink *sink);

@@ -3,12 +3,11 @@
 #include "output/tabular.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/escape.h"
+#include "base/fdwriter.h"
 #include "base/fmt.h"
 #include "base/json.h"
 #include "base/outbuf.h"
@@ -187,29 +186,9 @@ static void ask_row(struct writer *w, size_t index)
 
 /* ---- writing ---- */
 
-static int write_some(int fd, const char *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-		struct pollfd wait = { .fd = fd, .events = POLLOUT };
-
-		if (n > 0) {
-			data += n;
-			len -= (size_t)n;
-		} else if (n == 0) {
-			return -EIO;
-		} else if (errno == EAGAIN || errno == EWOULDBLOCK) {
-			poll(&wait, 1, -1);
-		} else if (errno != EINTR) {
-			return -errno;
-		}
-	}
-	return 0;
-}
-
 static int flush(struct writer *w)
 {
-	int err = w->out.failed ? -ENOMEM : write_some(w->fd, w->out.data, w->out.len);
+	int err = w->out.failed ? -ENOMEM : fdwriter__write_all(w->fd, w->out.data, w->out.len);
 
 	w->out.len = 0;
 	return err;

@@ -142,18 +142,6 @@ static void test_errors(void **state)
 	assert_int_equal(loop__run(&many), -EINVAL);
 }
 
-/* What was held up by a reader goes on after a signal that does not end it. */
-static void test_held_up(void **state)
-{
-	(void)state;
-	poll_answers[0] = -ECANCELED;
-	turn_answers[0] = -ECANCELED;
-	polls_to_completion = 3;
-	assert_int_equal(run(0), 0);
-	assert_string_equal(log_text, "pptpt");
-}
-
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,7 +149,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_until_the_time_is_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends_by_a_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_held_up, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
