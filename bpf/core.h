@@ -37,4 +37,9 @@ struct net___pointer {
 	struct netns_ipv4___pointer ipv4;
 } __attribute__((preserve_access_index));
 
+/* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */
+struct socket___state {
+	enum { SS_FREE, SS_UNCONNECTED } state;
+} __attribute__((preserve_access_index));
+
 #endif

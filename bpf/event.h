@@ -26,6 +26,7 @@ enum tws_action {
 	TWS_OVERFLOW,	   /* tcp_max_tw_buckets or memory: no TIME_WAIT was made */
 	TWS_PASSIVE_CLOSE, /* the peer closed first */
 	TWS_CONNECT_FAILED,
+	TWS_BIND_FAILED, /* see bpf/call.h; it has no peer */
 	TWS_LISTEN, /* internal: a process began to listen; never printed */
 	TWS_UNLISTEN, /* internal: that socket listens no more */
 	TWS_OPEN, /* internal, with tws.all: a tuple is in use from now on */
@@ -157,9 +158,9 @@ struct tws_head {
 
 /*
  * Where a program runs that writes: on each CPU one at a time of each kind. TWS_DROP: at
- * another tracepoint, in either.
+ * another tracepoint, in either. TWS_CALL: at the end of a system call.
  */
-enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_WRITERS };
+enum tws_writer { TWS_PROCESS, TWS_SOFTIRQ, TWS_DROP, TWS_CALL, TWS_WRITERS };
 
 #define TWS_CACHED 8 /* entries */
 
@@ -295,7 +296,7 @@ static inline __attribute__((always_inline)) __u32 tws_peer_hash(const __u32 *wo
 #define TWS_IS_OUTCOME(action, all)                                            \
 	((action) == TWS_TIME_WAIT || (action) == TWS_ENTERED ||               \
 	 ((action) == TWS_FIN_WAIT2 && (all)) ||                               \
-	 ((action) >= TWS_RESET && (action) <= TWS_CONNECT_FAILED))
+	 ((action) >= TWS_RESET && (action) <= TWS_BIND_FAILED))
 
 /* A FIN_WAIT2 mini-socket, on kernels whose kfree_skb does not name it. */
 struct tws_pending {
@@ -367,7 +368,8 @@ struct tws_settings {
 	__u32 cgroup_hierarchy; /* cgroup_root.hierarchy_id of it; v2: 0 */
 	__u32 event_mask;  /* records of the ring, less one */
 	__u8 sees_rmdir;   /* tws_cgroup_rmdir is attached, before all others */
-	__u8 pad[7];
+	__u8 sees_calls;   /* connect() and bind() are looked at: see bpf/call.h */
+	__u8 pad[6];
 	struct tws_filter filter;
 };
 

@@ -11,6 +11,7 @@
 #ifndef TWSNOOP_BPF_STATE_H
 #define TWSNOOP_BPF_STATE_H
 
+#include "call.h"
 #include "filter.h"
 #include "time_wait_end.h"
 #include "opens.h"
@@ -131,6 +132,7 @@ static __always_inline void on_connect(const struct sock *sk)
 	bool is_process = !(task_flags(task) & PF_KTHREAD);
 	struct tws_open *open;
 
+	on_call_syn_sent(sk);
 	open = open_claim(sk, is_process ? TASK_READ(task, tgid) : 0);
 	if (!open)
 		return;
@@ -501,6 +503,17 @@ static __always_inline void on_mini(const struct sock *sk, const struct tcp_sock
 		keep_mini(sk, tp, id, mini, writer);
 }
 
+/* Of a connect() that connect() itself will tell of. */
+static OUT_OF_LINE bool is_told_by_call(const struct sock *sk, const struct tcp_sock *tp)
+{
+	const struct tws_open *open;
+
+	if (!tws.sees_calls)
+		return false;
+	open = open_find(sk);
+	return fails_in_call(sk, tp, open ? open_time_ns(open) : 0);
+}
+
 /* Any other end of a connection that sent no FIN. Who aborts it is the current
  * task, if it holds the socket. */
 static __always_inline void tell_other(const struct sock *sk, const struct tcp_sock *tp,
@@ -576,6 +589,8 @@ static OUT_OF_LINE void tell_close(const struct sock *sk, const struct tcp_sock 
 		return;
 	if (found == FOUND_MINI) {
 		on_mini(sk, tp, id, &mini, writer);
+	} else if (tws.all && oldstate == BPF_TCP_SYN_SENT && is_told_by_call(sk, tp)) {
+		return;
 	} else if (tws.all && oldstate != BPF_TCP_CLOSE) {
 		note_closer(sk);
 		on_other_end(sk, tp, id, oldstate, writer);

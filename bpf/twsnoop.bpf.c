@@ -166,6 +166,36 @@ int tws_drop(unsigned long long *ctx)
 	return on_drop(ctx);
 }
 
+/* These are attached by hand, with --all, if they can be: see user/capture/calls.h. */
+
+SEC("tracepoint")
+int tws_connect_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	on_connect_begin(ctx);
+	return 0;
+}
+
+SEC("tracepoint")
+int tws_connect_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	on_call_end(ctx->ret, TWS_CONNECT_FAILED);
+	return 0;
+}
+
+SEC("tracepoint")
+int tws_bind_enter(struct trace_event_raw_sys_enter *ctx)
+{
+	on_bind_begin(ctx);
+	return 0;
+}
+
+SEC("tracepoint")
+int tws_bind_exit(struct trace_event_raw_sys_exit *ctx)
+{
+	on_call_end(ctx->ret, TWS_BIND_FAILED);
+	return 0;
+}
+
 /* These three are optional: see tracer.c. */
 
 SEC("tp_btf/cgroup_mkdir")

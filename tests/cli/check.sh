@@ -43,6 +43,8 @@ test_check()
 		run "$tool" drop 65534 bpf,perfmon,sys_resource "$twsnoop" check --json
 	fi
 	checks "check by a user with just enough" 0
+	judge "check tells that failing calls are not seen without CAP_SYS_ADMIN" "$(
+		grep -q '"what":"with --all: bind() that fails' "$out" || echo "it does not. ")"
 	judge "check tells what is lost without CAP_SYS_ADMIN" "$(
 		grep -q '"because":"missing CAP_SYS_ADMIN"' "$out" || echo "it does not. ")"
 }

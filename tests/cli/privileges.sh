@@ -63,6 +63,12 @@ test_least_privilege()
 		traces "a user with $enough" $((bpf))
 	start_as "root with $enough" "$tool drop 0 $enough" --json &&
 		traces "root with $enough" $((bpf))
+	# Without tracefs it goes on, and says so.
+	if start_as "--all with $enough" "$tool drop 65534 $enough" --json --all; then
+		stop
+		judge "--all with $enough says what is not seen" "$(status_is 0
+			stderr_says "twsnoop: bind() that fails")"
+	fi
 	cp "$twsnoop" "$dir/copy"
 	"$tool" setcap "$dir/copy" $enough
 	case $? in

@@ -20,7 +20,8 @@ static const struct word actions[] = {
 	{ "time_wait_end", ACT_TIME_WAIT_END }, { "reset", ACT_RESET },
 	{ "abort", ACT_ABORT },		    { "timeout", ACT_TIMEOUT },
 	{ "overflow", ACT_OVERFLOW },	    { "passive_close", ACT_PASSIVE_CLOSE },
-	{ "connect_failed", ACT_CONNECT_FAILED }, { NULL, ACT_UNKNOWN },
+	{ "connect_failed", ACT_CONNECT_FAILED },
+	{ "bind_failed", ACT_BIND_FAILED },	    { NULL, ACT_UNKNOWN },
 };
 static const struct word causes[] = {
 	{ "close", CAUSE_CLOSE },   { "shutdown", CAUSE_SHUTDOWN }, { "exit", CAUSE_EXIT },
@@ -96,12 +97,15 @@ static const char *read_timestamp(json_t *root, uint64_t *out)
 	return NULL;
 }
 
-static const char *read_side(json_t *net, const char *key, char *addr, uint16_t *port)
+static const char *read_side(json_t *net, const char *key, bool optional, char *addr,
+			     uint16_t *port)
 {
 	json_t *o = json_object_get(net, key);
 	const char *text = json_string_value(json_object_get(o, "address"));
 	long p = number(o, "port", -1);
 
+	if (optional && !o)
+		return NULL;
 	if (!text || strlen(text) >= INET6_ADDRSTRLEN || p < 0 || p > 65535)
 		return key;
 	snprintf(addr, INET6_ADDRSTRLEN, "%s", text);
@@ -109,7 +113,8 @@ static const char *read_side(json_t *net, const char *key, char *addr, uint16_t 
 	return NULL;
 }
 
-static const char *read_network(json_t *root, struct tuple *t)
+/* Where a connect() or bind() failed, one end may not have been known. */
+static const char *read_network(json_t *root, enum action action, struct tuple *t)
 {
 	json_t *net = json_object_get(root, "network");
 	const char *transport = json_string_value(json_object_get(net, "transport"));
@@ -124,8 +129,8 @@ static const char *read_network(json_t *root, struct tuple *t)
 	t->netns = (uint64_t)number(net, "netns", 0);
 	if (!t->netns)
 		return "network.netns";
-	why = read_side(net, "local", t->laddr, &t->lport);
-	return why ? why : read_side(net, "peer", t->raddr, &t->rport);
+	why = read_side(net, "local", action == ACT_CONNECT_FAILED, t->laddr, &t->lport);
+	return why ? why : read_side(net, "peer", action == ACT_BIND_FAILED, t->raddr, &t->rport);
 }
 
 static const char *read_process(json_t *root, struct event *ev)
@@ -180,7 +185,7 @@ int event__parse(const char *line, size_t len, struct event *ev, const char **wh
 	if (!*why)
 		*why = read_timestamp(root, &ev->timestamp_ns);
 	if (!*why)
-		*why = read_network(root, &ev->t);
+		*why = read_network(root, ev->action, &ev->t);
 	if (!*why)
 		*why = read_process(root, ev);
 	if (!*why)
@@ -222,7 +227,7 @@ int row__parse(const char *line, size_t len, struct row *row, const char **why)
 	if (!*why)
 		*why = read_timestamp(root, &row->ev.timestamp_ns);
 	if (!*why)
-		*why = read_network(root, &row->ev.t);
+		*why = read_network(root, ACT_UNKNOWN, &row->ev.t);
 	if (!*why)
 		*why = read_process(root, &row->ev);
 	if (!*why)

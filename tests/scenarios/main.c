@@ -505,6 +505,7 @@ int main(int argc, char **argv)
 	scen_ids__add(&table);
 	scen_open__add(&table);
 	add_time_wait_only(&time_wait_only, &table);
+	scen_fail__add(&table);
 	/* The same and some more. */
 	scen_abort__add(&listed);
 	scen_miniwait__add(&listed);

@@ -45,6 +45,8 @@ void scen_abort__add(struct table *t);
 void scen_miniwait__add(struct table *t);
 void scen_ids__add(struct table *t);
 void scen_open__add(struct table *t);
+/* connect() and bind() that fail: with --all only, and the system calls' tracepoints. */
+void scen_fail__add(struct table *t);
 
 /*
  * A test that runs tracers of its own, in a process of its own that is a stage: it ends with

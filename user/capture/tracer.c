@@ -12,6 +12,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "capture/calls.h"
 #include "base/clock.h"
 #include "model/decode.h"
 #include "capture/rings.h"
@@ -47,6 +48,8 @@ struct tracer {
 	 * looked at, and until when (CLOCK_MONOTONIC) all that did not are known. */
 	uint64_t listens_lost, listens_sure_ns;
 	uint32_t connections;
+	struct calls calls; /* opened if calls_error is 0, and only then attached */
+	int calls_error;
 	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
@@ -60,6 +63,11 @@ struct tracer {
 	source_record_fn fn;
 	void *ctx;
 };
+
+const struct calls_obstacle *tracer__calls_obstacle(const struct tracer *tracer)
+{
+	return tracer->calls_error ? calls__obstacle(tracer->calls_error) : NULL;
+}
 
 static const struct source_ops tracer_ops;
 
@@ -163,7 +171,7 @@ static bool sees_cgroups(const struct kernel *k)
 }
 
 static void configure(struct tws_settings *to, const struct tracer_options *opts,
-		      uint32_t connections)
+		      uint32_t connections, bool sees_calls)
 {
 	const struct kernel *k = opts->kernel;
 	static const struct tws_filter empty;
@@ -181,6 +189,7 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->end_mask = endings_of(opts) - 1;
 	to->attached = opts->attached;
 	to->sees_rmdir = sees_cgroups(k);
+	to->sees_calls = sees_calls;
 	to->filter = opts->filter;
 }
 
@@ -199,6 +208,8 @@ static void choose_programs(const struct tracer *tracer, const struct tracer_opt
 	struct bpf_object *obj = tracer->obj;
 	const struct kernel *k = opts->kernel;
 
+	for (int i = 0; tracer->calls_error && i < CALLS_PROGRAMS; i++)
+		leave_out(obj, calls_programs[i]);
 	if (tracer->legacy && opts->attached)
 		leave_out(obj, "tws_drop");
 	if (sees_cgroups(k))
@@ -250,6 +261,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_pids", opts->filter.num_pids ?: 1) ?:
 	       set_pending(tracer, opts, connections) ?:
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
+	       set_max(obj, "tws_calls", tracer->calls_error ? 1 : 0) ?:
 	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES :
 				keeps ? OWN_PROCESSES : 1) ?:
 	       set_max(obj, "tws_paths", opts->attached ? 0 : keeps ? OWN_PATHS : 1);
@@ -277,7 +289,8 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 	}
 	connections = round_up_connections(opts->max_connections ?:
 					   default_connections(tracer->legacy));
-	configure(settings, opts, connections);
+	tracer->calls_error = opts->all && !opts->attached ? calls__open(&tracer->calls) : -ENODATA;
+	configure(settings, opts, connections, !tracer->calls_error);
 	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
 	choose_programs(tracer, opts);
@@ -395,6 +408,7 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	if (!tracer)
 		return err;
 	tracer->source = (struct source){ .ops = &tracer_ops, .is_filtered = true };
+	calls__init(&tracer->calls);
 	err = open_object(tracer, opts);
 	if (err)
 		goto out;
@@ -426,6 +440,16 @@ static int attach_rmdir(struct tracer *tracer)
 	return tracer->skel->links.tws_cgroup_rmdir ? 0 : -errno;
 }
 
+/* Last of all: what begins from here on is seen by the others too. They can be done without. */
+static void attach_calls(struct tracer *tracer)
+{
+	if (tracer->calls_error)
+		return;
+	tracer->calls_error = calls__attach(&tracer->calls, tracer->obj);
+	if (tracer->calls_error)
+		calls__close(&tracer->calls);
+}
+
 int tracer__attach(struct tracer *tracer)
 {
 	int err = tracer->skel ? attach_rmdir(tracer) : 0;
@@ -433,6 +457,8 @@ int tracer__attach(struct tracer *tracer)
 	if (!err)
 		err = tracer->skel ? twsnoop_bpf__attach(tracer->skel) :
 				     twsnoop_legacy_bpf__attach(tracer->legacy);
+	if (!err)
+		attach_calls(tracer);
 	if (!err)
 		err = stamp_meta(tracer);
 	tracer->attached_ns = tracer->meta.time_ns;
@@ -640,6 +666,7 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 void tracer__detach(struct tracer *tracer)
 {
 	tracer->detached_ns = clock__now_ns(CLOCK_MONOTONIC);
+	calls__close(&tracer->calls);
 	if (tracer->rings)
 		rings__stop_at(tracer->rings, tracer->detached_ns, false, false);
 	if (tracer->skel)
@@ -684,6 +711,7 @@ void tracer__free(struct tracer *tracer)
 {
 	if (!tracer)
 		return;
+	calls__close(&tracer->calls);
 	rings__free(tracer->rings);
 	if (tracer->consumer)
 		munmap((void *)tracer->consumer, sysconf(_SC_PAGESIZE));

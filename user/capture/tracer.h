@@ -47,6 +47,12 @@ struct source *tracer__source(struct tracer *tracer);
  */
 int tracer__attach(struct tracer *tracer);
 
+/*
+ * tracer__calls_obstacle() - with all: why failures of connect() and bind() that no transition
+ * shows are not seen; NULL: they are. Once started.
+ */
+const struct calls_obstacle *tracer__calls_obstacle(const struct tracer *tracer);
+
 /* tracer__is_of_state() - whether @program is one of the two at inet_sock_set_state. */
 bool tracer__is_of_state(const char *program);
 

@@ -23,6 +23,7 @@
 #include "commands/options.h"
 #include "commands/said.h"
 #include "base/outbuf.h"
+#include "capture/calls.h"
 #include "capture/pins.h"
 #include "host/quiet.h"
 #include "sockets/sockiter.h"
@@ -45,6 +46,8 @@ struct check {
 	struct kernel kernel;
 	struct feature programs; /* the real ones, loaded */
 	struct feature iterator; /* of sockets: sockiter.h */
+	struct feature calls;	 /* tracepoints of connect() and bind(): calls.h */
+	int calls_error;
 	const char *sockets;	 /* which way they are read */
 	const char *why_not;	 /* NULL: tracing is possible */
 	struct loss losses[MAX_LOSSES];
@@ -162,6 +165,22 @@ static void find_way_to_sockets(struct check *c)
 	sockiter__close();
 }
 
+/* As trace --all does: opened, and nothing attached to them. */
+static void open_calls(struct check *c)
+{
+	struct calls calls;
+	int err = calls__open(&calls);
+
+	c->calls_error = err;
+	c->calls = (struct feature){ FEATURE_PRESENT, 0 };
+	if (!err)
+		calls__close(&calls);
+	else if (err == -ENOENT || err == -ENODEV || err == -ENOSYS)
+		c->calls.state = FEATURE_MISSING;
+	else
+		c->calls = (struct feature){ FEATURE_UNPROBED, -err };
+}
+
 static bool reads_sockets(const struct check *c)
 {
 	return strcmp(c->sockets, "none") != 0;
@@ -188,6 +207,16 @@ static void add_other_losses(struct check *c)
 
 	if (!reads_sockets(c))
 		add_loss(c, &sockets);
+	if (c->calls_error) {
+		const struct calls_obstacle *obstacle = calls__obstacle(c->calls_error);
+		const struct loss calls = {
+			"with --all: bind() that fails, and connect() that fails before it sends "
+			"anything, are not seen",
+			obstacle->what, obstacle->remedy
+		};
+
+		add_loss(c, &calls);
+	}
 	if (c->kernel.bpf_stats == 1)
 		add_loss(c, &stats);
 }
@@ -211,6 +240,7 @@ static void find_out(struct check *c)
 	if (kernel__skips_matter(&c->kernel) || c->ledger.meta.flags & TWS_META_LEGACY)
 		c->ledger.recursion += c->ledger.state_recursion;
 	find_way_to_sockets(c);
+	open_calls(c);
 	c->why_not = kernel__why_not(&c->kernel);
 	if (c->why_not)
 		return;
@@ -432,6 +462,7 @@ static void put_kernel(struct outbuf *ob, const struct check *c)
 			    features[i].purpose);
 	put_feature(ob, "socket iterator", &c->iterator, "in the place of sock_diag");
 	put_row(ob, "sockets", socket_words(c), NULL);
+	put_feature(ob, "system calls", &c->calls, "connect() and bind() that fail, with --all");
 	put_feature(ob, "programs load", &c->programs, "the real ones, attached to nothing");
 	put_memory(ob, k);
 	put_row(ob, "BPF statistics",
@@ -613,6 +644,7 @@ static void json_kernel(struct outbuf *ob, const struct check *c)
 		json_feature(ob, features[i].key, feature_of(c, &features[i]));
 	json_feature(ob, "memory_by_cgroup", &k->memcg);
 	json_feature(ob, "socket_iterator", &c->iterator);
+	json_feature(ob, "syscall_tracepoints", &c->calls);
 	json_feature(ob, "programs", &c->programs);
 	outbuf__lit(ob, "}}");
 }

@@ -17,6 +17,7 @@
 #include <bpf/libbpf.h>
 
 #include "base/fdwriter.h"
+#include "capture/calls.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
 #include "containers/containers.h"
@@ -312,6 +313,20 @@ static int start_stream(struct trace *t)
 	return 0;
 }
 
+/* What this trace cannot see. */
+static void tell_limits(struct trace *t)
+{
+	const struct calls_obstacle *obstacle;
+
+	obstacle = t->opts.all ? tracer__calls_obstacle(t->tracer) : NULL;
+	if (stream__lacks_listeners(t->stream))
+		tell(t, "twsnoop: who listens in some network namespace could not be read: "
+		     "connections that it accepts have no opener\n");
+	if (obstacle)
+		tell(t, "twsnoop: bind() that fails, and connect() that sends nothing, are not seen: "
+		     "%s: %s\n", obstacle->what, obstacle->remedy);
+}
+
 static int start(struct trace *t)
 {
 	const char *why, *way = NULL;
@@ -337,9 +352,7 @@ static int start(struct trace *t)
 	     t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
 		tell(t, "twsnoop: %s\n", way);
-	if (stream__lacks_listeners(t->stream))
-		tell(t, "twsnoop: who listens in some network namespace could not be read: "
-		     "connections that it accepts have no opener\n");
+	tell_limits(t);
 	return 0;
 }
 

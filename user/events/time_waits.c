@@ -148,11 +148,22 @@ static void end_by_use(const struct time_waits *h, const struct slot *slot, uint
 	fill_end(h, slot, how, how == TWS_END_EXPIRED ? due_ns : open_ns, end);
 }
 
-/* Only an error shows that a connect() got as far as having the tuple. */
+/*
+ * Only an error of the socket shows that a connect() got as far as having the tuple. What
+ * connect() itself has failed with, and so names its caller, may be that it has not got it.
+ */
 static bool tells(const struct tws_event *ev)
 {
-	return ev->action != TWS_LISTEN && ev->action != TWS_UNLISTEN &&
-	       (ev->action != TWS_CONNECT_FAILED || ev->error);
+	switch (ev->action) {
+	case TWS_LISTEN:
+	case TWS_UNLISTEN:
+	case TWS_BIND_FAILED:
+		return false;
+	case TWS_CONNECT_FAILED:
+		return ev->error && !(ev->conn.flags & TWS_F_CLOSER);
+	default:
+		return true;
+	}
 }
 
 bool time_waits__ended(struct time_waits *h, const struct tws_event *ev, struct tws_event *end)

@@ -71,7 +71,8 @@ int decode__ending(const void *data, size_t len, const struct tws_ending **endin
 	if (!e->id || e->error > MAX_ERRNO)
 		return -EBADMSG;
 	if (!is_short(e->action) && (e->action == 0 || e->action >= TWS_LISTEN ||
-				     e->action == TWS_TIME_WAIT_END))
+				     e->action == TWS_TIME_WAIT_END ||
+				     e->action == TWS_BIND_FAILED))
 		return -EBADMSG;
 	*ending = e;
 	return 0;

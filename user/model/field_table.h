@@ -97,14 +97,33 @@ static inline bool read_type(const struct record *rec, struct field_value *v)
 	return LITERAL(v, "ipv6");
 }
 
+/* Whether an end is known: connect() may have failed before it had an address of its own, and
+ * bind() has no peer. */
+static inline bool has_end(const uint8_t addr[16], uint16_t port)
+{
+	static const uint8_t none[16];
+
+	return port || memcmp(addr, none, sizeof(none)) != 0;
+}
+
+static inline bool has_local(const struct record *rec)
+{
+	return has_end(rec->event->local_addr, rec->event->local_port);
+}
+
+static inline bool has_peer(const struct record *rec)
+{
+	return has_end(rec->event->peer_addr, rec->event->peer_port);
+}
+
 static inline bool read_local_address(const struct record *rec, struct field_value *v)
 {
-	return address(v, rec->event, rec->event->local_addr);
+	return has_local(rec) && address(v, rec->event, rec->event->local_addr);
 }
 
 static inline bool read_local_port(const struct record *rec, struct field_value *v)
 {
-	return number(v, rec->event->local_port);
+	return has_local(rec) && number(v, rec->event->local_port);
 }
 
 static inline bool read_local(const struct record *rec, struct field_value *v)
@@ -114,12 +133,12 @@ static inline bool read_local(const struct record *rec, struct field_value *v)
 
 static inline bool read_peer_address(const struct record *rec, struct field_value *v)
 {
-	return address(v, rec->event, rec->event->peer_addr);
+	return has_peer(rec) && address(v, rec->event, rec->event->peer_addr);
 }
 
 static inline bool read_peer_port(const struct record *rec, struct field_value *v)
 {
-	return number(v, rec->event->peer_port);
+	return has_peer(rec) && number(v, rec->event->peer_port);
 }
 
 static inline bool read_peer(const struct record *rec, struct field_value *v)

@@ -21,6 +21,7 @@ static const struct word actions[TWS_ACTION_END] = {
 	[TWS_OVERFLOW] = WORD("overflow"),
 	[TWS_PASSIVE_CLOSE] = WORD("passive_close"),
 	[TWS_CONNECT_FAILED] = WORD("connect_failed"),
+	[TWS_BIND_FAILED] = WORD("bind_failed"),
 	[TWS_LISTEN] = WORD("listen"),
 	[TWS_UNLISTEN] = WORD("unlisten"),
 	[TWS_OPEN] = WORD("open"),
@@ -103,8 +104,24 @@ const struct word *names__evidence(unsigned int evidence)
 const char *names__errno(unsigned int error)
 {
 	switch (error) {
+	case EPERM:
+		return "EPERM";
+	case ENOMEM:
+		return "ENOMEM";
+	case EACCES:
+		return "EACCES";
+	case EFAULT:
+		return "EFAULT";
+	case EINVAL:
+		return "EINVAL";
 	case EPIPE:
 		return "EPIPE";
+	case EAFNOSUPPORT:
+		return "EAFNOSUPPORT";
+	case ENETDOWN:
+		return "ENETDOWN";
+	case ENOBUFS:
+		return "ENOBUFS";
 	case EADDRINUSE:
 		return "EADDRINUSE";
 	case EADDRNOTAVAIL:

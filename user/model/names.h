@@ -21,7 +21,8 @@ const struct word *names__end(unsigned int end);
 const struct word *names__state(unsigned int state);
 const struct word *names__evidence(unsigned int evidence); /* enum owner_evidence */
 
-/* "ECONNRESET" for the errnos that end a connection, else NULL. */
+/* "ECONNRESET" for the errnos that end a connection, or that connect() and bind() fail with,
+ * else NULL. */
 const char *names__errno(unsigned int error);
 
 #endif

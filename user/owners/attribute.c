@@ -79,7 +79,8 @@ static const struct tws_event *add_listener(struct attributor *a, const struct t
 	bool no_side = ev->conn.side == TWS_SIDE_UNKNOWN && !(ev->conn.flags & TWS_F_OPENER);
 	bool no_opener = ev->conn.side == TWS_SIDE_SERVER && !(ev->conn.flags & TWS_F_OPENER);
 
-	if (!a->from.listeners || (!no_side && !no_opener))
+	/* bind() that failed has no connection: who listens there is somebody else. */
+	if (!a->from.listeners || (!no_side && !no_opener) || ev->action == TWS_BIND_FAILED)
 		return ev;
 	a->changed = *ev;
 	if (no_side)

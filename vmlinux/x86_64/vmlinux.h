@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: d091f2cf3c0ff9a5
- * text: 3b59c4ab11313c74
+ * types.txt: bcfa8a78f9c06a74
+ * text: e1274bcdcb8fd145
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -21,7 +21,9 @@ struct cgroup_root;
 struct cgroup_subsys_state;
 struct cred;
 struct css_set;
+struct fdtable;
 struct file;
+struct files_struct;
 struct hlist_nulls_node;
 struct inet_ehash_bucket;
 struct inet_hashinfo;
@@ -244,8 +246,18 @@ struct css_set {
 	struct cgroup *dfl_cgrp;
 };
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
 struct file {
 	struct inode *f_inode;
+	void *private_data;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct hlist_nulls_head {
@@ -338,7 +350,10 @@ struct inet_timewait_sock {
 	struct timer_list tw_timer;
 };
 
+typedef short unsigned int umode_t;
+
 struct inode {
+	umode_t i_mode;
 	long unsigned int i_ino;
 };
 
@@ -431,6 +446,7 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned int len;
+	int skb_iif;
 	__be16 protocol;
 	__u16 transport_header;
 	__u16 network_header;
@@ -440,6 +456,7 @@ struct sk_buff {
 
 struct socket {
 	struct file *file;
+	struct sock *sk;
 };
 
 typedef int __kernel_pid_t;
@@ -456,6 +473,7 @@ struct task_struct {
 	u64 start_boottime;
 	const struct cred *cred;
 	char comm[16];
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	u64 self_exec_id;
 	struct css_set *cgroups;
@@ -499,6 +517,14 @@ struct tcphdr {
 	__be16 urg_ptr;
 };
 _Static_assert(sizeof(struct tcphdr) == 20, "struct tcphdr");
+
+struct trace_event_raw_sys_enter {
+	long unsigned int args[6];
+};
+
+struct trace_event_raw_sys_exit {
+	long int ret;
+};
 
 #pragma clang attribute pop
 

@@ -110,6 +110,14 @@ static void not_its_own(void **unused)
 	assert_false(time_waits__ended(table, &other, &end));
 	other.action = TWS_CONNECT_FAILED;
 	assert_false(time_waits__ended(table, &other, &end));
+	/* one whose connect() says why, and so who called it: the tuple may be what it lacked */
+	other.error = EADDRNOTAVAIL;
+	other.conn.flags |= TWS_F_CLOSER;
+	assert_false(time_waits__ended(table, &other, &end));
+	other.conn.flags &= ~TWS_F_CLOSER;
+	other.action = TWS_BIND_FAILED;
+	assert_false(time_waits__ended(table, &other, &end));
+	other.action = TWS_CONNECT_FAILED;
 	other.error = ECONNREFUSED;
 	assert_true(time_waits__ended(table, &other, &end));
 	check_end(&end, &ev, TWS_END_REUSED_BY_CONNECT, BEGIN + S);

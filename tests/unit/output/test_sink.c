@@ -613,6 +613,45 @@ static void text_unknown(void **unused)
 	free(got);
 }
 
+/* bind() has no peer, and connect() may have had no address of its own yet. */
+static void ends_that_are_not_known(void **unused)
+{
+	struct sink_options text = { .format = SINK_TEXT, .actions = true };
+	struct tws_event ev;
+	struct record rec = { .event = &ev };
+	json_t *value;
+	char *got;
+
+	(void)unused;
+	support__event(&ev);
+	ev.action = TWS_BIND_FAILED;
+	ev.error = EADDRINUSE;
+	memset(ev.peer_addr, 0, sizeof(ev.peer_addr));
+	ev.peer_port = 0;
+	value = render_json(&rec);
+	check_string(value, "event.action", "bind_failed");
+	check_string(value, "network.local.address", "10.0.0.5");
+	assert_null(member(value, "network.peer"));
+	json_decref(value);
+	got = render(&text, &rec, false);
+	assert_non_null(strstr(got, " 10.0.0.5:43768        -                     close "));
+	assert_non_null(strstr(got, " bind_failed:EADDRINUSE\n"));
+	free(got);
+	got = render(&csv_options, &rec, false);
+	assert_non_null(strstr(got, ",bind_failed,,tcp,ipv4,10.0.0.5,43768,,,4026531840,"));
+	free(got);
+
+	/* A wildcard with a port is an address. */
+	memset(ev.local_addr, 0, sizeof(ev.local_addr));
+	value = render_json(&rec);
+	check_string(value, "network.local.address", "0.0.0.0");
+	json_decref(value);
+	ev.local_port = 0;
+	value = render_json(&rec);
+	assert_null(member(value, "network.local"));
+	json_decref(value);
+}
+
 static void check_tail(const struct sink_options *opts, const struct record *rec,
 		       const char *want)
 {
@@ -1093,6 +1132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_contract),
+		cmocka_unit_test(ends_that_are_not_known),
 		cmocka_unit_test(json_unknown),
 		cmocka_unit_test(json_everything),
 		cmocka_unit_test(json_socket),

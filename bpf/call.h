@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Failures of connect() and bind() that no state tracepoint shows, or not with their reason:
+ * no route, no such source address, a port that is taken. Only with tws.all, and where the
+ * tracepoints of these system calls could be attached (tws.sees_calls).
+ *
+ * A connect() is noted when it begins, if its socket is fresh. Its transitions say how far it
+ * got: what fails once the SYN is out, is told by the transition to CLOSE as before; all
+ * else by the system call's return value. So each failure is told once.
+ */
+#ifndef TWSNOOP_BPF_CALL_H
+#define TWSNOOP_BPF_CALL_H
+
+#include "filter.h"
+#include "ring.h"
+#include "task.h"
+
+#define AF_UNSPEC 0
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+#define IPPROTO_TCP 6
+
+#define EINTR 4
+#define EISCONN 106
+#define EALREADY 114
+#define EINPROGRESS 115
+#define ERESTARTSYS 512 /* these leave the kernel as EINTR, or not at all */
+#define ERESTART_RESTARTBLOCK 516
+
+/* How far a connect() has got, or that it is a bind(). */
+enum call_phase { CALL_BEGUN, CALL_SYN_SENT, CALL_FAILED };
+
+/* A system call that has not returned yet. */
+struct tws_call {
+	__u64 sk;	/* the kernel's address of its socket: opaque */
+	__u64 sockaddr; /* in the process's memory */
+	__u64 open_ns;	/* with CALL_FAILED: as tws_conn.open_ns */
+	__u64 cookie;
+	struct tuple t; /* with CALL_FAILED */
+	__u32 fd;
+	__u32 sockaddr_len;
+	__u32 phase; /* enum call_phase */
+};
+
+/* By thread: each is in one system call at a time. One that is skipped at its end is
+ * forgotten by age, or when its thread begins the next. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1 << 14);
+	__type(key, __u64);
+	__type(value, struct tws_call);
+} tws_calls SEC(".maps");
+
+/* The thread's system call, if it is one of @sk. In process context. */
+static __always_inline struct tws_call *call_of(const struct sock *sk)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct tws_call *call;
+
+	if (!tws.all || !tws.sees_calls)
+		return NULL;
+	call = bpf_map_lookup_elem(&tws_calls, &thread);
+	return call && call->sk == address_of(sk) ? call : NULL;
+}
+
+/* ---- what the transitions tell ---- */
+
+/* CLOSE -> SYN_SENT. */
+static __always_inline void on_call_syn_sent(const struct sock *sk)
+{
+	struct tws_call *call = call_of(sk);
+
+	if (call)
+		call->phase = CALL_SYN_SENT;
+}
+
+/*
+ * SYN_SENT -> CLOSE, while connect() itself is at work: it has found no port, or its own is
+ * taken. Then its return value has the error, which the socket never gets. Once the SYN is
+ * out the file's state is SS_CONNECTING (__inet_stream_connect()).
+ */
+static __always_inline bool fails_in_call(const struct sock *sk, const struct tcp_sock *tp,
+					  __u64 open_ns)
+{
+	const struct socket___state *socket = (const void *)sk->sk_socket;
+	struct tws_call *call;
+
+	if (!sk->sk_lock.owned || !socket || socket->state != SS_UNCONNECTED)
+		return false;
+	call = call_of(sk);
+	if (!call || call->phase != CALL_SYN_SENT)
+		return false;
+	read_tuple(&call->t, sk, tp);
+	call->open_ns = open_ns;
+	if (HAS_COOKIE)
+		call->cookie = bpf_get_socket_cookie((void *)sk);
+	call->phase = CALL_FAILED;
+	return true;
+}
+
+/* ---- the system calls ---- */
+
+/* The TCP socket behind a descriptor of the current task, or NULL. */
+static __always_inline struct sock *socket_at(__u32 fd)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	const struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
+	const struct socket *socket;
+	struct sock *sk;
+
+	if (fd >= BPF_CORE_READ(table, max_fds) ||
+	    bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) || !file ||
+	    (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return NULL;
+	socket = BPF_CORE_READ(file, private_data);
+	if (!socket || BPF_CORE_READ(socket, file) != file)
+		return NULL;
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return NULL;
+	return sk;
+}
+
+static __always_inline bool is_fresh(const struct sock *sk)
+{
+	const struct socket___state *socket = (const void *)BPF_CORE_READ(sk, sk_socket);
+
+	return BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE &&
+	       BPF_CORE_READ(socket, state) == SS_UNCONNECTED;
+}
+
+static __always_inline void note_call(const struct sock *sk,
+				      const struct trace_event_raw_sys_enter *ctx)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct tws_call call = {
+		.sk = (__u64)sk,
+		.sockaddr = ctx->args[1],
+		.fd = ctx->args[0],
+		.sockaddr_len = ctx->args[2],
+	};
+
+	if (bpf_map_update_elem(&tws_calls, &thread, &call, BPF_ANY))
+		COUNT(table_full);
+}
+
+/* A socket that another connect() is at work on already tells by its transitions. */
+static __always_inline void on_connect_begin(const struct trace_event_raw_sys_enter *ctx)
+{
+	const struct sock *sk = socket_at(ctx->args[0]);
+
+	if (sk && is_fresh(sk))
+		note_call(sk, ctx);
+}
+
+static __always_inline void on_bind_begin(const struct trace_event_raw_sys_enter *ctx)
+{
+	const struct sock *sk = socket_at(ctx->args[0]);
+
+	if (sk)
+		note_call(sk, ctx);
+}
+
+/* As the system calls take it: struct sockaddr_in or sockaddr_in6. */
+struct socket_address {
+	__u16 family;
+	__be16 port;
+	__be32 v4;
+	__u8 v6[16];
+} __attribute__((aligned(8)));
+
+#define SOCKADDR_IN_BYTES 16
+#define SOCKADDR_IN6_BYTES 24 /* SIN6_LEN_RFC2133 */
+
+/*
+ * The address that the process asked for; false if that cannot be read, or is none of IP.
+ * bind() takes AF_UNSPEC for AF_INET.
+ */
+static __always_inline bool read_asked(const struct tws_call *call, __u64 *addr, __u16 *port,
+				       __u8 *family)
+{
+	struct socket_address asked = {};
+	__u32 len = call->sockaddr_len;
+
+	if (len < SOCKADDR_IN_BYTES)
+		return false;
+	len = len < SOCKADDR_IN6_BYTES ? SOCKADDR_IN_BYTES : SOCKADDR_IN6_BYTES;
+	if (bpf_probe_read_user(&asked, len, (const void *)call->sockaddr))
+		return false;
+	*port = bpf_ntohs(asked.port);
+	addr[0] = asked.v4;
+	addr[1] = 0;
+	*family = AF_INET;
+	if (asked.family == AF_INET || asked.family == AF_UNSPEC)
+		return true;
+	if (asked.family != AF_INET6 || len < SOCKADDR_IN6_BYTES)
+		return false;
+	if (is_v4_mapped((const void *)asked.v6)) {
+		addr[0] = *(__u32 *)(asked.v6 + 12);
+		return true;
+	}
+	addr[0] = *(__u64 *)asked.v6;
+	addr[1] = *(__u64 *)(asked.v6 + 8);
+	*family = AF_INET6;
+	return true;
+}
+
+/* What the socket is bound to, of the same family as the peer. */
+static __always_inline void read_bound(struct tuple *t, const struct sock *sk)
+{
+	__u64 local[2] = {};
+
+	t->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
+	if (t->family == AF_INET6)
+		bpf_core_read(local, sizeof(local), &sk->__sk_common.skc_v6_rcv_saddr);
+	else
+		local[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	t->local[0] = local[0];
+	t->local[1] = local[1];
+}
+
+/* Nothing was sent: the addresses are what was asked for. False if that cannot be told. */
+static __always_inline bool read_attempt(struct tuple *t, const struct tws_call *call,
+					 const struct sock *sk, __u8 action)
+{
+	bool is_bind = action == TWS_BIND_FAILED, known;
+	__u64 addr[2] = {};
+	__u16 port = 0;
+
+	__builtin_memset(t, 0, sizeof(*t));
+	t->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	t->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	known = read_asked(call, addr, &port, &t->family);
+	if (known && is_bind) {
+		t->local[0] = addr[0];
+		t->local[1] = addr[1];
+		t->local_port = port;
+	} else if (known) {
+		t->peer[0] = addr[0];
+		t->peer[1] = addr[1];
+		t->peer_port = port;
+	}
+	if (!is_bind)
+		read_bound(t, sk);
+	return t->family == AF_INET || t->family == AF_INET6;
+}
+
+/* Not by the CPU's cache: another program may have been preempted while it writes there. */
+static __always_inline __u64 caller_cgroup_id(struct task_struct *task)
+{
+#ifdef TWS_ATOMIC
+	return read_cgroup_id(task->cgroups);
+#else
+	return task_cgroup_id(task);
+#endif
+}
+
+static __always_inline void read_caller(struct tws_conn *conn, __u8 action)
+{
+	struct task_struct *task = current_task();
+
+	__builtin_memset(conn, 0, sizeof(*conn));
+	read_closer(conn, task);
+	conn->cgroup_id = caller_cgroup_id(task);
+	if (action == TWS_BIND_FAILED) {
+		conn->flags |= TWS_F_NO_BYTES;
+		return;
+	}
+	conn->side = TWS_SIDE_CLIENT;
+	read_opener(conn, task);
+}
+
+static __always_inline void tell_call(const struct tws_call *call, const struct tuple *t,
+				      __u8 action, __u32 error)
+{
+	struct tws_conn conn;
+	struct out out;
+
+	if (!filter_connection(t))
+		return;
+	read_caller(&conn, action);
+	conn.open_ns = call->open_ns;
+	if (!filter_owner(&conn) || !reserve(&out, action, TWS_CALL))
+		return;
+	__builtin_memset(out.ev, 0, sizeof(*out.ev));
+	tuple_to_event(out.ev, t);
+	out.ev->action = action;
+	out.ev->time_ns = out.time_ns;
+	out.ev->error = error;
+	out.ev->cookie = call->cookie;
+	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
+	send(&out);
+}
+
+/* Those that say that it goes on, or is done, and nothing has failed. */
+static __always_inline bool is_failure(__u32 error)
+{
+	return error && error != EINPROGRESS && error != EALREADY && error != EINTR &&
+	       error != EISCONN && !(error >= ERESTARTSYS && error <= ERESTART_RESTARTBLOCK);
+}
+
+static __always_inline bool is_disconnect(const struct tws_call *call)
+{
+	__u16 family = AF_INET;
+
+	return !bpf_probe_read_user(&family, sizeof(family), (const void *)call->sockaddr) &&
+	       family == AF_UNSPEC;
+}
+
+static __always_inline void on_call_failed(const struct tws_call *call, __u8 action, __u32 error)
+{
+	struct sock *sk = socket_at(call->fd);
+	struct tuple t;
+
+	/* Another thread may have put something else there. */
+	if (!sk || (__u64)sk != call->sk ||
+	    (action == TWS_CONNECT_FAILED && is_disconnect(call)) ||
+	    !read_attempt(&t, call, sk, action))
+		return;
+	tell_call(call, &t, action, error);
+}
+
+static __always_inline void on_call_end(long ret, __u8 action)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	struct tws_call *call = bpf_map_lookup_elem(&tws_calls, &thread);
+	__u32 error = ret < 0 ? -ret : 0;
+
+	if (!call)
+		return;
+	if (call->phase == CALL_FAILED)
+		tell_call(call, &call->t, action, is_failure(error) ? error : 0);
+	else if (call->phase == CALL_BEGUN && is_failure(error))
+		on_call_failed(call, action, error);
+	bpf_map_delete_elem(&tws_calls, &thread);
+}
+
+#endif
