@@ -44,7 +44,7 @@ USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
 STATIC_OBJ := $(filter-out $(BUILD)/user/containers/runtime_%.o,$(USER_OBJ)) \
 	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/containers/runtime_%.c,$(USER_SRC)))
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h \
-	$(BUILD)/processes.skel.h
+	$(BUILD)/processes.skel.h $(BUILD)/bindhash.skel.h
 
 all: $(BUILD)/twsnoop
 
@@ -72,6 +72,11 @@ $(BUILD)/processes.bpf.o: bpf/processes.bpf.c bpf/processes.h vmlinux/$(ARCH)/vm
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
 
+# Which ports are bound: see user/sockets/bindhash.h.
+$(BUILD)/bindhash.bpf.o: bpf/bindhash.bpf.c bpf/bindhash.h bpf/core.h vmlinux/$(ARCH)/vmlinux.h
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -mcpu=v2 -c $< -o $@
+
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(BPFTOOL) gen skeleton $< name $*_bpf > $@.tmp
 	mv $@.tmp $@
@@ -82,7 +87,8 @@ $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(if $(filter containers/runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
-$(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o $(BUILD)/user/host/pid_iter.o: $(SKELETONS)
+$(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o $(BUILD)/user/host/pid_iter.o \
+$(BUILD)/user/sockets/bindhash.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)

@@ -61,4 +61,4 @@ complete -c twsnoop -n "$listing" -l sort -x -a "age left $keys" -d 'Order of th
 complete -c twsnoop -n "$listing" -l reverse -d 'The other way round'
 complete -c twsnoop -n "$listing" -l by -x -a "$keys" -d 'Count by this, or by several'
 complete -c twsnoop -n "$listing" -l states -d 'Count connections in each state'
-complete -c twsnoop -n "$listing" -l ports -d 'Local ports taken towards each remote end'
+complete -c twsnoop -n "$listing" -l ports -d 'Local ports that are taken, and left'

@@ -782,5 +782,11 @@ const struct solo solo_listing[] = {
 	{ "list/attach-killed", run_killed_attach },
 	{ "list/no-bpffs", run_no_bpffs },
 	{ "list/unprivileged", run_unprivileged },
+	{ "list/ports-live", listing__ports_live },
+	{ "list/ports-bound", listing__ports_bound },
+	{ "list/ports-holder", listing__ports_holder },
+	{ "list/ports-own", listing__ports_own },
+	{ "list/ports-reusable", listing__ports_reusable },
+	{ "list/ports-unprivileged", listing__ports_unprivileged },
 	{ NULL, NULL },
 };

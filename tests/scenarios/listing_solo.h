@@ -15,4 +15,12 @@ unsigned long solo__recursion(struct stage *st, const char *twsnoop);
 /* listing_churn.c */
 void listing__churn(struct stage *st, const char *twsnoop);
 
+/* listing_ports.c */
+void listing__ports_live(struct stage *st, const char *twsnoop);
+void listing__ports_bound(struct stage *st, const char *twsnoop);
+void listing__ports_holder(struct stage *st, const char *twsnoop);
+void listing__ports_own(struct stage *st, const char *twsnoop);
+void listing__ports_reusable(struct stage *st, const char *twsnoop);
+void listing__ports_unprivileged(struct stage *st, const char *twsnoop);
+
 #endif

@@ -13,29 +13,23 @@
 #include "output/census_text.h"
 #include "commands/command.h"
 #include "containers/containers.h"
-#include "model/filter.h"
+#include "inventory/gather.h"
 #include "inventory/group.h"
-#include "inventory/infer.h"
 #include "host/kernel.h"
-#include "capture/ledger.h"
 #include "commands/list_account.h"
 #include "output/fit.h"
 #include "output/list_text.h"
-#include "owners/listeners.h"
-#include "inventory/listing.h"
 #include "commands/filter_words.h"
 #include "commands/group_words.h"
 #include "commands/options.h"
 #include "commands/pids.h"
 #include "host/pid_iter.h"
 #include "commands/said.h"
-#include "inventory/ports.h"
 #include "output/ports_text.h"
 #include "host/privileges.h"
 #include "output/progress.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
-#include "containers/workloads.h"
 
 struct list_options {
 	bool states, ports, reverse;
@@ -51,12 +45,7 @@ struct list {
 	struct list_style style;
 	struct sockets_source source;
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
-	unsigned int flags;	   /* SOCKETS_* */
-	unsigned int ledger_flags; /* LEDGER_* */
-	struct listing listing;
-	struct ledger *ledger;
-	struct listeners *listeners; /* NULL: were not needed */
-	struct workloads *workloads;
+	struct gathered gathered;
 };
 
 static const struct option_spec list_table[] = {
@@ -71,7 +60,7 @@ static const struct option_spec list_table[] = {
 	  offsetof(struct list_options, by) },
 	{ 0, "states", NULL, "count connections in each state, beside the limits",
 	  option__flag, offsetof(struct list_options, states) },
-	{ 0, "ports", NULL, "how many local ports are taken towards each remote end",
+	{ 0, "ports", NULL, "how many local ports are taken, by whom, and how many are left",
 	  option__flag, offsetof(struct list_options, ports) },
 	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
 	  offsetof(struct list_options, no_names) },
@@ -99,12 +88,12 @@ static int complain(const char *what, int err)
 /* One line for all that privileges are missing for. */
 static void say_denied(const struct list *list)
 {
-	bool namespaces = list->flags & SOCKETS_DENIED;
-	bool ledger = list->ledger_flags & LEDGER_DENIED;
+	bool namespaces = list->gathered.flags & SOCKETS_DENIED;
+	bool ledger = list->gathered.ledger_flags & LEDGER_DENIED;
 	struct kernel kernel = {};
 	bool admin, ptrace;
 
-	if (list->flags & SOCKETS_FAILED)
+	if (list->gathered.flags & SOCKETS_FAILED)
 		fputs("twsnoop: the sockets of some network namespace could not be read to the "
 		      "end\n", stderr);
 	if (!namespaces && !ledger)
@@ -123,9 +112,9 @@ static void print_account(const struct list *list)
 {
 	struct list_account account;
 
-	list_account__count(&account, &list->listing, list->ledger);
+	list_account__count(&account, &list->gathered.listing, list->gathered.ledger);
 	say_denied(list);
-	list_account__write(&account, list->ledger_flags, stderr);
+	list_account__write(&account, list->gathered.ledger_flags, stderr);
 }
 
 /* ---- gathering ---- */
@@ -137,131 +126,66 @@ static int tick(void *ctx, size_t count)
 	return 0;
 }
 
-static int take_sockets(struct list *list)
+/* JSON and CSV name the listener as a server's opener. */
+static struct gather_want want_of(const struct list *list)
 {
-	const struct listing_want want = {
-		.filter = &list->filters.filter, .ports = list->opts.ports, .tick = tick,
+	return (struct gather_want){
+		.source = &list->source,
+		.filter = &list->filters.filter,
+		.containers = list->filters.containers,
+		.num_containers = list->filters.num_containers,
+		.ports = list->opts.ports,
+		.listeners = list->output.format != SINK_TEXT && !list->opts.by.num,
+		.no_names = list->opts.no_names,
+		.runtime_socket = list->opts.runtime_socket,
+		.tick = tick,
 	};
-	int err;
-
-	progress__step("reading sockets");
-	err = listing__take(&list->listing, &list->source, &want, &list->flags);
-	return err ? complain("cannot list sockets", err) : 0;
 }
 
-static int join_ledger(struct list *list)
+static int give_up_privileges(void)
 {
-	int err;
-
-	progress__step("reading the ledger of owners");
-	err = ledger__open(&list->ledger, &list->ledger_flags);
-	if (err)
-		return complain("cannot read the ledger of owners", err);
-	listing__join(&list->listing, list->ledger);
 	/* See sockiter__dump(). */
-	err = privileges__keep_only(sockiter__is_open() || pid_iter__is_open() ?
-					    PRIVILEGES_TO_LOOK | PRIVILEGE(CAP_BPF) :
-					    PRIVILEGES_TO_LOOK);
+	uint64_t more = sockiter__is_open() || pid_iter__is_open() ? PRIVILEGE(CAP_BPF) : 0;
+	int err = privileges__keep_only(PRIVILEGES_TO_LOOK | more);
+
 	return err ? complain("cannot give up privileges", err) : 0;
 }
 
-/* JSON and CSV name the listener as a server's opener, ports tell servers' by it. */
-static bool needs_listeners(const struct list *list)
+static int gather(struct list *list, const struct gather_want *want)
 {
-	return list->opts.ports || (list->output.format != SINK_TEXT && !list->opts.by.num) ||
-	       infer__needed(&list->listing);
-}
-
-static int infer_owners(struct list *list)
-{
-	unsigned int flags = 0;
+	struct gathered *g = &list->gathered;
 	int err;
 
-	if (!list->listing.num || !needs_listeners(list))
-		return 0;
-	progress__step("looking for owners");
-	err = listeners__new(&list->listeners, LISTENERS_DEFAULT);
+	progress__step("reading sockets");
+	err = gather__sockets(g, want);
 	if (err)
-		return complain("cannot look for owners", err);
-	/* What cannot be had is not inferred from. */
-	if (!listeners__fill(list->listeners, &list->source, 0, &flags))
-		list->flags |= (flags & LISTENERS_NETNS_DENIED ? SOCKETS_DENIED : 0) |
-			       (flags & LISTENERS_NETNS_FAILED ? SOCKETS_FAILED : 0);
-	err = infer__owners(&list->listing, &list->source, list->listeners, &list->flags);
-	return err ? complain("cannot look for owners", err) : 0;
-}
-
-static bool keep_match(void *ctx, const struct listing_row *row)
-{
-	const struct list *list = ctx;
-	struct tws_event ev;
-
-	listing__event(&list->listing, row, &ev);
-	return filter__match(&list->filters.filter, &ev);
-}
-
-static bool keep_container(void *ctx, const struct listing_row *row)
-{
-	const struct list *list = ctx;
-	const struct workload_of *of = workloads__get(list->workloads, listing__cgroup(row));
-
-	return of && of->kept;
-}
-
-static bool find_cgroup(void *ctx, uint64_t id, struct tws_cgroup *cgroup)
-{
-	const struct list *list = ctx;
-
-	return list->ledger && ledger__cgroup(list->ledger, id, cgroup);
-}
-
-static int find_workloads(struct list *list)
-{
-	const struct workloads_options opts = {
-		.no_names = list->opts.no_names,
-		.socket = list->opts.runtime_socket,
-		.wanted = list->filters.containers,
-		.num_wanted = list->filters.num_containers,
-		.find = find_cgroup,
-		.ctx = list,
-	};
-	int err = workloads__new(&list->workloads, &opts);
-
-	for (size_t i = 0; !err && i < list->listing.num; i++) {
-		const struct listing_row *row = &list->listing.rows[i];
-
-		if (row->seen)
-			err = workloads__want(list->workloads, listing__cgroup(row),
-					      row->seen->conn.flags & TWS_F_CGROUP_V1);
-	}
-	/* Names are waited for no longer than a second, and not with a timer's signals. */
-	progress__end();
-	return err ?: workloads__resolve(list->workloads);
-}
-
-static int gather(struct list *list)
-{
-	int err = take_sockets(list) ?: join_ledger(list) ?: infer_owners(list);
-
+		return complain("cannot list sockets", err);
+	progress__step("reading the ledger of owners");
+	err = gather__ledger(g);
+	if (err)
+		return complain("cannot read the ledger of owners", err);
+	err = give_up_privileges();
 	if (err)
 		return err;
-	if (!filter__is_empty(&list->filters.filter))
-		listing__keep(&list->listing, keep_match, list);
-	err = find_workloads(list);
+	progress__step("looking for owners");
+	err = gather__owners(g, want);
 	if (err)
-		return complain("cannot look for containers", err);
-	if (list->filters.num_containers)
-		listing__keep(&list->listing, keep_container, list);
-	return 0;
+		return complain("cannot look for owners", err);
+	/* Names are waited for no longer than a second, and not with a timer's signals. */
+	progress__end();
+	err = gather__workloads(g, want);
+	return err ? complain("cannot look for containers", err) : 0;
 }
 
 /* ---- the four forms ---- */
 
 static int print_rows(struct list *list)
 {
-	const struct group_context ctx = { &list->listing, list->workloads };
-	const struct list_records_sources sources = { list->ledger, list->listeners, "/proc" };
-	size_t num = list->listing.num;
+	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads };
+	const struct list_records_sources sources = {
+		list->gathered.ledger, list->gathered.listeners, "/proc",
+	};
+	size_t num = list->gathered.listing.num;
 	uint32_t *order = malloc((num ?: 1) * sizeof(*order));
 	int err;
 
@@ -278,7 +202,7 @@ out:
 
 static int print_groups(struct list *list)
 {
-	const struct group_context ctx = { &list->listing, list->workloads };
+	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads };
 	struct group *groups = NULL;
 	size_t num = 0;
 	int err = group__count(&ctx, &list->opts.by, &groups, &num);
@@ -290,15 +214,42 @@ static int print_groups(struct list *list)
 	return err;
 }
 
-static int print_ports(struct list *list)
+/* What the numbers cannot say. */
+static void say_ports(const struct list *list, const struct ports *ports)
+{
+	bool reusable = false, own = false, unknown = false;
+
+	for (size_t i = 0; i < ports->num; i++) {
+		reusable |= ports->places[i].reusable > 0;
+		own |= ports->places[i].scope == PORTS_OWN;
+		unknown |= !ports->places[i].has_left && ports->places[i].scope != PORTS_OWN;
+	}
+	if (unknown)
+		fprintf(stderr, "twsnoop: LEFT is not known: which ports bind() has taken cannot "
+				"be read: %s\n",
+			list->gathered.binds_error == -EPERM ?
+				"it takes CAP_BPF and CAP_PERFMON" :
+				strerror(-list->gathered.binds_error));
+	if (list->output.format != SINK_TEXT)
+		return;
+	if (reusable)
+		fputs("twsnoop: ports that are REUSABLE are left too: connect() takes them over from "
+		      "TIME_WAIT (net.ipv4.tcp_tw_reuse)\n", stderr);
+	if (own)
+		fputs("twsnoop: LOCAL with a port or a range: the program chose it itself by bind(); "
+		      "how many more it may choose is not known\n", stderr);
+}
+
+static int print_ports(struct list *list, const struct gather_want *want)
 {
 	struct ports ports = {};
-	int err = list->listing.num ?
-			  ports__count(&ports, &list->listing, &list->source, list->listeners,
-				       &list->flags) : 0;
+	int err = gather__ports(&list->gathered, want, &ports);
 
 	if (!err)
-		err = ports_text__write(&ports, &list->listing, &list->style, STDOUT_FILENO);
+		err = ports_text__write(&ports, &list->gathered.listing, &list->style,
+					STDOUT_FILENO);
+	if (!err)
+		say_ports(list, &ports);
 	ports__free(&ports);
 	return err;
 }
@@ -310,7 +261,7 @@ static int print_states(struct list *list)
 	int err;
 
 	progress__step("counting sockets");
-	err = census__take(&census, &list->source, &want, &list->flags);
+	err = census__take(&census, &list->source, &want, &list->gathered.flags);
 	progress__end();
 	if (err) {
 		census__free(&census);
@@ -327,12 +278,13 @@ static int print_states(struct list *list)
 
 static int print_listing(struct list *list)
 {
+	const struct gather_want want = want_of(list);
 	int err;
 
-	if (gather(list))
+	if (gather(list, &want))
 		return 1;
 	if (list->opts.ports)
-		err = print_ports(list);
+		err = print_ports(list, &want);
 	else if (list->opts.by.num)
 		err = print_groups(list);
 	else
@@ -378,10 +330,7 @@ static int choose_way(struct list *list)
 
 static void close_all(struct list *list)
 {
-	workloads__free(list->workloads);
-	listeners__free(list->listeners);
-	listing__free(&list->listing);
-	ledger__free(list->ledger);
+	gather__free(&list->gathered);
 	pids__close(list->pids);
 	sockiter__close();
 }

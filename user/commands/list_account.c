@@ -16,7 +16,6 @@ void list_account__count(struct list_account *account, const struct listing *lis
 	uint64_t whole_ns = ledger__complete_since(ledger);
 
 	*account = (struct list_account){
-		.listed = listing->num,
 		.ledgers = ledger__count(ledger),
 		.since_ns = since_ns,
 		.whole_ns = whole_ns,
@@ -27,6 +26,11 @@ void list_account__count(struct list_account *account, const struct listing *lis
 		const struct listing_row *row = &listing->rows[i];
 		bool after = since_ns && row->since_ns > (int64_t)(since_ns + TIMER_SLACK_NS);
 
+		if (!row->mini) { /* nobody has closed these to the end */
+			account->open++;
+			continue;
+		}
+		account->listed++;
 		account->seen += row->evidence == OWNER_SEEN;
 		account->inferred += row->evidence == OWNER_INFERRED;
 		account->unknown += row->evidence == OWNER_UNKNOWN;

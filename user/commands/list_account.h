@@ -14,7 +14,8 @@
 
 /* Moments are of CLOCK_MONOTONIC. */
 struct list_account {
-	size_t listed, seen, inferred, unknown; /* rows, and by evidence */
+	size_t listed, seen, inferred, unknown; /* mini-sockets, and by evidence */
+	size_t open;	     /* rows that are none */
 	size_t missed;	     /* not seen, though all was recorded when they closed */
 	size_t written_over; /* of those: that the ledger was too small for */
 	size_t before;	     /* not seen, and nothing was recorded when they closed */

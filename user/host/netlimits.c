@@ -17,15 +17,20 @@
  * bits in alternation are 6 bytes each */
 #define FILE_MAX (256 * 1024)
 
-static bool has_port(const struct port_set *set, uint16_t port)
+bool port_set__has(const struct port_set *set, uint16_t port)
 {
 	return set->bits[port / 64] >> (port % 64) & 1;
+}
+
+void port_set__add(struct port_set *set, uint16_t port)
+{
+	set->bits[port / 64] |= 1ULL << (port % 64);
 }
 
 bool netlimits__is_usable(const struct netlimits *limits, uint16_t port)
 {
 	return limits->first_port && port >= limits->first_port && port <= limits->last_port &&
-	       !(limits->reserved && has_port(limits->reserved, port));
+	       !(limits->reserved && port_set__has(limits->reserved, port));
 }
 
 int netlimits__parse_ports(struct port_set *set, const char *text, size_t len)
@@ -46,7 +51,7 @@ int netlimits__parse_ports(struct port_set *set, const char *text, size_t len)
 						 UINT16_MAX, &last))
 			return -EINVAL;
 		for (; first <= last; first++)
-			set->bits[first / 64] |= 1ULL << (first % 64);
+			port_set__add(set, (uint16_t)first);
 		text = comma + 1;
 	}
 	return 0;
@@ -172,6 +177,14 @@ static int read_inside(void *ctx)
 	if (num < 0)
 		return num;
 	limits->tw_reuse = num && value < 3 ? (int)value : -1;
+	num = read_numbers(visit, "tcp_timestamps", &value, 1);
+	if (num < 0)
+		return num;
+	limits->timestamps = num ? !!value : -1;
+	num = read_numbers(visit, "tcp_tw_reuse_delay", &value, 1);
+	if (num < 0)
+		return num;
+	limits->reuse_delay_ms = num ? value : 1000;
 	num = read_numbers(visit, "tcp_fin_timeout", &value, 1);
 	if (num < 0)
 		return num;
@@ -181,7 +194,7 @@ static int read_inside(void *ctx)
 
 int netlimits__read(struct netlimits *limits, int netns_fd, const char *proc_root, bool with_ports)
 {
-	struct netlimits read = { .tw_reuse = -1 };
+	struct netlimits read = { .tw_reuse = -1, .timestamps = -1 };
 	struct visit visit = { &read, proc_root, with_ports };
 	int err = netns_fd < 0 ? read_inside(&visit) : netns__run(netns_fd, read_inside, &visit);
 

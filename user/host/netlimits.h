@@ -14,11 +14,16 @@ struct port_set {
 	uint64_t bits[65536 / 64];
 };
 
+bool port_set__has(const struct port_set *set, uint16_t port);
+void port_set__add(struct port_set *set, uint16_t port);
+
 struct netlimits {
 	uint64_t max_tw_buckets; /* mini-sockets; 0 if not known (the kernel's 0 is no
 				  * common setting: it forbids TIME_WAIT) */
 	uint64_t fin_timeout_ms; /* of FIN_WAIT2; 0: not known */
 	int tw_reuse;		 /* 0 off, 1 on, 2 loopback only; -1: not known */
+	int timestamps;		 /* tcp_timestamps: 0 off; -1: not known */
+	uint64_t reuse_delay_ms; /* tcp_tw_reuse_delay, since 6.14; before, and 0: a second */
 	uint32_t first_port, last_port; /* ip_local_port_range; 0: not known */
 	uint32_t usable_ports;	 /* of these, less the reserved ones */
 	struct port_set *reserved; /* ip_local_reserved_ports, NULL: none */

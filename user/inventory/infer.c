@@ -17,7 +17,7 @@ struct inference {
 
 static bool lacks_owner(const struct listing_row *row)
 {
-	return row->evidence == OWNER_UNKNOWN;
+	return row->mini && row->evidence == OWNER_UNKNOWN;
 }
 
 bool infer__needed(const struct listing *l)

@@ -73,9 +73,11 @@ static void fill_row(struct listing_row *row, const struct collector *c,
 	row->key.local_port = sk->local_port;
 	row->key.peer_port = sk->peer_port;
 	row->cookie = sk->cookie;
-	row->left_ns = sk->expires_ms * NS_PER_MS;
+	row->left_ns = sk->mini ? sk->expires_ms * NS_PER_MS : 0;
 	row->since_ns = (int64_t)c->now_ns;
+	row->inode = sk->inode;
 	row->family = sk->family;
+	row->mini = sk->mini;
 	row->state = sk->state;
 }
 
@@ -95,7 +97,7 @@ static int add_socket(void *ctx, const struct sockdiag_socket *sk)
 	struct collector *c = ctx;
 	int err;
 
-	if (!sk->mini)
+	if (!sk->mini && !c->want->all)
 		return 0;
 	if (++c->asked == TICK_ROWS) {
 		c->asked = 0;
@@ -110,7 +112,7 @@ static int add_socket(void *ctx, const struct sockdiag_socket *sk)
 	fill_row(&c->l->rows[c->l->num], c, sk);
 	if (c->filters && !is_wanted(c, &c->l->rows[c->l->num]))
 		return 0;
-	c->has_fin_wait2 |= sk->state == SOCKDIAG_FIN_WAIT2;
+	c->has_fin_wait2 |= sk->mini && sk->state == SOCKDIAG_FIN_WAIT2;
 	c->l->num++;
 	return 0;
 }
@@ -123,6 +125,8 @@ static void set_entered(struct collector *c)
 		struct listing_row *row = &c->l->rows[i];
 		uint64_t whole_ns = TIME_WAIT_MS * NS_PER_MS;
 
+		if (!row->mini)
+			continue;
 		if (row->state == SOCKDIAG_FIN_WAIT2 && c->fin_timeout_ms &&
 		    c->fin_timeout_ms < TIME_WAIT_MS)
 			whole_ns = c->fin_timeout_ms * NS_PER_MS;
@@ -179,8 +183,9 @@ static int compare_netns(const void *a, const void *b)
 int listing__take(struct listing *l, const struct sockets_source *source,
 		  const struct listing_want *want, unsigned int *flags)
 {
-	static const struct sockets_visitor visitor = {
-		SOCKDIAG_MASK_MINI, begin_netns, add_socket, end_netns,
+	const struct sockets_visitor visitor = {
+		want->all ? SOCKDIAG_MASK_ALL | SOCKDIAG_MASK_BOUND : SOCKDIAG_MASK_MINI,
+		begin_netns, add_socket, end_netns,
 	};
 	struct collector c = {
 		.l = l, .want = want, .filter = filter__of_socket(want->filter),
@@ -195,6 +200,27 @@ int listing__take(struct listing *l, const struct sockets_source *source,
 	if (l->num_netns)
 		qsort(l->netns, l->num_netns, sizeof(*l->netns), compare_netns);
 	return err;
+}
+
+int listing__add_bound(struct listing *l, const struct binds *binds)
+{
+	for (size_t i = 0; i < binds->num; i++) {
+		const struct tws_bind *bind = &binds->binds[i];
+		struct sockdiag_socket sk = { .state = SOCKDIAG_CLOSE, .inode = bind->inode,
+					      .local_port = bind->port };
+		const struct collector c = { .netns = bind->netns,
+					     .now_ns = l->taken_ns };
+		int err;
+
+		if (!bind->inode || !listing__netns(l, bind->netns))
+			continue;
+		err = make_room(l);
+		if (err)
+			return err;
+		sockdiag__set_addresses(&sk, bind->family, bind->addr, (const uint8_t[16]){});
+		fill_row(&l->rows[l->num++], &c, &sk);
+	}
+	return 0;
 }
 
 void listing__free(struct listing *l)
@@ -300,7 +326,7 @@ void listing__keep(struct listing *l, listing_keep_fn keep, void *ctx)
 bool listing__process(const struct listing *l, const struct listing_row *row,
 		      struct listing_process *process)
 {
-	if (row->evidence == OWNER_INFERRED) {
+	if (row->owner) {
 		const struct listing_owner *owner = &l->owners[row->owner - 1];
 
 		*process = (struct listing_process){ owner->tgid, owner->uid, owner->start_ns,
@@ -368,7 +394,7 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 	memcpy(ev->local_addr, row->key.local_addr, sizeof(ev->local_addr));
 	memcpy(ev->peer_addr, row->key.peer_addr, sizeof(ev->peer_addr));
 	ev->conn.side = row->side;
-	if (row->evidence == OWNER_INFERRED)
+	if (row->owner)
 		fill_owner(l, row, &ev->conn);
 }
 

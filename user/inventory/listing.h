@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What `twsnoop list` shows: the mini-sockets that exist now, each with what is
- * known of its owner and how.
+ * What `twsnoop list` shows: the mini-sockets that exist now, or all sockets, each with
+ * what is known of its owner and how.
  *
  * The order matters: first take, then open the ledger and join. What stands in the
  * kernel's table has its event by then, so that nothing is missing in between.
@@ -17,9 +17,10 @@
 #include "capture/ledger.h"
 #include "host/netlimits.h"
 #include "model/record.h"
+#include "sockets/binds.h"
 #include "sockets/sockets.h"
 
-/* More mini-sockets than this are not listed: -E2BIG. 400 MB. */
+/* More sockets than this are not listed: -E2BIG. 450 MB. */
 #define LISTING_MAX (4U << 20)
 
 struct listing_row {
@@ -31,14 +32,17 @@ struct listing_row {
 	 * time namespace. */
 	int64_t since_ns;
 	const struct tws_event *seen; /* its close, NULL: not seen */
-	uint32_t owner;	     /* inferred: its place in owners[], plus 1; 0: none */
+	uint32_t owner;	     /* inferred or holding: its place in owners[], plus 1; 0: none */
+	uint32_t inode;	     /* of its file; 0: it has none */
 	uint8_t family;
-	uint8_t state;	     /* enum sockdiag_state: TIME_WAIT or FIN_WAIT2 */
+	uint8_t state;	     /* enum sockdiag_state; of mini-sockets TIME_WAIT or FIN_WAIT2 */
+	bool mini;	     /* a mini-socket: only these have a timer, and an age */
+	bool shared;	     /* OWNER_HOLDS: other processes hold it, too */
 	uint8_t evidence;    /* enum owner_evidence */
 	uint8_t side;	     /* enum tws_side */
 };
 
-/* A process that was inferred to have closed. */
+/* A process that was inferred to have closed, or that holds a socket. */
 struct listing_owner {
 	uint32_t tgid; /* 0: it was gone when it was looked at */
 	uint32_t uid;
@@ -71,6 +75,7 @@ struct listing_want {
 	const struct tws_filter *filter; /* addresses, ports, family, netns; the rest
 					  * is left to listing__keep() */
 	bool ports;	      /* read the namespaces' limits, too */
+	bool all;	      /* sockets of every state, not only mini-sockets */
 	listing_tick_fn tick; /* may be NULL */
 	void *ctx;
 };
@@ -83,6 +88,11 @@ struct listing_want {
 int listing__take(struct listing *l, const struct sockets_source *source,
 		  const struct listing_want *want, unsigned int *flags);
 void listing__free(struct listing *l);
+
+/* listing__add_bound() - adds the sockets that @binds tells of, in the namespaces that were
+ * read: those that are bound and nothing more, where the kernel lists them nowhere else.
+ * Returns 0, -E2BIG or -ENOMEM. */
+int listing__add_bound(struct listing *l, const struct binds *binds);
 
 /* listing__join() - finds the owners that @ledger knows. It must outlive @l. */
 void listing__join(struct listing *l, const struct ledger *ledger);
@@ -97,7 +107,7 @@ int listing__owner(struct listing *l, const char *proc_root, uint32_t tgid, uint
 typedef bool (*listing_keep_fn)(void *ctx, const struct listing_row *row);
 void listing__keep(struct listing *l, listing_keep_fn keep, void *ctx);
 
-/* Who closed, seen or inferred. */
+/* Who closed, seen or inferred; of a socket that a process still has, who holds it. */
 struct listing_process {
 	uint32_t tgid, uid;
 	uint64_t start_ns;

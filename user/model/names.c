@@ -56,6 +56,7 @@ static const struct word evidences[] = {
 	[OWNER_UNKNOWN] = WORD("unknown"),
 	[OWNER_SEEN] = WORD("seen"),
 	[OWNER_INFERRED] = WORD("inferred"),
+	[OWNER_HOLDS] = WORD("holds"),
 };
 
 /* include/net/tcp_states.h */

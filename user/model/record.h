@@ -16,6 +16,7 @@ enum owner_evidence {
 	OWNER_UNKNOWN = 0,
 	OWNER_SEEN,	/* we saw the close */
 	OWNER_INFERRED, /* by a listening port or by live connections */
+	OWNER_HOLDS,	/* a process has it open still: that is who, not who closed */
 };
 
 /* Where a cgroup leads: a container, a pod, a unit. */

@@ -15,9 +15,16 @@ enum column {
 	COL_PEER_PORT,
 	COL_NETNS,
 	COL_NETNS_NAME,
+	COL_SCOPE,
+	COL_FIRST,
+	COL_LAST,
 	COL_USABLE,
 	COL_TIME_WAIT,
 	COL_LIVE,
+	COL_CLOSE_WAIT,
+	COL_BOUND,
+	COL_LEFT,
+	COL_REUSABLE,
 	COL_PERCENT,
 	COL_UNKNOWN,
 	COL_OWNERS,
@@ -30,7 +37,8 @@ enum column {
 	COL_END,
 };
 
-enum shown { TEXT = 1, DATA = 2, BOTH = TEXT | DATA, NETNS = 4 };
+/* The last three only where they say something. */
+enum shown { TEXT = 1, DATA = 2, BOTH = TEXT | DATA, NETNS = 4, CLOSE_WAIT = 8, REUSABLE = 16 };
 
 static const struct {
 	struct tabular_column column;
@@ -43,9 +51,16 @@ static const struct {
 	[COL_PEER_PORT] = { { "", "network.peer.port", false, 0 }, DATA },
 	[COL_NETNS] = { { "", "network.netns", false, 0 }, DATA },
 	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, DATA },
+	[COL_SCOPE] = { { "", "ports.scope", false, 0 }, DATA },
+	[COL_FIRST] = { { "", "ports.first", false, 0 }, DATA },
+	[COL_LAST] = { { "", "ports.last", false, 0 }, DATA },
 	[COL_USABLE] = { { "USABLE", "ports.usable", true, 0 }, BOTH },
 	[COL_TIME_WAIT] = { { "TIME_WAIT", "ports.time_wait", true, 0 }, BOTH },
 	[COL_LIVE] = { { "LIVE", "ports.live", true, 0 }, BOTH },
+	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "ports.close_wait", true, 0 }, DATA | CLOSE_WAIT },
+	[COL_BOUND] = { { "BOUND", "ports.bound", true, 0 }, BOTH },
+	[COL_LEFT] = { { "LEFT", "ports.left", true, 0 }, BOTH },
+	[COL_REUSABLE] = { { "REUSABLE", "ports.reusable", true, 0 }, DATA | REUSABLE },
 	[COL_PERCENT] = { { "USED%", "ports.used_percent", true, 0 }, BOTH },
 	[COL_UNKNOWN] = { { "", "ports.unknown_owner", true, 0 }, DATA },
 	[COL_OWNERS] = { { "TAKEN BY", "", false, 0 }, TEXT },
@@ -60,9 +75,11 @@ static const struct {
 struct view {
 	const struct ports *ports;
 	const struct listing *l;
+	bool text;
 	size_t num_columns;
 	enum column columns[COL_END];
 	char owners[512]; /* of the row at hand */
+	char local[80];	  /* likewise */
 };
 
 /* "checkout 14210, ~curl 12, unknown 7"; the largest first. */
@@ -96,12 +113,58 @@ static void fill_owners(struct view *v, struct tabular_cell *cell,
 	tabular__name_n(cell, v->owners, ob.len);
 }
 
+/* The share that is not left, of those that connect() may choose. */
 static uint64_t tenths_of_percent(const struct ports_place *place)
 {
-	return (uint64_t)(place->time_wait + place->live) * 1000 / place->usable;
+	return (uint64_t)(place->time_wait + place->live + place->bound) * 1000 / place->usable;
 }
 
-static void fill_network(struct tabular_cell *cell, enum column column, const struct view *v,
+static bool is_any(const uint8_t *addr)
+{
+	static const uint8_t any[16];
+
+	return !memcmp(addr, any, sizeof(any));
+}
+
+/* "10.0.0.5:10000-10019", and "*" for what is bound to no address. */
+static void fill_local(struct view *v, struct tabular_cell *cell, const struct ports_place *place)
+{
+	struct outbuf ob;
+
+	if (place->scope == PORTS_ALL && is_any(place->key.local_addr)) {
+		if (v->text)
+			tabular__word(cell, "*", 1);
+		return;
+	}
+	if (place->scope != PORTS_OWN || !v->text) {
+		tabular__address(cell, place->family, place->key.local_addr, -1);
+		return;
+	}
+	tabular__address(cell, place->family, place->key.local_addr, (int)place->first_port);
+	outbuf__init_fixed(&ob, v->local, sizeof(v->local));
+	outbuf__bytes(&ob, cell->text, cell->len);
+	if (place->last_port != place->first_port) {
+		outbuf__char(&ob, '-');
+		outbuf__u64(&ob, place->last_port);
+	}
+	tabular__word(cell, v->local, ob.len);
+}
+
+static void fill_peer(struct tabular_cell *cell, enum column column,
+		      const struct ports_place *place)
+{
+	if (place->scope == PORTS_ALL) {
+		if (column == COL_PEER_TEXT)
+			tabular__word(cell, "*", 1);
+	} else if (column == COL_PEER_PORT) {
+		tabular__number(cell, place->key.peer_port);
+	} else {
+		tabular__address(cell, place->family, place->key.peer_addr,
+				 column == COL_PEER_TEXT ? place->key.peer_port : -1);
+	}
+}
+
+static void fill_network(struct view *v, struct tabular_cell *cell, enum column column,
 			 const struct ports_place *place)
 {
 	switch (column) {
@@ -109,24 +172,30 @@ static void fill_network(struct tabular_cell *cell, enum column column, const st
 		list_text__fill_netns(v->l, place->key.netns, cell);
 		break;
 	case COL_LOCAL:
-		tabular__address(cell, place->family, place->key.local_addr, -1);
-		break;
-	case COL_PEER_TEXT:
-		tabular__address(cell, place->family, place->key.peer_addr,
-				 place->key.peer_port);
-		break;
-	case COL_PEER:
-		tabular__address(cell, place->family, place->key.peer_addr, -1);
-		break;
-	case COL_PEER_PORT:
-		tabular__number(cell, place->key.peer_port);
+		fill_local(v, cell, place);
 		break;
 	case COL_NETNS:
 		tabular__number(cell, place->key.netns);
 		break;
-	default:
+	case COL_NETNS_NAME:
 		tabular__name(cell, listing__netns_name(v->l, place->key.netns));
+		break;
+	default:
+		fill_peer(cell, column, place);
 	}
+}
+
+static void fill_scope(struct tabular_cell *cell, enum column column,
+		       const struct ports_place *place)
+{
+	static const char *const scopes[] = {
+		[PORTS_PEER] = "peer", [PORTS_ALL] = "all", [PORTS_OWN] = "own",
+	};
+
+	if (column == COL_SCOPE)
+		tabular__word(cell, scopes[place->scope], strlen(scopes[place->scope]));
+	else if (place->scope == PORTS_OWN)
+		tabular__number(cell, column == COL_FIRST ? place->first_port : place->last_port);
 }
 
 static void fill_count(struct tabular_cell *cell, enum column column,
@@ -134,7 +203,8 @@ static void fill_count(struct tabular_cell *cell, enum column column,
 {
 	switch (column) {
 	case COL_USABLE:
-		tabular__number(cell, place->usable);
+		if (place->usable)
+			tabular__number(cell, place->usable);
 		break;
 	case COL_TIME_WAIT:
 		tabular__number(cell, place->time_wait);
@@ -142,8 +212,23 @@ static void fill_count(struct tabular_cell *cell, enum column column,
 	case COL_LIVE:
 		tabular__number(cell, place->live);
 		break;
+	case COL_CLOSE_WAIT:
+		tabular__number(cell, place->close_wait);
+		break;
+	case COL_BOUND:
+		if (place->usable)
+			tabular__number(cell, place->bound);
+		break;
+	case COL_LEFT:
+		if (place->has_left)
+			tabular__number(cell, place->left);
+		break;
+	case COL_REUSABLE:
+		tabular__number(cell, place->reusable);
+		break;
 	case COL_PERCENT:
-		tabular__decimal(cell, tenths_of_percent(place));
+		if (place->usable)
+			tabular__decimal(cell, tenths_of_percent(place));
 		break;
 	default:
 		tabular__number(cell, place->unknown);
@@ -178,8 +263,10 @@ static void fill_row(void *ctx, size_t index, struct tabular_cell *cells)
 	for (size_t i = 0; i < v->num_columns; i++) {
 		enum column column = v->columns[i];
 
-		if (column < COL_USABLE)
-			fill_network(&cells[i], column, v, place);
+		if (column < COL_SCOPE)
+			fill_network(v, &cells[i], column, place);
+		else if (column < COL_USABLE)
+			fill_scope(&cells[i], column, place);
 		else if (column < COL_OWNERS)
 			fill_count(&cells[i], column, place);
 		else if (column == COL_OWNERS)
@@ -195,7 +282,7 @@ static void fill_row(void *ctx, size_t index, struct tabular_cell *cells)
 int ports_text__write(const struct ports *ports, const struct listing *l,
 		      const struct list_style *style, int fd)
 {
-	struct view v = { .ports = ports, .l = l };
+	struct view v = { .ports = ports, .l = l, .text = style->format == SINK_TEXT };
 	struct tabular_column columns[COL_END];
 	struct tabular table = {
 		.columns = columns, .num_rows = ports->num, .fill = fill_row, .ctx = &v,
@@ -203,8 +290,12 @@ int ports_text__write(const struct ports *ports, const struct listing *l,
 	};
 	unsigned int shown = style->format == SINK_TEXT ? TEXT : DATA;
 
-	if (style->format == SINK_TEXT && l->num_netns > 1)
+	if (v.text && l->num_netns > 1)
 		shown |= NETNS;
+	for (size_t i = 0; i < ports->num; i++) {
+		shown |= ports->places[i].close_wait ? CLOSE_WAIT : 0;
+		shown |= ports->places[i].reusable ? REUSABLE : 0;
+	}
 	for (int i = 0; i < COL_END; i++) {
 		if (!(all[i].shown & shown))
 			continue;

@@ -35,6 +35,9 @@ enum sockdiag_state {
 #define SOCKDIAG_MASK_MINI \
 	(SOCKDIAG_MASK(SOCKDIAG_TIME_WAIT) | SOCKDIAG_MASK(SOCKDIAG_FIN_WAIT2))
 #define SOCKDIAG_MASK_ALL ((1U << SOCKDIAG_STATE_END) - 2)
+/* Sockets that are bound and nothing more, which come with the state CLOSE: the
+ * kernel's TCP_BOUND_INACTIVE, since 6.8 (91051f003948); nothing before. */
+#define SOCKDIAG_MASK_BOUND (1U << 13)
 
 struct sockdiag_socket {
 	uint64_t cookie; /* as tws_event.cookie; 0: the kernel gave none */

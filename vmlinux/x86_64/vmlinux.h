@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: bcfa8a78f9c06a74
- * text: e1274bcdcb8fd145
+ * types.txt: da750e5191cd0610
+ * text: fa58b92e8e11acd8
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -24,7 +24,9 @@ struct css_set;
 struct fdtable;
 struct file;
 struct files_struct;
+struct hlist_node;
 struct hlist_nulls_node;
+struct inet_bind_hashbucket;
 struct inet_ehash_bucket;
 struct inet_hashinfo;
 struct inode;
@@ -208,6 +210,11 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __u8 u8;
 
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	void *key;
+};
+
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
@@ -260,6 +267,17 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct hlist_head {
+	struct hlist_node *first;
+};
+_Static_assert(sizeof(struct hlist_head) == 8, "struct hlist_head");
+
+struct hlist_node {
+	struct hlist_node *next;
+	struct hlist_node **pprev;
+};
+_Static_assert(sizeof(struct hlist_node) == 16, "struct hlist_node");
+
 struct hlist_nulls_head {
 	struct hlist_nulls_node *first;
 };
@@ -279,6 +297,20 @@ struct in6_addr {
 	} in6_u;
 };
 
+struct inet_bind_bucket {
+	possible_net_t ib_net;
+	int l3mdev;
+	short unsigned int port;
+	signed char fastreuse;
+	signed char fastreuseport;
+	struct hlist_node node;
+	struct hlist_head owners;
+};
+
+struct inet_bind_hashbucket {
+	struct hlist_head chain;
+};
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -289,6 +321,7 @@ struct sock_common {
 	volatile unsigned char skc_state;
 	unsigned char skc_ipv6only: 1;
 	int skc_bound_dev_if;
+	struct hlist_node skc_bind_node;
 	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
@@ -332,6 +365,8 @@ _Static_assert(sizeof(struct inet_ehash_bucket) == 8, "struct inet_ehash_bucket"
 struct inet_hashinfo {
 	struct inet_ehash_bucket *ehash;
 	unsigned int ehash_mask;
+	struct inet_bind_hashbucket *bhash;
+	unsigned int bhash_size;
 };
 
 struct inet_timewait_death_row {
@@ -425,6 +460,10 @@ struct net {
 
 struct net_device {
 	possible_net_t nd_net;
+};
+
+struct nsproxy {
+	struct net *net_ns;
 };
 
 struct upid {

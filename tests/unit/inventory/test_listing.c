@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What list makes of a table of sockets, a ledger and a /proc, all of them made up:
- * rows, owners, order, counts, states, ports.
+ * rows, owners, order, counts, states.
  */
 #include "tests/unit/unit.h"
 
@@ -17,13 +17,13 @@
 
 #include "output/census_text.h"
 #include "inventory/group.h"
+#include "inventory/holders.h"
 #include "inventory/infer.h"
 #include "commands/list_account.h"
 #include "commands/group_words.h"
 #include "inventory/list_records.h"
 #include "output/list_text.h"
 #include "inventory/listing.h"
-#include "output/ports_text.h"
 #include "tests/unit/support.h"
 
 #define MS 1000000ULL
@@ -262,6 +262,48 @@ static void test_take(void **state)
 	assert_in_range(listing__age_ns(&l, &l.rows[0]), 10 * SECOND, 12 * SECOND);
 	assert_in_range(listing__age_ns(&l, &l.rows[1]), 5 * SECOND, 7 * SECOND);
 	assert_int_equal(l.netns[0].limits.usable_ports, 9);
+}
+
+/* All states: those with a file belong to who holds it. */
+static void test_holders(void **state)
+{
+	const struct listing_want want = { .filter = &no_filter, .all = true };
+	struct binds binds = { .complete = true };
+	struct tws_bind bind = { .inode = 500, .port = 40006, .family = AF_INET,
+				 .addr = { 10, 0, 0, 5 } };
+	struct listing_process process;
+
+	(void)state;
+	make_process(31, "one", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
+	make_process(33, "two", add(SOCKDIAG_LISTEN, false, 80, 0, 0)->inode);
+	make_process(32, "fork", table[1].inode);
+	add(SOCKDIAG_FIN_WAIT1, false, 40002, 9, 80)->inode = 0; /* an orphan */
+	add(SOCKDIAG_CLOSE_WAIT, false, 40003, 9, 80); /* whose holder may not be seen */
+	add_tw(40004, 9, 80);
+	make_process(34, "binder", 500);
+	assert_int_equal(listing__take(&l, &source, &want, NULL), 0);
+	assert_int_equal(netns__inode(-1, &bind.netns), 0);
+	assert_int_equal(binds__add(&binds, &bind), 0);
+	bind.netns = 1; /* was not read */
+	assert_int_equal(binds__add(&binds, &bind), 0);
+	assert_int_equal(listing__add_bound(&l, &binds), 0);
+	binds__free(&binds);
+	assert_int_equal(l.num, 6);
+	assert_int_equal(holders__find(&l, root), 0);
+	assert_true(listing__process(&l, &l.rows[0], &process));
+	assert_int_equal(process.tgid, 31);
+	assert_int_equal(l.rows[0].evidence, OWNER_HOLDS);
+	assert_false(l.rows[0].shared);
+	assert_true(listing__process(&l, &l.rows[1], &process));
+	assert_int_equal(process.tgid, 32); /* the lowest, whatever the order */
+	assert_true(l.rows[1].shared);
+	for (int i = 2; i < 5; i++)
+		assert_false(listing__process(&l, &l.rows[i], &process));
+	assert_true(l.rows[4].mini && !l.rows[3].mini);
+	assert_int_equal(l.rows[3].left_ns, 0);
+	assert_int_equal(l.rows[5].state, SOCKDIAG_CLOSE);
+	assert_true(listing__process(&l, &l.rows[5], &process));
+	assert_int_equal(process.tgid, 34);
 }
 
 static int stop_at(void *ctx, size_t rows)
@@ -704,24 +746,6 @@ static void test_account(void **state)
 		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=2\n");
 }
 
-static void test_ports_text(void **state)
-{
-	const struct list_style text = { .format = SINK_TEXT };
-	struct ports ports = {};
-	int fd = support__memfd();
-
-	(void)state;
-	see(add_tw(40001, 9, 80)->cookie, 7, "curl");
-	see(add_tw(40002, 9, 80)->cookie, 8, "curl");
-	add_tw(40003, 9, 80);
-	take_and_join();
-	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
-	check_text(fd, ports_text__write(&ports, &l, &text, fd),
-		   "LOCAL    PEER        USABLE TIME_WAIT LIVE USED% TAKEN BY\n"
-		   "10.0.0.5 10.0.0.9:80      9         3    0  33.3 curl 2, unknown 1\n");
-	ports__free(&ports);
-}
-
 /* ---- states ---- */
 
 static void test_census(void **state)
@@ -764,78 +788,17 @@ static void test_census(void **state)
 	census__free(&census);
 }
 
-/* ---- ports ---- */
-
-static void test_ports(void **state)
-{
-	struct listener listener = { .cookie = 1, .port = 40008, .family = AF_INET };
-	const struct ports_place *place;
-	struct ports ports = {};
-
-	(void)state;
-	assert_int_equal(netns__inode(-1, &listener.netns), 0);
-	assert_int_equal(listeners__add(listeners, &listener), 0);
-	/* to 10.0.0.9:80: three in TIME_WAIT, one of them a mini-FIN_WAIT2, and one
-	 * live; a port that is taken twice was taken over between the two looks */
-	see(add_tw(40001, 9, 80)->cookie, 7, "curl");
-	see(add_tw(40002, 9, 80)->cookie, 8, "curl");
-	see(add(SOCKDIAG_FIN_WAIT2, true, 40003, 9, 80)->cookie, 9, "wget");
-	add_tw(40004, 9, 80);
-	make_process(31, "live", add(SOCKDIAG_ESTABLISHED, false, 40004, 9, 80)->inode);
-	/* not usable, reserved, listened on, the server's */
-	see(add_tw(39999, 9, 80)->cookie, 7, "curl");
-	see(add_tw(40009, 9, 80)->cookie, 7, "curl");
-	see(add_tw(40008, 9, 80)->cookie, 7, "curl");
-	see(add_tw(40007, 9, 80)->cookie, 7, "curl")->conn.side = TWS_SIDE_SERVER;
-	/* to 10.0.0.8:80 one, and live ones to elsewhere */
-	see(add_tw(40001, 8, 80)->cookie, 7, "curl");
-	add(SOCKDIAG_ESTABLISHED, false, 40002, 7, 80);
-	take_and_join();
-	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
-	assert_int_equal(ports.num, 2);
-	place = &ports.places[0];
-	assert_int_equal(place->key.peer_addr[3], 9);
-	assert_int_equal(place->usable, 9);
-	assert_int_equal(place->time_wait, 3);
-	assert_int_equal(place->live, 1);
-	assert_int_equal(place->unknown, 0);
-	assert_int_equal(place->names, 3);
-	assert_string_equal(place->owners[0].comm, "curl");
-	assert_int_equal(place->owners[0].count, 2);
-	assert_int_equal(place->owners[0].tgid, 0); /* two of them */
-	assert_int_equal(place->owners[1].count, 1);
-	assert_true(place->owners[1].tgid == 31 || place->owners[2].tgid == 31);
-	place = &ports.places[1];
-	assert_int_equal(place->key.peer_addr[3], 8);
-	assert_int_equal(place->time_wait, 1);
-	assert_int_equal(place->live, 0);
-	assert_int_equal(place->owners[0].tgid, 7);
-	ports__free(&ports);
-}
-
-static void test_no_ports(void **state)
-{
-	struct ports ports = {};
-
-	(void)state;
-	take_and_join();
-	assert_int_equal(ports__count(&ports, &l, &source, listeners, NULL), 0);
-	assert_int_equal(ports.num, 0);
-	ports__free(&ports);
-}
-
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_take),	TEST(test_take_errors),	  TEST(test_filter),
+		TEST(test_take), TEST(test_holders), TEST(test_take_errors),	  TEST(test_filter),
 		TEST(test_join),	TEST(test_infer_live),	  TEST(test_infer_not_seen),
 		TEST(test_infer_listener), TEST(test_owner_gone), TEST(test_sort),
 		TEST(test_count),	TEST(test_keys),	  TEST(test_census),
-		TEST(test_texts),	TEST(test_ports_text),	  TEST(test_records),
+		TEST(test_texts),	TEST(test_records),
 		TEST(test_account),
-		TEST(test_ports),	TEST(test_no_ports),
 	};
 
 	setenv("TZ", "UTC0", 1);
