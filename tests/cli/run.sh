@@ -46,6 +46,7 @@ elif is_root; then
 	test_wrong_usage
 	test_help
 	test_check
+	test_check_lockdown
 	test_check_refused
 	test_refused
 	test_least_privilege
