@@ -34,6 +34,9 @@ static const struct {
 	{ "hung-file", tool__hung_file, "DIR FILE PROGRAM...: its stdout is a file of FUSE, which "
 	  "hangs if this is stopped; the same; 77 without FUSE" },
 	{ "wait-end", tool__wait_end, "PID: until it has ended, 20 s at most" },
+	{ "terminal", tool__terminal, "W[,W]... FILE PROGRAM...: its stdout is a terminal, resized "
+	  "with each SIGUSR2; FILE gets what it shows" },
+	{ "fits", tool__fits, "FILE: no line is wider than that terminal; prints their number" },
 	{ "json", tool__json, "FILE [hostile]: each line is an object; prints their number" },
 	{ "csv", tool__csv, "FILE: RFC 4180, as many fields everywhere" },
 	{ "plain", tool__plain, "FILE: UTF-8 without control characters" },

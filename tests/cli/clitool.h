@@ -41,6 +41,10 @@ int tool__json(int argc, char **argv);
 int tool__csv(int argc, char **argv);
 int tool__plain(int argc, char **argv);
 
+/* clitool_term.c: a terminal */
+int tool__terminal(int argc, char **argv);
+int tool__fits(int argc, char **argv);
+
 /* clitool_wait.c: conditions, each with a deadline */
 int tool__wait_line(int argc, char **argv);
 int tool__wait_exit(int argc, char **argv);

@@ -64,6 +64,7 @@ elif is_root; then
 	test_hung_file
 	test_reader_gone
 	test_hostile_names
+	test_terminal
 	test_left_behind
 	test_ledgers
 	test_latency
