@@ -19,6 +19,8 @@ static const struct {
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },
 	{ "netns", tool__netns, "PROGRAM...: in network and mount namespaces of its own" },
+	{ "time-shift", tool__time_shift, "SECONDS|young PROGRAM...: in a time namespace whose clocks are "
+	  "ahead by so much, or have just begun; 77 if the kernel has none" },
 	{ "drop", tool__drop, "UID CAP,CAP|none PROGRAM...: as UID with just these" },
 	{ "drop-uid", tool__drop_uid, "UID PROGRAM...: as UID, the bounding set untouched" },
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },

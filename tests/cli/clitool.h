@@ -20,6 +20,7 @@ int tool__latency(int argc, char **argv);
 /* clitool_run.c: a program with less than it wants */
 int tool__limit(int argc, char **argv);
 int tool__netns(int argc, char **argv);
+int tool__time_shift(int argc, char **argv);
 int tool__drop(int argc, char **argv);
 int tool__drop_uid(int argc, char **argv);
 int tool__hide_btf(int argc, char **argv);

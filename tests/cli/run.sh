@@ -56,6 +56,7 @@ elif is_root; then
 	test_list_beside_check
 	test_limits
 	test_signals
+	test_time_namespace
 	test_full_disk
 	test_closed_descriptors
 	test_closed_pipe

@@ -244,6 +244,29 @@ test_signals()
 	judge "SIGTERM while stopped" "$(status_is 0; accounts 1; delivered 2; json_lines 2)"
 }
 
+# A program in a time namespace sees the kernel's clocks shifted.
+test_time_namespace()
+{
+	"$tool" time-shift 1 true
+	if [ $? = 77 ]; then
+		skip "time namespace" "this kernel has none"
+		return
+	fi
+	# What the reader sees is behind the events' times, or ahead of them.
+	for shift in young 8640000; do
+		name="time namespace, $shift"
+		start_as "$name" "$tool time-shift $shift" --json || continue
+		hour=$(date -u +%Y-%m-%dT%H)
+		"$tool" close 3
+		"$tool" wait-line "$out" '{' 3
+		stop
+		judge "$name" "$(status_is 0; accounts 1; delivered 3; json_lines 3
+			grep -q "snapshot=0 unattributed=0" "$err" || echo "not by events. "
+			grep -q "^{\"timestamp\":\"\($hour\|$(date -u +%Y-%m-%dT%H)\)" "$out" ||
+				echo "at another time. ")"
+	done
+}
+
 # A machine that is busy with other things may be slow: the best of three.
 test_latency()
 {
