@@ -35,18 +35,24 @@ struct tws_open {
 
 /* In tws_open.tag, from the lowest bit: the socket, and the opener's tgid (0: none;
  * never more than 22 bits, PID_MAX_LIMIT). */
-#define TAG_SOCKET_BITS 40
+#define TAG_SOCKET_BITS 42
 #define TAG_SOCKET ((1ULL << TAG_SOCKET_BITS) - 1)
 
 /* In tws_open.open. */
 #define OPEN_SIDE 62 /* the two top bits: enum tws_side */
 #define OPEN_MATCHED (1ULL << 61) /* a filter let its FIN pass */
-#define OPEN_NS (OPEN_MATCHED - 1)
+#define OPEN_FIN_UNCOUNTED (1ULL << 60) /* as TWS_F_FIN_UNCOUNTED */
+#define OPEN_NS (OPEN_FIN_UNCOUNTED - 1) /* 36 years */
 #define OPEN_UNKNOWN 1 /* in use, but the opening was not seen */
 #define OPEN_BUSY 2    /* being taken over */
 
-/* Sockets are aligned to cache lines, and the kernel maps 64 TiB of memory: so many
- * bits tell them apart. */
+/*
+ * Sockets are aligned to cache lines, and lie in the kernel's linear map, as far apart as the
+ * machine's memory does: so many bits tell those of 256 TiB apart. That is the whole kernel
+ * half of an address space of 48 bits. Where there are more (five levels of page tables,
+ * arm64 with VA_BITS 52), the map is wider, but the memory in it is not: the banks that a
+ * machine's physical address space has furthest from one another are 64 TiB apart or so.
+ */
 static __always_inline __u64 tag_of(__u64 key)
 {
 	return key >> 6 & TAG_SOCKET;
@@ -104,9 +110,10 @@ static __always_inline bool is_of(const struct tws_open *open, __u64 key)
 	return (open->tag & TAG_SOCKET) == tag_of(key);
 }
 
-static __always_inline struct tws_open *if_in_use(struct tws_open *open)
+/* @word is what its .open holds. */
+static __always_inline bool is_in_use(__u64 word)
 {
-	return open && open->open && open->open != OPEN_BUSY ? open : NULL;
+	return word && word != OPEN_BUSY;
 }
 
 /* The further places are for functions that stand by themselves. These return the index of
@@ -120,22 +127,32 @@ VERIFIED_ONCE __u32 tws_find_further(__u64 key)
 
 		if (!open || !open->tag) /* none was ever claimed further on */
 			break;
-		if (is_of(open, key))
+		if (is_in_use(load_acquire(&open->open)) && is_of(open, key))
 			return open_index(key, i);
 	}
 	return NOWHERE;
 }
 
+/*
+ * The entry of @sk, if it is in use. That is read before the tag: whoever takes over an entry
+ * that is not in use writes the tag first, and publishes it then. The other way round an entry
+ * that was free could be another's by the time that it is found to be in use. One that is in
+ * use and has our tag stays ours as long as we live.
+ */
 static __always_inline struct tws_open *open_find(const struct sock *sk)
 {
 	__u64 key = number_of(sk);
 	struct tws_open *open = place_of(key, 0);
+	__u64 word;
 
-	if (!open || !open->tag)
+	if (!open)
+		return NULL;
+	word = load_acquire(&open->open);
+	if (!open->tag)
 		return NULL;
 	if (is_of(open, key))
-		return if_in_use(open);
-	return if_in_use(open_at(tws_find_further(key)));
+		return is_in_use(word) ? open : NULL;
+	return open_at(tws_find_further(key));
 }
 
 /*
@@ -160,11 +177,22 @@ static __always_inline bool looks_dead(__u64 key, __u64 addr, __u64 tag)
 	       (family != AF_INET && family != AF_INET6);
 }
 
-static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 key, __u32 tgid)
+/*
+ * Of an entry two words were read: @old, its .open, and then @tag, which allows to take it.
+ * If .open is the same still, nobody has taken it over in between. But where a processor may
+ * have read the two the other way round, the tag can be older than @old: it is looked at once
+ * more now that nobody else may change it, and if it is another, the entry is given back.
+ */
+static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 tag, __u64 key,
+				      __u32 tgid)
 {
 	if (old == OPEN_BUSY ||
 	    __sync_val_compare_and_swap(&open->open, old, OPEN_BUSY) != old)
 		return false;
+	if (!LOADS_KEEP_ORDER && *(volatile __u64 *)&open->tag != tag) {
+		__sync_val_compare_and_swap(&open->open, OPEN_BUSY, old);
+		return false;
+	}
 	open->tag = make_tag(key, tgid);
 	return true;
 }
@@ -172,10 +200,12 @@ static __always_inline bool take_over(struct tws_open *open, __u64 old, __u64 ke
 /* A place that is @key's, or nobody's yet. */
 static __always_inline bool claim_place(struct tws_open *open, __u64 key, __u32 tgid)
 {
-	__u64 old = open->open;
+	__u64 old = open->open, tag;
 
 	barrier(); /* before its tag: whoever changes that makes it busy */
-	return (!open->tag || is_of(open, key)) && take_over(open, old, key, tgid);
+	tag = open->tag;
+	return (!tag || (tag & TAG_SOCKET) == tag_of(key)) &&
+	       take_over(open, old, tag, key, tgid);
 }
 
 VERIFIED_ONCE __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
@@ -189,12 +219,14 @@ VERIFIED_ONCE __u32 tws_claim(__u32 index, __u64 key, __u32 tgid)
 VERIFIED_ONCE __u32 tws_evict(__u32 index, __u64 key, __u64 addr, __u32 tgid)
 {
 	struct tws_open *open = open_at(index);
-	__u64 old;
+	__u64 old, tag;
 
 	if (!open)
 		return false;
 	old = open->open;
-	return (!old || looks_dead(key, addr, open->tag)) && take_over(open, old, key, tgid);
+	barrier(); /* as in claim_place() */
+	tag = open->tag;
+	return (!old || looks_dead(key, addr, tag)) && take_over(open, old, tag, key, tgid);
 }
 
 VERIFIED_ONCE __u32 tws_claim_further(__u64 key, __u64 addr, __u32 tgid)

@@ -82,6 +82,11 @@ static __always_inline void cached_cgroup_removed(void)
  * This CPU's cgroups, of which none is out of date, or NULL: there is no such cache. To be
  * asked in process context alone, and before the address is read that is looked for: else
  * that could be older than the number.
+ *
+ * A processor that reads ahead (arm64) may read the address first all the same, but only by as
+ * much as it has instructions in flight. In that time one process would have to move the
+ * current task to another cgroup, and then remove the one that it was in: two system calls.
+ * An acquiring load would have each close on each CPU write to the number's cache line.
  */
 static __always_inline struct tws_cached_cgroup *cached_cgroups(void)
 {

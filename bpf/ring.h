@@ -29,9 +29,11 @@ struct out {
 /*
  * Stores with an order: what was written before is seen before. On x86 all stores
  * have it, and a locked instruction would wait for a cache line that an ordinary one
- * leaves to the store buffer.
+ * leaves to the store buffer. The older kernels' object stores so only into entries of its
+ * table of connections, which the socket's own transitions alone read, under its lock: it
+ * needs no order, and those kernels have no atomic exchange to give one.
  */
-#ifdef __TARGET_ARCH_x86
+#if defined(__TARGET_ARCH_x86) || !defined(TWS_ATOMIC)
 #define STORE_RELEASE(to, value)                                               \
 	do {                                                                   \
 		barrier();                                                     \
@@ -40,6 +42,27 @@ struct out {
 	} while (0)
 #else
 #define STORE_RELEASE(to, value) ((void)__sync_lock_test_and_set((to), (value)))
+#endif
+
+/*
+ * And a load with one: what is read after it is not older than it. BPF has no fence, but an
+ * atomic operation that returns a value is one.
+ */
+#ifdef __TARGET_ARCH_x86
+#define LOADS_KEEP_ORDER true
+static __always_inline __u64 load_acquire(__u64 *from)
+{
+	__u64 value = *(volatile __u64 *)from;
+
+	barrier();
+	return value;
+}
+#elif defined(TWS_ATOMIC)
+#define LOADS_KEEP_ORDER false
+static __always_inline __u64 load_acquire(__u64 *from)
+{
+	return __sync_fetch_and_add(from, 0);
+}
 #endif
 
 #ifdef TWS_ATOMIC
