@@ -39,7 +39,7 @@ struct net___pointer {
 
 /* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */
 struct socket___state {
-	enum { SS_FREE, SS_UNCONNECTED } state;
+	enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING } state;
 } __attribute__((preserve_access_index));
 
 #endif

@@ -21,8 +21,8 @@ enum tws_action {
 	TWS_FIN_WAIT2,	   /* a mini-socket that still waits for the peer's FIN */
 	TWS_TIME_WAIT_END, /* see enum tws_end */
 	TWS_RESET,	   /* the peer's RST, or one that we sent for late data */
-	TWS_ABORT,	   /* closed here without the closing handshake */
-	TWS_TIMEOUT,	   /* retransmissions or keepalive ran out */
+	TWS_ABORT,	   /* ended here without the closing handshake */
+	TWS_TIMEOUT,	   /* the peer did not answer: retransmissions, probes, keepalive */
 	TWS_OVERFLOW,	   /* tcp_max_tw_buckets or memory: no TIME_WAIT was made */
 	TWS_PASSIVE_CLOSE, /* the peer closed first */
 	TWS_CONNECT_FAILED,
@@ -57,6 +57,9 @@ enum tws_cause {
 	TWS_CAUSE_SHUTDOWN,
 	TWS_CAUSE_EXIT,
 	TWS_CAUSE_KERNEL,
+	TWS_CAUSE_DISCONNECT, /* connect(AF_UNSPEC) on an open connection */
+	TWS_CAUSE_DESTROY, /* SOCK_DESTROY, as by ss -K */
+	TWS_CAUSE_ICMP, /* an ICMP error, before the connection was established */
 	TWS_CAUSE_END,
 };
 
@@ -81,6 +84,7 @@ enum tws_end {
 #define TWS_F_SNAPSHOT 0x80  /* user space found it in the kernel's table */
 #define TWS_F_NO_BYTES 0x100 /* user space: how many bytes is not known */
 #define TWS_F_DEAF 0x200     /* at the FIN: data that come are answered with a reset */
+#define TWS_F_FIN_UNCOUNTED 0x400 /* kernel side: bytes_received has all but the peer's FIN */
 
 /*
  * What is kept for one connection between its transitions, and sent on with
@@ -271,7 +275,7 @@ struct tws_key {
 struct tws_ending {
 	__u64 time_ns; /* CLOCK_MONOTONIC */
 	__u64 id;      /* the cookie of the TWS_FIN event */
-	__u64 tx_bytes; /* as in tws_event; 0 with TWS_ENTERED and TWS_GONE */
+	__u64 unsent_bytes; /* of the tx_bytes of TWS_FIN: payload that never left this host */
 	__u64 rx_bytes;
 	__u32 error;
 	__u16 local_port; /* host byte order */

@@ -32,18 +32,20 @@ static __always_inline __u64 socket_cookie(const struct sock *sk)
 	return sk->__sk_common.skc_cookie.counter;
 }
 
-/* Payload, each byte once however often it was sent. */
-static __always_inline __u64 sent_bytes(const struct tcp_sock *tp)
+/* Payload that was tried to be sent, less what was sent again because it was lost on the way.
+ * What the host itself refused is in here as often as it was tried. */
+static __always_inline __u64 tried_bytes(const struct tcp_sock *tp)
 {
 	return tp->bytes_sent - tp->bytes_retrans;
 }
 
-/* tcp_rcv_nxt_update() counts the peer's FIN as a byte. */
-static __always_inline __u64 received_bytes(const struct sock *sk, const struct tcp_sock *tp)
+/* tcp_rcv_nxt_update() counts the peer's FIN as a byte. @flags: TWS_F_*. */
+static __always_inline __u64 received_bytes(const struct sock *sk, const struct tcp_sock *tp,
+					    __u16 flags)
 {
 	__u64 bytes = tp->bytes_received;
 
-	if (peer_has_closed(sk) && bytes)
+	if (peer_has_closed(sk) && bytes && !(flags & TWS_F_FIN_UNCOUNTED))
 		bytes--;
 	return bytes;
 }
@@ -56,7 +58,7 @@ static __always_inline __u64 received_bytes(const struct sock *sk, const struct 
  */
 static __always_inline __u8 side_by_acks(const struct tcp_sock *tp, __u32 fins)
 {
-	__u64 acked = sent_bytes(tp) + fins - (__u32)(tp->snd_nxt - tp->snd_una);
+	__u64 acked = tried_bytes(tp) + fins - (__u32)(tp->snd_nxt - tp->snd_una);
 
 	if (tp->bytes_acked == acked)
 		return TWS_SIDE_SERVER;
@@ -84,6 +86,13 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct tws
 	}
 }
 
+/* What is known since the peer's FIN, if that came first. */
+static __always_inline void fill_peer_fin(struct tws_conn *conn, const struct tws_open *open)
+{
+	if (open && open->open & OPEN_FIN_UNCOUNTED)
+		conn->flags |= TWS_F_FIN_UNCOUNTED;
+}
+
 static __always_inline void fill_event(const struct out *out, const struct sock *sk,
 				       const struct tcp_sock *tp)
 {
@@ -99,28 +108,48 @@ static __always_inline void fill_event(const struct out *out, const struct sock 
 	ev->rx_bytes = 0;
 }
 
-static __always_inline void fill_bytes(struct tws_event *ev, const struct sock *sk,
-					const struct tcp_sock *tp)
+/*
+ * The payload before the sequence number @end, each byte once: what is acknowledged, of which
+ * the SYN is no payload, and what is or will be on its way; @fins of these are our FIN. Not by
+ * bytes_sent: see tried_bytes().
+ */
+static __always_inline __u64 payload_before(const struct tcp_sock *tp, __u32 end, __u32 fins,
+					    __u8 side)
 {
-	ev->tx_bytes = sent_bytes(tp);
-	ev->rx_bytes = received_bytes(sk, tp);
+	__u64 bytes = tp->bytes_acked + (__u32)(end - tp->snd_una), tried;
+	__u32 flags = fins + (side == TWS_SIDE_CLIENT);
+
+	bytes = bytes > flags ? bytes - flags : 0;
+	if (side != TWS_SIDE_UNKNOWN)
+		return bytes;
+	tried = tried_bytes(tp) + (__u32)(end - tp->snd_nxt);
+	return tried < bytes ? tried : bytes;
 }
 
-/*
- * All that goes before the FIN, which is not queued yet: what is acknowledged, of which
- * the SYN is no payload, and what is or will be on its way. Not by bytes_sent: what the
- * host's own queues drop is counted there twice.
- */
+/* All that goes before the FIN, which is not queued yet. */
 static __always_inline __u64 final_tx_bytes(const struct tcp_sock *tp, __u8 side)
 {
-	__u64 bytes = tp->bytes_acked + (__u32)(tp->write_seq - tp->snd_una), sent;
+	return payload_before(tp, tp->write_seq, 0, side);
+}
 
-	if (side == TWS_SIDE_CLIENT && bytes)
-		return bytes - 1;
-	if (side == TWS_SIDE_SERVER)
-		return bytes;
-	sent = sent_bytes(tp) + (__u32)(tp->write_seq - tp->snd_nxt);
-	return sent < bytes ? sent : bytes;
+/* Our FIN, the last of what was written, has left. */
+static __always_inline bool fin_has_left(const struct tcp_sock *tp, int oldstate)
+{
+	return STATE(oldstate) & FIN_WAS_SENT && tp->snd_nxt == tp->write_seq;
+}
+
+/* All that has left this host by now. */
+static __always_inline __u64 left_tx_bytes(const struct tcp_sock *tp, int oldstate, __u8 side)
+{
+	return payload_before(tp, tp->snd_nxt, fin_has_left(tp, oldstate), side);
+}
+
+/* What of the payload before our FIN has not left, nor will it. */
+static __always_inline __u64 unsent_bytes(const struct tcp_sock *tp)
+{
+	__u32 unsent = tp->write_seq - tp->snd_nxt;
+
+	return unsent ? unsent - 1 : 0;
 }
 
 /* ---- process context ---- */
@@ -179,30 +208,39 @@ static __always_inline void read_exit(struct tws_conn *conn, struct task_struct 
 }
 
 /*
- * How and by whom the FIN is sent. sk_lock.owned tells process context from
- * softirq on every kernel; an MPTCP subflow's FIN comes with it clear.
+ * How and by whom the connection is closed, or aborted (@is_abort) from @oldstate.
+ * sk_lock.owned tells process context from softirq on every kernel; an MPTCP subflow's FIN comes
+ * with it clear. tcp_abort() locks the socket on behalf of a process that need not have it open.
+ * Where the file lives on, what sends a FIN is shutdown(), and what aborts connect(AF_UNSPEC).
  */
-static __always_inline void read_close(struct tws_conn *conn, const struct sock *sk)
+static __always_inline void read_close(struct tws_conn *conn, const struct sock *sk,
+				       bool is_abort, int oldstate)
 {
+	bool is_destroyed = is_abort && was_destroyed(sk);
 	struct task_struct *task = current_task();
 	__u32 flags = task_flags(task);
 	const struct file *file = NULL;
 	const struct socket *socket;
 
-	if (!sk->sk_lock.owned)
+	if (!sk->sk_lock.owned) {
+		if (is_abort && was_ended_by_icmp(sk, oldstate))
+			conn->cause = TWS_CAUSE_ICMP;
 		return;
+	}
 	socket = sk->sk_socket;
 	if (socket)
 		file = socket->file;
-	if (flags & PF_KTHREAD || !file) {
+	if (flags & PF_KTHREAD || (!file && !is_destroyed)) {
 		conn->cause = TWS_CAUSE_KERNEL;
 		read_sock_cgroup(conn, sk);
 		return;
 	}
 	read_closer(conn, task);
 	conn->cgroup_id = task_cgroup_id(task);
-	if (!file_is_dead(file))
-		conn->cause = TWS_CAUSE_SHUTDOWN;
+	if (is_destroyed)
+		conn->cause = TWS_CAUSE_DESTROY;
+	else if (!file_is_dead(file))
+		conn->cause = is_abort ? TWS_CAUSE_DISCONNECT : TWS_CAUSE_SHUTDOWN;
 	else if (flags & PF_EXITING)
 		read_exit(conn, task);
 	else
@@ -265,9 +303,11 @@ static __always_inline void fill_fin(struct tws_conn *conn, const struct sock *s
 {
 	fill_opening(conn, open);
 	conn->flags |= flag;
+	if (flag & TWS_F_PASSIVE)
+		fill_peer_fin(conn, open);
 	if (sk->sk_shutdown & RCV_SHUTDOWN)
 		conn->flags |= TWS_F_DEAF;
-	read_close(conn, sk);
+	read_close(conn, sk, false, 0);
 }
 
 static __always_inline void drop_fin(const struct sock *sk, const struct tcp_sock *tp,
@@ -295,7 +335,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 	else
 		fill_fin(&out.ev->conn, sk, open, flag);
 	out.ev->tx_bytes = final_tx_bytes(tp, out.ev->conn.side);
-	out.ev->rx_bytes = received_bytes(sk, tp);
+	out.ev->rx_bytes = received_bytes(sk, tp, flag & TWS_F_PASSIVE ? out.ev->conn.flags : 0);
 	out.ev->cookie = make_id(sk, open);
 	send(&out);
 	if (open && open_ends_with_fin())
@@ -378,6 +418,22 @@ static __always_inline void on_accept(const struct sock *sk, const struct tcp_so
 }
 
 /*
+ * -> CLOSE_WAIT, the peer's FIN. If it came in the segment of the peer's
+ * SYN, with data (TCP fast open), tcp_fastopen_add_skb() has counted the data alone. Then
+ * snd_wl1 is the SYN's number still, and the SYN and the FIN have a number each.
+ */
+static OUT_OF_LINE void on_peer_fin(const struct sock *sk, const struct tcp_sock *tp)
+{
+	struct tws_open *open;
+
+	if ((__u32)(tp->rcv_nxt - tp->snd_wl1) != tp->bytes_received + 2)
+		return;
+	open = open_find(sk);
+	if (open)
+		open->open |= OPEN_FIN_UNCOUNTED;
+}
+
+/*
  * The peer closed first, and nobody asks for that. A server's entry is left alone: its line
  * is another CPU's. That it is a server shows in what a child has from its listener.
  */
@@ -387,17 +443,11 @@ static __always_inline void on_passive_fin(const struct sock *sk)
 		open_drop(sk);
 }
 
-/* What of the data before the FIN was not acknowledged, was perhaps never sent: as in
- * user/events/join.c. Else the FIN's record has what was sent. */
-static __always_inline bool is_cut_short(__u8 action)
-{
-	return action == TWS_RESET || action == TWS_ABORT || action == TWS_TIMEOUT;
-}
-
-/* What became, at @now_ns, of the connection whose FIN event has this @id. */
+/* What became, at @now_ns, of the connection whose FIN event has this @id; @unsent as in
+ * struct tws_ending. */
 static __always_inline void tell_end_at(const struct sock *sk, const struct tcp_sock *tp,
 					__u64 id, __u8 action, enum tws_writer writer,
-					__u64 now_ns)
+					__u64 now_ns, __u64 unsent)
 {
 	struct out out;
 
@@ -405,8 +455,8 @@ static __always_inline void tell_end_at(const struct sock *sk, const struct tcp_
 		return;
 	out.end->time_ns = now_ns;
 	out.end->id = id;
-	out.end->tx_bytes = is_cut_short(action) ? sent_bytes(tp) : 0;
-	out.end->rx_bytes = received_bytes(sk, tp);
+	out.end->unsent_bytes = unsent;
+	out.end->rx_bytes = received_bytes(sk, tp, 0);
 	out.end->error = action >= TWS_RESET && action <= TWS_CONNECT_FAILED ? sock_error(sk) : 0;
 	fill_life(out.end, local_port_of(tp), &sk->__sk_common);
 	send_end(&out);
@@ -415,7 +465,7 @@ static __always_inline void tell_end_at(const struct sock *sk, const struct tcp_
 static __always_inline void tell_end(const struct sock *sk, const struct tcp_sock *tp,
 				     __u64 id, __u8 action, enum tws_writer writer)
 {
-	tell_end_at(sk, tp, id, action, writer, bpf_ktime_get_ns());
+	tell_end_at(sk, tp, id, action, writer, bpf_ktime_get_ns(), 0);
 }
 
 static __always_inline __u8 action_of(const struct mini *mini)
@@ -434,8 +484,9 @@ static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struc
 	if (!filter_owner(&nobody) || !reserve(&out, action_of(mini), writer))
 		return;
 	fill_event(&out, sk, tp);
-	fill_bytes(out.ev, sk, tp);
 	fill_opening(&out.ev->conn, take_opening(sk, tp, 1));
+	out.ev->tx_bytes = payload_before(tp, tp->write_seq, 1, out.ev->conn.side);
+	out.ev->rx_bytes = received_bytes(sk, tp, 0);
 	out.ev->cookie = mini->cookie;
 	send(&out);
 }
@@ -516,19 +567,26 @@ static OUT_OF_LINE bool is_told_by_call(const struct sock *sk, const struct tcp_
 
 /* Any other end of a connection that sent no FIN. Who aborts it is the current
  * task, if it holds the socket. */
-static __always_inline void tell_other(const struct sock *sk, const struct tcp_sock *tp,
-				       __u8 action, enum tws_writer writer)
+static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock *tp, int oldstate,
+				   enum tws_writer writer)
 {
+	__u8 action = outcome_of(sk, tp, oldstate);
+	const struct tws_open *open;
 	struct tws_conn conn;
 	struct out out;
 
-	fill_opening(&conn, open_find(sk));
+	if (!action)
+		return;
+	open = open_find(sk);
+	fill_opening(&conn, open);
+	fill_peer_fin(&conn, open);
 	if (action == TWS_ABORT)
-		read_close(&conn, sk);
+		read_close(&conn, sk, true, oldstate);
 	if (!filter_owner(&conn) || !reserve(&out, action, writer))
 		return;
 	fill_event(&out, sk, tp);
-	fill_bytes(out.ev, sk, tp);
+	out.ev->tx_bytes = left_tx_bytes(tp, oldstate, conn.side);
+	out.ev->rx_bytes = received_bytes(sk, tp, conn.flags);
 	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
 	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(sk, tp) : sock_error(sk);
 	if (HAS_COOKIE)
@@ -536,15 +594,21 @@ static __always_inline void tell_other(const struct sock *sk, const struct tcp_s
 	send(&out);
 }
 
-static OUT_OF_LINE void on_other_end(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
-			      int oldstate, enum tws_writer writer)
+/* Of a connection whose FIN event has this @id. */
+static OUT_OF_LINE void tell_end_after_fin(const struct sock *sk, const struct tcp_sock *tp,
+					   __u64 id, int oldstate, enum tws_writer writer)
 {
-	__u8 action = outcome_of(sk, tp, oldstate);
+	tell_end_at(sk, tp, id, outcome_of(sk, tp, oldstate), writer, bpf_ktime_get_ns(),
+		    unsent_bytes(tp));
+}
 
+static __always_inline void on_other_end(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
+					 int oldstate, enum tws_writer writer)
+{
 	if (STATE(oldstate) & FIN_WAS_SENT && id)
-		tell_end(sk, tp, id, action, writer);
+		tell_end_after_fin(sk, tp, id, oldstate, writer);
 	else
-		tell_other(sk, tp, action, writer);
+		tell_other(sk, tp, oldstate, writer);
 }
 
 static OUT_OF_LINE void tell_gone(const struct sock *sk, const struct tcp_sock *tp, __u64 id,
@@ -623,7 +687,7 @@ static __always_inline bool ends_in_plain_mini(const struct sock *sk, const stru
 	 * process, which does that for its backlog, the processor may be taken away in between. */
 	if (peer_has_closed(sk))
 		tell_end_at(sk, tp, id, TWS_TIME_WAIT, writer,
-			    writer == TWS_SOFTIRQ ? tp->tcp_clock_cache : bpf_ktime_get_ns());
+			    writer == TWS_SOFTIRQ ? tp->tcp_clock_cache : bpf_ktime_get_ns(), 0);
 	else if (!omits_fin_wait2_minis())
 		tell_end(sk, tp, id, TWS_FIN_WAIT2, writer);
 	return true;

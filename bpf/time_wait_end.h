@@ -86,7 +86,7 @@ static __always_inline bool reserve_short(struct out *out, __u64 id, __u8 action
 		return false;
 	out->end->time_ns = out->time_ns;
 	out->end->id = id;
-	out->end->tx_bytes = 0;
+	out->end->unsent_bytes = 0;
 	out->end->rx_bytes = 0;
 	out->end->error = 0;
 	return true;

@@ -37,6 +37,12 @@ static __always_inline void on_established(const struct sock *sk, const struct t
 		on_opened(sk, tp, oldstate, writer);
 }
 
+static __always_inline void on_close_wait(const struct sock *sk, const struct tcp_sock *tp)
+{
+	if (tws.all)
+		on_peer_fin(sk, tp);
+}
+
 /*
  * A function of its own, so that the programs need no stack and save no registers for the
  * transitions that they leave alone: most.
@@ -62,6 +68,8 @@ static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int n
 		on_last_ack(sk, tp, writer);
 	else if (newstate == BPF_TCP_LISTEN || oldstate == BPF_TCP_LISTEN)
 		on_listen(sk, tp, newstate, writer);
+	else if (newstate == BPF_TCP_CLOSE_WAIT)
+		on_close_wait(sk, tp);
 	else
 		on_close(sk, tp, oldstate, writer);
 }
@@ -77,7 +85,7 @@ static __always_inline bool is_of_interest(int oldstate, int newstate)
 	if (newstate == oldstate)
 		return omits_fin_wait2_minis() &&
 		       STATE(newstate) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2));
-	if (newstate == BPF_TCP_ESTABLISHED)
+	if (newstate == BPF_TCP_ESTABLISHED || newstate == BPF_TCP_CLOSE_WAIT)
 		return oldstate == BPF_TCP_SYN_RECV || tws.all;
 	if (newstate == BPF_TCP_CLOSE)
 		return close_matters(oldstate);

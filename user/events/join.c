@@ -186,19 +186,19 @@ static int on_entered(struct join *join, struct waiting *w, uint64_t time_ns, jo
 	return err;
 }
 
-/* What of the data before the FIN was not acknowledged, was perhaps never sent. */
-static bool is_cut_short(uint8_t action)
-{
-	return action == TWS_RESET || action == TWS_ABORT || action == TWS_TIMEOUT;
-}
-
-/* What only the socket knows, at its CLOSE or close(). */
+/*
+ * What only the socket knows, at its CLOSE or close(). The FIN's record has all that was
+ * written; of a connection that was cut short, some of it never left. Where the peer's FIN had
+ * come before ours, nothing was received since.
+ */
 static void fill_end(struct tws_event *event, const struct tws_ending *ending)
 {
+	const uint64_t unsent = ending->unsent_bytes;
+
 	event->action = ending->action;
-	if (is_cut_short(ending->action))
-		event->tx_bytes = ending->tx_bytes;
-	event->rx_bytes = ending->rx_bytes;
+	event->tx_bytes -= unsent < event->tx_bytes ? unsent : event->tx_bytes;
+	if (!(event->conn.flags & TWS_F_PASSIVE))
+		event->rx_bytes = ending->rx_bytes;
 	event->error = ending->error;
 }
 

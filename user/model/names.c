@@ -40,7 +40,8 @@ static const struct word sides[TWS_SIDE_END] = {
 static const struct word causes[TWS_CAUSE_END] = {
 	[TWS_CAUSE_UNKNOWN] = WORD("unknown"),	 [TWS_CAUSE_CLOSE] = WORD("close"),
 	[TWS_CAUSE_SHUTDOWN] = WORD("shutdown"), [TWS_CAUSE_EXIT] = WORD("exit"),
-	[TWS_CAUSE_KERNEL] = WORD("kernel"),
+	[TWS_CAUSE_KERNEL] = WORD("kernel"),	 [TWS_CAUSE_DISCONNECT] = WORD("disconnect"),
+	[TWS_CAUSE_DESTROY] = WORD("destroy"),	 [TWS_CAUSE_ICMP] = WORD("icmp"),
 };
 
 static const struct word ends[TWS_END_END] = {

@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-amd64 6.1.176-1
- * types.txt: da750e5191cd0610
- * text: fa58b92e8e11acd8
+ * types.txt: 3f6549518be29ebe
+ * text: 7c7dc00983f33e10
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -44,6 +44,7 @@ struct sock;
 struct sock_common;
 struct socket;
 struct task_struct;
+struct tcp_fastopen_request;
 
 enum bpf_map_type {
 	BPF_MAP_TYPE_UNSPEC = 0,
@@ -331,6 +332,10 @@ struct sock_common {
 	struct hlist_nulls_node skc_nulls_node;
 };
 
+struct sk_buff_head {
+	__u32 qlen;
+};
+
 struct sock_cgroup_data {
 	struct cgroup *cgroup;
 };
@@ -338,9 +343,11 @@ struct sock_cgroup_data {
 struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
+	struct sk_buff_head sk_write_queue;
 	u16 sk_protocol;
 	long unsigned int sk_lingertime;
 	int sk_err;
+	int sk_err_soft;
 	u32 sk_max_ack_backlog;
 	kuid_t sk_uid;
 	u8 sk_shutdown;
@@ -525,14 +532,19 @@ struct tcp_request_sock {
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
 	u64 bytes_received;
+	u32 rcv_nxt;
 	u32 snd_nxt;
+	u32 segs_out;
 	u64 bytes_sent;
 	u64 bytes_acked;
 	u32 snd_una;
+	u32 snd_wl1;
 	u64 tcp_clock_cache;
+	u32 packets_out;
 	u32 write_seq;
 	u64 bytes_retrans;
 	int linger2;
+	struct tcp_fastopen_request *fastopen_req;
 	struct request_sock *fastopen_rsk;
 };
 

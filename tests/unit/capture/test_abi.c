@@ -47,7 +47,7 @@ static const struct field fields[] = {
 	FIELD(tws_cgroup, action), FIELD(tws_cgroup, id), FIELD(tws_cgroup, path),
 	FIELD(tws_key, local_addr), FIELD(tws_key, peer_addr), FIELD(tws_key, netns),
 	FIELD(tws_key, local_port), FIELD(tws_key, peer_port),
-	FIELD(tws_ending, time_ns), FIELD(tws_ending, id), FIELD(tws_ending, tx_bytes),
+	FIELD(tws_ending, time_ns), FIELD(tws_ending, id), FIELD(tws_ending, unsent_bytes),
 	FIELD(tws_ending, rx_bytes), FIELD(tws_ending, error), FIELD(tws_ending, action),
 	FIELD(tws_ending, local_port), FIELD(tws_ending, peer_port),
 	FIELD(tws_ending, peer_hash), FIELD(tws_proc, exec_id),

@@ -46,7 +46,8 @@ static void fin(struct join *join, uint64_t id, uint32_t tgid)
 static int end(struct join *join, struct got *got, uint64_t id, uint8_t action, uint64_t time_ns)
 {
 	struct tws_ending ending = { .time_ns = time_ns, .id = id, .action = action,
-				     .tx_bytes = 7, .rx_bytes = 9, .local_port = 80,
+				     .unsent_bytes = action == TWS_RESET ? 2 : 0, .rx_bytes = 9,
+				     .local_port = 80,
 				     .peer_port = (uint16_t)id };
 
 	return join__ending(join, &ending, collect, got);
@@ -158,8 +159,29 @@ static void test_bytes(void **state)
 	assert_int_equal(got.events[1].rx_bytes, 9);
 	join__fin(join, &event);
 	end(join, &got, 1, TWS_RESET, 300);
-	assert_int_equal(got.events[2].tx_bytes, 7);
-	assert_int_equal(got.num, 3);
+	assert_int_equal(got.events[2].tx_bytes, 1);
+	event.tx_bytes = 1; /* never below nothing, whatever the kernel side says */
+	join__fin(join, &event);
+	end(join, &got, 1, TWS_RESET, 300);
+	assert_int_equal(got.events[3].tx_bytes, 0);
+	assert_int_equal(got.num, 4);
+	join__free(join);
+}
+
+/* After the peer's FIN nothing is received: what the FIN's record knows is all. */
+static void test_passive_bytes(void **state)
+{
+	struct tws_event event = { .action = TWS_FIN, .family = 2, .time_ns = 100, .cookie = 1,
+				   .local_port = 80, .peer_port = 1, .rx_bytes = 10,
+				   .conn = { .flags = TWS_F_PASSIVE } };
+	struct join *join = make(16, true, true);
+	struct got got = { 0 };
+
+	(void)state;
+	join__fin(join, &event);
+	end(join, &got, 1, TWS_PASSIVE_CLOSE, 300);
+	assert_int_equal(got.num, 1);
+	assert_int_equal(got.events[0].rx_bytes, 10);
 	join__free(join);
 }
 
@@ -387,6 +409,7 @@ int main(void)
 		cmocka_unit_test(test_lives),	 cmocka_unit_test(test_lost_fin),
 		cmocka_unit_test(test_lost_mini), cmocka_unit_test(test_silent_mini),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_passive_bytes),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
