@@ -25,7 +25,8 @@ static const struct word actions[] = {
 };
 static const struct word causes[] = {
 	{ "close", CAUSE_CLOSE },   { "shutdown", CAUSE_SHUTDOWN }, { "exit", CAUSE_EXIT },
-	{ "kernel", CAUSE_KERNEL }, { "unknown", CAUSE_UNKNOWN },   { NULL, 1u << 31 },
+	{ "kernel", CAUSE_KERNEL }, { "unknown", CAUSE_UNKNOWN },   { "disconnect", CAUSE_DISCONNECT },
+	{ "destroy", CAUSE_DESTROY }, { "icmp", CAUSE_ICMP },	 { NULL, 1u << 31 },
 };
 static const struct word sides[] = {
 	{ "client", SIDE_CLIENT }, { "server", SIDE_SERVER }, { "unknown", SIDE_UNKNOWN },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "judge.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -237,6 +238,81 @@ static void judge_strays(struct judge *j)
 	}
 }
 
+/* What was told of a scenario's namespace, and that the kernel's counters can be held against. */
+struct told {
+	unsigned int actions[ACT_NR];
+	unsigned int timed_out, refused; /* of the connects that failed */
+	unsigned int by_icmp;		 /* aborts that AttemptFails counts */
+	unsigned int uncounted;		 /* aborts that have no counter */
+	unsigned int reused_by_connect;
+};
+
+static void count_told(const struct judge *j, struct told *told)
+{
+	for (size_t i = 0; i < j->t->nevents; i++) {
+		const struct event *ev = &j->t->events[i];
+
+		if (!judge__in_record(j->r, ev))
+			continue;
+		told->actions[ev->action]++;
+		if (ev->action == ACT_CONNECT_FAILED) {
+			told->timed_out += ev->errno_ == ETIMEDOUT;
+			told->refused += ev->errno_ == ECONNREFUSED;
+		}
+		if (ev->action == ACT_ABORT) {
+			told->by_icmp += ev->cause == CAUSE_ICMP;
+			told->uncounted += !!(ev->cause & (CAUSE_ICMP | CAUSE_DISCONNECT | CAUSE_DESTROY));
+		}
+		if (ev->action == ACT_TIME_WAIT_END)
+			told->reused_by_connect += ev->end == END_CONNECT;
+	}
+	for (unsigned int i = 0; i < j->r->ntruths; i++)
+		told->uncounted += j->r->truths[i].uncounted;
+}
+
+/* The kernel has counted n: at least @min are told, at most @max. */
+static void hold_against(struct judge *j, const char *name, unsigned long n, unsigned int min,
+			 unsigned int max, const char *what)
+{
+	if (n < min)
+		blame(j, WRONG, name, "the kernel counts %lu, but %u are told: %s", n, min, what);
+	if (n > max)
+		blame(j, MISSING, name, "the kernel counts %lu, but at most %u are told: %s", n,
+		      max, what);
+}
+
+/*
+ * Each outcome by the kernel's own word. Exactly one counter rises for what times out, for what
+ * finds no room in TIME_WAIT, and for most aborts. What a reset ends has none: where it is told
+ * instead of one of these, there is one too few of them.
+ */
+static void judge_counters(struct judge *j)
+{
+	const struct counters *c = &j->r->counters;
+	const unsigned long aborts = c->abort_on_close + c->abort_on_memory + c->abort_on_linger;
+	struct told told = { 0 };
+	const unsigned int *n = told.actions;
+
+	if (!c->known)
+		return;
+	count_told(j, &told);
+	hold_against(j, "TCPAbortOnTimeout", c->abort_on_timeout, n[ACT_TIMEOUT] + told.timed_out,
+		     n[ACT_TIMEOUT] + n[ACT_CONNECT_FAILED], "timeout");
+	hold_against(j, "TCPTimeWaitOverflow", c->overflow, n[ACT_OVERFLOW], n[ACT_OVERFLOW],
+		     "overflow");
+	hold_against(j, "TCPAbortOnClose, -Memory, -Linger", aborts, 0, n[ACT_ABORT], "abort");
+	/* AbortOnData is also for the resets that late data bring about. */
+	hold_against(j, "TCPAbortOn all but Timeout", aborts + c->abort_on_data,
+		     n[ACT_ABORT] > told.uncounted ? n[ACT_ABORT] - told.uncounted : 0,
+		     n[ACT_ABORT] + n[ACT_RESET] + n[ACT_CONNECT_FAILED], "abort");
+	hold_against(j, "EstabResets", c->estab_resets, 0,
+		     n[ACT_ABORT] + n[ACT_RESET] + n[ACT_TIMEOUT], "abort, reset, timeout");
+	hold_against(j, "AttemptFails", c->attempt_fails,
+		     told.timed_out + told.refused + told.by_icmp, ~0u, "connect_failed, abort");
+	hold_against(j, "TWRecycled", c->recycled, told.reused_by_connect, ~0u,
+		     "reused_by_connect");
+}
+
 void judge__mark(const struct record *r, struct tracer *t)
 {
 	for (size_t i = 0; i < t->nevents; i++) {
@@ -255,5 +331,6 @@ enum judgement judge__record(const struct record *r, struct tracer *t, char *why
 	for (unsigned int i = 0; i < r->ntruths; i++)
 		judge_truth(&j, &r->truths[i]);
 	judge_strays(&j);
+	judge_counters(&j);
 	return j.worst;
 }

@@ -177,8 +177,10 @@ static unsigned int play_again(struct play *plays, size_t n, struct tracer *t, l
 
 	if (!again)
 		abort();
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		judge__mark(plays[i].rec, t);
+		play__count(&plays[i]);
+	}
 	for (size_t i = 0; i < n; i++) {
 		struct play *p = &plays[i];
 
@@ -201,8 +203,10 @@ static void judge_all(struct play *plays, size_t n, struct tracer *t, struct tal
 {
 	char why[512];
 
-	for (size_t i = 0; t && i < n; i++)
+	for (size_t i = 0; t && i < n; i++) {
 		judge__mark(plays[i].rec, t);
+		play__count(&plays[i]);
+	}
 	for (size_t i = 0; i < n; i++) {
 		const struct record *r = plays[i].rec;
 
@@ -500,6 +504,7 @@ int main(int argc, char **argv)
 		return status;
 	/* Those that wait for long come first. */
 	scen_abort__add(&table);
+	scen_outcome__add(&table);
 	scen_miniwait__add(&table);
 	scen_close__add(&table);
 	scen_ids__add(&table);
@@ -508,6 +513,7 @@ int main(int argc, char **argv)
 	scen_fail__add(&table);
 	/* The same and some more. */
 	scen_abort__add(&listed);
+	scen_outcome__add(&listed);
 	scen_miniwait__add(&listed);
 	scen_close__add(&listed);
 	scen_close__add_silent(&listed);

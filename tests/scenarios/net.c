@@ -106,20 +106,35 @@ uint64_t net__netns_inode(void)
 	return stat("/proc/self/ns/net", &st) ? 0 : (uint64_t)st.st_ino;
 }
 
-int net__new_netns(void)
+int net__set_loopback(bool up)
 {
-	struct ifreq ifr = { .ifr_name = "lo" };
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = up ? IFF_UP : 0 };
 	int fd, err = 0;
 
-	if (unshare(CLONE_NEWNET))
-		return -errno;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	ifr.ifr_flags = IFF_UP;
 	if (ioctl(fd, SIOCSIFFLAGS, &ifr))
 		err = -errno;
+	/* IPv6's goes with the device, and both come back with it. */
+	if (!err && !up) {
+		struct sockaddr_in none = { .sin_family = AF_INET };
+
+		memcpy(&ifr.ifr_addr, &none, sizeof(none));
+		if (ioctl(fd, SIOCSIFADDR, &ifr))
+			err = -errno;
+	}
 	close(fd);
+	return err;
+}
+
+int net__new_netns(void)
+{
+	int err;
+
+	if (unshare(CLONE_NEWNET))
+		return -errno;
+	err = net__set_loopback(true);
 	/* Else a late RST now and then ends a TIME_WAIT before it is looked at. */
 	return err ? err : net__sysctl("tcp_rfc1337", 1);
 }

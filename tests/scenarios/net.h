@@ -66,6 +66,12 @@ uint64_t net__netns_inode(void);
 /* Enters a new network namespace and sets lo up. Returns 0 or -errno. */
 int net__new_netns(void);
 
+/*
+ * Sets lo of the caller's namespace up, or down: then nothing has a route, and 127.0.0.1 and ::1
+ * are not there. 0 or -errno.
+ */
+int net__set_loopback(bool up);
+
 /* Writes a number to /proc/sys/net/ipv4/NAME of the caller's namespace. 0 or -errno. */
 int net__sysctl(const char *name, long value);
 

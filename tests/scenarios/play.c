@@ -39,12 +39,20 @@ bool play__over(struct play *p)
 	return true;
 }
 
+/* Without --all the events are not there that are held against them. */
+void play__count(struct play *p)
+{
+	if (p->pid > 0 && p->rec->verdict == V_DONE && !(p->sc->flags & SCN_TIME_WAIT_ONLY))
+		counters__read(p->pid, &p->rec->counters);
+}
+
 void play__retire(struct play *p)
 {
 	char path[64];
 
 	if (p->pid <= 0)
 		return;
+	play__count(p);
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)p->pid);
 	p->nsfds[p->replays] = open(path, O_RDONLY | O_CLOEXEC);
 	kill(p->pid, SIGKILL);

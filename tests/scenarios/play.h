@@ -17,6 +17,8 @@ struct play {
 void play__start(struct play *p);
 /* Has it a verdict? A stage that died without one has failed. */
 bool play__over(struct play *p);
+/* Takes down what the kernel has counted in the stage's namespace, if that is still there. */
+void play__count(struct play *p);
 /*
  * Ends the stage and keeps its namespace by a descriptor, where twsnoop does not find it: a
  * snapshot of some hundred namespaces takes long.

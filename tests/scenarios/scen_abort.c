@@ -177,8 +177,6 @@ static void run_overflow(struct stage *st)
 	stage__ack_fin(st, &x.p.e[x.b]);
 	if (way == FULL_ORPHAN) {
 		/* No mini-socket for FIN_WAIT2: the peer's FIN meets nothing. */
-		t->once = 0;
-		t->one_of = A(OVERFLOW) | A(ABORT);
 		truth__gone(st, t);
 		peer = act__dies(&x, x.b, A(RESET));
 		act__do(&x, x.b, do_close, 0, 0);
@@ -283,7 +281,14 @@ static void run_destroy(struct stage *st)
 
 	act__open(&x, st);
 	t = act__dies(&x, x.a, A(ABORT));
-	t->pid_alt = getpid();
+	/* This very process. */
+	t->pid = t->tid = getpid();
+	t->pid_optional = false;
+	snprintf(t->name, sizeof(t->name), "sc-stage");
+	snprintf(t->tname, sizeof(t->tname), "sc-stage");
+	t->who_on = A(ABORT);
+	t->causes = CAUSE_DESTROY;
+	t->errno_ = ECONNABORTED;
 	peer = act__dies(&x, x.b, A(RESET));
 	err = referee__destroy(&x.p.e[x.a].t);
 	if (err == -EOPNOTSUPP || err == -EINVAL)
@@ -303,6 +308,7 @@ static void run_repair(struct stage *st)
 
 	act__open(&x, st);
 	t = act__dies(&x, x.a, A(ABORT));
+	t->uncounted = true;
 	act__do(&x, x.a, do_sockopt, TCP_REPAIR, 1);
 	act__do(&x, x.a, do_close, 0, 0);
 	truth__gone(st, t);
@@ -327,6 +333,9 @@ static void run_unconnect(struct stage *st)
 
 	act__open(&x, st);
 	t = act__dies(&x, x.a, A(ABORT));
+	t->pid_optional = false;
+	t->who_on = A(ABORT);
+	t->causes = CAUSE_DISCONNECT;
 	peer = act__dies(&x, x.b, A(RESET));
 	act__do(&x, x.a, do_unconnect, 0, 0);
 	truth__gone(st, t);
@@ -358,6 +367,7 @@ static void run_never_accepted(struct stage *st)
 	t = truth__add(st, &p, END_S, 0, s, 0);
 	t->one_of = A(ABORT);
 	t->pid_optional = true;
+	t->uncounted = true;
 	peer = truth__add(st, &p, END_C, 0, c, 0);
 	peer->one_of = A(RESET);
 	peer->pid_optional = true;

@@ -42,6 +42,7 @@ void scen_close__add(struct table *t);
 /* The peer never answers: mini-sockets that stay in FIN_WAIT2. */
 void scen_close__add_silent(struct table *t);
 void scen_abort__add(struct table *t);
+void scen_outcome__add(struct table *t);
 void scen_miniwait__add(struct table *t);
 void scen_ids__add(struct table *t);
 void scen_open__add(struct table *t);

@@ -6,6 +6,7 @@
 #ifndef SCENARIOS_TRUTH_H
 #define SCENARIOS_TRUTH_H
 
+#include "counters.h"
 #include "net.h"
 
 #include <sys/types.h>
@@ -27,7 +28,16 @@ enum action {
 #define A(x) (1u << ACT_##x)
 
 /* tcp.cause, tcp.side and tcp.end as masks of what is right. */
-enum { CAUSE_CLOSE = 1, CAUSE_SHUTDOWN = 2, CAUSE_EXIT = 4, CAUSE_KERNEL = 8, CAUSE_UNKNOWN = 16 };
+enum {
+	CAUSE_CLOSE = 1,
+	CAUSE_SHUTDOWN = 2,
+	CAUSE_EXIT = 4,
+	CAUSE_KERNEL = 8,
+	CAUSE_UNKNOWN = 16,
+	CAUSE_DISCONNECT = 32,
+	CAUSE_DESTROY = 64,
+	CAUSE_ICMP = 128,
+};
 enum { SIDE_CLIENT = 1, SIDE_SERVER = 2, SIDE_UNKNOWN = 4 };
 enum {
 	END_EXPIRED = 1,
@@ -61,12 +71,13 @@ struct truth {
 	unsigned int causes;	/* 0: not checked */
 	unsigned int sides;	/* 0: not checked */
 	unsigned int ends;	/* tcp.end of a time_wait_end event, 0: not checked */
-	int errno_;		/* tcp.errno of connect_failed, 0: not checked */
+	int errno_;		/* tcp.errno, 0: not checked */
 	long tx_bytes;		/* -1: not checked */
 	long rx_bytes;
 	uint64_t life_min_ns;	/* the connection lived at least so long */
 	uint64_t life_max_ns;	/* 0: not checked */
 	uint64_t cookie;	/* 0: not checked */
+	bool uncounted;		/* the kernel has no counter for such an abort */
 };
 
 #define TRUTHS_MAX 64
@@ -82,6 +93,7 @@ struct record {
 	uint64_t end_real_ns;
 	bool healed_ok;		/* a snapshot may tell of an event as well as the kernel side */
 	bool strays_ok;		/* events of other connections than the truths' are no fault */
+	struct counters counters; /* of the namespace, in the end; not of all kinds of runs */
 	unsigned int ntruths;
 	struct truth truths[TRUTHS_MAX];
 };
