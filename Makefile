@@ -161,7 +161,7 @@ $(BUILD)/tests/test_budget: tests/unit/capture/test_budget.c $(SKELETONS)
 
 $(BUILD)/tests/test_sockiter: tests/unit/sockets/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
 		sockets/sockiter sockets/sockstream sockets/sockdiag host/netns host/procinfo host/pid_numbers \
-		host/mountinfo host/quiet)
+		host/mountinfo host/quiet base/clock)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)
 

@@ -49,6 +49,37 @@ test_check()
 		grep -q '"because":"missing CAP_SYS_ADMIN"' "$out" || echo "it does not. ")"
 }
 
+lockdown_of()
+{
+	sed -n 's/.*"lockdown":"\([a-z]*\)".*/\1/p' "$out"
+}
+
+# What nobody has mounted is known all the same, to root.
+test_check_lockdown()
+{
+	securityfs=$(grep -c " - securityfs " /proc/self/mountinfo)
+	run "$twsnoop" check --json
+	mounted=$(lockdown_of)
+	run "$tool" bare-sys "$twsnoop" check --json
+	checks "check on a bare machine" 0
+	bare=$(lockdown_of)
+	if grep -q securityfs /proc/filesystems; then
+		judge "check knows the lockdown of a bare machine" "$(
+			case $bare in
+			none | integrity | confidentiality) ;;
+			*) echo "it is '$bare'. " ;;
+			esac
+			[ "$bare" = "$mounted" ] || echo "elsewhere it is $mounted. ")"
+		judge "check mounts no securityfs" "$(
+			[ "$(grep -c " - securityfs " /proc/self/mountinfo)" = "$securityfs" ] ||
+			echo "it does. ")"
+	fi
+	run "$tool" bare-sys "$tool" drop 65534 none "$twsnoop" check --json
+	judge "check says why it does not know the lockdown" "$(
+		[ "$(lockdown_of)" != none ] || echo "it says none. "
+		grep -q '"lockdown_note":"' "$out" || echo "it does not. ")"
+}
+
 test_check_refused()
 {
 	for caps in none bpf perfmon; do

@@ -19,6 +19,8 @@ static const struct {
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },
 	{ "netns", tool__netns, "PROGRAM...: in network and mount namespaces of its own" },
+	{ "time-shift", tool__time_shift, "SECONDS|young PROGRAM...: in a time namespace whose clocks are "
+	  "ahead by so much, or have just begun; 77 if the kernel has none" },
 	{ "drop", tool__drop, "UID CAP,CAP|none PROGRAM...: as UID with just these" },
 	{ "drop-uid", tool__drop_uid, "UID PROGRAM...: as UID, the bounding set untouched" },
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },
@@ -34,6 +36,9 @@ static const struct {
 	{ "hung-file", tool__hung_file, "DIR FILE PROGRAM...: its stdout is a file of FUSE, which "
 	  "hangs if this is stopped; the same; 77 without FUSE" },
 	{ "wait-end", tool__wait_end, "PID: until it has ended, 20 s at most" },
+	{ "terminal", tool__terminal, "W[,W]... FILE PROGRAM...: its stdout is a terminal, resized "
+	  "with each SIGUSR2; FILE gets what it shows" },
+	{ "fits", tool__fits, "FILE: no line is wider than that terminal; prints their number" },
 	{ "json", tool__json, "FILE [hostile]: each line is an object; prints their number" },
 	{ "csv", tool__csv, "FILE: RFC 4180, as many fields everywhere" },
 	{ "plain", tool__plain, "FILE: UTF-8 without control characters" },

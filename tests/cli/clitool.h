@@ -20,6 +20,7 @@ int tool__latency(int argc, char **argv);
 /* clitool_run.c: a program with less than it wants */
 int tool__limit(int argc, char **argv);
 int tool__netns(int argc, char **argv);
+int tool__time_shift(int argc, char **argv);
 int tool__drop(int argc, char **argv);
 int tool__drop_uid(int argc, char **argv);
 int tool__hide_btf(int argc, char **argv);
@@ -40,6 +41,10 @@ int tool__wait_end(int argc, char **argv);
 int tool__json(int argc, char **argv);
 int tool__csv(int argc, char **argv);
 int tool__plain(int argc, char **argv);
+
+/* clitool_term.c: a terminal */
+int tool__terminal(int argc, char **argv);
+int tool__fits(int argc, char **argv);
 
 /* clitool_wait.c: conditions, each with a deadline */
 int tool__wait_line(int argc, char **argv);

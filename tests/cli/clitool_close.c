@@ -40,6 +40,8 @@ const struct hostile_name hostile_names[] = {
 	NAME("del\x7f\x01\x1f"),
 	NAME("\\x41\\n\\u0041"),	  /* looks escaped already */
 	NAME("%s%n%d"),
+	NAME("\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe6\x97\xa5\xe6\x9c\xac"), /* two columns each */
+	NAME("e\xcc\x81\xcc\x82\xcc\x83\xcc\x84"), /* four marks on one letter */
 	NAME("caf\xc3\xa9"),		  /* nothing wrong with this one */
 };
 const size_t num_hostile_names = sizeof(hostile_names) / sizeof(hostile_names[0]);

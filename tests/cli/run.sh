@@ -46,6 +46,7 @@ elif is_root; then
 	test_wrong_usage
 	test_help
 	test_check
+	test_check_lockdown
 	test_check_refused
 	test_refused
 	test_least_privilege
@@ -55,6 +56,7 @@ elif is_root; then
 	test_list_beside_check
 	test_limits
 	test_signals
+	test_time_namespace
 	test_full_disk
 	test_closed_descriptors
 	test_closed_pipe
@@ -63,6 +65,7 @@ elif is_root; then
 	test_hung_file
 	test_reader_gone
 	test_hostile_names
+	test_terminal
 	test_left_behind
 	test_ledgers
 	test_latency

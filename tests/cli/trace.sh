@@ -244,6 +244,29 @@ test_signals()
 	judge "SIGTERM while stopped" "$(status_is 0; accounts 1; delivered 2; json_lines 2)"
 }
 
+# A program in a time namespace sees the kernel's clocks shifted.
+test_time_namespace()
+{
+	"$tool" time-shift 1 true
+	if [ $? = 77 ]; then
+		skip "time namespace" "this kernel has none"
+		return
+	fi
+	# What the reader sees is behind the events' times, or ahead of them.
+	for shift in young 8640000; do
+		name="time namespace, $shift"
+		start_as "$name" "$tool time-shift $shift" --json || continue
+		hour=$(date -u +%Y-%m-%dT%H)
+		"$tool" close 3
+		"$tool" wait-line "$out" '{' 3
+		stop
+		judge "$name" "$(status_is 0; accounts 1; delivered 3; json_lines 3
+			grep -q "snapshot=0 unattributed=0" "$err" || echo "not by events. "
+			grep -q "^{\"timestamp\":\"\($hour\|$(date -u +%Y-%m-%dT%H)\)" "$out" ||
+				echo "at another time. ")"
+	done
+}
+
 # A machine that is busy with other things may be slow: the best of three.
 test_latency()
 {
@@ -278,6 +301,44 @@ test_hostile_names()
 			[ "$num" = "$wanted" ] || echo "$num lines for $wanted events. "
 			[ "$num" -ge 20 ] || echo "only $num events. ")"
 	done
+}
+
+# fits: what the terminal of "$dir/term" showed, of which there must be enough
+fits()
+{
+	num=$("$tool" fits "$dir/term") || echo "$num. "
+	[ "$num" -ge "$1" ] 2>/dev/null || echo "only $num lines. "
+}
+
+# No line wraps, at any width, before and after the terminal was resized.
+test_terminal()
+{
+	: >"$err"
+	NO_COLOR=1 "$tool" terminal 200,120,80,60,40 "$dir/term" "$twsnoop" trace --all \
+		--netns /proc/self/ns/net 2>"$err" </dev/null &
+	pid=$!
+	if ! "$tool" wait-line "$err" "twsnoop: tracing"; then
+		stop KILL
+		fail "a narrow terminal" "it does not trace"
+		return
+	fi
+	for heading in "TIME 1" "TIME 2" "____PID 1" "PROCESS 1" "PROCESS 2"; do
+		# shellcheck disable=SC2086 # the beginning of a line, and how often
+		set -- $heading
+		[ "$heading" = "TIME 1" ] || kill -USR2 "$pid"
+		"$tool" wait-line "$dir/term" "$(echo "$1" | tr _ ' ')" "$2"
+		num=$(lines "$dir/term")
+		"$tool" hostile
+		"$tool" close6 2
+		"$tool" wait-line "$dir/term" "" $((num + 40)) # both ends of more than 20
+	done
+	stop
+	judge "a narrow terminal" "$(status_is 0; fits 200)"
+	"$tool" terminal 60 "$dir/term" "$twsnoop" list --netns /proc/self/ns/net 2>"$err" </dev/null
+	rc=$?
+	grep -v '^----' "$dir/term" | sed 's/.\[[0-9]*m//g' >"$dir/plain"
+	judge "list in a narrow terminal" "$(status_is 0
+		{ echo "---- 60"; cat "$dir/plain"; } >"$dir/term"; fits 100)"
 }
 
 # Inside a PID namespace -p takes its numbers; what is printed are the host's, and another

@@ -11,6 +11,24 @@ wrong()
 	judge "$name" "$(status_is 2; one_line_on_stderr; stdout_is_empty)"
 }
 
+# The options of a command that take an argument, as its --help shows them.
+options_with_argument()
+{
+	"$twsnoop" "$1" --help | sed -n 's/^ *\(-[A-Za-z], \)*\(--[a-z-]*\) [^ ].*$/\2/p'
+}
+
+# wrong_if_empty COMMAND: whatever option it is
+wrong_if_empty()
+{
+	num=0
+	for option in $(options_with_argument "$1"); do
+		wrong "$1: empty $option" "$1" "$option" ""
+		wrong "$1: empty $option=" "$1" "$option="
+		num=$((num + 1))
+	done
+	judge "$1 --help shows options with arguments" "$([ $num -ge 1 ] || echo "none")"
+}
+
 test_wrong_usage()
 {
 	esc=$(printf '\033')
@@ -28,6 +46,24 @@ test_wrong_usage()
 	wrong "pid 0" trace --pid 0
 	wrong "pid with an escape" trace --pid "${esc}[31m"
 	wrong "pid list with a hole" trace --pid 1,,2
+	for list in , ,1 1, '!1,,2'; do
+		wrong "pid list '$list'" trace --pid "$list"
+	done
+	for list in , ,pid pid, pid,,uid; do
+		wrong "list: by '$list'" list --by "$list"
+	done
+	for value in '!' '!:' : :80- :-80 /8; do
+		wrong "remote end '$value'" trace -r "$value"
+	done
+	wrong "comm '!'" trace --comm '!'
+	wrong "container '!'" trace --container '!'
+	wrong "a container that is excluded" list --container '!web'
+	wrong "netns '!'" trace --netns '!'
+	wrong "no command" ""
+	wrong "empty operand" trace ""
+	for command in trace list attach detach check; do
+		wrong_if_empty $command
+	done
 	wrong "pid too large" trace --pid 99999999999999999999
 	wrong "port 70000" trace -r :70000
 	wrong "port 0x50" trace -r :0x50

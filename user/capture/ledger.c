@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 
+#include "base/hash.h"
 #include "model/decode.h"
 #include "capture/owners.h"
 
@@ -284,17 +284,6 @@ static int add_pinned(struct ledger *ledger, const char *folder)
 	return err;
 }
 
-static uint64_t make_seed(void)
-{
-	struct timespec ts;
-	uint64_t seed;
-
-	if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) == sizeof(seed))
-		return seed;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_nsec << 20 ^ getpid();
-}
-
 int ledger__open(struct ledger **ledgerp, unsigned int *flags)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
@@ -305,7 +294,7 @@ int ledger__open(struct ledger **ledgerp, unsigned int *flags)
 	ledger->arena = calloc(1, sizeof(*ledger->arena));
 	if (!ledger->arena)
 		goto out;
-	ledger->seed = make_seed();
+	ledger->seed = hash__random_seed();
 	err = add_programs(ledger);
 	if (!err && ledger->flags & LEDGER_DENIED && !ledger->num_sources)
 		err = add_pinned(ledger, LEDGER_BPFFS "/" LEDGER_FOLDER);

@@ -304,11 +304,21 @@ static const char *socket_words(const struct check *c)
 						"listed by a BPF iterator\n";
 }
 
-static const char *why_no_lockdown(const struct kernel *k)
+/* What stands beside it: why it is not known, or no more than likely; NULL: nothing. */
+static const char *lockdown_note(const struct kernel *k)
 {
+	if (k->lockdown_asked)
+		return "asked for at boot; securityfs, which would tell, is not mounted";
+	if (k->lockdown[0])
+		return NULL;
 	return k->securityfs ? "this kernel has none" :
-			       "securityfs is not mounted: mount -t securityfs securityfs "
-			       "/sys/kernel/security";
+			       "securityfs is not mounted: run as root, or mount -t securityfs "
+			       "securityfs /sys/kernel/security";
+}
+
+static const char *lockdown_word(const struct kernel *k)
+{
+	return k->lockdown[0] ? k->lockdown : k->securityfs ? "none" : "unknown";
 }
 
 /* The ledger's state: in JSON, as text, and what there is to be said of it. */
@@ -470,9 +480,7 @@ static void put_kernel(struct outbuf *ob, const struct check *c)
 		k->bpf_stats	 ? "on" :
 				   "off",
 		"kernel.bpf_stats_enabled: time for each run\n");
-	put_row(ob, "lockdown", k->lockdown[0] ? "" : k->securityfs ? "none" : "unknown",
-		k->lockdown[0] ? NULL : why_no_lockdown(k));
-	put_escaped(ob, k->lockdown);
+	put_row(ob, "lockdown", lockdown_word(k), lockdown_note(k));
 	outbuf__char(ob, '\n');
 	put_cgroups(ob, k);
 }
@@ -631,9 +639,8 @@ static void json_kernel(struct outbuf *ob, const struct check *c)
 	outbuf__char(ob, '{');
 	json_string(ob, "release", k->release);
 	json_string(ob, "sockets", c->sockets);
-	json_string(ob, "lockdown", k->lockdown[0] ? k->lockdown : "unknown");
-	if (!k->lockdown[0])
-		json_string(ob, "lockdown_unknown", why_no_lockdown(k));
+	json_string(ob, "lockdown", lockdown_word(k));
+	json_string(ob, "lockdown_note", lockdown_note(k));
 	if (k->bpf_stats >= 0)
 		json_bool(ob, "bpf_stats_enabled", k->bpf_stats);
 	if (k->memcg.state == FEATURE_MISSING && k->memlock_bytes != UINT64_MAX)

@@ -268,7 +268,7 @@ static int print_states(struct list *list)
 		complain("cannot count sockets", err);
 		return 1;
 	}
-	err = census_text__write(&census, list->style.format, list->style.color, STDOUT_FILENO);
+	err = census_text__write(&census, &list->style, STDOUT_FILENO);
 	census__free(&census);
 	progress__end();
 	err = said__status(err);

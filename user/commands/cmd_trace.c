@@ -26,6 +26,7 @@
 #include "commands/options.h"
 #include "commands/pids.h"
 #include "host/quiet.h"
+#include "output/fit.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
 #include "events/loop.h"
@@ -183,11 +184,17 @@ static int put_record(void *ctx, const struct record *rec)
 	return 0;
 }
 
+/* The terminal may have been resized. */
+static int follow_terminal(struct trace *t)
+{
+	return sink__set_width(t->sink, fit__terminal(STDOUT_FILENO));
+}
+
 static int write_out(struct trace *t)
 {
 	int err;
 
-	while ((err = show_containers(t) ?: sink__flush(t->sink)) == -EINTR)
+	while ((err = show_containers(t) ?: follow_terminal(t) ?: sink__flush(t->sink)) == -EINTR)
 		attend(t);
 	if (err != -ECANCELED)
 		return err;
@@ -257,6 +264,7 @@ static int open_stages(struct trace *t)
 		.format = t->output.format,
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 		.actions = t->opts.all,
+		.width = fit__terminal(STDOUT_FILENO),
 		.utc_offset_s = LONG_MIN,
 	};
 	const struct stream_options stream = {

@@ -467,6 +467,9 @@ static int take_container(void *field, const char *arg, char *why, size_t why_le
 
 	if (!*arg)
 		return complain_about(-EINVAL, why, why_len, arg, 0, "is empty");
+	if (*arg == '!') /* no runtime has such a name: nothing would ever pass */
+		return complain_about(-EINVAL, why, why_len, arg, 0,
+				      "excludes: that is not for containers");
 	if (f->num_containers == TWS_MAX_FILTER)
 		return complain_full(why, why_len);
 	f->containers[f->num_containers++] = arg;

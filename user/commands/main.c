@@ -2,10 +2,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/stdstreams.h"
 #include "commands/command.h"
 #include "commands/said.h"
+#include "host/time_namespace.h"
 
 struct command {
 	const char *name;
@@ -34,12 +36,26 @@ static int print_help(void)
 	return said__flush();
 }
 
+/* Events have the kernel's time, whatever this process is shown. */
+static void use_kernel_time(void)
+{
+	struct time_shift shift;
+	int err = time_namespace__shift("/proc", &shift);
+
+	if (err)
+		fprintf(stderr, "twsnoop: the time namespace's clocks are not known, and times may be"
+			" wrong: %s\n", strerror(-err));
+	else
+		clock__set_shift(shift.monotonic_ns, shift.boottime_ns);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "trace";
 	char quoted[64];
 
 	stdstreams__open();
+	use_kernel_time();
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))
 		return print_help();
 	if (!strcmp(name, "--version") || !strcmp(name, "-V")) {

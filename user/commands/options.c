@@ -162,6 +162,9 @@ static enum options_result take(const struct walk *w, int i, const char *arg)
 
 	if (o == help_table)
 		return print_help(w->cmd);
+	/* An unset variable of a script, most often: never what was meant. */
+	if (o->arg_name && !*arg)
+		return options__complain(w->cmd, "--%s: '' is empty", o->long_name);
 	field = w->into[i];
 	if (o->handle(field + o->offset, arg, why, sizeof(why)))
 		return options__complain(w->cmd, "--%s: %s", o->long_name, why);

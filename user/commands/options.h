@@ -32,7 +32,7 @@
 #include "output/sink.h"
 
 /*
- * Takes the option's argument (NULL if it has none) into @field. Returns 0 or a
+ * Takes the option's argument (NULL if it has none; never an empty one) into @field. Returns 0 or a
  * negative errno with a few words for the user in @why; @field is then unchanged.
  */
 typedef int option_handler(void *field, const char *arg, char *why, size_t why_len);

@@ -347,6 +347,10 @@ void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs)
 	memset(k, 0, sizeof(*k));
 	k->v1_subsys = -1;
 	kernel__read_files(k, sysfs, procfs);
+	if (!k->securityfs)
+		kernel__read_hidden_lockdown(k);
+	if (!k->securityfs)
+		kernel__read_asked_lockdown(k, procfs);
 	kernel__read_cgroups(k, procfs);
 	set_feature(&k->ringbuf, try_ringbuf());
 	probe_memcg(k);

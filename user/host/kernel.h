@@ -48,7 +48,8 @@ struct kernel {
 				  * none. libbpf has raised it if it could */
 	int bpf_stats;		 /* kernel.bpf_stats_enabled: 0, 1, or -1 unknown */
 	char lockdown[32];	 /* none, integrity, confidentiality; "" unknown */
-	bool securityfs;	 /* mounted: without lockdown, the kernel has none */
+	bool lockdown_asked;	 /* that is only what the kernel's command line asks for */
+	bool securityfs;	 /* it could be read: without lockdown, the kernel has none */
 	enum cgroup_mode cgroup;
 	char cgroup2_path[256];	 /* where v2 is mounted, "" if nowhere */
 	char v1_controller[32];	 /* on which containers are told apart, "" if on v2 */
@@ -89,6 +90,17 @@ static inline bool kernel__skips_matter(const struct kernel *k)
  */
 void kernel__read_files(struct kernel *k, const char *sysfs, const char *procfs);
 void kernel__read_cgroups(struct kernel *k, const char *procfs);
+
+/*
+ * kernel__read_lockdown() - lockdown and securityfs, where that is mounted.
+ * kernel__read_hidden_lockdown() - the same where it is not, by a mount that nobody sees. It takes
+ * CAP_SYS_ADMIN, and does nothing without.
+ * kernel__read_asked_lockdown() - what the kernel was told at boot, where nothing else tells:
+ * lockdown and lockdown_asked.
+ */
+void kernel__read_lockdown(struct kernel *k, const char *sysfs);
+void kernel__read_hidden_lockdown(struct kernel *k);
+void kernel__read_asked_lockdown(struct kernel *k, const char *procfs);
 
 /* Whether the caller has capability number @cap (CAP_* of linux/capability.h). */
 bool kernel__has_cap(const struct kernel *k, int cap);

@@ -17,32 +17,6 @@ static FILE *open_in(const char *root, const char *name)
 	return len > 0 && (size_t)len < sizeof(path) ? fopen(path, "re") : NULL;
 }
 
-/* "none [integrity] confidentiality": the one in brackets holds. */
-static void read_lockdown(struct kernel *k, const char *sysfs)
-{
-	char line[128], *begin, *end;
-	FILE *f = open_in(sysfs, "kernel/security/lockdown");
-
-	if (!f)
-		return;
-	if (fgets(line, sizeof(line), f) && (begin = strchr(line, '[')) &&
-	    (end = strchr(begin, ']'))) {
-		*end = '\0';
-		snprintf(k->lockdown, sizeof(k->lockdown), "%s", begin + 1);
-	}
-	fclose(f);
-}
-
-/* securityfs always has the file lsm, also where there is no lockdown. */
-static void find_securityfs(struct kernel *k, const char *sysfs)
-{
-	FILE *f = open_in(sysfs, "kernel/security/lsm");
-
-	k->securityfs = f || errno == EACCES || k->lockdown[0];
-	if (f)
-		fclose(f);
-}
-
 static void read_capabilities(struct kernel *k, const char *procfs)
 {
 	static const char init_user_ns[] = "user:[4026531837]"; /* PROC_USER_INIT_INO */
@@ -81,8 +55,7 @@ void kernel__read_files(struct kernel *k, const char *sysfs, const char *procfs)
 	if (!uname(&uts))
 		snprintf(k->release, sizeof(k->release), "%s", uts.release);
 	read_capabilities(k, procfs);
-	read_lockdown(k, sysfs);
-	find_securityfs(k, sysfs);
+	kernel__read_lockdown(k, sysfs);
 	read_bpf_stats(k, procfs);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "host/pid_numbers.h"
 
 #define NSEC_PER_SEC 1000000000ULL
@@ -266,11 +267,23 @@ int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info)
 	return err;
 }
 
-uint64_t procinfo__ticks_of_ns(uint64_t start_ns)
+static uint64_t ticks_to_ns(void)
 {
 	long hz = sysconf(_SC_CLK_TCK);
 
-	return hz > 0 ? start_ns / (NSEC_PER_SEC / (uint64_t)hz) : 0;
+	return hz > 0 ? NSEC_PER_SEC / (uint64_t)hz : 0;
+}
+
+uint64_t procinfo__ticks_of_ns(uint64_t start_ns)
+{
+	uint64_t tick_ns = ticks_to_ns();
+
+	return tick_ns ? (start_ns + (uint64_t)clock__shift_ns(CLOCK_BOOTTIME)) / tick_ns : 0;
+}
+
+uint64_t procinfo__start_ns(const struct procinfo *info)
+{
+	return info->start_ticks * ticks_to_ns() - (uint64_t)clock__shift_ns(CLOCK_BOOTTIME);
 }
 
 /* ---- the cache ---- */

@@ -46,9 +46,13 @@ int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info);
  * procinfo__ticks_of_ns() - a start time as the kernel's task_struct holds it
  * (start_boottime, in ns since boot; before 5.5 it was real_start_time) in the
  * unit of /proc/PID/stat's field 22, rounded as the kernel's nsec_to_clock_t()
- * does: down. It holds for a reader in the initial time namespace.
+ * does: down. As a reader in this time namespace sees it.
  */
 uint64_t procinfo__ticks_of_ns(uint64_t start_ns);
+
+/* procinfo__start_ns() - the other way: when @info began, in the kernel's CLOCK_BOOTTIME, up to
+ * a tick too early. */
+uint64_t procinfo__start_ns(const struct procinfo *info);
 
 struct procinfo_cache;
 

@@ -12,7 +12,6 @@
 #include "model/filter.h"
 #include "host/procinfo.h"
 
-#define NS_PER_S 1000000000ULL
 #define NS_PER_MS 1000000ULL
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
 #define TICK_ROWS 1024	   /* the clock is looked at this often */
@@ -303,7 +302,7 @@ int listing__owner(struct listing *l, const char *proc_root, uint32_t tgid, uint
 		*slot = (uint32_t)l->num_owners;
 		if (procinfo__read(proc_root, tgid, &info) == 0) {
 			owner->uid = info.uid;
-			owner->start_ns = info.start_ticks * (NS_PER_S / sysconf(_SC_CLK_TCK));
+			owner->start_ns = procinfo__start_ns(&info);
 			memcpy(owner->comm, info.comm, sizeof(owner->comm));
 		}
 	}

@@ -456,7 +456,8 @@ static inline bool read_what(const struct record *rec, struct field_value *v)
 	X("k8s.container.name", read_pod_container, FIELD_NAME, 0, FIELD_IN_BOTH) \
 	X("systemd.unit", read_unit, FIELD_NAME, 0, FIELD_IN_BOTH) \
 	X("container", read_workload, FIELD_NAME, 0, 0, \
-	  "CONTAINER", .trace = 120, .list = 110, .least = 12, .keep = 7, .when = FIELD_WHEN_CONTAINERS) \
+	  "CONTAINER", .trace = 120, .list = 110, .least = 12, .keep = 7, \
+	  .when = FIELD_WHEN_CONTAINERS) \
 	X("tcp.state", read_state, FIELD_WORD, 0, FIELD_IN_SOCKETS, \
 	  "STATE", .list = 10, .keep = 6) \
 	X("tcp.expires_ns", read_expires, FIELD_NUMBER, FIELD_NS, FIELD_IN_SOCKETS, \

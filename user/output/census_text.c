@@ -2,6 +2,7 @@
 #include "output/census_text.h"
 
 #define NETNS_COLUMNS 12
+#define NETNS_LEAST 8 /* on a narrow terminal */
 
 enum column {
 	COL_SCOPE,
@@ -30,31 +31,36 @@ static const struct {
 	struct tabular_column column;
 	uint8_t state; /* 0: none */
 	bool always;   /* in text too, and if it is 0 everywhere */
+	uint8_t keep;  /* see struct tabular_keep */
 } all[COL_END] = {
-	[COL_SCOPE] = { { "", "scope", false, 0 }, 0, false },
-	[COL_NETNS] = { { "NETNS", "network.netns", false, NETNS_COLUMNS }, 0, true },
-	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, 0, false },
-	[COL_TOTAL] = { { "TOTAL", "states.total", true, 0 }, 0, true },
+	[COL_SCOPE] = { { "", "scope", false, 0 }, 0, false, 20 },
+	[COL_NETNS] = { { "NETNS", "network.netns", false, NETNS_COLUMNS }, 0, true, 1 },
+	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, 0, false, 20 },
+	[COL_TOTAL] = { { "TOTAL", "states.total", true, 0 }, 0, true, 7 },
 	[COL_ESTABLISHED] = { { "ESTAB", "states.established", true, 0 },
-			      SOCKDIAG_ESTABLISHED, true },
-	[COL_SYN_SENT] = { { "SYN_SENT", "states.syn_sent", true, 0 }, SOCKDIAG_SYN_SENT, false },
-	[COL_SYN_RECV] = { { "SYN_RECV", "states.syn_recv", true, 0 }, SOCKDIAG_SYN_RECV, false },
+			      SOCKDIAG_ESTABLISHED, true, 8 },
+	[COL_SYN_SENT] = { { "SYN_SENT", "states.syn_sent", true, 0 },
+			   SOCKDIAG_SYN_SENT, false, 13 },
+	[COL_SYN_RECV] = { { "SYN_RECV", "states.syn_recv", true, 0 },
+			   SOCKDIAG_SYN_RECV, false, 14 },
 	[COL_FIN_WAIT1] = { { "FIN_WAIT1", "states.fin_wait1", true, 0 },
-			    SOCKDIAG_FIN_WAIT1, false },
+			    SOCKDIAG_FIN_WAIT1, false, 15 },
 	[COL_FIN_WAIT2] = { { "FIN_WAIT2", "states.fin_wait2", true, 0 },
-			    SOCKDIAG_FIN_WAIT2, false },
+			    SOCKDIAG_FIN_WAIT2, false, 12 },
 	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "states.close_wait", true, 0 },
-			     SOCKDIAG_CLOSE_WAIT, false },
-	[COL_LAST_ACK] = { { "LAST_ACK", "states.last_ack", true, 0 }, SOCKDIAG_LAST_ACK, false },
-	[COL_CLOSING] = { { "CLOSING", "states.closing", true, 0 }, SOCKDIAG_CLOSING, false },
-	[COL_CLOSE] = { { "CLOSE", "states.close", true, 0 }, SOCKDIAG_CLOSE, false },
-	[COL_LISTEN] = { { "LISTEN", "states.listen", true, 0 }, SOCKDIAG_LISTEN, true },
-	[COL_MINIS] = { { "FW2_MINI", "states.fin_wait2_mini", true, 0 }, 0, true },
+			     SOCKDIAG_CLOSE_WAIT, false, 9 },
+	[COL_LAST_ACK] = { { "LAST_ACK", "states.last_ack", true, 0 },
+			   SOCKDIAG_LAST_ACK, false, 16 },
+	[COL_CLOSING] = { { "CLOSING", "states.closing", true, 0 },
+			   SOCKDIAG_CLOSING, false, 17 },
+	[COL_CLOSE] = { { "CLOSE", "states.close", true, 0 }, SOCKDIAG_CLOSE, false, 18 },
+	[COL_LISTEN] = { { "LISTEN", "states.listen", true, 0 }, SOCKDIAG_LISTEN, true, 10 },
+	[COL_MINIS] = { { "FW2_MINI", "states.fin_wait2_mini", true, 0 }, 0, true, 6 },
 	[COL_TIME_WAIT] = { { "TIME_WAIT", "states.time_wait", true, 0 },
-			    SOCKDIAG_TIME_WAIT, true },
-	[COL_MAX] = { { "TW_MAX", "limits.tcp_max_tw_buckets", true, 0 }, 0, true },
-	[COL_USED] = { { "USED%", "limits.used_percent", true, 0 }, 0, true },
-	[COL_REUSE] = { { "TW_REUSE", "limits.tcp_tw_reuse", true, 0 }, 0, false },
+			    SOCKDIAG_TIME_WAIT, true, 2 },
+	[COL_MAX] = { { "TW_MAX", "limits.tcp_max_tw_buckets", true, 0 }, 0, true, 5 },
+	[COL_USED] = { { "USED%", "limits.used_percent", true, 0 }, 0, true, 4 },
+	[COL_REUSE] = { { "TW_REUSE", "limits.tcp_tw_reuse", true, 0 }, 0, false, 19 },
 };
 
 struct view {
@@ -64,7 +70,8 @@ struct view {
 	enum column columns[COL_END];
 };
 
-static void choose_columns(struct view *v, struct tabular_column *columns)
+static void choose_columns(struct view *v, struct tabular_column *columns,
+			   struct tabular_keep *keeps)
 {
 	for (int i = 0; i < COL_END; i++) {
 		bool shown = v->format != SINK_TEXT || all[i].always ||
@@ -73,6 +80,9 @@ static void choose_columns(struct view *v, struct tabular_column *columns)
 		if (!shown)
 			continue;
 		columns[v->num_columns] = all[i].column;
+		keeps[v->num_columns] = (struct tabular_keep){
+			all[i].keep, all[i].column.right ? 0 : NETNS_LEAST
+		};
 		v->columns[v->num_columns++] = (enum column)i;
 	}
 }
@@ -145,16 +155,18 @@ static void fill_row(void *ctx, size_t index, struct tabular_cell *cells)
 			  index ? &v->census->netns[index - 1] : NULL);
 }
 
-int census_text__write(const struct census *census, enum sink_format format, bool color, int fd)
+int census_text__write(const struct census *census, const struct list_style *style, int fd)
 {
-	struct view v = { .census = census, .format = format };
+	struct view v = { .census = census, .format = style->format };
 	struct tabular_column columns[COL_END];
+	struct tabular_keep keeps[COL_END];
 	struct tabular table = {
-		.columns = columns, .num_rows = census->num + 1, .fill = fill_row, .ctx = &v,
-		.format = format, .color = color,
+		.columns = columns, .keeps = keeps, .num_rows = census->num + 1,
+		.fill = fill_row, .ctx = &v, .format = style->format, .color = style->color,
+		.width = style->width,
 	};
 
-	choose_columns(&v, columns);
+	choose_columns(&v, columns, keeps);
 	table.num_columns = v.num_columns;
 	return tabular__write(&table, fd);
 }

@@ -6,10 +6,10 @@
 #define TWSNOOP_CENSUS_TEXT_H
 
 #include "inventory/census.h"
-#include "output/tabular.h"
+#include "output/list_text.h"
 
 /* census_text__write() - text leaves out the states that nothing is in. Returns as
  * tabular__write(). */
-int census_text__write(const struct census *census, enum sink_format format, bool color, int fd);
+int census_text__write(const struct census *census, const struct list_style *style, int fd);
 
 #endif

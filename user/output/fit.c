@@ -2,6 +2,7 @@
 #include "output/fit.h"
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,6 +16,7 @@ struct fitting {
 	size_t num;
 	unsigned int left;
 	int shown;
+	bool full;
 };
 
 static unsigned int least_of(const struct fit_column *c)
@@ -22,14 +24,16 @@ static unsigned int least_of(const struct fit_column *c)
 	return c->least && c->least < c->natural ? c->least : c->natural;
 }
 
-/* Shows @c at its least width, if there is room for it and the blank before it. */
+/* Shows @c at its least width, if there is room for it and the blank before it. Where there
+ * is none for one, there is none for those that matter less. */
 static void claim(struct fitting *f, struct fit_column *c)
 {
 	unsigned int need = least_of(c) + (f->shown > 0);
 
 	if (need > f->left && !f->shown)
 		need = f->left; /* better a part of it than nothing */
-	if (need > f->left || !need)
+	f->full |= need > f->left;
+	if (f->full || !need)
 		return;
 	c->width = need - (f->shown > 0);
 	f->left -= need;

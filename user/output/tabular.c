@@ -322,6 +322,15 @@ static void put_cell(struct writer *w, const struct shown *shown, bool last)
 		pad(&w->out, used, shown->width);
 }
 
+/* The word for the sum stands in the last column, so in the last that is shown. */
+static void move_total(struct writer *w)
+{
+	size_t last = w->shown[w->num_shown - 1].column;
+
+	if (last + 1 < w->table->num_columns && !w->table->columns[last].right)
+		w->cells[last] = w->cells[w->table->num_columns - 1];
+}
+
 static void put_row(struct writer *w)
 {
 	for (size_t i = 0; i < w->num_shown; i++) {
@@ -362,6 +371,8 @@ static int write_text(struct writer *w)
 		bool total = t->total && row + 1 == t->num_rows;
 
 		ask_row(w, row);
+		if (total)
+			move_total(w);
 		if (total)
 			color(w, "\033[1m");
 		put_row(w);

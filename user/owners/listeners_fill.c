@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "host/procinfo.h"
 
-#define NS_PER_S 1000000000ULL
 
 /* A listening socket's file, and whose socket it is. */
 struct held {
@@ -97,10 +96,8 @@ static int fill__holder(void *ctx, uint32_t pid, uint32_t inode)
 static uint64_t started_ns(const struct procinfo *info)
 {
 	uint64_t suspended_ns = clock__now_ns(CLOCK_BOOTTIME) - clock__now_ns(CLOCK_MONOTONIC);
-	long hz = sysconf(_SC_CLK_TCK);
-	uint64_t boot_ns = hz > 0 ? info->start_ticks * (NS_PER_S / (uint64_t)hz) : 0;
 
-	return boot_ns > suspended_ns ? boot_ns - suspended_ns : 0;
+	return clock__before_ns(procinfo__start_ns(info), suspended_ns);
 }
 
 /* @best: what a single holder may be called at most. */

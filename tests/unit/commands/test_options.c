@@ -167,10 +167,10 @@ static void complaints(void **unused)
 	} cases[] = {
 		{ "--pid 1x", "--pid: '1x' is not a PID" },
 		{ "-p -1", "--pid: '-1' is not a PID" },
-		{ "-p _", "--pid: '' is not a PID" },
+		{ "-p _", "--pid: '' is empty" },
 		{ "-l :70000", "--local: '70000' is not a port" },
 		{ "-r 1.2.3", "--remote: '1.2.3' is not an IP address" },
-		{ "-c _", "--comm: the name is empty" },
+		{ "-c _", "--comm: '' is empty" },
 		{ "-C _", "--container: '' is empty" },
 		{ "--side both", "--side: 'both' is neither client nor server" },
 		{ "--netns /dev/null", "--netns: '/dev/null' is no network namespace" },

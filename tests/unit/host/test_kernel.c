@@ -58,7 +58,7 @@ static int remove_root(void **state)
 	static const char *const names[] = {
 		"self/mountinfo", "self/cgroup", "self/status", "self/ns/user", "self/ns",
 		"self", "1/cgroup", "1", "sys/kernel/bpf_stats_enabled", "sys/kernel", "sys",
-		"kernel/security/lockdown", "kernel/security/lsm", "kernel/security",
+		"cmdline", "kernel/security/lockdown", "kernel/security/lsm", "kernel/security",
 		"kernel/btf/vmlinux", "kernel/btf", "kernel",
 	};
 	struct root *r = *state;
@@ -258,6 +258,30 @@ static void reads_lockdown(void **state)
 	assert_string_equal(k.lockdown, "");
 }
 
+/* The last of the kernel's own parameters holds. */
+static void reads_asked_lockdown(void **state)
+{
+	static const struct {
+		const char *line, *level;
+	} cases[] = {
+		{ "quiet lockdown=integrity\n", "integrity" },
+		{ "lockdown=integrity a lockdown=confidentiality b\n", "confidentiality" },
+		{ "lockdown=none xlockdown=integrity lockdown= quiet\n", "" },
+		{ "quiet -- lockdown=integrity\n", "" },
+		{ "", "" },
+	};
+	const struct root *r = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct kernel k = {};
+
+		put(r, "cmdline", cases[i].line);
+		kernel__read_asked_lockdown(&k, r->dir);
+		assert_string_equal(k.lockdown, cases[i].level);
+		assert_int_equal(k.lockdown_asked, cases[i].level[0] != '\0');
+	}
+}
+
 static void reads_capabilities(void **state)
 {
 	const struct root *r = *state;
@@ -388,6 +412,7 @@ int main(void)
 		IN_ROOT(leaves_broken_lines_out),
 		IN_ROOT(cuts_long_paths),
 		IN_ROOT(reads_lockdown),
+		IN_ROOT(reads_asked_lockdown),
 		IN_ROOT(reads_capabilities),
 		IN_ROOT(reads_bpf_stats),
 		cmocka_unit_test(names_what_is_missing),

@@ -752,6 +752,7 @@ static void test_census(void **state)
 {
 	struct listing_want want = { .filter = &no_filter };
 	struct tws_filter filter = { .num_peers = 1, .peers = { { .port = 80, .last_port = 80 } } };
+	const struct list_style style = { .format = SINK_TEXT };
 	struct census census = {};
 	int fd = support__memfd();
 
@@ -774,7 +775,7 @@ static void test_census(void **state)
 	assert_int_equal(census.netns[0].minis, 3);
 	free(census.netns[0].name);
 	census.netns[0].name = strdup("blue");
-	check_text(fd, census_text__write(&census, SINK_TEXT, false, fd),
+	check_text(fd, census_text__write(&census, &style, fd),
 		   "NETNS  TOTAL ESTAB FIN_WAIT2 LISTEN FW2_MINI TIME_WAIT TW_MAX USED%\n"
 		   "(host)     6     1         1      1        1         2      -     -\n"
 		   "blue       6     1         1      1        1         2      8  37.5\n");
