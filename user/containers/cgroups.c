@@ -81,70 +81,42 @@ struct cgroups {
 
 /* ---- where it is mounted ---- */
 
-static bool has_option(char *options, const char *wanted)
+struct sought {
+	const char *controller; /* NULL: v2 */
+	char *path;
+	size_t size;
+	int err;
+};
+
+/* The first whole hierarchy, whose root has the inode that kernfs gives it. */
+static int look_at_mount(void *ctx, const struct mountinfo *mount)
 {
-	char *option;
+	struct sought *sought = ctx;
+	struct stat st;
 
-	while ((option = strsep(&options, ",")))
-		if (strcmp(option, wanted) == 0)
-			return true;
-	return false;
-}
-
-/* "31 23 0:27 / /sys/fs/cgroup/memory rw,… shared:9 - cgroup cgroup rw,memory":
- * the mount point, or NULL if it is another file system. */
-static char *mount_point(char *line, const char *controller)
-{
-	char *tail = strstr(line, " - "), *rest = line, *mount = NULL, *type;
-	int i;
-
-	if (!tail)
-		return NULL;
-	*tail = '\0';
-	tail += 3;
-	tail[strcspn(tail, "\n")] = '\0';
-	type = strsep(&tail, " ");
-	if (strcmp(type, controller ? "cgroup" : "cgroup2") != 0)
-		return NULL;
-	strsep(&tail, " "); /* the source */
-	if (controller && !has_option(tail, controller))
-		return NULL;
-	for (i = 0; i < 5; i++)
-		mount = strsep(&rest, " ");
-	if (mount)
-		mountinfo__unescape(mount);
-	return mount;
+	if (strcmp(mount->type, sought->controller ? "cgroup" : "cgroup2") != 0 ||
+	    (sought->controller && !mountinfo__has_option(mount->options, sought->controller)) ||
+	    stat(mount->point, &st))
+		return 0;
+	if (st.st_ino != ROOT_INODE) {
+		sought->err = -EXDEV;
+		return 0;
+	}
+	if (strlen(mount->point) >= sought->size) {
+		sought->err = -ENAMETOOLONG;
+		return 1;
+	}
+	memcpy(sought->path, mount->point, strlen(mount->point) + 1);
+	sought->err = 0;
+	return 1;
 }
 
 int cgroups__find_mount(const char *mountinfo, const char *controller, char *path, size_t size)
 {
-	char *line = NULL, *mount;
-	size_t line_size = 0;
-	int err = -ENOENT;
-	struct stat st;
-	FILE *file;
+	struct sought sought = { controller, path, size, -ENOENT };
+	int err = mountinfo__each(mountinfo, look_at_mount, &sought);
 
-	file = fopen(mountinfo, "re");
-	if (!file)
-		return -errno;
-	while (err && getline(&line, &line_size, file) > 0) {
-		mount = mount_point(line, controller);
-		if (!mount || stat(mount, &st))
-			continue;
-		if (st.st_ino != ROOT_INODE) {
-			err = -EXDEV;
-			continue;
-		}
-		if (strlen(mount) >= size) {
-			err = -ENAMETOOLONG;
-			break;
-		}
-		memcpy(path, mount, strlen(mount) + 1);
-		err = 0;
-	}
-	free(line);
-	fclose(file);
-	return err;
+	return err < 0 ? err : sought.err;
 }
 
 /* ---- the table ---- */

@@ -20,10 +20,6 @@ static const char *const v1_controllers[] = { "memory", "pids", "devices", "cpu"
  * Not name=…, which is systemd's own bookkeeping. */
 #define V1_NAME_PREFIX "name="
 
-struct mount {
-	const char *root, *point, *type, *options;
-};
-
 struct cgroup_mounts {
 	char v2[256];
 	bool v2_whole; /* the mount shows the hierarchy from its root on */
@@ -33,43 +29,6 @@ struct cgroup_mounts {
 	char v1_path[256];
 };
 
-/* "36 31 0:33 ROOT POINT OPTIONS [TAG…] - TYPE SOURCE SUPER_OPTIONS", cut up in
- * place; see proc(5). */
-static bool parse_mount(char *line, struct mount *m)
-{
-	char *fields[5], *tail = strstr(line, " - "), *save;
-
-	if (!tail)
-		return false;
-	*tail = '\0';
-	tail += strlen(" - ");
-	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
-		fields[i] = strtok_r(i ? NULL : line, " ", &save);
-		if (!fields[i])
-			return false;
-	}
-	m->root = fields[3];
-	m->point = fields[4];
-	mountinfo__unescape(fields[4]);
-	m->type = strtok_r(tail, " ", &save);
-	if (!m->type || !strtok_r(NULL, " ", &save))
-		return false;
-	m->options = strtok_r(NULL, " \n", &save);
-	return m->options;
-}
-
-static bool has_option(const char *options, const char *name)
-{
-	size_t len = strlen(name);
-
-	for (const char *at = options; at; at = strchr(at, ',')) {
-		at += *at == ',';
-		if (!strncmp(at, name, len) && (at[len] == ',' || !at[len]))
-			return true;
-	}
-	return false;
-}
-
 static bool is_named_hierarchy(const char *options)
 {
 	return !strncmp(options, V1_NAME_PREFIX, strlen(V1_NAME_PREFIX)) ||
@@ -78,11 +37,11 @@ static bool is_named_hierarchy(const char *options)
 
 /* A better controller wins, and a whole hierarchy over a part of it, as a bind
  * mount in a container shows. */
-static void add_v1(struct cgroup_mounts *mounts, const struct mount *m, bool whole)
+static void add_v1(struct cgroup_mounts *mounts, const struct mountinfo *m, bool whole)
 {
 	mounts->v1 |= !is_named_hierarchy(m->options);
 	for (size_t rank = 0; rank < ARRAY_SIZE(v1_controllers); rank++) {
-		if (!has_option(m->options, v1_controllers[rank]))
+		if (!mountinfo__has_option(m->options, v1_controllers[rank]))
 			continue;
 		if (rank < mounts->rank ||
 		    (rank == mounts->rank && whole && !mounts->v1_whole)) {
@@ -94,8 +53,9 @@ static void add_v1(struct cgroup_mounts *mounts, const struct mount *m, bool who
 	}
 }
 
-static void add_mount(struct cgroup_mounts *mounts, const struct mount *m)
+static int add_mount(void *ctx, const struct mountinfo *m)
 {
+	struct cgroup_mounts *mounts = ctx;
 	bool whole = !strcmp(m->root, "/");
 
 	if (!strcmp(m->type, "cgroup")) {
@@ -105,6 +65,7 @@ static void add_mount(struct cgroup_mounts *mounts, const struct mount *m)
 		mounts->v2_whole = whole;
 		snprintf(mounts->v2, sizeof(mounts->v2), "%s", m->point);
 	}
+	return 0;
 }
 
 static FILE *open_in(const char *procfs, const char *name)
@@ -117,18 +78,11 @@ static FILE *open_in(const char *procfs, const char *name)
 
 static void read_mounts(struct cgroup_mounts *mounts, const char *procfs)
 {
-	FILE *f = open_in(procfs, "self/mountinfo");
-	char *line = NULL;
-	size_t room = 0;
-	struct mount m;
+	char path[512];
+	int len = snprintf(path, sizeof(path), "%s/self/mountinfo", procfs);
 
-	if (!f)
-		return;
-	while (getline(&line, &room, f) > 0)
-		if (parse_mount(line, &m))
-			add_mount(mounts, &m);
-	free(line);
-	fclose(f);
+	if (len > 0 && (size_t)len < sizeof(path))
+		mountinfo__each(path, add_mount, mounts);
 }
 
 /* Whether @name, a process's cgroup file, has a "0::/…" that is not the root. */

@@ -291,41 +291,27 @@ static bool parse_link(const char *text, uint32_t *inode)
 }
 
 /* "42 30 0:4 net:[4026532281] /run/netns/blue rw … - nsfs nsfs rw" */
-static int walk__mount(struct walk *walk, char *line)
+static int walk__mount(void *ctx, const struct mountinfo *mount)
 {
-	char *field[5], *rest = line;
+	struct walk *walk = ctx;
 	uint32_t inode;
-	int i;
 
-	for (i = 0; i < 5; i++) {
-		field[i] = strsep(&rest, " ");
-		if (!field[i])
-			return 0;
-	}
-	if (!parse_link(field[3], &inode) || inode_set__has(&walk->seen, inode))
+	if (!parse_link(mount->root, &inode) || inode_set__has(&walk->seen, inode))
 		return 0;
-	mountinfo__unescape(field[4]);
-	return walk__show(walk, field[4], inode, 0, field[4]);
+	return walk__show(walk, mount->point, inode, 0, mount->point);
 }
 
 static int walk__mounts(struct walk *walk)
 {
-	char path[PATH_MAX], *line = NULL;
-	size_t size = 0;
-	FILE *file;
-	int err = 0, n;
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s/self/mountinfo", walk->places->proc_root);
 
-	n = snprintf(path, sizeof(path), "%s/self/mountinfo", walk->places->proc_root);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENAMETOOLONG;
-	file = fopen(path, "re");
-	if (!file)
+	/* Without it there are the processes. */
+	if (access(path, R_OK))
 		return 0;
-	while (!err && getline(&line, &size, file) > 0)
-		err = walk__mount(walk, line);
-	free(line);
-	fclose(file);
-	return err;
+	return mountinfo__each(path, walk__mount, walk);
 }
 
 /*
