@@ -17,12 +17,21 @@
 #define WAIT_NS (2 * NS_PER_S)	  /* for a name; the runtimes answer in milliseconds */
 #define PASSING_NS (300 * NS_PER_S) /* a removed cgroup's: see cgroups_default_limits */
 #define LOOK_PAUSE_NS 400000ULL /* for each cgroup: twenty times what a walk takes */
-#define MAX_HELD 1024
+#define MAX_HELD 1024 /* in each queue */
 #define MAX_LEAVING 4096
 
 struct held_event {
 	struct tws_event event;
 	uint64_t since_ns;
+};
+
+/* Rings. The second: nobody knows their container, which may have been asked for too early; but
+ * most likely nobody wants them. They do not push out the others, nor are they missed. */
+enum { UNANSWERED, NOBODYS, QUEUES };
+
+struct queue {
+	struct held_event *held; /* NULL: without a filter */
+	size_t first, num;
 };
 
 struct leaving {
@@ -43,10 +52,9 @@ struct containers {
 	bool any;
 	bool must_look;
 	uint64_t num_considered, next_look_ns;
-	/* Rings, with a filter only. */
-	struct held_event *held;
-	size_t first_held, num_held;
-	uint64_t dropped; /* of those that waited */
+	struct queue queues[QUEUES];
+	uint64_t dropped; /* of those that waited, and may have been wanted */
+	/* A ring, with a filter only. */
 	struct leaving *leaving; /* removed cgroups that the kernel side still lets pass */
 	size_t first_leaving, num_leaving;
 };
@@ -194,6 +202,16 @@ static void note_leaving(struct containers *c, uint64_t id)
 		(struct leaving){ id, c->now_ns };
 }
 
+/* Another cgroup of the container that lives asks for it again. */
+static void retire_names(struct containers *c, uint64_t id)
+{
+	const struct cgroup *cgroup = cgroups__get(c->cgroups, id, c->now_ns);
+	const struct cgroup_identity *who = cgroup ? &cgroup->identity : NULL;
+
+	if (who)
+		runtime_names__retire(who->user_owned ? c->user_names : c->names, who);
+}
+
 void containers__note(struct containers *c, const struct tws_cgroup *record)
 {
 	const char *path = record->path[0] ? record->path : NULL;
@@ -202,6 +220,7 @@ void containers__note(struct containers *c, const struct tws_cgroup *record)
 	if (record->action == TWS_CGROUP_REMOVED) {
 		cgroups__removed(c->cgroups, record->id, path, c->now_ns);
 		note_leaving(c, record->id);
+		retire_names(c, record->id);
 		return;
 	}
 	cgroup = cgroups__added(c->cgroups, record->id, path);
@@ -246,20 +265,41 @@ bool containers__any(const struct containers *c)
 
 /* ---- events that wait for a name ---- */
 
-static void drop_held(struct containers *c)
+static struct held_event queue__take(struct queue *queue)
 {
-	c->first_held = (c->first_held + 1) % MAX_HELD;
-	c->num_held--;
+	struct held_event one = queue->held[queue->first];
+
+	queue->first = (queue->first + 1) % MAX_HELD;
+	queue->num--;
+	return one;
+}
+
+/* Whoever has waited for the longest gives way. */
+static void hold(struct containers *c, size_t which, const struct held_event *one)
+{
+	struct queue *queue = &c->queues[which];
+
+	if (queue->num == MAX_HELD) {
+		queue__take(queue);
+		c->dropped += which == UNANSWERED;
+	}
+	queue->held[(queue->first + queue->num++) % MAX_HELD] = *one;
+}
+
+/* The queue of an event that has to wait. */
+static size_t queue_of(struct containers *c, const struct tws_event *ev)
+{
+	const struct cgroup *cgroup = cgroups__get(c->cgroups, ev->conn.cgroup_id, c->now_ns);
+	const struct cgroup_identity *who = cgroup ? &cgroup->identity : NULL;
+
+	return who && runtime_names__nobody_knows(names_of(c, who), who) ? NOBODYS : UNANSWERED;
 }
 
 void containers__hold(struct containers *c, const struct tws_event *ev)
 {
-	if (c->num_held == MAX_HELD) {
-		drop_held(c);
-		c->dropped++;
-	}
-	c->held[(c->first_held + c->num_held++) % MAX_HELD] =
-		(struct held_event){ *ev, c->now_ns };
+	const struct held_event one = { *ev, c->now_ns };
+
+	hold(c, queue_of(c, ev), &one);
 }
 
 /* Takes in the answers that have come, or come within @wait_ms. */
@@ -283,22 +323,34 @@ static void collect_names(struct containers *c)
 		cgroups__each(c->cgroups, consider_again, c);
 }
 
+/* The first of a queue: given, or dropped, or at the end of a queue again. */
+static int release_one(struct containers *c, size_t which, bool all, containers_fn fn, void *ctx)
+{
+	struct held_event one = queue__take(&c->queues[which]);
+	enum containers_verdict verdict = containers__judge(c, &one.event);
+
+	if (verdict == CONTAINERS_KEEP)
+		return fn(ctx, &one.event);
+	if (verdict == CONTAINERS_DROP)
+		return 0;
+	which = queue_of(c, &one.event);
+	if (!all && one.since_ns + WAIT_NS > c->now_ns)
+		hold(c, which, &one);
+	else
+		c->dropped += which == UNANSWERED;
+	return 0;
+}
+
 int containers__release(struct containers *c, bool all, containers_fn fn, void *ctx)
 {
 	int err = 0;
 
 	if (c->opts.num_wanted)
 		collect_names(c);
-	for (size_t left = c->num_held; left && !err; left--) {
-		struct held_event one = c->held[c->first_held];
-		enum containers_verdict verdict = containers__judge(c, &one.event);
-
-		drop_held(c);
-		if (verdict == CONTAINERS_KEEP)
-			err = fn(ctx, &one.event);
-		else if (verdict == CONTAINERS_WAIT && !all && one.since_ns + WAIT_NS > c->now_ns)
-			c->held[(c->first_held + c->num_held++) % MAX_HELD] = one;
-	}
+	/* The second first: what the other one puts there has been looked at. */
+	for (size_t which = QUEUES; which-- && !err;)
+		for (size_t left = c->queues[which].num; left && !err; left--)
+			err = release_one(c, which, all, fn, ctx);
 	return err;
 }
 
@@ -373,9 +425,10 @@ int containers__new(struct containers **containersp, const struct containers_opt
 	for (unsigned int i = 0; i < c->opts.num_wanted; i++)
 		c->wanted[i] = opts->wanted[i];
 	if (c->opts.num_wanted) {
-		c->held = calloc(MAX_HELD, sizeof(*c->held));
 		c->leaving = calloc(MAX_LEAVING, sizeof(*c->leaving));
-		if (!c->held || !c->leaving)
+		for (size_t i = 0; i < QUEUES; i++)
+			c->queues[i].held = calloc(MAX_HELD, sizeof(struct held_event));
+		if (!c->leaving || !c->queues[UNANSWERED].held || !c->queues[NOBODYS].held)
 			goto out;
 	}
 	err = open_table(c);
@@ -409,12 +462,16 @@ int containers__begin(struct containers *c, uint64_t now_ns)
 
 void containers__free(struct containers *c)
 {
+	bool ended;
+
 	if (!c)
 		return;
-	runtime_names__free(c->names);
-	runtime_names__free(c->user_names);
+	ended = runtime_names__free(c->names);
+	ended = runtime_names__free(c->user_names) && ended;
 	cgroups__free(c->cgroups);
-	free(c->held);
+	for (size_t i = 0; i < QUEUES; i++)
+		free(c->queues[i].held);
 	free(c->leaving);
-	free(c);
+	if (ended) /* else they may still look into c->places */
+		free(c);
 }

@@ -61,7 +61,9 @@ void containers__tick(struct containers *containers, uint64_t now_ns);
 /* containers__note() - the kernel side's record, checked by decode__cgroup(). */
 void containers__note(struct containers *containers, const struct tws_cgroup *cgroup);
 
-/* containers__dropped() - events that could not wait, because too many did. */
+/* containers__dropped() - events that may have passed, but could not wait, because too many
+ * did, or waited in vain for a runtime's answer. Of a container that no runtime knows there
+ * are none. */
 uint64_t containers__dropped(const struct containers *c);
 
 /* containers__refresh() - looks again: records were lost. If it has just done so,
@@ -77,7 +79,8 @@ enum containers_verdict containers__judge(struct containers *containers,
 
 /*
  * containers__hold() - keeps a copy of @ev, which is to CONTAINERS_WAIT. If
- * there is no room, the one held for the longest is dropped.
+ * there is no room, the one held for the longest is dropped: those of containers that no
+ * runtime knows (yet) have room of their own.
  *
  * containers__release() - collects the names that have come, and gives those held
  * to @fn that pass. What has waited for two seconds, or with @all for any time,

@@ -11,55 +11,53 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/table.h"
+
 #define NSEC_PER_SEC 1000000000ULL
-#define NO_ENTRY UINT32_MAX
 #define QUEUE_LEN 256 /* questions on their way; more wait for a later call */
+#define STOP_NS (NSEC_PER_SEC / 2) /* what is being asked may take to end */
 
 enum state {
 	UNASKED,
 	ASKED,
-	ANSWERED, /* names is NULL: nobody knew */
+	ANSWERED, /* names is NULL: nobody knew, or who may know gave no answer */
 };
 
-/* A chained hash table over a fixed pool; the clock algorithm evicts. */
-struct entry {
-	char id[CGROUP_ID_SIZE];
-	bool user_owned;
+/* A container's ID, where no user could have made it up; else that user's. Of entries the key:
+ * no padding. */
+struct asked_for {
+	char id[(CGROUP_ID_SIZE + 7) / 8 * 8];
 	uint32_t owner_uid;
-	uint32_t next; /* in its chain, or NO_ENTRY */
-	uint32_t turn; /* how often the slot changed hands */
+	uint32_t user_owned;
+};
+
+struct entry {
+	struct asked_for who;
 	enum state state;
-	bool used; /* since the hand last passed */
+	bool nobody_knows; /* and all have said so */
 	unsigned int failures;
 	uint64_t retry_ns;
 	struct runtime_names_of *names;
 };
 
-struct question {
-	uint32_t slot;
-	uint32_t turn;
-	struct cgroup_identity identity;
-};
-
 struct answer {
-	uint32_t slot;
-	uint32_t turn;
+	struct asked_for who;
+	int err;
 	struct runtime_names_of *names;
 };
 
 struct runtime_names {
 	/* the caller's alone */
-	uint32_t num_entries, num_used, num_chains, hand;
-	uint32_t *chains;
-	struct entry *entries;
+	struct table *entries; /* struct entry */
 	size_t on_the_way; /* questions without their answer collected */
 
 	/* shared, under lock; on_the_way bounds both queues */
 	pthread_mutex_t lock;
 	pthread_cond_t asked;
-	struct question questions[QUEUE_LEN];
+	struct cgroup_identity questions[QUEUE_LEN];
 	struct answer answers[QUEUE_LEN];
 	size_t first_question, num_questions, num_answers;
 	bool stop;
@@ -69,12 +67,13 @@ struct runtime_names {
 	pthread_t helper;
 	bool has_helper;
 	int event_fd;
+	struct runtime_names *next_abandoned;
 };
 
 /* ---- the helper ---- */
 
 /* false: to stop */
-static bool next_question(struct runtime_names *names, struct question *question)
+static bool next_question(struct runtime_names *names, struct cgroup_identity *question)
 {
 	bool stop;
 
@@ -104,16 +103,26 @@ static void give_answer(struct runtime_names *names, const struct answer *answer
 		return;
 }
 
+static struct asked_for asked_for(const struct cgroup_identity *identity)
+{
+	struct asked_for who = { .owner_uid = identity->owner_uid,
+				 .user_owned = identity->user_owned };
+
+	memcpy(who.id, identity->host_id, strnlen(identity->host_id, CGROUP_ID_SIZE - 1));
+	return who;
+}
+
 static void *help(void *arg)
 {
 	struct runtime_names *names = arg;
 	struct runtime_names_of found;
-	struct question question;
+	struct cgroup_identity question;
 	struct answer answer;
 
 	while (next_question(names, &question)) {
-		answer = (struct answer){ .slot = question.slot, .turn = question.turn };
-		if (!runtime_source__ask(names->source, &question.identity, &found)) {
+		answer = (struct answer){ .who = asked_for(&question) };
+		answer.err = runtime_source__ask(names->source, &question, &found);
+		if (!answer.err) {
 			answer.names = malloc(sizeof(found));
 			if (answer.names)
 				*answer.names = found;
@@ -141,78 +150,18 @@ static int start_helper(struct runtime_names *names)
 
 /* ---- the cache ---- */
 
-/* Eight characters a step: each event asks, and an ID has 64. */
-static uint32_t *chain_of(struct runtime_names *names, const char *id)
+static struct entry *find(const struct runtime_names *names,
+			  const struct cgroup_identity *identity)
 {
-	const uint64_t prime = 0x9e3779b97f4a7c15ULL;
-	size_t len = strlen(id);
-	uint64_t hash = len, word;
+	struct asked_for who = asked_for(identity);
 
-	for (; len >= sizeof(word); id += sizeof(word), len -= sizeof(word)) {
-		memcpy(&word, id, sizeof(word));
-		hash = (hash ^ word) * prime;
-		hash ^= hash >> 32;
-	}
-	word = 0;
-	memcpy(&word, id, len);
-	hash = (hash ^ word) * prime;
-	return &names->chains[(hash >> 32) & (names->num_chains - 1)];
+	return table__find(names->entries, &who);
 }
 
-static struct entry *find(struct runtime_names *names, const struct cgroup_identity *identity)
+static void on_evict(void *ctx, void *entry)
 {
-	struct entry *entry;
-	uint32_t slot;
-
-	for (slot = *chain_of(names, identity->host_id); slot != NO_ENTRY; slot = entry->next) {
-		entry = &names->entries[slot];
-		if (strcmp(entry->id, identity->host_id) == 0 &&
-		    entry->user_owned == identity->user_owned &&
-		    entry->owner_uid == identity->owner_uid)
-			return entry;
-	}
-	return NULL;
-}
-
-static void evict(struct runtime_names *names, uint32_t slot)
-{
-	struct entry *entry = &names->entries[slot];
-	uint32_t *at = chain_of(names, entry->id), turn = entry->turn + 1;
-
-	while (*at != slot)
-		at = &names->entries[*at].next;
-	*at = entry->next;
-	free(entry->names);
-	*entry = (struct entry){ .turn = turn };
-}
-
-static uint32_t free_slot(struct runtime_names *names)
-{
-	uint32_t slot;
-
-	if (names->num_used < names->num_entries)
-		return names->num_used++;
-	while (names->entries[names->hand].used) {
-		names->entries[names->hand].used = false;
-		names->hand = (names->hand + 1) % names->num_entries;
-	}
-	slot = names->hand;
-	names->hand = (names->hand + 1) % names->num_entries;
-	evict(names, slot);
-	return slot;
-}
-
-static struct entry *insert(struct runtime_names *names, const struct cgroup_identity *identity)
-{
-	uint32_t slot = free_slot(names), *chain = chain_of(names, identity->host_id);
-	struct entry *entry = &names->entries[slot];
-
-	memcpy(entry->id, identity->host_id, sizeof(entry->id));
-	entry->user_owned = identity->user_owned;
-	entry->owner_uid = identity->owner_uid;
-	entry->next = *chain;
-	*chain = slot;
-	return entry;
+	(void)ctx;
+	free(((struct entry *)entry)->names);
 }
 
 /* ---- questions and answers ---- */
@@ -220,16 +169,10 @@ static struct entry *insert(struct runtime_names *names, const struct cgroup_ide
 static void ask(struct runtime_names *names, struct entry *entry,
 		const struct cgroup_identity *identity)
 {
-	struct question *question;
-
 	if (names->on_the_way == QUEUE_LEN)
 		return;
 	pthread_mutex_lock(&names->lock);
-	question = &names->questions[(names->first_question + names->num_questions) % QUEUE_LEN];
-	question->slot = (uint32_t)(entry - names->entries);
-	question->turn = entry->turn;
-	question->identity = *identity;
-	names->num_questions++;
+	names->questions[(names->first_question + names->num_questions++) % QUEUE_LEN] = *identity;
 	pthread_cond_signal(&names->asked);
 	pthread_mutex_unlock(&names->lock);
 	names->on_the_way++;
@@ -239,15 +182,16 @@ static void ask(struct runtime_names *names, struct entry *entry,
 static void take_answer(struct runtime_names *names, const struct answer *answer, uint64_t now_ns)
 {
 	static const uint64_t pauses_s[] = { 1, 4, 16, 60 };
-	struct entry *entry = &names->entries[answer->slot];
+	struct entry *entry = table__find(names->entries, &answer->who);
 
 	names->on_the_way--;
-	if (entry->turn != answer->turn || entry->state != ASKED) {
-		free(answer->names); /* the slot is another's by now */
+	if (!entry || entry->state != ASKED) {
+		free(answer->names); /* it gave way meanwhile */
 		return;
 	}
 	entry->state = ANSWERED;
 	entry->names = answer->names;
+	entry->nobody_knows = answer->err == -ENOENT || answer->err == -EINVAL;
 	entry->retry_ns = now_ns + pauses_s[entry->failures] * NSEC_PER_SEC;
 	if (entry->failures < 3)
 		entry->failures++;
@@ -277,18 +221,37 @@ const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 						  const struct cgroup_identity *identity,
 						  uint64_t now_ns)
 {
+	struct asked_for who;
 	struct entry *entry;
+	void *place;
 
 	if (!names || !identity->host_id[0])
 		return NULL;
 	take_answers(names, now_ns);
-	entry = find(names, identity);
-	if (!entry)
-		entry = insert(names, identity);
-	entry->used = true;
+	who = asked_for(identity);
+	if (table__get(names->entries, &who, &place) < 0)
+		return NULL;
+	entry = place;
+	table__touch(names->entries, entry);
 	if (is_due(entry, now_ns))
 		ask(names, entry, identity);
 	return entry->names;
+}
+
+void runtime_names__retire(struct runtime_names *names, const struct cgroup_identity *identity)
+{
+	struct entry *entry = names && identity->host_id[0] ? find(names, identity) : NULL;
+
+	if (entry)
+		table__retire(names->entries, entry);
+}
+
+bool runtime_names__nobody_knows(const struct runtime_names *names,
+				 const struct cgroup_identity *identity)
+{
+	const struct entry *entry = names && identity->host_id[0] ? find(names, identity) : NULL;
+
+	return entry && !entry->names && entry->nobody_knows;
 }
 
 const struct runtime_names_of *runtime_names__peek(struct runtime_names *names,
@@ -366,19 +329,12 @@ bool runtime_names__awaited(const struct runtime_names *names)
 
 static int make_cache(struct runtime_names *names, size_t entries)
 {
-	uint32_t i;
+	const struct table_options opts = {
+		.key_bytes = sizeof(struct asked_for), .entry_bytes = sizeof(struct entry),
+		.max = entries, .drop_living = true, .evict = on_evict,
+	};
 
-	names->num_entries = (uint32_t)entries;
-	names->num_chains = 1;
-	while (names->num_chains < names->num_entries)
-		names->num_chains *= 2;
-	names->entries = calloc(names->num_entries, sizeof(*names->entries));
-	names->chains = calloc(names->num_chains, sizeof(*names->chains));
-	if (!names->entries || !names->chains)
-		return -ENOMEM;
-	for (i = 0; i < names->num_chains; i++)
-		names->chains[i] = NO_ENTRY;
-	return 0;
+	return table__new(&names->entries, &opts);
 }
 
 int runtime_names__new(struct runtime_names **namesp, const struct runtime_places *places,
@@ -387,7 +343,7 @@ int runtime_names__new(struct runtime_names **namesp, const struct runtime_place
 	struct runtime_names *names;
 	int err;
 
-	if (entries > UINT32_MAX / 4)
+	if (entries > TABLE_MAX)
 		return -ENOMEM;
 	names = calloc(1, sizeof(*names));
 	if (!names)
@@ -411,35 +367,52 @@ int runtime_names__new(struct runtime_names **namesp, const struct runtime_place
 	return 0;
 }
 
-static void stop_helper(struct runtime_names *names)
+/* False: it hangs in a system call that nothing ends, as in a file system that is gone. */
+static bool stop_helper(struct runtime_names *names)
 {
+	struct timespec until;
+
 	if (!names->has_helper)
-		return;
+		return true;
 	pthread_mutex_lock(&names->lock);
 	names->stop = true;
 	pthread_cond_signal(&names->asked);
 	pthread_mutex_unlock(&names->lock);
 	runtime_source__cancel(names->source);
-	pthread_join(names->helper, NULL);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += STOP_NS;
+	until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
+	until.tv_nsec %= (long)NSEC_PER_SEC;
+	return !pthread_timedjoin_np(names->helper, NULL, &until);
 }
 
-void runtime_names__free(struct runtime_names *names)
+/* What a helper that did not end may still use: a list of all of it, so that it does not look
+ * forgotten. */
+static struct runtime_names *abandoned;
+
+bool runtime_names__free(struct runtime_names *names)
 {
+	struct entry *entry = NULL;
 	size_t i;
 
 	if (!names)
-		return;
-	stop_helper(names);
+		return true;
+	if (!stop_helper(names)) {
+		pthread_detach(names->helper);
+		names->next_abandoned = abandoned;
+		abandoned = names;
+		return false;
+	}
 	for (i = 0; i < names->num_answers; i++)
 		free(names->answers[i].names);
-	for (i = 0; i < names->num_used; i++)
-		free(names->entries[i].names);
+	while (names->entries && (entry = table__next(names->entries, entry)))
+		free(entry->names);
 	runtime_source__free(names->source);
-	free(names->entries);
-	free(names->chains);
+	table__free(names->entries);
 	if (names->event_fd >= 0)
 		close(names->event_fd);
 	pthread_cond_destroy(&names->asked);
 	pthread_mutex_destroy(&names->lock);
 	free(names);
+	return true;
 }

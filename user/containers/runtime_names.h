@@ -27,9 +27,10 @@ struct runtime_names;
 
 /*
  * runtime_names__new() - @places and @limits as with runtime_source__new(), and
- * like there they must outlive it; @entries containers are kept, the longest
- * unused gives way (0: RUNTIME_NAMES_DEFAULT). All memory of its own is allocated
- * here; an answer's is freed with the answer. Starts the helper, which blocks all
+ * like there they must outlive it; @entries containers are kept (0:
+ * RUNTIME_NAMES_DEFAULT). If there are more, the one that was called gone
+ * (runtime_names__retire()) the longest ago gives way, else the longest unused: in
+ * constant time, and it can be asked for again. Starts the helper, which blocks all
  * signals. Call it before other threads use libcurl. Returns 0 and *@namesp, or
  * -ENOMEM, -EAGAIN (no thread), -EOPNOTSUPP (built without JSON), or what eventfd()
  * fails with.
@@ -37,8 +38,12 @@ struct runtime_names;
 int runtime_names__new(struct runtime_names **namesp, const struct runtime_places *places,
 		       const struct runtime_limits *limits, size_t entries);
 
-/* Ends the helper, also amid a hanging answer, and waits for it. NULL is allowed. */
-void runtime_names__free(struct runtime_names *names);
+/*
+ * runtime_names__free() - ends the helper, also amid a hanging answer. NULL is allowed. Returns
+ * false if the helper hangs in a system call that cannot be ended: it is not waited for any
+ * longer than half a second, and what it uses, @places among it, must stay as it is.
+ */
+bool runtime_names__free(struct runtime_names *names);
 
 /*
  * runtime_names__get() - what is known of @identity's outermost container, the one
@@ -50,6 +55,15 @@ void runtime_names__free(struct runtime_names *names);
 const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 						  const struct cgroup_identity *identity,
 						  uint64_t now_ns);
+
+/* runtime_names__retire() - the container is gone: it gives way before others do, unless it is
+ * asked for again. */
+void runtime_names__retire(struct runtime_names *names, const struct cgroup_identity *identity);
+
+/* runtime_names__nobody_knows() - all runtimes have answered, and none knows it. Else, without
+ * a name, it has not been asked for, or some runtime has not answered. */
+bool runtime_names__nobody_knows(const struct runtime_names *names,
+				 const struct cgroup_identity *identity);
 
 /* runtime_names__peek() - the same of what has been collected, and nobody is asked:
  * for who looks at all containers at once. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,6 +135,8 @@ struct runtime {
 	pthread_t thread;
 };
 
+static atomic_bool keeps_silent;
+
 /* Knows ID_A alone, as Docker knows a container that kubelet has made. */
 static void answer(int fd)
 {
@@ -148,6 +151,8 @@ static void answer(int fd)
 	if (n <= 0)
 		return;
 	request[n] = '\0';
+	while (keeps_silent)
+		poll(NULL, 0, 1);
 	if (strstr(request, "GET /containers/" ID_A "/json")) {
 		len = snprintf(head, sizeof(head),
 			       "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", sizeof(json) - 1);
@@ -269,6 +274,108 @@ static void by_pod(void **unused)
 	stop(&runtime);
 }
 
+static void hold(struct containers *c, uint64_t cgroup, int times)
+{
+	struct tws_event ev;
+
+	support__event(&ev);
+	ev.conn.cgroup_id = cgroup;
+	while (times--) {
+		assert_int_equal(containers__judge(c, &ev), CONTAINERS_WAIT);
+		containers__hold(c, &ev);
+	}
+}
+
+static struct containers *begin(struct runtime *runtime, const char *const *wanted,
+				struct passes *told)
+{
+	struct containers_options opts = {
+		.socket = runtime->path, .wanted = wanted, .num_wanted = 1, .pass = pass,
+		.ctx = told,
+	};
+	struct containers *c = NULL;
+
+	assert_int_equal(containers__new(&c, &opts), 0);
+	assert_int_equal(containers__begin(c, SECOND), 0);
+	return c;
+}
+
+/* Until nothing that was asked for is on its way. */
+static void await_answers(struct containers *c)
+{
+	struct tws_event ev;
+
+	support__event(&ev);
+	ev.conn.cgroup_id = CGROUP_B;
+	while (containers__await(c, 30 * SECOND))
+		containers__judge(c, &ev);
+}
+
+/* Nobody knows the one: what it does is not missed, and pushes out nothing of the other, whose
+ * name is still to come. */
+static void nobodys(void **unused)
+{
+	static const char *const wanted[] = { "shop/web-0" };
+	struct passes told = { -1, -1 };
+	struct runtime runtime;
+	struct containers *c;
+	int given = 0;
+
+	(void)unused;
+	if (!runtime_source__has_sockets())
+		skip();
+	start(&runtime);
+	c = begin(&runtime, wanted, &told);
+	note(c, TWS_CGROUP_ADDED, CGROUP_B, "/docker/" ID_B);
+	await_answers(c);
+	keeps_silent = true;
+	note(c, TWS_CGROUP_ADDED, CGROUP_A, "/docker/" ID_A);
+	hold(c, CGROUP_A, 1);
+	hold(c, CGROUP_B, 3000);
+	assert_int_equal(containers__dropped(c), 0);
+	keeps_silent = false;
+	for (int i = 0; i < 30000 && !given; i++) {
+		poll(NULL, 0, 1);
+		assert_int_equal(containers__release(c, false, count_one, &given), 0);
+	}
+	assert_int_equal(given, 1);
+	containers__tick(c, 10 * SECOND);
+	assert_int_equal(containers__release(c, true, count_one, &given), 0);
+	assert_int_equal(given, 1);
+	assert_int_equal(containers__dropped(c), 0);
+	containers__free(c);
+	stop(&runtime);
+}
+
+/* Whether it was wanted nobody has said: it counts as lost. */
+static void no_answer(void **unused)
+{
+	static const char *const wanted[] = { "shop/web-0" };
+	struct passes told = { -1, -1 };
+	struct runtime runtime;
+	struct containers *c;
+	int given = 0;
+
+	(void)unused;
+	if (!runtime_source__has_sockets())
+		skip();
+	start(&runtime);
+	c = begin(&runtime, wanted, &told);
+	keeps_silent = true;
+	note(c, TWS_CGROUP_ADDED, CGROUP_A, "/docker/" ID_A);
+	hold(c, CGROUP_A, 2);
+	containers__tick(c, 2 * SECOND);
+	assert_int_equal(containers__release(c, false, count_one, &given), 0);
+	assert_int_equal(containers__dropped(c), 0);
+	containers__tick(c, 4 * SECOND);
+	assert_int_equal(containers__release(c, false, count_one, &given), 0);
+	assert_int_equal(containers__dropped(c), 2);
+	assert_int_equal(given, 0);
+	keeps_silent = false;
+	containers__free(c);
+	stop(&runtime);
+}
+
 /* Records that were lost do not make it walk through all cgroups over and over. */
 static void refresh(void **unused)
 {
@@ -364,7 +471,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_id),	 cmocka_unit_test(after_removal),
 		cmocka_unit_test(by_name),	 cmocka_unit_test(attribution),
-		cmocka_unit_test(held_events),	 cmocka_unit_test(by_pod),
+		cmocka_unit_test(held_events),	 cmocka_unit_test(by_pod), cmocka_unit_test(nobodys),
+		cmocka_unit_test(no_answer),
 		cmocka_unit_test(refresh),	 cmocka_unit_test(socket_option),
 	};
 
