@@ -18,6 +18,10 @@ struct {
 	__type(value, struct tws_cgroup);
 } tws_paths SEC(".maps");
 
+#ifndef EEXIST
+#define EEXIST 17
+#endif
+
 /*
  * A container filter lets pass what user space has decided to. A process may close
  * a connection before it has: so a new cgroup passes until user space, which
@@ -26,8 +30,10 @@ struct {
 static __always_inline void let_pass(__u64 id)
 {
 	__u8 undecided = 1;
+	long err = bpf_map_update_elem(&tws_cgroups, &id, &undecided, BPF_NOEXIST);
 
-	bpf_map_update_elem(&tws_cgroups, &id, &undecided, BPF_NOEXIST);
+	if (err && err != -EEXIST)
+		tws_cgroups_full = 1;
 }
 
 static __always_inline void read_path(struct tws_cgroup *rec, const char *path)

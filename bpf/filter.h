@@ -117,7 +117,8 @@ static __always_inline bool filter_owner(const struct tws_conn *conn)
 		return false;
 	if (F.num_comms && !pass_comms(conn))
 		return false;
-	if (F.by_cgroup && !bpf_map_lookup_elem(&tws_cgroups, &conn->cgroup_id))
+	if (F.by_cgroup && !tws_cgroups_full &&
+	    !bpf_map_lookup_elem(&tws_cgroups, &conn->cgroup_id))
 		return false;
 	return true;
 }

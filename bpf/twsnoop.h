@@ -108,6 +108,10 @@ struct {
 	__type(value, __u8);
 } tws_cgroups SEC(".maps");
 
+/* Not 0: not all that may pass have found room there, on either side's part. From then on all
+ * of them do, and user space, which looks again anyway, tells them apart alone. */
+__u64 tws_cgroups_full;
+
 static __always_inline struct tws_counters *counters(void)
 {
 	__u32 zero = 0;

@@ -429,6 +429,9 @@ static void list(const struct options *o, const struct table *listed)
 	for (const struct solo *s = solo_half_closed; s->name; s++)
 		if (options__chose(o, s->name))
 			puts(s->name);
+	for (const struct solo *s = solo_cgroups; s->name; s++)
+		if (options__chose(o, s->name))
+			puts(s->name);
 	for (const struct solo *s = solo_listeners; s->name; s++)
 		if (options__chose(o, s->name))
 			puts(s->name);
@@ -531,6 +534,7 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_filters, filters__batches(), &tally);
 		run_solos(&o, solo_control, INT_MAX, &tally);
 		run_solos(&o, solo_half_closed, INT_MAX, &tally);
+		run_solos(&o, solo_cgroups, INT_MAX, &tally);
 		run_solos(&o, solo_listeners, INT_MAX, &tally);
 		run_solos(&o, solo_table, INT_MAX, &tally);
 		listing__run(&o, &listed, &tally);

@@ -129,8 +129,9 @@ static inline size_t source__sweep(struct source *source, uint64_t before_ns,
 
 /*
  * source__pass_cgroup() - with a filter by cgroup: whether events of the cgroup @id
- * pass, where the source is the one to leave them out. New cgroups do until told otherwise.
- * Returns 0 or a negative errno: -E2BIG for more than 16,384 of them.
+ * pass, where the source is the one to leave them out. New cgroups do until told otherwise; and
+ * once more than 16,384 would have to, all do: whoever reads looks again. Returns 0 or a
+ * negative errno.
  */
 static inline int source__pass_cgroup(struct source *source, uint64_t id, bool pass)
 {

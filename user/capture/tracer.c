@@ -605,13 +605,26 @@ static size_t tracer_sweep(struct source *source, uint64_t before_ns, source_ali
 	return swept;
 }
 
+/* There is no room for one that is to pass. */
+static void pass_all_cgroups(struct tracer *tracer)
+{
+	__u64 *full = tracer->skel ? &tracer->skel->bss->tws_cgroups_full :
+				     &tracer->legacy->bss->tws_cgroups_full;
+
+	__atomic_store_n(full, 1, __ATOMIC_RELEASE);
+}
+
 static int tracer_pass_cgroup(struct source *source, uint64_t id, bool pass)
 {
 	int fd = bpf_object__find_map_fd_by_name(tracer_of(source)->obj, "tws_cgroups");
 	__u8 yes = 1;
 
+	if (pass && bpf_map_update_elem(fd, &id, &yes, BPF_ANY)) {
+		pass_all_cgroups(tracer_of(source));
+		return 0;
+	}
 	if (pass)
-		return bpf_map_update_elem(fd, &id, &yes, BPF_ANY) ? -errno : 0;
+		return 0;
 	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
 }
 
