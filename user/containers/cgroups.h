@@ -62,8 +62,9 @@ int cgroups__find_mount(const char *mountinfo, const char *controller, char *pat
 /*
  * cgroups__new() - a table for the hierarchy mounted at @mount; NULL: none is,
  * only events fill it. @limits may be NULL for the default ones. Entries are
- * allocated as they come, up to the limits; beyond them the longest unused live
- * one, or the longest removed one, gives way. Returns 0 and *@cgroupsp (to be
+ * allocated as they come, up to the limits; beyond them the longest removed
+ * one gives way to one that is removed, and the longest unused live one to one that lives: that
+ * can be asked for again. Each look-up pays for one step of the search at the most. Returns 0 and *@cgroupsp (to be
  * freed by cgroups__free()), or -ENOMEM, -EINVAL (a limit of 0), or the errno of
  * opening @mount.
  */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/table.h"
 #include "host/pid_numbers.h"
 
 #define NSEC_PER_SEC 1000000000ULL
@@ -288,55 +289,45 @@ uint64_t procinfo__start_ns(const struct procinfo *info)
 
 /* ---- the cache ---- */
 
-#define NO_ENTRY UINT32_MAX
-
-/*
- * A chained hash table over a fixed pool. A slot gives way by the clock
- * algorithm: the hand spares, once, whatever was used since it last passed.
- */
-struct entry {
+/* What was asked; the key of an entry, without padding. */
+struct question {
 	uint64_t start_ns;
-	uint32_t pid;
-	uint32_t next; /* in its chain, or NO_ENTRY */
-	bool used;
-	bool referenced;
-	bool known; /* false: a negative answer */
-	char comm[PROCINFO_COMM_LEN]; /* asked for; "" if none was */
+	uint32_t pid, unused;
+	char comm[PROCINFO_COMM_LEN]; /* "" if none was asked for */
+};
+
+struct entry {
+	struct question question;
+	bool known; /* false: a negative answer; these are the table's dead */
 	struct procinfo info;
 };
 
 struct procinfo_cache {
 	char *proc_root;
-	uint32_t num_entries;
-	uint32_t num_chains; /* a power of two */
-	uint32_t hand;
-	uint32_t *chains;
-	struct entry *entries;
+	struct table *entries;
 };
 
 int procinfo__new(struct procinfo_cache **cachep, const char *proc_root, size_t entries)
 {
+	const struct table_options opts = {
+		.key_bytes = sizeof(struct question), .entry_bytes = sizeof(struct entry),
+		.max = entries, .fixed = true, .drop_living = true,
+	};
 	struct procinfo_cache *cache;
-	uint32_t i;
+	int err = -ENOMEM;
 
-	if (entries == 0 || entries > UINT32_MAX / 4)
+	if (entries == 0 || entries > TABLE_MAX)
 		return -EINVAL;
 	cache = calloc(1, sizeof(*cache));
 	if (!cache)
-		return -ENOMEM;
-	cache->num_entries = (uint32_t)entries;
-	cache->num_chains = 1;
-	while (cache->num_chains < cache->num_entries)
-		cache->num_chains *= 2;
+		return err;
 	cache->proc_root = strdup(proc_root);
-	cache->chains = calloc(cache->num_chains, sizeof(*cache->chains));
-	cache->entries = calloc(cache->num_entries, sizeof(*cache->entries));
-	if (!cache->proc_root || !cache->chains || !cache->entries) {
+	if (cache->proc_root)
+		err = table__new(&cache->entries, &opts);
+	if (err) {
 		procinfo__free(cache);
-		return -ENOMEM;
+		return err;
 	}
-	for (i = 0; i < cache->num_chains; i++)
-		cache->chains[i] = NO_ENTRY;
 	*cachep = cache;
 	return 0;
 }
@@ -345,61 +336,9 @@ void procinfo__free(struct procinfo_cache *cache)
 {
 	if (!cache)
 		return;
-	free(cache->entries);
-	free(cache->chains);
+	table__free(cache->entries);
 	free(cache->proc_root);
 	free(cache);
-}
-
-static uint32_t *chain_of(struct procinfo_cache *cache, uint32_t pid, uint64_t start_ns)
-{
-	uint64_t hash = (start_ns ^ ((uint64_t)pid << 32)) * 0x9e3779b97f4a7c15ULL;
-
-	return &cache->chains[(hash >> 32) & (cache->num_chains - 1)];
-}
-
-static void entry__unlink(struct procinfo_cache *cache, uint32_t index)
-{
-	struct entry *entry = &cache->entries[index];
-	uint32_t *link = chain_of(cache, entry->pid, entry->start_ns);
-
-	while (*link != index)
-		link = &cache->entries[*link].next;
-	*link = entry->next;
-	entry->used = false;
-}
-
-/* A free entry; the least recently used ones give way. */
-static uint32_t entry__take(struct procinfo_cache *cache)
-{
-	for (;;) {
-		uint32_t index = cache->hand;
-		struct entry *entry = &cache->entries[index];
-
-		cache->hand = (index + 1) % cache->num_entries;
-		if (entry->used && entry->referenced) {
-			entry->referenced = false;
-			continue;
-		}
-		if (entry->used)
-			entry__unlink(cache, index);
-		return index;
-	}
-}
-
-static struct entry *entry__find(struct procinfo_cache *cache, uint32_t pid,
-				 uint64_t start_ns, const char *comm)
-{
-	uint32_t index = *chain_of(cache, pid, start_ns);
-
-	for (; index != NO_ENTRY; index = cache->entries[index].next) {
-		struct entry *entry = &cache->entries[index];
-
-		if (entry->pid == pid && entry->start_ns == start_ns &&
-		    strcmp(entry->comm, comm) == 0)
-			return entry;
-	}
-	return NULL;
 }
 
 /* True if @info was filled, by the process that was asked for. */
@@ -417,38 +356,31 @@ static bool read_expected(const struct procinfo_cache *cache, uint32_t pid, uint
 const struct procinfo *procinfo__get(struct procinfo_cache *cache, uint32_t pid,
 				     uint64_t start_ns, const char *comm)
 {
-	char name[PROCINFO_COMM_LEN] = "";
+	struct question question = { .start_ns = start_ns, .pid = pid };
 	struct procinfo info;
 	struct entry *entry;
 	bool known, transient;
-	uint32_t index, *chain;
+	void *place;
 
 	if (pid == 0 || start_ns == 0)
 		return NULL;
 	if (comm)
-		memcpy(name, comm, strnlen(comm, sizeof(name) - 1));
-
-	entry = entry__find(cache, pid, start_ns, name);
-	if (entry) {
-		entry->referenced = true;
+		memcpy(question.comm, comm, strnlen(comm, sizeof(question.comm) - 1));
+	entry = table__find(cache->entries, &question);
+	if (entry && entry->known)
+		table__touch(cache->entries, entry);
+	if (entry)
 		return entry->known ? &entry->info : NULL;
-	}
 
-	known = read_expected(cache, pid, start_ns, name, &info, &transient);
-	if (transient)
+	known = read_expected(cache, pid, start_ns, question.comm, &info, &transient);
+	if (transient || table__get(cache->entries, &question, &place) < 0)
 		return NULL;
-
-	index = entry__take(cache);
-	chain = chain_of(cache, pid, start_ns);
-	entry = &cache->entries[index];
-	*entry = (struct entry){
-		.start_ns = start_ns, .pid = pid, .next = *chain,
-		.used = true, .referenced = true, .known = known,
-	};
-	memcpy(entry->comm, name, sizeof(name));
+	entry = place;
+	entry->known = known;
 	if (known)
 		entry->info = info;
-	*chain = index;
+	else
+		table__retire(cache->entries, entry);
 	return known ? &entry->info : NULL;
 }
 

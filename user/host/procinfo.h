@@ -57,8 +57,10 @@ uint64_t procinfo__start_ns(const struct procinfo *info);
 struct procinfo_cache;
 
 /*
- * procinfo__new() - a cache of @entries processes, the oldest unused ones give
- * way. All memory is allocated here: about 1.1 KiB an entry. @proc_root is
+ * procinfo__new() - a cache of @entries processes. In a full one the oldest negative
+ * answer gives way, else the process that was not asked for the longest: in constant time.
+ * Whether it lives does not count: that one can be read again, and one that has
+ * exited cannot. All memory is taken here: about 1.1 KiB an entry. @proc_root is
  * copied. Returns 0 and *@cachep (to be freed by procinfo__free()), or -EINVAL
  * (no entries), -ENOMEM.
  */

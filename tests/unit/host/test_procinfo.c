@@ -232,7 +232,7 @@ static void test_oldest_unused_gives_way(void **state)
 	assert_int_equal(procinfo__new(&cache, root, 3), 0);
 	for (i = 0; i < 3; i++)
 		assert_non_null(procinfo__get(cache, (uint32_t)(7 + i), 50 * TICK_NS, NULL));
-	/* all were just used, so the clock comes round to the first */
+	/* all were just used: the first one the longest ago */
 	assert_non_null(procinfo__get(cache, 10, 50 * TICK_NS, NULL));
 	for (i = 0; i < 4; i++)
 		remove_process(pids[i]);
@@ -240,6 +240,26 @@ static void test_oldest_unused_gives_way(void **state)
 	assert_non_null(procinfo__get(cache, 9, 50 * TICK_NS, NULL));
 	assert_non_null(procinfo__get(cache, 10, 50 * TICK_NS, NULL));
 	assert_null(procinfo__get(cache, 7, 50 * TICK_NS, NULL));
+	procinfo__free(cache);
+}
+
+/* However many are asked for that nobody knows: those that are known stay. */
+static void test_the_unknown_give_way(void **state)
+{
+	struct procinfo_cache *cache;
+
+	(void)state;
+	make_process("7", "p", 50, 0, "7", 1);
+	make_process("8", "p", 50, 0, "8", 1);
+	assert_int_equal(procinfo__new(&cache, root, 3), 0);
+	assert_non_null(procinfo__get(cache, 7, 50 * TICK_NS, NULL));
+	assert_non_null(procinfo__get(cache, 8, 50 * TICK_NS, NULL));
+	for (uint32_t pid = 100; pid < 200; pid++)
+		assert_null(procinfo__get(cache, pid, 50 * TICK_NS, NULL));
+	remove_process("7");
+	remove_process("8");
+	assert_non_null(procinfo__get(cache, 7, 50 * TICK_NS, NULL));
+	assert_non_null(procinfo__get(cache, 8, 50 * TICK_NS, NULL));
 	procinfo__free(cache);
 }
 
@@ -404,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_no_is_remembered),
 		cmocka_unit_test(test_empty_command_line_is_unknown),
 		cmocka_unit_test(test_oldest_unused_gives_way),
+		cmocka_unit_test(test_the_unknown_give_way),
 		cmocka_unit_test(test_cache_of_one_and_many),
 		cmocka_unit_test(test_real_self),
 		cmocka_unit_test(test_real_hostile_name),
