@@ -237,6 +237,7 @@ struct tws_meta {
 #define TWS_META_ALL 0x4      /* every outcome is recorded */
 #define TWS_META_FILTER 0x8   /* and only what a filter lets pass */
 #define TWS_META_RX_SK 0x10   /* kfree_skb names the socket: as in struct tws_settings */
+#define TWS_META_CALLS 0x40   /* failures that no transition shows are recorded: bpf/call.h */
 #define TWS_META_SKIPS 0x20   /* a transition may be seen by no program: kernel__skips_matter() */
 
 /* A cgroup of the hierarchy that tws_conn.cgroup_id is of came or went. */

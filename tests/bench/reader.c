@@ -844,7 +844,9 @@ static void set_up(struct bench *b)
 	err = procinfo__new(&b->processes, b->proc_root, PROCINFO_CACHE_DEFAULT);
 	if (err)
 		die_of("processes", err);
-	sources = (struct attribute_sources){ b->processes, b->listeners, b->containers };
+	sources = (struct attribute_sources){ .processes = b->processes,
+						.listeners = b->listeners,
+						.containers = b->containers };
 	err = attributor__new(&b->attributor, &sources);
 	if (err)
 		die_of("attribution", err);

@@ -8,7 +8,8 @@ UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
-	capture/ledger capture/pins sockets/sockiter sockets/bindhash
+	capture/attached capture/pinned capture/arguments capture/ledger capture/pins \
+	sockets/sockiter sockets/bindhash
 UNIT_MODULES := $(filter-out commands/main commands/cmd_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
 	$(sort $(wildcard user/*/*.c))))
 # A test stands in the room of what it tests. test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has

@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "model/decode.h"
+#include "capture/arguments.h"
 #include "capture/owners.h"
 
 #define MAX_SOURCES 16
@@ -398,13 +399,6 @@ const struct tws_event *ledger__find(const struct ledger *ledger, const struct t
 	return found ? keep(ledger, &best) : NULL;
 }
 
-/* Only as what it was called when it closed: exec() changes both. */
-static bool is_of(const struct tws_proc *proc, const struct tws_event *event)
-{
-	return proc->len && proc->len <= TWS_ARGS_LEN &&
-	       !memcmp(proc->comm, event->conn.comm, TWS_COMM_LEN);
-}
-
 bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup *cgroup)
 {
 	const struct tws_cgroup *checked;
@@ -424,21 +418,12 @@ bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup 
 
 const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len)
 {
-	const struct tws_proc_key key = {
-		.start_ns = event->conn.closer_start_ns,
-		.tgid = event->conn.tgid,
-	};
-
-	if (!(event->conn.flags & TWS_F_CLOSER))
-		return NULL;
 	for (size_t i = 0; i < ledger->num_sources; i++) {
-		int fd = ledger->sources[i].maps.fds[PROCS];
+		const char *args = arguments__find(ledger->sources[i].maps.fds[PROCS], event,
+						   &ledger->proc, len);
 
-		if (fd < 0 || bpf_map_lookup_elem(fd, &key, &ledger->proc) ||
-		    !is_of(&ledger->proc, event))
-			continue;
-		*len = ledger->proc.len;
-		return ledger->proc.args;
+		if (args)
+			return args;
 	}
 	return NULL;
 }

@@ -20,6 +20,8 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
+
 /* bpffs forbids dots in names. */
 #define WHOLE LEDGER_FOLDER
 #define FILLING LEDGER_FOLDER "-new"
@@ -144,6 +146,40 @@ static int remove_filling(int root)
 	return err;
 }
 
+/* ---- what is pinned ---- */
+
+static int open_pin(const char *bpffs, const char *name)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s/%s", bpffs, WHOLE, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	return bpf_obj_get(path);
+}
+
+/* Of another layout no more is sure than what every layout begins with. */
+static enum pins_state read_meta(const char *bpffs, struct tws_meta *meta)
+{
+	uint64_t value[META_MAX_BYTES / sizeof(uint64_t)] = {};
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), zero = 0;
+	int fd = open_pin(bpffs, "tws_meta");
+	bool found;
+
+	if (fd < 0)
+		return PINS_PARTIAL;
+	found = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size <= sizeof(value) &&
+		info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, value);
+	close(fd);
+	memcpy(meta, value, sizeof(*meta));
+	meta->version[sizeof(meta->version) - 1] = '\0';
+	if (!found || meta->magic != TWS_META_MAGIC)
+		return PINS_PARTIAL;
+	if (meta->layout != TWS_LAYOUT || info.value_size != sizeof(*meta))
+		return PINS_OTHER;
+	return meta->ended_ns ? PINS_PARTIAL : PINS_ATTACHED;
+}
+
 /* ---- attaching ---- */
 
 /* A lock is worth something only on what the name still leads to. */
@@ -184,6 +220,21 @@ static int clear(int root)
 	return err == -ENOENT ? 0 : err;
 }
 
+/* A detach that was interrupted after it had told the readers. */
+static int remove_ended(int root, const char *bpffs)
+{
+	struct tws_meta meta;
+	int fd = open_folder(root, WHOLE);
+
+	if (fd < 0)
+		return 0;
+	close(fd);
+	if (read_meta(bpffs, &meta) != PINS_PARTIAL || !meta.ended_ns)
+		return 0;
+	return renameat2(root, WHOLE, root, EMPTYING, RENAME_NOREPLACE) ?
+		       -errno : remove_folder(root, EMPTYING);
+}
+
 static int find_none(int root)
 {
 	struct stat st;
@@ -212,7 +263,7 @@ int pins__attach(const char *bpffs, struct tracer *tracer)
 
 	if (root < 0)
 		return root;
-	err = find_none(root) ?: clear(root);
+	err = clear(root) ?: remove_ended(root, bpffs) ?: find_none(root);
 	if (err)
 		goto out;
 	folder = make_filling(root);
@@ -232,15 +283,6 @@ out:
 }
 
 /* ---- the programs, and all of their maps ---- */
-
-static int open_pin(const char *bpffs, const char *name)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/%s/%s", bpffs, WHOLE, name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return bpf_obj_get(path);
-}
 
 struct id_list {
 	__u32 ids[MAX_IDS];
@@ -365,6 +407,26 @@ static void await_end(const struct objects *objects)
 
 /* ---- detaching ---- */
 
+/* Its readers are told before anything is removed; @ended_ns 0 takes that back. Another layout
+ * has no readers of ours. */
+static void mark_ended(const char *bpffs, uint64_t ended_ns)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info), zero = 0;
+	struct tws_meta meta;
+	int fd = open_pin(bpffs, "tws_meta");
+
+	if (fd < 0)
+		return;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size == sizeof(meta) &&
+	    info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, &meta) &&
+	    meta.magic == TWS_META_MAGIC && meta.layout == TWS_LAYOUT) {
+		meta.ended_ns = ended_ns;
+		bpf_map_update_elem(fd, &zero, &meta, BPF_EXIST);
+	}
+	close(fd);
+}
+
 /* Renamed first: half of it is never there by its name. */
 static int detach_whole(int root, const char *bpffs)
 {
@@ -375,8 +437,12 @@ static int detach_whole(int root, const char *bpffs)
 		return fd;
 	look_at_pins(bpffs, fd, &objects);
 	close(fd);
-	if (renameat2(root, WHOLE, root, EMPTYING, RENAME_NOREPLACE))
-		return -errno;
+	mark_ended(bpffs, clock__now_ns(CLOCK_MONOTONIC));
+	if (renameat2(root, WHOLE, root, EMPTYING, RENAME_NOREPLACE)) {
+		err = -errno;
+		mark_ended(bpffs, 0);
+		return err;
+	}
 	err = remove_folder(root, EMPTYING);
 	if (!err)
 		await_end(&objects);
@@ -430,28 +496,6 @@ static bool look_up(const char *bpffs, const char *name, uint32_t key, void *val
 	found = !bpf_map_lookup_elem(fd, &key, value);
 	close(fd);
 	return found;
-}
-
-/* Of another layout no more is sure than what every layout begins with. */
-static enum pins_state read_meta(const char *bpffs, struct tws_meta *meta)
-{
-	uint64_t value[META_MAX_BYTES / sizeof(uint64_t)] = {};
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info), zero = 0;
-	int fd = open_pin(bpffs, "tws_meta");
-	bool found;
-
-	if (fd < 0)
-		return PINS_PARTIAL;
-	found = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size <= sizeof(value) &&
-		info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, value);
-	close(fd);
-	memcpy(meta, value, sizeof(*meta));
-	meta->version[sizeof(meta->version) - 1] = '\0';
-	if (!found || meta->magic != TWS_META_MAGIC)
-		return PINS_PARTIAL;
-	return meta->layout == TWS_LAYOUT && info.value_size == sizeof(*meta) ? PINS_ATTACHED :
-									  PINS_OTHER;
 }
 
 /* The sum over all CPUs of a value that consists of nothing but counters. */

@@ -40,6 +40,7 @@ struct rings {
 	uint64_t next_cgroup, cgroups_lost;
 	uint64_t sure_ns, stopped_ns;
 	bool endings_stop, is_last;
+	struct batch *old_listens; /* of a look back, until the next poll; else NULL */
 	bool all;
 	source_record_fn fn;
 	void *ctx;
@@ -131,6 +132,7 @@ void rings__free(struct rings *rings)
 	unmap_memory(&rings->end_memory);
 	unmap_memory(&rings->cgroup_memory);
 	batch__free(rings->batch);
+	batch__free(rings->old_listens);
 	free(rings->cpus);
 	free(rings->cpus_again);
 	free(rings);
@@ -300,6 +302,27 @@ static int give_cgroups(struct rings *rings)
 	return num;
 }
 
+static int give_old_listens(struct rings *rings)
+{
+	int num = rings->old_listens ? batch__give(rings->old_listens, UINT64_MAX, rings->fn,
+						   rings->ctx) : 0;
+
+	return num < 0 ? num : 0;
+}
+
+/* What follows a look back is no more than comes in a tenth of a second. */
+static void end_look_back(struct rings *rings)
+{
+	struct batch *small;
+
+	batch__free(rings->old_listens);
+	rings->old_listens = NULL;
+	if (batch__count(rings->batch) || batch__new(&small))
+		return;
+	batch__free(rings->batch);
+	rings->batch = small;
+}
+
 /*
  * After all rings were read in a poll that was begun at @begun_ns, when @made records had been
  * made that tell who listens: whether some of them were lost.
@@ -337,7 +360,10 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 		return err;
 	loss__note(&rings->loss, made, rings->taken, rings->is_last);
 	watch_listens(rings, listens, begun_ns, listens_lost_since_ns);
-	err = batch__give(rings->batch, begun_ns, rings->fn, rings->ctx);
+	err = give_old_listens(rings) ?:
+	      batch__give(rings->batch, begun_ns, rings->fn, rings->ctx);
+	if (err >= 0 && rings->old_listens)
+		end_look_back(rings);
 	return err < 0 ? err : num + err;
 }
 
@@ -430,9 +456,16 @@ static int cut_ring(struct rings *rings, struct ring_reader *reader, enum tws_ri
 	return err;
 }
 
+/* Who listened when is told first, and again in its place. */
 static int keep_old_event(void *ctx, const void *record)
 {
-	return keep_event(ctx, record);
+	const struct tws_event *event = record;
+	struct rings *rings = ctx;
+	int err = 0;
+
+	if (event->action == TWS_LISTEN || event->action == TWS_UNLISTEN)
+		err = batch__add_event(rings->old_listens, event);
+	return err ?: keep_event(rings, event);
 }
 
 static int keep_old_ending(void *ctx, const void *record)
@@ -457,6 +490,9 @@ int rings__cut(struct rings *rings, bool look_back)
 	err = cut_ring(rings, &rings->events, TWS_RING_EVENTS, heads[TWS_RING_EVENTS]) ?:
 	      cut_ring(rings, &rings->ends, TWS_RING_ENDS, heads[TWS_RING_ENDS]);
 	if (err || !look_back)
+		return err;
+	err = batch__new(&rings->old_listens);
+	if (err)
 		return err;
 	/* The ends first, as in a poll: an ending that is found has its FIN before it. */
 	return ring_reader__look_back(&rings->ends, keep_old_ending, rings) ?:

@@ -43,7 +43,7 @@ int rings__cut(struct rings *rings, bool look_back);
  * over since was read by rings__cut(). CLOCK_MONOTONIC, 0: all. */
 int rings__reach_ns(const struct rings *rings, uint64_t *reach_ns);
 
-/* rings__expect() - of what was opened up to @ns (CLOCK_MONOTONIC), the opening is not sure:
+/* rings__attached_at() - of what was opened up to @ns (CLOCK_MONOTONIC), the opening is not sure:
  * not all programs were attached yet. */
 void rings__attached_at(struct rings *rings, uint64_t ns);
 

@@ -38,6 +38,9 @@ struct source_ops {
 	size_t (*sweep)(struct source *source, uint64_t before_ns, source_alive_fn alive,
 			void *ctx);
 	int (*pass_cgroup)(struct source *source, uint64_t id, bool pass);
+	const char *(*arguments)(struct source *source, const struct tws_event *event,
+				 size_t *len);
+	bool (*has_ended)(const struct source *source);
 	void (*stop)(struct source *source);
 };
 
@@ -45,6 +48,12 @@ struct source_ops {
 struct source {
 	const struct source_ops *ops;
 	bool is_filtered; /* it gives only what its reader's filter lets pass */
+	bool looks_back;  /* its first poll also gives what was made before the start: what it
+			   * has of TWS_LISTEN and TWS_UNLISTEN first, then all in order */
+	/* Of one that looks back, once it has started: since when (CLOCK_MONOTONIC) it has
+	 * everything, and whether there was anything before. */
+	uint64_t reach_ns;
+	bool lacks_older;
 	/*
 	 * TWS_LISTEN or TWS_UNLISTEN records of after this moment (CLOCK_MONOTONIC) were lost, or
 	 * perhaps were; 0: none. Set by source__poll() before it gives the first record
@@ -136,6 +145,23 @@ static inline size_t source__sweep(struct source *source, uint64_t before_ns,
 static inline int source__pass_cgroup(struct source *source, uint64_t id, bool pass)
 {
 	return source->ops->pass_cgroup(source, id, pass);
+}
+
+/*
+ * source__arguments() - how the closer of @event was started, if the kernel side noted it:
+ * *@len bytes, each argument ends in a NUL, cut at TWS_ARGS_LEN. NULL if unknown. Lives until
+ * the next call.
+ */
+static inline const char *source__arguments(struct source *source, const struct tws_event *event,
+					    size_t *len)
+{
+	return source->ops->arguments ? source->ops->arguments(source, event, len) : NULL;
+}
+
+/* source__has_ended() - nothing more will come, whoever ended it. As the last poll saw it. */
+static inline bool source__has_ended(const struct source *source)
+{
+	return source->ops->has_ended && source->ops->has_ended(source);
 }
 
 /* source__stop() - nothing that is made after this is given; poll once more for the rest. */

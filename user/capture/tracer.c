@@ -14,6 +14,7 @@
 
 #include "capture/calls.h"
 #include "base/clock.h"
+#include "capture/arguments.h"
 #include "model/decode.h"
 #include "capture/rings.h"
 #include "twsnoop.skel.h"
@@ -54,6 +55,7 @@ struct tracer {
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
 	struct tws_meta meta;
+	struct tws_proc proc; /* that was asked for last */
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter;
 	bool skips_matter; /* as kernel__skips_matter() */
@@ -289,7 +291,9 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 	}
 	connections = round_up_connections(opts->max_connections ?:
 					   default_connections(tracer->legacy));
-	tracer->calls_error = opts->all && !opts->attached ? calls__open(&tracer->calls) : -ENODATA;
+	/* What is attached stays by its pins alone, and these can be pinned since 5.15. */
+	tracer->calls_error = opts->all && !(tracer->legacy && opts->attached) ?
+				      calls__open(&tracer->calls) : -ENODATA;
 	configure(settings, opts, connections, !tracer->calls_error);
 	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
@@ -658,6 +662,20 @@ static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
 	return err;
 }
 
+/* What cannot be pinned would go with this process. */
+static int pin_calls(struct tracer *tracer, const char *dir)
+{
+	int err = tracer->calls_error;
+
+	for (int i = 0; !err && i < CALLS_PROGRAMS; i++)
+		err = pin_link(tracer->calls.links[i], calls_programs[i], dir);
+	if (!err)
+		tracer->meta.flags |= TWS_META_CALLS;
+	else
+		calls__close(&tracer->calls);
+	return put_meta(tracer);
+}
+
 /* The maps that another twsnoop reads. The programs hold the rest. */
 int tracer__pin(struct tracer *tracer, const char *dir)
 {
@@ -673,7 +691,8 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 		err = map ? pin_map(map, dir) : 0;
 	}
 	return err ?: pin_links(tracer->skel ? tracer->skel->skeleton :
-					       tracer->legacy->skeleton, dir);
+					       tracer->legacy->skeleton, dir) ?:
+	       pin_calls(tracer, dir);
 }
 
 void tracer__detach(struct tracer *tracer)
@@ -702,6 +721,15 @@ static void tracer_stop(struct source *source)
 	tracer__detach(tracer_of(source));
 }
 
+static const char *tracer_arguments(struct source *source, const struct tws_event *event,
+				    size_t *len)
+{
+	struct tracer *tracer = tracer_of(source);
+	int fd = tracer->legacy ? -1 : bpf_map__fd(tracer->skel->maps.tws_procs);
+
+	return arguments__find(fd, event, &tracer->proc, len);
+}
+
 static const struct source_ops tracer_ops = {
 	.start = tracer_start,
 	.poll = tracer_poll,
@@ -712,6 +740,7 @@ static const struct source_ops tracer_ops = {
 	.counters = tracer_counters,
 	.sweep = tracer_sweep,
 	.pass_cgroup = tracer_pass_cgroup,
+	.arguments = tracer_arguments,
 	.stop = tracer_stop,
 };
 

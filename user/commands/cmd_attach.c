@@ -34,15 +34,20 @@
 #define MIB (1024.0 * 1024.0)
 
 struct attach_options {
-	uint64_t size;
+	bool all;
+	uint64_t size, ring_bytes;
 	uint64_t max_connections;
 	const char *bpffs; /* NULL: the usual place */
 };
 
 static const struct option_spec attach_table[] = {
-	{ 0, "size", "N", "owners that are kept, rounded up to a power of two\n"
+	{ 'a', "all", NULL, "record every way in which a connection can end", option__flag,
+	  offsetof(struct attach_options, all) },
+	{ 0, "size", "N", "closes that are kept, rounded up to a power of two\n"
 	  "(default: net.ipv4.tcp_max_tw_buckets)",
 	  option__count, offsetof(struct attach_options, size) },
+	{ 0, "ring-size", "SIZE", "the same by the memory that their ring takes, a power of two",
+	  option__size, offsetof(struct attach_options, ring_bytes) },
 	{ 0, "max-connections", "N", "that are watched at once\n"
 	  "(default: 262144 to 1048576, by the host's memory)",
 	  option__count, offsetof(struct attach_options, max_connections) },
@@ -143,8 +148,12 @@ static uint64_t timewait_limit(void)
 
 static uint64_t owners_for(const struct attach_options *opts)
 {
-	uint64_t wanted = opts->size ?: timewait_limit(), owners = MIN_OWNERS;
+	uint64_t by_bytes = opts->ring_bytes / sizeof(struct tws_record);
+	uint64_t wanted = opts->size ?: by_bytes ?: timewait_limit(), owners = MIN_OWNERS;
 
+	/* Of a size that is asked for no more than it is taken. */
+	if (!opts->size && by_bytes)
+		wanted = by_bytes / 2 + 1;
 	while (owners < wanted && owners < MAX_OWNERS)
 		owners *= 2;
 	return owners;
@@ -188,6 +197,7 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 	const struct tracer_options options = {
 		.kernel = &kernel,
 		.attached = true,
+		.all = opts->all,
 		.entries = owners_for(opts),
 		.max_connections = opts->max_connections,
 	};
@@ -259,8 +269,9 @@ int cmd_attach(int argc, char **argv)
 	const struct option_part parts[] = { { NULL, attach_table, &opts } };
 	const struct command_spec spec = {
 		"attach", "[OPTION]...",
-		"Let the kernel keep the owners of closed connections from now on, with no process\n"
-		"of ours running, so that 'twsnoop list' knows them. 'twsnoop detach' ends it.",
+		"Let the kernel record closes from now on, with no process of ours running: 'twsnoop\n"
+		"list' knows the owners then, and 'twsnoop trace' reads it, any number at once, and\n"
+		"looks back in it. 'twsnoop detach' ends it.",
 		parts, ARRAY_SIZE(parts),
 	};
 	int rc = options__parse(&spec, argc, argv, NULL), err;
@@ -272,6 +283,12 @@ int cmd_attach(int argc, char **argv)
 	if (opts.size > MAX_OWNERS)
 		return options__exit_status(options__complain(
 			&spec, "--size: at most %llu", MAX_OWNERS));
+	if (opts.size && opts.ring_bytes)
+		return options__exit_status(options__complain(
+			&spec, "--size and --ring-size say the same"));
+	if (opts.ring_bytes & (opts.ring_bytes - 1))
+		return options__exit_status(options__complain(
+			&spec, "--ring-size: not a power of two"));
 	err = look_first(bpffs, !opts.bpffs) ?: load(&tracer, &opts);
 	if (!err && !opts.bpffs)
 		mount_bpffs();

@@ -14,9 +14,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
+#include "base/clock.h"
 #include "base/fdwriter.h"
+#include "base/parse.h"
 #include "capture/calls.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
@@ -24,8 +24,8 @@
 #include "host/kernel.h"
 #include "commands/filter_words.h"
 #include "commands/options.h"
+#include "commands/origin.h"
 #include "commands/pids.h"
-#include "host/quiet.h"
 #include "output/fit.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
@@ -35,12 +35,18 @@
 
 #define PATIENCE_MS 300 /* with a reader that takes nothing, once the trace is to end */
 
+#define AWAIT_MS 250 /* how often a recorder is looked for */
+
+struct duration {
+	uint64_t ns;
+	bool is_given; /* 0: it looks back, and ends */
+};
+
 struct trace_options {
 	bool all;
 	uint64_t count;
-	uint64_t duration_ns;
-	uint64_t ring_bytes;
-	uint64_t max_connections;
+	struct duration duration;
+	bool wait;
 	bool no_names;
 	const char *runtime_socket;
 };
@@ -51,7 +57,8 @@ struct trace {
 	struct output_options output;
 	struct kernel kernel;
 	struct sockets_source source;
-	struct tracer *tracer;
+	struct origin_options from;
+	struct origin origin;
 	struct stream *stream;
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
@@ -61,20 +68,29 @@ struct trace {
 	bool stop, wants_account; /* a signal said so */
 	bool gave_up;	       /* to write: nobody reads */
 	uint64_t unwritten;    /* records that came after that */
+	uint64_t end_ns;       /* CLOCK_MONOTONIC, 0: none */
 };
+
+static int parse_duration(void *field, const char *arg, char *why, size_t why_len)
+{
+	struct duration *duration = field;
+	uint64_t ns;
+	int err = parse__duration(arg, &ns) || ns ? option__duration(&ns, arg, why, why_len) : 0;
+
+	if (!err)
+		*duration = (struct duration){ ns, true };
+	return err;
+}
 
 static const struct option_spec trace_table[] = {
 	{ 'a', "all", NULL, "print every way in which a connection can end", option__flag,
 	  offsetof(struct trace_options, all) },
 	{ 'n', "count", "N", "stop after N events", option__count,
 	  offsetof(struct trace_options, count) },
-	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h", option__duration,
-	  offsetof(struct trace_options, duration_ns) },
-	{ 0, "ring-size", "SIZE", "of the ring of events, a power of two (default 32M)",
-	  option__size, offsetof(struct trace_options, ring_bytes) },
-	{ 0, "max-connections", "N", "that are watched at once\n"
-	  "(default: 262144 to 1048576, by the host's memory)",
-	  option__count, offsetof(struct trace_options, max_connections) },
+	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h; 0 with --since: look\n"
+	  "back only", parse_duration, offsetof(struct trace_options, duration) },
+	{ 0, "wait", NULL, "when the recorder is detached, go on with the next one",
+	  option__flag, offsetof(struct trace_options, wait) },
 	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
 	  offsetof(struct trace_options, no_names) },
 	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
@@ -239,37 +255,60 @@ static int hold_signals(struct trace *t)
 		       complain(t, "cannot block signals", -errno, NULL) : 0;
 }
 
-static int open_tracer(struct trace *t)
+static void say(void *ctx, const char *line)
 {
-	struct tracer_options opts = {
-		.kernel = &t->kernel,
-		.filter = t->filters.filter,
-		.all = t->opts.all,
-		.ring_bytes = t->opts.ring_bytes,
-		.max_connections = t->opts.max_connections,
-	};
-	int err;
-
-	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(quiet__print);
-	opts.filter.by_cgroup = t->filters.num_containers > 0;
-	err = tracer__new(&t->tracer, &opts);
-	return err ? complain(t, "cannot load the BPF programs", err,
-			      kernel__why_not_loaded(&t->kernel, -err)) : 0;
+	tell(ctx, "twsnoop: %s\n", line);
 }
 
-static int open_stages(struct trace *t)
+/* The recorder, or whether programs of one's own are possible. */
+static int look_around(struct trace *t)
+{
+	const char *why;
+
+	t->origin.say = say;
+	t->origin.ctx = t;
+	if (origin__find(&t->origin, &t->from, t->opts.all, &t->kernel))
+		return 0;
+	kernel__probe(&t->kernel, "/sys", "/proc");
+	why = kernel__why_not(&t->kernel);
+	if (!why)
+		return 0;
+	tell(t, "twsnoop: cannot trace: %s\n", why);
+	return -EPERM;
+}
+
+static int load_own(struct trace *t)
+{
+	struct tws_filter filter = t->filters.filter;
+
+	if (t->origin.attached)
+		return 0;
+	filter.by_cgroup = t->filters.num_containers > 0;
+	return origin__load(&t->origin, &t->from, &filter, t->opts.all, &t->kernel);
+}
+
+static int open_sink(struct trace *t)
 {
 	const struct sink_options sink = {
 		.format = t->output.format,
 		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
 		.actions = t->opts.all,
 		.width = fit__terminal(STDOUT_FILENO),
-		.utc_offset_s = LONG_MIN,
+		.utc_offset_s = t->from.utc ? 0 : LONG_MIN,
 	};
+	int err = sink__new(&t->sink, STDOUT_FILENO, &sink);
+
+	if (err)
+		return complain(t, "cannot start", err, NULL);
+	sink__wake_by(t->sink, t->signals);
+	return 0;
+}
+
+static int open_stream(struct trace *t)
+{
 	const struct stream_options stream = {
 		.kernel = &t->kernel,
-		.events = tracer__source(t->tracer),
+		.events = origin__source(&t->origin),
 		.source = &t->source,
 		.proc_root = "/proc",
 		.filter = t->filters.filter,
@@ -278,18 +317,16 @@ static int open_stages(struct trace *t)
 		.all = t->opts.all,
 		.no_names = t->opts.no_names,
 		.runtime_socket = t->opts.runtime_socket,
-		.max_connections = t->opts.max_connections,
+		.max_connections = t->from.max_connections,
 		.max_records = t->opts.count,
+		.since_ns = t->origin.since_ns,
+		.until_ns = t->origin.until_ns,
 		.put = put_record,
 		.ctx = t,
 	};
-	int err = stream__new(&t->stream, &stream) ?:
-		  sink__new(&t->sink, STDOUT_FILENO, &sink);
+	int err = stream__new(&t->stream, &stream);
 
-	if (err)
-		return complain(t, "cannot start", err, NULL);
-	sink__wake_by(t->sink, t->signals);
-	return 0;
+	return err ? complain(t, "cannot start", err, NULL) : 0;
 }
 
 /* All is open that is needed. */
@@ -326,7 +363,7 @@ static void tell_limits(struct trace *t)
 {
 	const struct calls_obstacle *obstacle;
 
-	obstacle = t->opts.all ? tracer__calls_obstacle(t->tracer) : NULL;
+	obstacle = t->opts.all ? origin__calls_obstacle(&t->origin) : NULL;
 	if (stream__lacks_listeners(t->stream))
 		tell(t, "twsnoop: who listens in some network namespace could not be read: "
 		     "connections that it accepts have no opener\n");
@@ -335,27 +372,35 @@ static void tell_limits(struct trace *t)
 		     "%s: %s\n", obstacle->what, obstacle->remedy);
 }
 
+/* Until when it runs at most. */
+static void set_end(struct trace *t)
+{
+	const struct duration *duration = &t->opts.duration;
+
+	t->end_ns = t->origin.until_ns;
+	if (duration->is_given) {
+		uint64_t end_ns = clock__now_ns(CLOCK_MONOTONIC) + duration->ns;
+
+		t->end_ns = t->end_ns && t->end_ns < end_ns ? t->end_ns : end_ns;
+	}
+}
+
 static int start(struct trace *t)
 {
-	const char *why, *way = NULL;
-	int err;
+	const char *way = NULL;
+	int err = look_around(t) ?: pids__open(&t->pids, &t->filters.filter);
 
-	kernel__probe(&t->kernel, "/sys", "/proc");
-	why = kernel__why_not(&t->kernel);
-	if (why) {
-		tell(t, "twsnoop: cannot trace: %s\n", why);
-		return -EPERM;
-	}
-	err = pids__open(&t->pids, &t->filters.filter);
 	if (err)
 		return err;
 	t->source.places = &netns_default_places;
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
-	err = open_signals(t) ?: open_tracer(t) ?: open_stages(t) ?: start_stream(t) ?:
-	      hold_signals(t);
+	err = open_signals(t) ?: load_own(t) ?: open_sink(t) ?: open_stream(t) ?:
+	      start_stream(t) ?: hold_signals(t);
 	if (err)
 		return err;
+	set_end(t);
+	origin__say(&t->origin);
 	tell(t, "twsnoop: tracing %s on Linux %s\n",
 	     t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
@@ -392,6 +437,15 @@ static int turn(void *ctx)
 	return err ?: t->stop ? LOOP_END : 0;
 }
 
+static uint64_t time_left_ns(const struct trace *t)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (!t->end_ns)
+		return 0;
+	return t->end_ns > now_ns ? t->end_ns - now_ns : 1; /* 0 would be for ever */
+}
+
 static int run(struct trace *t)
 {
 	const struct loop_fd fds[] = {
@@ -402,12 +456,12 @@ static int run(struct trace *t)
 		.stream = t->stream,
 		.fds = fds,
 		.num_fds = sizeof(fds) / sizeof(fds[0]),
-		.duration_ns = t->opts.duration_ns,
+		.duration_ns = time_left_ns(t),
 		.turn = turn,
 		.ctx = t,
 	};
 
-	return sink__begin(t->sink) ?: write_out(t) ?: loop__run(&loop);
+	return loop__run(&loop);
 }
 
 static int finish(struct trace *t)
@@ -415,11 +469,79 @@ static int finish(struct trace *t)
 	return stream__finish(t->stream) ?: write_out(t);
 }
 
+/* ---- from one recorder to the next ---- */
+
+/* False if a signal, the end of the time or of the output came first. */
+static bool await_recorder(struct trace *t)
+{
+	struct pollfd fds[] = { { .fd = t->signals, .events = POLLIN },
+				{ .fd = sink__fd(t->sink) } };
+
+	t->origin.say = NULL;
+	while (!t->stop) {
+		if (origin__find(&t->origin, &t->from, t->opts.all, &t->kernel))
+			break;
+		if (t->end_ns && clock__now_ns(CLOCK_MONOTONIC) >= t->end_ns)
+			return false;
+		if (poll(fds, 2, AWAIT_MS) <= 0)
+			continue;
+		if (on_output(t, fds[1].revents))
+			return false;
+		read_signals(t);
+	}
+	t->origin.say = say;
+	return !t->stop;
+}
+
+/* All that the next one has was not told yet. */
+static int go_over(struct trace *t)
+{
+	struct stream_account account;
+	int err;
+
+	print_account(t);
+	stream__account(t->stream, &account);
+	if (t->opts.count)
+		t->opts.count -= account.delivered;
+	stream__free(t->stream);
+	t->stream = NULL;
+	t->unwritten = 0;
+	origin__close(&t->origin);
+	if (!await_recorder(t))
+		return LOOP_END;
+	t->origin.since_ns = 1;
+	t->origin.looks_back = false;
+	err = open_stream(t) ?: start_stream(t);
+	if (!err)
+		origin__say(&t->origin);
+	return err;
+}
+
+static int trace_all(struct trace *t)
+{
+	int err = sink__begin(t->sink) ?: write_out(t);
+
+	for (;;) {
+		err = err ?: run(t);
+		if (!err)
+			err = finish(t);
+		if (err || t->stop || !stream__has_ended(t->stream))
+			return err;
+		tell(t, "twsnoop: the recorder was detached%s\n",
+		     t->opts.wait ? ": waiting for the next one" : "");
+		if (!t->opts.wait || stream__is_complete(t->stream))
+			return 0;
+		err = go_over(t);
+		if (err)
+			return err;
+	}
+}
+
 static void close_all(struct trace *t)
 {
 	stream__free(t->stream);
 	pids__close(t->pids);
-	tracer__free(t->tracer);
+	origin__close(&t->origin);
 	sockiter__close();
 	sink__free(t->sink);
 	fdwriter__fini(&t->messages);
@@ -427,11 +549,29 @@ static void close_all(struct trace *t)
 		close(t->signals);
 }
 
+static void say_failure(struct trace *t, int err)
+{
+	struct stream_failure failure;
+
+	if (stream__failed(t->stream, &failure))
+		complain(t, failure.what, err, failure.todo);
+	else if (err && err != -EPIPE)
+		complain(t, "cannot write the output", err, NULL);
+}
+
+static enum options_result check_times(struct trace *t, const struct command_spec *spec)
+{
+	if (t->opts.duration.is_given && !t->opts.duration.ns && !t->from.since)
+		return options__complain(spec, "--duration 0 looks back only: --since says how far");
+	return origin__parse(&t->origin, &t->from, spec);
+}
+
 int cmd_trace(int argc, char **argv)
 {
 	static struct trace t = { .signals = -1 };
 	const struct option_part parts[] = {
 		{ NULL, trace_table, &t.opts },
+		{ "Where from", origin_option_table, &t.from },
 		{ "Output", output_option_table, &t.output },
 		{ "Filters", filter_option_table, &t.filters },
 	};
@@ -441,27 +581,23 @@ int cmd_trace(int argc, char **argv)
 		"from where to where, and how. Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
-	struct stream_failure failure;
 	int err = options__parse(&spec, argc, argv, NULL);
 
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	if (t.opts.ring_bytes & (t.opts.ring_bytes - 1))
-		return options__exit_status(options__complain(
-			&spec, "--ring-size: not a power of two"));
+	err = check_times(&t, &spec);
+	if (err != OPTIONS_OK)
+		return options__exit_status(err);
 	fdwriter__init(&t.messages, STDERR_FILENO);
 	if (start(&t)) {
 		close_all(&t);
 		return 1;
 	}
-	err = run(&t);
-	if (!err)
-		err = finish(&t);
-	if (stream__failed(t.stream, &failure))
-		complain(&t, failure.what, err, failure.todo);
-	else if (err && err != -EPIPE)
-		complain(&t, "cannot write the output", err, NULL);
-	print_account(&t);
+	err = trace_all(&t);
+	if (t.stream) { /* else it waited for the next one */
+		say_failure(&t, err);
+		print_account(&t);
+	}
 	close_all(&t);
-	return err && err != -EPIPE;
+	return err && err != LOOP_END && err != -EPIPE;
 }

@@ -55,8 +55,13 @@ int loop__run(const struct loop_options *opts)
 	uint64_t end_ns = opts->duration_ns ?
 		clock__now_ns(CLOCK_MONOTONIC) + opts->duration_ns : 0;
 	int err = opts->num_fds > LOOP_MAX_FDS ? -EINVAL : 0;
+	bool is_first = true;
 
-	while (!err && !stream__is_complete(opts->stream) && !time_is_up(end_ns))
-		err = turn(opts, timeout_ms(opts, end_ns));
+	while (!err && !stream__is_complete(opts->stream) && !stream__has_ended(opts->stream) &&
+	       !time_is_up(end_ns)) {
+		/* There may be something already. */
+		err = turn(opts, is_first ? 0 : timeout_ms(opts, end_ns));
+		is_first = false;
+	}
 	return err == LOOP_END ? 0 : err;
 }

@@ -44,6 +44,7 @@ struct stream {
 	struct listeners *listeners;
 	struct containers *containers;
 	struct attributor *attributor;
+	bool has_baseline;
 	int backlog; /* records that the last poll found */
 	uint64_t passed, passed_ns; /* see lacks_fins() */
 	uint64_t delivered, unattributed, malformed, untaken, found;
@@ -81,12 +82,38 @@ static int put_event(struct stream *s, const struct tws_event *ev)
 	return 0;
 }
 
+/*
+ * Whether @ev is what the reader wants, of all that a source gives. One that filters in the
+ * kernel has left out the rest; of others it is done here, with the same answers: so a
+ * mini-socket whose FIN was missed (@owner_unknown) passes no filter for owners.
+ */
+static bool is_asked_for(const struct stream *s, const struct tws_event *ev, bool owner_unknown)
+{
+	struct tws_event copy;
+
+	if (ev->time_ns < s->opts.since_ns ||
+	    (s->opts.until_ns && ev->time_ns > s->opts.until_ns))
+		return false;
+	if (s->opts.events->is_filtered)
+		return true;
+	if (!s->opts.all && ev->action != TWS_TIME_WAIT)
+		return false;
+	if (!owner_unknown)
+		return filter__match(&s->opts.filter, ev);
+	copy = *ev;
+	memset(&copy.conn, 0, sizeof(copy.conn));
+	return filter__match(&s->opts.filter, &copy);
+}
+
 /* The end of a TIME_WAIT, if that is what @ev means to one that was given. */
 static int put_end_by(struct stream *s, const struct tws_event *ev)
 {
 	struct tws_event end;
 
-	return s->time_waits && time_waits__ended(s->time_waits, ev, &end) ? put_event(s, &end) : 0;
+	if (!s->time_waits || !time_waits__ended(s->time_waits, ev, &end) ||
+	    (s->opts.until_ns && end.time_ns > s->opts.until_ns))
+		return 0;
+	return put_event(s, &end);
 }
 
 static int put_end(void *ctx, const struct tws_event *end)
@@ -152,9 +179,8 @@ static void note_listener(struct stream *s, const struct tws_event *ev)
 	listeners__add(s->listeners, &listener);
 }
 
-static int put_joined(void *ctx, const struct tws_event *ev)
+static int put_told(struct stream *s, const struct tws_event *ev, bool owner_unknown)
 {
-	struct stream *s = ctx;
 	int err;
 
 	if (healer__told(s->healer, ev))
@@ -165,7 +191,12 @@ static int put_joined(void *ctx, const struct tws_event *ev)
 		s->untaken++;
 		return err;
 	}
-	return put_wanted(s, ev);
+	return is_asked_for(s, ev, owner_unknown) ? put_wanted(s, ev) : 0;
+}
+
+static int put_joined(void *ctx, const struct tws_event *ev)
+{
+	return put_told(ctx, ev, false);
 }
 
 static int on_event(struct stream *s, const struct tws_event *ev)
@@ -182,7 +213,7 @@ static int on_event(struct stream *s, const struct tws_event *ev)
 	case TWS_TIME_WAIT_END:
 		return put_end_by(s, ev);
 	default:
-		return put_joined(s, ev);
+		return put_told(s, ev, ev->action == TWS_TIME_WAIT || ev->action == TWS_FIN_WAIT2);
 	}
 }
 
@@ -212,7 +243,7 @@ static int on_found(void *ctx, const struct tws_event *ev)
 {
 	struct stream *s = ctx;
 
-	if (!filter__match(&s->opts.filter, ev))
+	if (!filter__match(&s->opts.filter, ev) || !is_asked_for(s, ev, false))
 		return 0;
 	return put_end_by(s, ev) ?: put_wanted(s, ev);
 }
@@ -337,6 +368,13 @@ static int check_counters(struct stream *s)
 	return heal(s);
 }
 
+/* What is there already, and was not told, is not ours to tell. */
+static void take_baseline(struct stream *s)
+{
+	healer__baseline(s->healer);
+	s->has_baseline = true;
+}
+
 /* ---- what a command calls ---- */
 
 /* Whose error it is: all but the callback's are the stream's own. */
@@ -356,6 +394,9 @@ int stream__poll(struct stream *s)
 	int num = drain(s);
 
 	s->backlog = num < 0 ? 0 : num;
+	/* Before it, what looks back has told all that it can. */
+	if (num >= 0 && !s->has_baseline)
+		take_baseline(s);
 	if (num >= 0 && clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns)
 		num = check_counters(s);
 	return conclude(s, num);
@@ -384,6 +425,11 @@ bool stream__is_complete(const struct stream *s)
 	return s->opts.max_records && s->delivered >= s->opts.max_records;
 }
 
+bool stream__has_ended(const struct stream *s)
+{
+	return source__has_ended(s->opts.events);
+}
+
 bool stream__has_containers(const struct stream *s)
 {
 	return containers__any(s->containers);
@@ -392,7 +438,7 @@ bool stream__has_containers(const struct stream *s)
 int stream__finish(struct stream *s)
 {
 	bool complete = stream__is_complete(s);
-	bool taken = !complete && !healer__take(s->healer);
+	bool taken = !complete && s->has_baseline && !healer__take(s->healer);
 	int err = 0;
 
 	source__stop(s->opts.events);
@@ -454,14 +500,15 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 {
 	struct stream *s = ctx;
 
-	if (source__is_late(s->opts.events, ending->time_ns))
+	if (source__is_late(s->opts.events, ending->time_ns) ||
+	    ending->time_ns < s->opts.since_ns)
 		return true;
 	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
 		return false;
 	if (healer__knows(s->healer, ending->id))
 		return true;
-	return ending->action == TWS_ENTERED && !filter__is_empty(&s->opts.filter) &&
-	       !lacks_fins(s);
+	return ending->action == TWS_ENTERED && s->opts.events->is_filtered &&
+	       !filter__is_empty(&s->opts.filter) && !lacks_fins(s);
 }
 
 static int open_containers(struct stream *s)
@@ -478,6 +525,13 @@ static int open_containers(struct stream *s)
 	};
 
 	return containers__new(&s->containers, &opts);
+}
+
+static const char *find_arguments(void *ctx, const struct tws_event *ev, size_t *len)
+{
+	const struct stream *s = ctx;
+
+	return source__arguments(s->opts.events, ev, len);
 }
 
 static int open_stages(struct stream *s)
@@ -503,7 +557,13 @@ static int open_stages(struct stream *s)
 	      open_containers(s);
 	if (err)
 		return err;
-	sources = (struct attribute_sources){ s->processes, s->listeners, s->containers };
+	sources = (struct attribute_sources){
+		.processes = s->processes,
+		.arguments = find_arguments,
+		.arguments_ctx = s,
+		.listeners = s->listeners,
+		.containers = s->containers,
+	};
 	return attributor__new(&s->attributor, &sources);
 }
 
@@ -555,7 +615,13 @@ int stream__start(struct stream *s, struct stream_failure *failure)
 
 	if (err)
 		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
-	healer__baseline(s->healer);
+	if (!s->opts.events->looks_back)
+		take_baseline(s);
+	/* What is older is there in part only. */
+	if (s->opts.since_ns < s->opts.events->reach_ns)
+		s->opts.since_ns = s->opts.events->reach_ns;
+	if (s->opts.events->lacks_older)
+		listeners__know_from(s->listeners, s->opts.events->reach_ns);
 	listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags);
 	source__counters(s->opts.events, &s->counters, &s->recursion);
 	s->last_check_ns = clock__now_ns(CLOCK_MONOTONIC);

@@ -54,6 +54,9 @@ struct stream_options {
 	const char *runtime_socket;	     /* as containers_options.socket, or NULL */
 	uint64_t max_connections;	     /* as in struct tracer_options; 0: the default */
 	uint64_t max_records;		     /* none is given after so many; 0: no end */
+	/* Of a source that looks back: from when on (CLOCK_MONOTONIC) records are given. And
+	 * until when, of any; 0: no end. */
+	uint64_t since_ns, until_ns;
 	stream_record_fn put;
 	void *ctx;
 };
@@ -108,6 +111,9 @@ int stream__pause_ms(const struct stream *stream);
 
 /* stream__is_complete() - max_records of them were given. */
 bool stream__is_complete(const struct stream *stream);
+
+/* stream__has_ended() - the source has, and all was given that it had. */
+bool stream__has_ended(const struct stream *stream);
 
 /* stream__has_containers() - whether there has been a container since the start. What it
  * says may change between any two records. */

@@ -59,7 +59,8 @@ static int open_sources(struct list_records *r, const struct list_records_source
 
 	if (err)
 		return err;
-	sources = (struct attribute_sources){ r->processes, from->listeners, NULL };
+	sources = (struct attribute_sources){ .processes = r->processes,
+						.listeners = from->listeners };
 	return attributor__new(&r->attributor, &sources);
 }
 

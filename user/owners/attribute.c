@@ -9,6 +9,7 @@ struct attributor {
 	struct attribute_sources from;
 	int64_t wall_offset_ns;
 	struct tws_event changed; /* a copy, where something is to be added */
+	char arguments[TWS_ARGS_LEN + 1];
 };
 
 int attributor__new(struct attributor **attributorp, const struct attribute_sources *sources)
@@ -90,6 +91,23 @@ static const struct tws_event *add_listener(struct attributor *a, const struct t
 	return &a->changed;
 }
 
+/* As /proc shows it, but for the length. */
+static const char *noted_arguments(struct attributor *a, const struct tws_event *ev)
+{
+	size_t len;
+	const char *args = a->from.arguments ?
+				   a->from.arguments(a->from.arguments_ctx, ev, &len) : NULL;
+
+	if (!args || len >= sizeof(a->arguments))
+		return NULL;
+	while (len > 0 && (args[len - 1] == '\0' || args[len - 1] == ' '))
+		len--;
+	for (size_t i = 0; i < len; i++)
+		a->arguments[i] = args[i] ? args[i] : ' ';
+	a->arguments[len] = '\0';
+	return len ? a->arguments : NULL;
+}
+
 void attributor__record(struct attributor *a, const struct tws_event *ev, struct record *rec)
 {
 	memset(rec, 0, sizeof(*rec));
@@ -99,6 +117,8 @@ void attributor__record(struct attributor *a, const struct tws_event *ev, struct
 		rec->command_line = procinfo__command_line(a->from.processes, ev->conn.tgid,
 							   ev->conn.closer_start_ns,
 							   ev->conn.comm);
+	if (!rec->command_line && ev->conn.flags & TWS_F_CLOSER)
+		rec->command_line = noted_arguments(a, ev);
 	if (a->from.containers && ev->conn.cgroup_id)
 		containers__fill(a->from.containers, rec);
 }

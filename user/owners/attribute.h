@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_ATTRIBUTE_H
 #define TWSNOOP_ATTRIBUTE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "containers/containers.h"
@@ -19,6 +20,10 @@ struct attributor;
  * the attributor. */
 struct attribute_sources {
 	struct procinfo_cache *processes;
+	/* How a process was started that /proc has no more, as source__arguments(); NULL: the
+	 * dead are not known. */
+	const char *(*arguments)(void *ctx, const struct tws_event *ev, size_t *len);
+	void *arguments_ctx;
 	struct listeners *listeners;
 	struct containers *containers;
 };

@@ -376,6 +376,11 @@ void listeners__remove(struct listeners *table, const struct listener *listener,
 	end(table, entry, ended_ns);
 }
 
+void listeners__know_from(struct listeners *table, uint64_t known_ns)
+{
+	table->from_ns = known_ns;
+}
+
 void listeners__doubt(struct listeners *table, uint64_t known_ns)
 {
 	if (known_ns < table->known_ns)
@@ -504,7 +509,8 @@ static bool may_lack_some(const struct listeners *table, const struct listeners_
 {
 	bool is_after = !place->opened_ns || place->opened_ns > table->known_ns;
 
-	return (table->known_ns != UINT64_MAX && is_after) || was_refused(table, place->port) ||
+	return place->opened_ns < table->from_ns ||
+	       (table->known_ns != UINT64_MAX && is_after) || was_refused(table, place->port) ||
 	       is_unread(table, place->netns);
 }
 

@@ -95,6 +95,13 @@ int listeners__fill(struct listeners *table, const struct sockets_source *source
 		    size_t max_fds, unsigned int *flags);
 
 /*
+ * listeners__know_from() - what happened before @known_ns (CLOCK_MONOTONIC) was not told: who
+ * listens now, and whose beginning nothing told, is not named for connections of before, nor
+ * for those of which nobody knows when they were opened. 0: all was told, as before the call.
+ */
+void listeners__know_from(struct listeners *table, uint64_t known_ns);
+
+/*
  * listeners__doubt() - what happened after @known_ns (CLOCK_MONOTONIC) may not have been told:
  * until the next listeners__fill() nobody is named as the owner of a later connection.
  */

@@ -46,6 +46,7 @@ struct listeners {
 	uint64_t filled_ns; /* when listeners__fill() last began; 0: never */
 	/* The namespaces that it has begun to read, and those that it has read to their end. */
 	struct seen *unread, *read;
+	uint64_t from_ns; /* what came before was not told; 0: all was */
 	uint64_t known_ns; /* what came later may not have been told; UINT64_MAX: all was */
 	uint64_t refused;
 	bool refuses; /* since it was last filled */

@@ -12,7 +12,7 @@
 
 static char log_text[64]; /* what was called, a letter each */
 static size_t log_len;
-static int polls_to_completion; /* 0: none is enough */
+static int polls_to_completion, polls_to_end; /* 0: none is enough */
 static int poll_answers[8], turn_answers[8];
 static int polls, turns, pause_ms;
 static int pipes[2];
@@ -42,6 +42,12 @@ bool stream__is_complete(const struct stream *stream)
 {
 	(void)stream;
 	return polls_to_completion && polls >= polls_to_completion;
+}
+
+bool stream__has_ended(const struct stream *stream)
+{
+	(void)stream;
+	return polls_to_end && polls >= polls_to_end;
 }
 
 static int turn(void *ctx)
@@ -87,7 +93,7 @@ static int setup(void **state)
 {
 	(void)state;
 	log_len = 0;
-	polls = turns = polls_to_completion = pause_ms = 0;
+	polls = turns = polls_to_completion = polls_to_end = pause_ms = 0;
 	for (int i = 0; i < 8; i++)
 		poll_answers[i] = turn_answers[i] = 0;
 	return pipe(pipes);
@@ -114,7 +120,15 @@ static void test_until_the_time_is_up(void **state)
 	(void)state;
 	pause_ms = 1 << 30; /* the time is the shorter one */
 	assert_int_equal(run(1000000), 0);
-	assert_string_equal(log_text, "pt");
+	assert_string_equal(log_text, "ptpt"); /* the first does not wait */
+}
+
+static void test_until_it_has_ended(void **state)
+{
+	(void)state;
+	polls_to_end = 3;
+	assert_int_equal(run(0), 0);
+	assert_string_equal(log_text, "ptptpt");
 }
 
 static void test_ends_by_a_descriptor(void **state)
@@ -147,6 +161,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_until_complete, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_until_the_time_is_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_until_it_has_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ends_by_a_descriptor, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_errors, setup, teardown),
 	};

@@ -19,6 +19,7 @@
 
 #include "host/privileges.h"
 #include "sockets/sockiter.h"
+#include "base/clock.h"
 #include "events/stream.h"
 #include "tests/unit/support.h"
 
@@ -37,6 +38,7 @@ static struct {
 	union {
 		struct tws_event event;
 		struct tws_cgroup cgroup;
+		struct tws_ending ending;
 	};
 	size_t len;
 } ring[16];
@@ -257,6 +259,21 @@ static struct tws_event *send_event(uint64_t cookie)
 	return ev;
 }
 
+/* What became of the connection of the event @fin. */
+static void send_ending(const struct tws_event *fin, uint8_t action)
+{
+	uint32_t words[4];
+
+	assert_true(ring_end < COUNT(ring));
+	memcpy(words, fin->peer_addr, sizeof(words));
+	ring[ring_end].ending = (struct tws_ending){
+		.time_ns = fin->time_ns + 1, .id = fin->cookie, .action = action,
+		.local_port = fin->local_port, .peer_port = fin->peer_port,
+		.peer_hash = tws_peer_hash(words),
+	};
+	ring[ring_end++].len = sizeof(struct tws_ending);
+}
+
 /* A socket that has just entered TIME_WAIT. */
 static void add_mini(uint64_t cookie)
 {
@@ -282,6 +299,8 @@ static int setup(void **state)
 	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
 	memset(&counters, 0, sizeof(counters));
 	is_admin = true;
+	events.is_filtered = true;
+	events.looks_back = false;
 	return 0;
 }
 
@@ -613,6 +632,86 @@ static void test_container(void **state)
 	stream__free(stream);
 }
 
+/* ---- a source that looks back ---- */
+
+/* What is in the table is the baseline only once the source has told what it has of before: it
+ * was told, or is not to be. */
+static void test_looks_back(void **state)
+{
+	struct stream_options opts = options();
+	struct stream_account account;
+	struct stream *stream;
+
+	(void)state;
+	events.looks_back = true;
+	events.is_filtered = false;
+	opts.since_ns = clock__now_ns(CLOCK_MONOTONIC) - 1000;
+	opts.until_ns = opts.since_ns + 100;
+	stream = started(&opts);
+	assert_string_equal(steps, "start sockets ");
+	add_mini(1);
+	add_mini(9); /* nobody told of it */
+	send_event(1)->time_ns = opts.since_ns - 1;
+	send_event(2)->time_ns = opts.since_ns;
+	send_event(3)->time_ns = opts.until_ns;
+	send_event(4)->time_ns = opts.until_ns + 1;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_string_equal(steps, "start sockets sockets ");
+	assert_int_equal(num_given, 2);
+	assert_int_equal(given[0].cookie, 2);
+	assert_int_equal(given[1].cookie, 3);
+	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(num_given, 2);
+	stream__account(stream, &account);
+	assert_int_equal(account.lost, 0);
+	assert_int_equal(account.snapshot, 0);
+	stream__free(stream);
+}
+
+/* One that ends at once does not take the whole table for missed. */
+static void test_looks_back_only(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	events.looks_back = true;
+	opts.since_ns = 1;
+	stream = started(&opts);
+	add_mini(9);
+	send_event(1);
+	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(num_given, 1);
+	stream__free(stream);
+}
+
+/* What the kernel side has not filtered is filtered here, with the same answers. */
+static void test_filters_by_itself(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+	struct tws_event *ev;
+
+	(void)state;
+	events.is_filtered = false;
+	opts.filter.side = TWS_SIDE_CLIENT;
+	stream = started(&opts);
+	ev = send_event(1); /* its FIN was missed: as the kernel side, it does not know by whom */
+	ev->conn.side = TWS_SIDE_CLIENT;
+	send_event(2)->action = TWS_RESET; /* recorded for others, with --all */
+	for (uint64_t cookie = 3; cookie < 5; cookie++) {
+		ev = send_event(cookie);
+		ev->action = TWS_FIN;
+		ev->conn.side = cookie == 3 ? TWS_SIDE_CLIENT : TWS_SIDE_SERVER;
+		ev->end = 0;
+		send_ending(ev, TWS_TIME_WAIT);
+	}
+	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(num_given, 1);
+	assert_int_equal(given[0].cookie, 3);
+	stream__free(stream);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -623,6 +722,7 @@ int main(void)
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter),
 		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_after_stop),
 		TEST(test_after_work),
+		TEST(test_looks_back), TEST(test_looks_back_only), TEST(test_filters_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
