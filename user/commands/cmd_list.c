@@ -16,7 +16,8 @@
 #include "inventory/gather.h"
 #include "inventory/group.h"
 #include "host/kernel.h"
-#include "commands/list_account.h"
+#include "inventory/list_account.h"
+#include "output/account_text.h"
 #include "output/fit.h"
 #include "output/list_text.h"
 #include "commands/filter_words.h"
@@ -114,7 +115,7 @@ static void print_account(const struct list *list)
 
 	list_account__count(&account, &list->gathered.listing, list->gathered.ledger);
 	say_denied(list);
-	list_account__write(&account, list->gathered.ledger_flags, stderr);
+	account_text__write(&account, list->gathered.ledger_flags, stderr);
 }
 
 /* ---- gathering ---- */

@@ -31,36 +31,36 @@ static const struct {
 	struct tabular_column column;
 	uint8_t state; /* 0: none */
 	bool always;   /* in text too, and if it is 0 everywhere */
-	uint8_t keep;  /* see struct tabular_keep */
 } all[COL_END] = {
-	[COL_SCOPE] = { { "", "scope", false, 0 }, 0, false, 20 },
-	[COL_NETNS] = { { "NETNS", "network.netns", false, NETNS_COLUMNS }, 0, true, 1 },
-	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, 0, false, 20 },
-	[COL_TOTAL] = { { "TOTAL", "states.total", true, 0 }, 0, true, 7 },
-	[COL_ESTABLISHED] = { { "ESTAB", "states.established", true, 0 },
-			      SOCKDIAG_ESTABLISHED, true, 8 },
-	[COL_SYN_SENT] = { { "SYN_SENT", "states.syn_sent", true, 0 },
-			   SOCKDIAG_SYN_SENT, false, 13 },
-	[COL_SYN_RECV] = { { "SYN_RECV", "states.syn_recv", true, 0 },
-			   SOCKDIAG_SYN_RECV, false, 14 },
-	[COL_FIN_WAIT1] = { { "FIN_WAIT1", "states.fin_wait1", true, 0 },
-			    SOCKDIAG_FIN_WAIT1, false, 15 },
-	[COL_FIN_WAIT2] = { { "FIN_WAIT2", "states.fin_wait2", true, 0 },
-			    SOCKDIAG_FIN_WAIT2, false, 12 },
-	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "states.close_wait", true, 0 },
-			     SOCKDIAG_CLOSE_WAIT, false, 9 },
-	[COL_LAST_ACK] = { { "LAST_ACK", "states.last_ack", true, 0 },
-			   SOCKDIAG_LAST_ACK, false, 16 },
-	[COL_CLOSING] = { { "CLOSING", "states.closing", true, 0 },
-			   SOCKDIAG_CLOSING, false, 17 },
-	[COL_CLOSE] = { { "CLOSE", "states.close", true, 0 }, SOCKDIAG_CLOSE, false, 18 },
-	[COL_LISTEN] = { { "LISTEN", "states.listen", true, 0 }, SOCKDIAG_LISTEN, true, 10 },
-	[COL_MINIS] = { { "FW2_MINI", "states.fin_wait2_mini", true, 0 }, 0, true, 6 },
-	[COL_TIME_WAIT] = { { "TIME_WAIT", "states.time_wait", true, 0 },
-			    SOCKDIAG_TIME_WAIT, true, 2 },
-	[COL_MAX] = { { "TW_MAX", "limits.tcp_max_tw_buckets", true, 0 }, 0, true, 5 },
-	[COL_USED] = { { "USED%", "limits.used_percent", true, 0 }, 0, true, 4 },
-	[COL_REUSE] = { { "TW_REUSE", "limits.tcp_tw_reuse", true, 0 }, 0, false, 19 },
+	[COL_SCOPE] = { { "", "scope", false, 0, 20, 0 }, 0, false },
+	[COL_NETNS] = { { "NETNS", "network.netns", false, NETNS_COLUMNS, 1, NETNS_LEAST },
+		0, true },
+	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0, 20, 0 }, 0, false },
+	[COL_TOTAL] = { { "TOTAL", "states.total", true, 0, 7, 0 }, 0, true },
+	[COL_ESTABLISHED] = { { "ESTAB", "states.established", true, 0, 8, 0 },
+		SOCKDIAG_ESTABLISHED, true },
+	[COL_SYN_SENT] = { { "SYN_SENT", "states.syn_sent", true, 0, 13, 0 },
+		SOCKDIAG_SYN_SENT, false },
+	[COL_SYN_RECV] = { { "SYN_RECV", "states.syn_recv", true, 0, 14, 0 },
+		SOCKDIAG_SYN_RECV, false },
+	[COL_FIN_WAIT1] = { { "FIN_WAIT1", "states.fin_wait1", true, 0, 15, 0 },
+		SOCKDIAG_FIN_WAIT1, false },
+	[COL_FIN_WAIT2] = { { "FIN_WAIT2", "states.fin_wait2", true, 0, 12, 0 },
+		SOCKDIAG_FIN_WAIT2, false },
+	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "states.close_wait", true, 0, 9, 0 },
+		SOCKDIAG_CLOSE_WAIT, false },
+	[COL_LAST_ACK] = { { "LAST_ACK", "states.last_ack", true, 0, 16, 0 },
+		SOCKDIAG_LAST_ACK, false },
+	[COL_CLOSING] = { { "CLOSING", "states.closing", true, 0, 17, 0 },
+		SOCKDIAG_CLOSING, false },
+	[COL_CLOSE] = { { "CLOSE", "states.close", true, 0, 18, 0 }, SOCKDIAG_CLOSE, false },
+	[COL_LISTEN] = { { "LISTEN", "states.listen", true, 0, 10, 0 }, SOCKDIAG_LISTEN, true },
+	[COL_MINIS] = { { "FW2_MINI", "states.fin_wait2_mini", true, 0, 6, 0 }, 0, true },
+	[COL_TIME_WAIT] = { { "TIME_WAIT", "states.time_wait", true, 0, 2, 0 },
+		SOCKDIAG_TIME_WAIT, true },
+	[COL_MAX] = { { "TW_MAX", "limits.tcp_max_tw_buckets", true, 0, 5, 0 }, 0, true },
+	[COL_USED] = { { "USED%", "limits.used_percent", true, 0, 4, 0 }, 0, true },
+	[COL_REUSE] = { { "TW_REUSE", "limits.tcp_tw_reuse", true, 0, 19, 0 }, 0, false },
 };
 
 struct view {
@@ -70,8 +70,7 @@ struct view {
 	enum column columns[COL_END];
 };
 
-static void choose_columns(struct view *v, struct tabular_column *columns,
-			   struct tabular_keep *keeps)
+static void choose_columns(struct view *v, struct tabular_column *columns)
 {
 	for (int i = 0; i < COL_END; i++) {
 		bool shown = v->format != SINK_TEXT || all[i].always ||
@@ -80,9 +79,6 @@ static void choose_columns(struct view *v, struct tabular_column *columns,
 		if (!shown)
 			continue;
 		columns[v->num_columns] = all[i].column;
-		keeps[v->num_columns] = (struct tabular_keep){
-			all[i].keep, all[i].column.right ? 0 : NETNS_LEAST
-		};
 		v->columns[v->num_columns++] = (enum column)i;
 	}
 }
@@ -159,14 +155,13 @@ int census_text__write(const struct census *census, const struct list_style *sty
 {
 	struct view v = { .census = census, .format = style->format };
 	struct tabular_column columns[COL_END];
-	struct tabular_keep keeps[COL_END];
 	struct tabular table = {
-		.columns = columns, .keeps = keeps, .num_rows = census->num + 1,
+		.columns = columns, .num_rows = census->num + 1,
 		.fill = fill_row, .ctx = &v, .format = style->format, .color = style->color,
 		.width = style->width,
 	};
 
-	choose_columns(&v, columns, keeps);
+	choose_columns(&v, columns);
 	table.num_columns = v.num_columns;
 	return tabular__write(&table, fd);
 }

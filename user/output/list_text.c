@@ -52,18 +52,15 @@ static int write_table(const struct group_context *ctx, const struct list_style 
 {
 	struct rows rows = { .ctx = ctx, .order = order };
 	struct tabular_column columns[TABULAR_COLUMNS];
-	struct tabular_keep keeps[TABULAR_COLUMNS];
 	struct tabular table = {
-		.columns = columns, .keeps = keeps, .num_rows = ctx->listing->num,
+		.columns = columns, .num_rows = ctx->listing->num,
 		.fill = fill_row, .ctx = &rows, .format = SINK_TEXT, .color = style->color,
 		.width = style->width,
 	};
 
 	choose_row_columns(&rows);
-	for (size_t i = 0; i < rows.num_columns; i++) {
+	for (size_t i = 0; i < rows.num_columns; i++)
 		columns[i] = tabular__column(rows.columns[i]);
-		keeps[i] = tabular__keep(rows.columns[i]);
-	}
 	table.num_columns = rows.num_columns;
 	return tabular__write(&table, fd);
 }
@@ -199,11 +196,10 @@ int list_text__groups(const struct group_context *ctx, const struct list_style *
 {
 	struct groups g = { .ctx = ctx, .style = style, .groups = groups, .num = num };
 	struct tabular_column columns[FIELD_MAX + 2] = {
-		{ .heading = "COUNT", .member = "count", .right = true },
+		{ .heading = "COUNT", .member = "count", .right = true, .keep = 1 },
 	};
-	struct tabular_keep keeps[FIELD_MAX + 2] = { { .keep = 1 } };
 	struct tabular table = {
-		.columns = columns, .keeps = keeps, .num_columns = 1, .fill = fill_group,
+		.columns = columns, .num_columns = 1, .fill = fill_group,
 		.ctx = &g, .format = style->format, .color = style->color,
 		.total = style->format == SINK_TEXT, .width = style->width,
 	};
@@ -213,15 +209,12 @@ int list_text__groups(const struct group_context *ctx, const struct list_style *
 		g.inferred += groups[i].inferred;
 	}
 	choose_columns(&g, keys);
-	if (g.shows_inferred) {
-		columns[1] = (struct tabular_column){ .heading = "INFERRED",
-						      .member = "inferred", .right = true };
-		keeps[table.num_columns++] = (struct tabular_keep){ .keep = 20 };
-	}
-	for (size_t i = 0; i < g.num_fields; i++) {
-		columns[table.num_columns] = tabular__column(g.fields[i]);
-		keeps[table.num_columns++] = tabular__keep(g.fields[i]);
-	}
+	if (g.shows_inferred)
+		columns[table.num_columns++] = (struct tabular_column){
+			.heading = "INFERRED", .member = "inferred", .right = true, .keep = 20,
+		};
+	for (size_t i = 0; i < g.num_fields; i++)
+		columns[table.num_columns++] = tabular__column(g.fields[i]);
 	table.num_rows = num + table.total;
 	return tabular__write(&table, fd);
 }

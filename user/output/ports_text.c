@@ -6,6 +6,7 @@
 #include "base/outbuf.h"
 
 #define NETNS_COLUMNS 12
+#define NETNS_LEAST 8 /* on a narrow terminal */
 
 enum column {
 	COL_NETNS_TEXT,
@@ -44,32 +45,33 @@ static const struct {
 	struct tabular_column column;
 	enum shown shown;
 } all[COL_END] = {
-	[COL_NETNS_TEXT] = { { "NETNS", "", false, NETNS_COLUMNS }, NETNS },
-	[COL_LOCAL] = { { "LOCAL", "network.local.address", false, 0 }, BOTH },
-	[COL_PEER_TEXT] = { { "PEER", "", false, 0 }, TEXT },
-	[COL_PEER] = { { "", "network.peer.address", false, 0 }, DATA },
-	[COL_PEER_PORT] = { { "", "network.peer.port", false, 0 }, DATA },
-	[COL_NETNS] = { { "", "network.netns", false, 0 }, DATA },
-	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0 }, DATA },
-	[COL_SCOPE] = { { "", "ports.scope", false, 0 }, DATA },
-	[COL_FIRST] = { { "", "ports.first", false, 0 }, DATA },
-	[COL_LAST] = { { "", "ports.last", false, 0 }, DATA },
-	[COL_USABLE] = { { "USABLE", "ports.usable", true, 0 }, BOTH },
-	[COL_TIME_WAIT] = { { "TIME_WAIT", "ports.time_wait", true, 0 }, BOTH },
-	[COL_LIVE] = { { "LIVE", "ports.live", true, 0 }, BOTH },
-	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "ports.close_wait", true, 0 }, DATA | CLOSE_WAIT },
-	[COL_BOUND] = { { "BOUND", "ports.bound", true, 0 }, BOTH },
-	[COL_LEFT] = { { "LEFT", "ports.left", true, 0 }, BOTH },
-	[COL_REUSABLE] = { { "REUSABLE", "ports.reusable", true, 0 }, DATA | REUSABLE },
-	[COL_PERCENT] = { { "USED%", "ports.used_percent", true, 0 }, BOTH },
-	[COL_UNKNOWN] = { { "", "ports.unknown_owner", true, 0 }, DATA },
-	[COL_OWNERS] = { { "TAKEN BY", "", false, 0 }, TEXT },
-	[COL_PID] = { { "", "process.pid", false, 0 }, DATA },
-	[COL_PROCESS] = { { "", "process.name", false, 0 }, DATA },
-	[COL_PROCESS_PORTS] = { { "", "process.ports", false, 0 }, DATA },
-	[COL_INFERRED] = { { "", "process.inferred", false, 0 }, DATA },
-	[COL_NAMES] = { { "", "process.names", false, 0 }, DATA },
-	[COL_REUSE] = { { "", "limits.tcp_tw_reuse", false, 0 }, DATA },
+	[COL_NETNS_TEXT] = { { "NETNS", "", false, NETNS_COLUMNS, 9, NETNS_LEAST }, NETNS },
+	[COL_LOCAL] = { { "LOCAL", "network.local.address", false, 0, 3, 12 }, BOTH },
+	[COL_PEER_TEXT] = { { "PEER", "", false, 0, 2, 12 }, TEXT },
+	[COL_PEER] = { { "", "network.peer.address", false, 0, 20, 0 }, DATA },
+	[COL_PEER_PORT] = { { "", "network.peer.port", false, 0, 20, 0 }, DATA },
+	[COL_NETNS] = { { "", "network.netns", false, 0, 20, 0 }, DATA },
+	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0, 20, 0 }, DATA },
+	[COL_SCOPE] = { { "", "ports.scope", false, 0, 20, 0 }, DATA },
+	[COL_FIRST] = { { "", "ports.first", false, 0, 20, 0 }, DATA },
+	[COL_LAST] = { { "", "ports.last", false, 0, 20, 0 }, DATA },
+	[COL_USABLE] = { { "USABLE", "ports.usable", true, 0, 7, 0 }, BOTH },
+	[COL_TIME_WAIT] = { { "TIME_WAIT", "ports.time_wait", true, 0, 8, 0 }, BOTH },
+	[COL_LIVE] = { { "LIVE", "ports.live", true, 0, 10, 0 }, BOTH },
+	[COL_CLOSE_WAIT] = { { "CLOSE_WAIT", "ports.close_wait", true, 0, 11, 0 },
+		DATA | CLOSE_WAIT },
+	[COL_BOUND] = { { "BOUND", "ports.bound", true, 0, 12, 0 }, BOTH },
+	[COL_LEFT] = { { "LEFT", "ports.left", true, 0, 1, 0 }, BOTH },
+	[COL_REUSABLE] = { { "REUSABLE", "ports.reusable", true, 0, 6, 0 }, DATA | REUSABLE },
+	[COL_PERCENT] = { { "USED%", "ports.used_percent", true, 0, 5, 0 }, BOTH },
+	[COL_UNKNOWN] = { { "", "ports.unknown_owner", true, 0, 20, 0 }, DATA },
+	[COL_OWNERS] = { { "TAKEN BY", "", false, 0, 4, 12 }, TEXT },
+	[COL_PID] = { { "", "process.pid", false, 0, 20, 0 }, DATA },
+	[COL_PROCESS] = { { "", "process.name", false, 0, 20, 0 }, DATA },
+	[COL_PROCESS_PORTS] = { { "", "process.ports", false, 0, 20, 0 }, DATA },
+	[COL_INFERRED] = { { "", "process.inferred", false, 0, 20, 0 }, DATA },
+	[COL_NAMES] = { { "", "process.names", false, 0, 20, 0 }, DATA },
+	[COL_REUSE] = { { "", "limits.tcp_tw_reuse", false, 0, 20, 0 }, DATA },
 };
 
 struct view {

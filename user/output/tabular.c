@@ -15,7 +15,6 @@
 
 #define FLUSH_BYTES (64 * 1024)
 #define SPARE_BYTES (8 * 1024)
-#define LAST_LEAST 12 /* a short container id */
 #define GUESS '~'
 
 struct writer {
@@ -144,12 +143,9 @@ struct tabular_column tabular__column(const struct field *field)
 		.member = field->name,
 		.right = field->column.right,
 		.columns = field->type == FIELD_NAME ? field->column.width : 0,
+		.keep = field->column.keep,
+		.least = field->column.least,
 	};
-}
-
-struct tabular_keep tabular__keep(const struct field *field)
-{
-	return (struct tabular_keep){ field->column.keep, field->column.least };
 }
 
 /* A number becomes text; a name stays what it is, to be escaped. */
@@ -232,8 +228,10 @@ static size_t put_text(struct outbuf *ob, const struct tabular_cell *cell, unsig
 			return used + escape__text_columns(ob, "''", 2, 2);
 		return used + escape__text_columns(ob, cell->text, cell->len,
 						   limit > used ? limit - used : 4096);
+	case TABULAR_WORD:
 	case TABULAR_ADDRESS:
-		return fit__address(ob, cell->text, cell->len, limit);
+		return used + fit__address(ob, cell->text, cell->len,
+					   limit > used ? limit - (unsigned int)used : limit);
 	default:
 		outbuf__bytes(ob, cell->text, cell->len);
 		return used + cell->len;
@@ -269,14 +267,6 @@ static void measure(struct writer *w, unsigned int widths[TABULAR_COLUMNS])
 	}
 }
 
-/* The last column is cut first, and stays to the end: it explains the others. */
-static struct tabular_keep default_keep(const struct tabular *t, size_t column)
-{
-	if (column + 1 == t->num_columns)
-		return (struct tabular_keep){ FIT_LAST + 1, LAST_LEAST };
-	return (struct tabular_keep){ (uint8_t)(FIT_LAST + 2 + column), 0 };
-}
-
 /* What a terminal has no room for is not shown. */
 static void lay_out(struct writer *w)
 {
@@ -285,11 +275,9 @@ static void lay_out(struct writer *w)
 	struct fit_column fits[TABULAR_COLUMNS];
 
 	measure(w, widths);
-	for (size_t i = 0; i < t->num_columns; i++) {
-		struct tabular_keep keep = t->keeps ? t->keeps[i] : default_keep(t, i);
-
-		fits[i] = (struct fit_column){ widths[i], keep.least, keep.keep, 0 };
-	}
+	for (size_t i = 0; i < t->num_columns; i++)
+		fits[i] = (struct fit_column){ widths[i], t->columns[i].least,
+					       t->columns[i].keep, 0 };
 	fit__columns(fits, t->num_columns, t->width);
 	for (size_t i = 0; i < t->num_columns; i++)
 		if (fits[i].width)

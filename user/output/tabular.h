@@ -20,12 +20,9 @@ struct tabular_column {
 	const char *member;
 	bool right;	      /* text: to the right, as numbers are */
 	unsigned int columns; /* text: names are cut at this width, 0: never */
-};
-
-/* text: which of the columns a narrow terminal has room for: see fit.h. */
-struct tabular_keep {
-	uint8_t keep;  /* that with the largest goes first */
-	uint8_t least; /* names and addresses may be cut down to this; 0: not cut */
+	/* Text on a narrow terminal, see fit.h: the column with the largest keep goes first,
+	 * and names and addresses may be cut down to least; 0: they are not. */
+	uint8_t keep, least;
 };
 
 enum tabular_kind {
@@ -54,8 +51,6 @@ typedef void (*tabular_fn)(void *ctx, size_t index, struct tabular_cell *cells);
 
 struct tabular {
 	const struct tabular_column *columns;
-	const struct tabular_keep *keeps; /* of each column; NULL: the last is cut,
-					  * and then they go from the right */
 	size_t num_columns;
 	size_t num_rows;
 	tabular_fn fill;
@@ -88,8 +83,7 @@ void tabular__time(struct tabular_cell *cell, uint64_t ns);
  * for JSON and CSV. */
 void tabular__field(struct tabular_cell *cell, const struct field *field,
 		    const struct record *rec, enum sink_format format);
-/* The text column of @field, and its place in a narrow terminal. */
+/* tabular__column() - the column of @field. */
 struct tabular_column tabular__column(const struct field *field);
-struct tabular_keep tabular__keep(const struct field *field);
 
 #endif

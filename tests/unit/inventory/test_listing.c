@@ -19,7 +19,8 @@
 #include "inventory/group.h"
 #include "inventory/holders.h"
 #include "inventory/infer.h"
-#include "commands/list_account.h"
+#include "inventory/list_account.h"
+#include "output/account_text.h"
 #include "commands/group_words.h"
 #include "inventory/list_records.h"
 #include "output/list_text.h"
@@ -697,7 +698,7 @@ static void check_account(const struct list_account *account, unsigned int ledge
 	FILE *file = open_memstream(&text, &len);
 
 	assert_non_null(file);
-	list_account__write(account, ledger_flags, file);
+	account_text__write(account, ledger_flags, file);
 	assert_int_equal(fclose(file), 0);
 	assert_string_equal(text, want);
 	free(text);

@@ -515,6 +515,66 @@ static void csv_is_flattened_json(void **unused)
 	check_csv_is_json(&rec);
 }
 
+#define Q "\"x,\"\"y\"\"\""
+
+/* The columns and their order, and each value where there is one, byte for byte. */
+static void csv_contract(void **unused)
+{
+	struct sink_options opts = csv_options;
+	struct tws_event ev;
+	struct record rec;
+	char *got;
+
+	(void)unused;
+	set_names(&ev, &rec, "x,\"y\"");
+	ev.conn.pid_ns = 1;
+	ev.conn.ns_tgid = 7;
+	ev.conn.flags |= TWS_F_SIGNALED | TWS_F_SNAPSHOT;
+	ev.action = TWS_TIME_WAIT_END;
+	ev.end = TWS_END_EXPIRED;
+	ev.error = ETIMEDOUT;
+	got = render(&opts, &rec, true);
+	assert_string_equal(
+		got,
+		"timestamp,event.action,event.source,network.transport,network.type,"
+		"network.local.address,network.local.port,network.peer.address,network.peer.port,"
+		"network.netns,network.netns_name,process.pid,process.vpid,process.name,"
+		"process.thread.id,process.thread.name,process.command_line,process.user.id,"
+		"process.killed,process.evidence,opener.pid,opener.name,container.id,"
+		"container.name,container.runtime,container.image.name,cgroup.id,cgroup.path,"
+		"k8s.pod.name,k8s.pod.uid,k8s.namespace.name,k8s.container.name,systemd.unit,"
+		"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,tcp.tx_bytes,"
+		"tcp.rx_bytes\n"
+		"2026-11-22T06:40:00.123456789Z,time_wait_end,snapshot,tcp,ipv4,10.0.0.5,43768,"
+		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,,700," Q ","
+		Q "," Q "," Q "," Q ",5123," Q "," Q "," Q "," Q "," Q "," Q ","
+		"client,close,expired,110,78,3120000,512,4096\n");
+	free(got);
+	opts.sockets = true;
+	rec.evidence = OWNER_SEEN;
+	rec.state = 5;
+	rec.expires_ns = 8;
+	rec.age_ns = 9;
+	got = render(&opts, &rec, true);
+	assert_string_equal(
+		got,
+		"timestamp,network.transport,network.type,"
+		"network.local.address,network.local.port,network.peer.address,network.peer.port,"
+		"network.netns,network.netns_name,process.pid,process.vpid,process.name,"
+		"process.thread.id,process.thread.name,process.command_line,process.user.id,"
+		"process.killed,owner.evidence,opener.pid,opener.name,container.id,"
+		"container.name,container.runtime,container.image.name,cgroup.id,cgroup.path,"
+		"k8s.pod.name,k8s.pod.uid,k8s.namespace.name,k8s.container.name,systemd.unit,"
+		"tcp.state,tcp.expires_ns,tcp.age_ns,"
+		"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,tcp.tx_bytes,"
+		"tcp.rx_bytes\n"
+		"2026-11-22T06:40:00.123456789Z,tcp,ipv4,10.0.0.5,43768,"
+		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,seen,700," Q ","
+		Q "," Q "," Q "," Q ",5123," Q "," Q "," Q "," Q "," Q "," Q ","
+		"fin_wait2,8,9,client,close,expired,110,78,3120000,512,4096\n");
+	free(got);
+}
+
 static void csv_hostile_names(void **unused)
 {
 	(void)unused;
@@ -1140,6 +1200,7 @@ int main(void)
 		cmocka_unit_test(json_any_subset),
 		cmocka_unit_test(json_hostile_names),
 		cmocka_unit_test(csv_is_flattened_json),
+		cmocka_unit_test(csv_contract),
 		cmocka_unit_test(csv_hostile_names),
 		cmocka_unit_test(text_columns),
 		cmocka_unit_test(text_widest),

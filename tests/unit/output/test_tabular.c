@@ -16,12 +16,12 @@
 #include "tests/unit/support.h"
 
 static const struct tabular_column columns[] = {
-	{ "COUNT", "count", true, 0 },
-	{ "NAME", "process.name", false, 6 },
-	{ "UID", "process.user.id", true, 0 },
-	{ "PEER", "network.peer.address", false, 0 },
-	{ "PORT", "network.peer.port", true, 0 },
-	{ "NOTE", "note", false, 0 },
+	{ "COUNT", "count", true, 0, 5, 0 },
+	{ "NAME", "process.name", false, 6, 1, 0 },
+	{ "UID", "process.user.id", true, 0, 6, 0 },
+	{ "PEER", "network.peer.address", false, 0, 2, 0 },
+	{ "PORT", "network.peer.port", true, 0, 3, 0 },
+	{ "NOTE", "note", false, 0, 4, 12 },
 };
 
 static const uint8_t addr4[16] = { 10, 0, 0, 9 };

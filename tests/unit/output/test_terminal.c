@@ -307,15 +307,16 @@ static void fill_cells(void *ctx, size_t index, struct tabular_cell *cells)
 	tabular__name(&cells[5], names[(index + 1) % COUNT(names)]);
 }
 
-static void check_table(unsigned int width, const struct tabular_keep *keeps)
+static void check_table(unsigned int width)
 {
 	static const struct tabular_column columns[] = {
-		{ "COUNT", "count", true, 0 }, { "NAME", "name", false, 16 },
-		{ "LOCAL", "local", false, 0 }, { "PEER", "peer", false, 0 },
-		{ "AGE", "age", true, 0 },	{ "CONTAINER", "container", false, 0 },
+		{ "COUNT", "count", true, 0, 5, 0 },   { "NAME", "name", false, 16, 1, 15 },
+		{ "LOCAL", "local", false, 0, 3, 21 }, { "PEER", "peer", false, 0, 2, 12 },
+		{ "AGE", "age", true, 0, 9, 0 },
+		{ "CONTAINER", "container", false, 0, 7, 12 },
 	};
 	const struct tabular table = {
-		.columns = columns, .keeps = keeps, .num_columns = COUNT(columns),
+		.columns = columns, .num_columns = COUNT(columns),
 		.num_rows = 30, .fill = fill_cells, .color = true, .width = width,
 	};
 	int fd = support__memfd();
@@ -330,15 +331,9 @@ static void check_table(unsigned int width, const struct tabular_keep *keeps)
 
 static void tables_never_wrap(void **unused)
 {
-	static const struct tabular_keep keeps[] = {
-		{ 5, 0 }, { 1, 15 }, { 2, 21 }, { 3, 12 }, { 9, 0 }, { 7, 12 },
-	};
-
 	(void)unused;
-	for (unsigned int width = 40; width < 200; width++) {
-		check_table(width, keeps);
-		check_table(width, NULL);
-	}
+	for (unsigned int width = 40; width < 200; width++)
+		check_table(width);
 }
 
 static void addresses(void **unused)

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How many owners a listing knows, and in words why the others are not known.
+ * How many owners a listing knows, and when the others closed: before anybody recorded
+ * it, or after.
  */
 #ifndef TWSNOOP_LIST_ACCOUNT_H
 #define TWSNOOP_LIST_ACCOUNT_H
 
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "capture/ledger.h"
 #include "inventory/listing.h"
@@ -28,11 +28,5 @@ struct list_account {
 /* list_account__count() - of rows that are joined and inferred. */
 void list_account__count(struct list_account *account, const struct listing *listing,
 			 const struct ledger *ledger);
-
-/* list_account__write() - the sentences, each a line, and last the line of numbers.
- * @ledger_flags: LEDGER_*; of what may not be read it says nothing. Moments are in local
- * time. */
-void list_account__write(const struct list_account *account, unsigned int ledger_flags,
-			 FILE *to);
 
 #endif
