@@ -30,8 +30,10 @@ static const char *const colors[] = {
 	[FIELD_YELLOW] = "\033[33m",
 };
 
-/* Of a terminal's IPv6 addresses: they get wider only, so that lines stay aligned. */
-static const unsigned int address_widths[] = { 21, 28, 36, 47 };
+/* Of a terminal's addresses: they get wider only, so that lines stay aligned. The last is
+ * that of an IPv6 address with its device and port. */
+static const unsigned int address_widths[] = { 21, 28, 36, 47, 63 };
+#define LAST_WIDTH (sizeof(address_widths) / sizeof(address_widths[0]) - 1)
 
 struct column {
 	const struct field *field;
@@ -331,9 +333,9 @@ static void make_room(struct sink_state *s, const struct record *rec)
 		if (len > longest)
 			longest = len;
 	}
-	if (longest <= address_widths[p->addresses])
+	if (longest <= address_widths[p->addresses] || p->addresses == LAST_WIDTH)
 		return;
-	while (longest > address_widths[p->addresses])
+	while (p->addresses < LAST_WIDTH && longest > address_widths[p->addresses])
 		p->addresses++;
 	if (lay_out(s))
 		put_heading_line(s);
@@ -388,7 +390,7 @@ static void put_record(struct sink_state *s, const struct record *rec)
 	const struct plan *p = s->plan;
 	unsigned int spare;
 
-	if (s->opts.width && rec->event->family == AF_INET6)
+	if (s->opts.width)
 		make_room(s, rec);
 	spare = p->spare;
 	for (size_t i = 0; i < p->shown_num; i++) {
