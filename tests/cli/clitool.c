@@ -35,6 +35,7 @@ static const struct {
 	{ "closed", tool__closed, "FILE PROGRAM...: without stdin, stdout and stderr; the same" },
 	{ "hung-file", tool__hung_file, "DIR FILE PROGRAM...: its stdout is a file of FUSE, which "
 	  "hangs if this is stopped; the same; 77 without FUSE" },
+	{ "wait-blocked", tool__wait_blocked, "PID: until it waits in a write to a pipe" },
 	{ "wait-end", tool__wait_end, "PID: until it has ended, 20 s at most" },
 	{ "terminal", tool__terminal, "W[,W]... FILE PROGRAM...: its stdout is a terminal, resized "
 	  "with each SIGUSR2; FILE gets what it shows" },

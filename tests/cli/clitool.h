@@ -35,6 +35,7 @@ int tool__stuck(int argc, char **argv);
 int tool__reader_gone(int argc, char **argv);
 int tool__closed(int argc, char **argv);
 int tool__hung_file(int argc, char **argv);
+int tool__wait_blocked(int argc, char **argv);
 int tool__wait_end(int argc, char **argv);
 
 /* clitool_judge.c: what came out */

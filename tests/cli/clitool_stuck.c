@@ -399,3 +399,20 @@ int tool__wait_end(int argc, char **argv)
 	}
 	return 0;
 }
+
+/* In a write to a pipe: no other place in the kernel has such a name. */
+int tool__wait_blocked(int argc, char **argv)
+{
+	uint64_t end_ns = now_ns() + DEADLINE_S * 1000000000ULL;
+	char path[64];
+
+	if (argc < 1)
+		die("wait-blocked PID");
+	snprintf(path, sizeof(path), "/proc/%s/wchan", argv[0]);
+	while (!strstr(contents(path, NULL), "pipe_w")) {
+		if (now_ns() > end_ns || has_ended(argv[0]))
+			return 1;
+		rest();
+	}
+	return 0;
+}

@@ -217,3 +217,28 @@ test_list_beside_check()
 		cmp -s "$dir/before" "$dir/beside" || cmp -s "$dir/beside" "$dir/after" ||
 		cat "$dir/beside")"
 }
+
+# What list holds while it prints, when it looks at nothing any more.
+test_list_privileges()
+{
+	look=$((0x200000 | 0x80000 | 0x4))
+	for form in "" --json --states --ports "--by state"; do
+		: >"$dir/pid"
+		# shellcheck disable=SC2086 # words
+		"$tool" limit "$tool" stuck pipe "$dir/pid" "$twsnoop" list $form \
+			>/dev/null 2>"$err" </dev/null &
+		pid=$!
+		stuck=$(stuck_pid)
+		if ! "$tool" wait-blocked "$stuck"; then
+			stop KILL 2>/dev/null
+			fail "list $form keeps no more than it needs" "it does not write"
+			continue
+		fi
+		permitted=$(sed -n "s/^CapPrm:[[:space:]]*//p" "/proc/$stuck/status")
+		no_new=$(sed -n "s/^NoNewPrivs:[[:space:]]*//p" "/proc/$stuck/status")
+		judge "list $form keeps no more than it needs" "$(
+			[ "$((0x${permitted:-1} & ~look))" = 0 ] || echo "permitted $permitted. "
+			[ "$no_new" = 1 ] || echo "NoNewPrivs $no_new. ")"
+		ends "SIGTERM ends list $form into a full pipe" 143 "$stuck" TERM
+	done
+}

@@ -54,6 +54,7 @@ elif is_root; then
 	test_list_iterator
 	test_list_beside_trace
 	test_list_beside_check
+	test_list_privileges
 	test_limits
 	test_signals
 	test_time_namespace

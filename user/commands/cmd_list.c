@@ -180,6 +180,21 @@ static int gather(struct list *list, const struct gather_want *want)
 
 /* ---- the four forms ---- */
 
+/* Each returns the exit status. */
+
+/* Of what was to be printed, and could not be made. */
+static int fail(const char *what, int err)
+{
+	complain(what, err);
+	return 1;
+}
+
+static int wrote(int err)
+{
+	progress__end();
+	return said__status(err);
+}
+
 static int print_rows(struct list *list)
 {
 	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads };
@@ -188,17 +203,13 @@ static int print_rows(struct list *list)
 	};
 	size_t num = list->gathered.listing.num;
 	uint32_t *order = malloc((num ?: 1) * sizeof(*order));
-	int err;
+	int err = order ? group__sort(&ctx, &list->opts.sort, list->opts.reverse, order) : -ENOMEM;
+	int status = err ? fail("cannot sort the sockets", err) :
+			   wrote(list_text__rows(&ctx, &list->style, &sources, order,
+						 STDOUT_FILENO));
 
-	if (!order)
-		return -ENOMEM;
-	err = group__sort(&ctx, &list->opts.sort, list->opts.reverse, order);
-	if (err)
-		goto out;
-	err = list_text__rows(&ctx, &list->style, &sources, order, STDOUT_FILENO);
-out:
 	free(order);
-	return err;
+	return status;
 }
 
 static int print_groups(struct list *list)
@@ -207,12 +218,12 @@ static int print_groups(struct list *list)
 	struct group *groups = NULL;
 	size_t num = 0;
 	int err = group__count(&ctx, &list->opts.by, &groups, &num);
+	int status = err ? fail("cannot count the sockets", err) :
+			   wrote(list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
+						   STDOUT_FILENO));
 
-	if (!err)
-		err = list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
-					STDOUT_FILENO);
 	free(groups);
-	return err;
+	return status;
 }
 
 /* What the numbers cannot say. */
@@ -244,56 +255,48 @@ static void say_ports(const struct list *list, const struct ports *ports)
 static int print_ports(struct list *list, const struct gather_want *want)
 {
 	struct ports ports = {};
-	int err = gather__ports(&list->gathered, want, &ports);
+	int err = gather__ports(&list->gathered, want, &ports), status;
 
-	if (!err)
-		err = ports_text__write(&ports, &list->gathered.listing, &list->style,
-					STDOUT_FILENO);
+	if (err)
+		return fail("cannot count ports", err);
+	err = ports_text__write(&ports, &list->gathered.listing, &list->style, STDOUT_FILENO);
+	status = wrote(err);
 	if (!err)
 		say_ports(list, &ports);
 	ports__free(&ports);
-	return err;
+	return status;
 }
 
 static int print_states(struct list *list)
 {
 	const struct listing_want want = { .filter = &list->filters.filter, .tick = tick };
 	struct census census = {};
-	int err;
+	int err, status;
 
+	if (give_up_privileges())
+		return 1;
 	progress__step("counting sockets");
 	err = census__take(&census, &list->source, &want, &list->gathered.flags);
-	progress__end();
-	if (err) {
-		census__free(&census);
-		complain("cannot count sockets", err);
-		return 1;
-	}
-	err = census_text__write(&census, &list->style, STDOUT_FILENO);
+	status = err ? fail("cannot count sockets", err) :
+		       wrote(census_text__write(&census, &list->style, STDOUT_FILENO));
 	census__free(&census);
-	progress__end();
-	err = said__status(err);
-	say_denied(list);
-	return err;
+	if (!err)
+		say_denied(list);
+	return status;
 }
 
 static int print_listing(struct list *list)
 {
 	const struct gather_want want = want_of(list);
-	int err;
+	int status;
 
 	if (gather(list, &want))
 		return 1;
-	if (list->opts.ports)
-		err = print_ports(list, &want);
-	else if (list->opts.by.num)
-		err = print_groups(list);
-	else
-		err = print_rows(list);
-	progress__end();
-	err = said__status(err);
+	status = list->opts.ports ? print_ports(list, &want) :
+		 list->opts.by.num ? print_groups(list) :
+				     print_rows(list);
 	print_account(list);
-	return err;
+	return status;
 }
 
 /* ---- the command ---- */
