@@ -4,7 +4,7 @@
 #   make unit     build and run them
 
 UNIT_DIR := $(BUILD)/tests/unit
-UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -I. -Iuser -O1 -g -Wall -Wextra -Werror \
+UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
