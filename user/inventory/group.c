@@ -61,58 +61,82 @@ struct sorting {
 	bool reverse;
 };
 
-/* Most rows are told apart by one number. */
+#define KEYS_MAX 3 /* one, and what complete() adds */
+
+/* Most rows are told apart by numbers: nothing is asked about them then. */
 struct placed {
-	uint64_t prefix;
+	uint64_t numbers[KEYS_MAX];
 	uint32_t row;
+	uint8_t whole; /* a bit for each: there is no more to know */
 };
+
+static int compare_key(const struct sorting *sorting, size_t i, const struct placed *x,
+		       const struct placed *y)
+{
+	struct group_keys key = { .num = 1, .keys = { sorting->keys.keys[i] } };
+
+	if (x->numbers[i] != y->numbers[i])
+		return x->numbers[i] < y->numbers[i] ? -1 : 1;
+	if (x->whole & y->whole & 1u << i)
+		return 0;
+	return compare_rows(sorting->ctx, &key, x->row, y->row);
+}
 
 static int compare_placed(const void *a, const void *b, void *arg)
 {
 	const struct placed *x = a, *y = b;
 	const struct sorting *sorting = arg;
-	int order = (x->prefix > y->prefix) - (x->prefix < y->prefix);
+	int order = 0;
 
-	if (!order)
-		order = compare_rows(sorting->ctx, &sorting->keys, x->row, y->row);
+	for (size_t i = 0; !order && i < sorting->keys.num; i++)
+		order = compare_key(sorting, i, x, y);
 	if (order)
 		return sorting->reverse ? -order : order;
 	return (x->row > y->row) - (x->row < y->row);
 }
 
 /* The usual order needs no more of a row than one number. */
+struct aged {
+	int64_t since_ns;
+	uint32_t row;
+};
+
 static int compare_aged(const void *a, const void *b)
 {
-	const struct placed *x = a, *y = b;
+	const struct aged *x = a, *y = b;
 
-	if (x->prefix != y->prefix)
-		return x->prefix < y->prefix ? -1 : 1;
+	if (x->since_ns != y->since_ns)
+		return x->since_ns < y->since_ns ? -1 : 1;
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-static void sort_by_age(const struct listing *l, struct placed *placed)
+static int sort_by_age(const struct listing *l, uint32_t *order)
 {
-	/* a moment may be before the clock began: from the least on */
+	struct aged *aged = malloc((l->num ?: 1) * sizeof(*aged));
+
+	if (!aged)
+		return -ENOMEM;
 	for (size_t i = 0; i < l->num; i++)
-		placed[i] = (struct placed){
-			(uint64_t)l->rows[i].since_ns ^ 1ULL << 63, (uint32_t)i
-		};
-	qsort(placed, l->num, sizeof(*placed), compare_aged);
+		aged[i] = (struct aged){ l->rows[i].since_ns, (uint32_t)i };
+	qsort(aged, l->num, sizeof(*aged), compare_aged);
+	for (size_t i = 0; i < l->num; i++)
+		order[i] = aged[i].row;
+	free(aged);
+	return 0;
 }
 
-static void sort_by_keys(struct sorting *sorting, struct placed *placed)
+static void place(const struct sorting *sorting, uint32_t row, struct placed *placed)
 {
-	size_t num = sorting->ctx->listing->num;
 	struct asked asked;
+	const struct record *rec = ask(sorting->ctx, row, &asked);
 
-	complete(&sorting->keys);
-	for (size_t i = 0; i < num; i++)
-		placed[i] = (struct placed){
-			field__prefix(sorting->keys.keys[0],
-				      ask(sorting->ctx, (uint32_t)i, &asked)),
-			(uint32_t)i,
-		};
-	qsort_r(placed, num, sizeof(*placed), compare_placed, sorting);
+	*placed = (struct placed){ .row = row };
+	for (size_t i = 0; i < sorting->keys.num; i++) {
+		struct field_prefix prefix = field__prefix(sorting->keys.keys[i], rec);
+
+		placed->numbers[i] = prefix.number;
+		placed->whole |= (uint8_t)(prefix.whole << i);
+	}
 }
 
 int group__sort(const struct group_context *ctx, const struct group_keys *keys, bool reverse,
@@ -120,14 +144,17 @@ int group__sort(const struct group_context *ctx, const struct group_keys *keys, 
 {
 	struct sorting sorting = { .ctx = ctx, .keys = *keys, .reverse = reverse };
 	size_t num = ctx->listing->num;
-	struct placed *placed = malloc((num ?: 1) * sizeof(*placed));
+	struct placed *placed;
 
+	if (!keys->num && !reverse)
+		return sort_by_age(ctx->listing, order);
+	placed = malloc((num ?: 1) * sizeof(*placed));
 	if (!placed)
 		return -ENOMEM;
-	if (!keys->num && !reverse)
-		sort_by_age(ctx->listing, placed);
-	else
-		sort_by_keys(&sorting, placed);
+	complete(&sorting.keys);
+	for (size_t i = 0; i < num; i++)
+		place(&sorting, (uint32_t)i, &placed[i]);
+	qsort_r(placed, num, sizeof(*placed), compare_placed, &sorting);
 	for (size_t i = 0; i < num; i++)
 		order[i] = placed[i].row;
 	free(placed);

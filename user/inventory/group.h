@@ -25,7 +25,7 @@ struct group_context {
 };
 
 /*
- * group__sort() - the places of the rows, ordered by @keys and, where those are
+ * group__sort() - the places of the rows, ordered by @keys, one at most, and, where it is
  * equal, by age: the oldest first. What is not known comes last. @order has room for
  * all rows. Returns 0 or -ENOMEM.
  */

@@ -47,7 +47,7 @@ const struct field_key field__keys[] = {
 	  .data = { "network.netns", "network.netns_name" } },
 	{ "process", read_name, FIELD_NAME, .of_process = true, .then = "pid",
 	  .text = { "process.name" } },
-	{ "pid", read_process, FIELD_NUMBER, .of_process = true,
+	{ "pid", read_process, FIELD_NUMBER, .detailed = true, .of_process = true,
 	  .text = { "process.pid", "process.name" } },
 	{ "uid", read_uid, FIELD_NUMBER, .of_process = true, .text = { "process.user.id" } },
 	{ "container", read_workload, FIELD_NAME, .text = { "container" },
@@ -134,24 +134,53 @@ uint64_t field__hash(const struct field_key *key, const struct record *rec, uint
 	return hash__bytes(hash__bytes(seed, numbers, sizeof(numbers)), s.bytes, s.len);
 }
 
-static uint64_t first_bytes(const void *bytes, size_t len, size_t count)
+/* @count bytes, with zeros behind those that there are. */
+static struct field_prefix first_bytes(const void *bytes, size_t len, size_t count)
 {
+	struct field_prefix prefix = { .whole = true };
 	const uint8_t *p = bytes;
-	uint64_t first = 0;
 
 	for (size_t i = 0; i < count; i++)
-		first = first << 8 | (i < len ? p[i] : 0);
-	return first;
+		prefix.number = prefix.number << 8 | (i < len ? p[i] : 0);
+	for (size_t i = count; i < len; i++)
+		prefix.whole &= !p[i]; /* IPv4's are zero */
+	return prefix;
 }
 
-uint64_t field__prefix(const struct field_key *key, const struct record *rec)
+/* Of both numbers, as far as they have room: those of a process nearly always do. */
+static struct field_prefix both_numbers(const uint64_t numbers[2])
+{
+	bool fits = numbers[0] < 1ULL << 23 && numbers[1] < 1ULL << 40;
+	uint64_t high = numbers[0] < 1ULL << 23 ? numbers[0] : 1ULL << 23;
+	uint64_t low = numbers[1] < 1ULL << 40 ? numbers[1] : (1ULL << 40) - 1;
+
+	return (struct field_prefix){ high << 40 | (high >> 23 ? 0 : low), fits };
+}
+
+struct field_prefix field__prefix(const struct field_key *key, const struct record *rec)
 {
 	struct field_value v;
 	struct sortable s = sortable_of(key, rec, &v);
+	struct field_prefix prefix;
 
 	if (!s.known)
-		return UINT64_MAX;
-	if (key->type == FIELD_ADDRESS)
-		return s.numbers[0] << 56 | first_bytes(s.bytes, s.len, 7);
-	return s.bytes ? first_bytes(s.bytes, s.len, 8) : s.numbers[0];
+		return (struct field_prefix){ UINT64_MAX, true };
+	switch (key->type) {
+	case FIELD_ADDRESS:
+		prefix = first_bytes(s.bytes, s.len, 7);
+		prefix.number |= s.numbers[0] << 56;
+		break;
+	case FIELD_NAME:
+		prefix = first_bytes(s.bytes, s.len, 8);
+		prefix.whole = s.len <= 8;
+		break;
+	default:
+		if (key->detailed)
+			prefix = both_numbers(s.numbers);
+		else
+			prefix = (struct field_prefix){ s.numbers[0], true };
+	}
+	if (prefix.number == UINT64_MAX) /* as what is not known */
+		prefix.whole = false;
+	return prefix;
 }

@@ -110,6 +110,7 @@ struct field_key {
 	field_reader read;
 	enum field_type type;
 	bool falling;	 /* the greatest number first */
+	bool detailed;	 /* the reader sets detail */
 	bool sorts_only; /* not for --by */
 	bool of_process; /* it may be inferred */
 	const char *then; /* --sort: the word of the key by which equal ones are sorted */
@@ -134,8 +135,14 @@ int field__compare(const struct field_key *key, const struct record *a, const st
 /* field__hash() - equal where field__compare() says 0; see base/hash.h. */
 uint64_t field__hash(const struct field_key *key, const struct record *rec, uint64_t seed);
 
+/* The beginning of what is compared, as a number. */
+struct field_prefix {
+	uint64_t number;
+	bool whole; /* there is nothing behind it */
+};
+
 /* field__prefix() - of two records the numbers are in the order of field__compare(), or
- * equal: then it decides. */
-uint64_t field__prefix(const struct field_key *key, const struct record *rec);
+ * equal: then, unless both are whole, that decides. */
+struct field_prefix field__prefix(const struct field_key *key, const struct record *rec);
 
 #endif

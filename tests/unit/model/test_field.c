@@ -2,6 +2,7 @@
 /* The tables of fields and keys are sound, and keys compare and hash alike. */
 #include "tests/unit/unit.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -94,17 +95,48 @@ static void keys_are_sound(void **unused)
 	assert_null(field__key("", 0));
 }
 
+/* Where it is read from the root of the repository, each field is explained there. */
+static void fields_are_documented(void **unused)
+{
+	FILE *file = fopen("docs/formats.md", "re");
+	char *text, wanted[128];
+	size_t len;
+
+	(void)unused;
+	if (!file)
+		skip();
+	text = malloc(1 << 20);
+	len = fread(text, 1, (1 << 20) - 1, file);
+	text[len] = '\0';
+	fclose(file);
+	for (size_t i = 0; i < field__count; i++) {
+		const char *name = field__table[i].name;
+		const char *last = strrchr(name, '.');
+
+		/* "`a.b.c`, `.d`" explains a.b.d, too */
+		snprintf(wanted, sizeof(wanted), "`%s`", name);
+		if (!field__table[i].in || strstr(text, wanted))
+			continue;
+		snprintf(wanted, sizeof(wanted), "`%s`", last ? last : name);
+		if (!strstr(text, wanted))
+			fail_msg("docs/formats.md does not explain %s", name);
+	}
+	free(text);
+}
+
 /* Two records that differ, or not, in what @word is about. */
 static void check_pair(const char *word, const struct record *a, const struct record *b, int order)
 {
 	const struct field_key *key = field__key(word, strlen(word));
 	int got = field__compare(key, a, b);
-	uint64_t x = field__prefix(key, a), y = field__prefix(key, b);
+	struct field_prefix x = field__prefix(key, a), y = field__prefix(key, b);
 
 	assert_int_equal((got > 0) - (got < 0), order);
 	got = field__compare(key, b, a);
 	assert_int_equal((got > 0) - (got < 0), -order);
-	assert_true(order <= 0 ? x <= y : x >= y);
+	assert_true(order <= 0 ? x.number <= y.number : x.number >= y.number);
+	if (order && x.number == y.number)
+		assert_false(x.whole && y.whole);
 	if (!order)
 		assert_true(field__hash(key, a, 7) == field__hash(key, b, 7));
 	else
@@ -137,6 +169,19 @@ static void keys_compare(void **unused)
 	check_pair("process", &a, &b, -1);
 	support__set_comm(two.conn.comm, "\377");
 	check_pair("process", &a, &b, -1);
+	support__set_comm(one.conn.comm, "eight-letters-a");
+	support__set_comm(two.conn.comm, "eight-letters-b");
+	check_pair("process", &a, &b, -1);
+	support__set_comm(one.conn.comm, "eight-le");
+	check_pair("process", &a, &b, -1);
+	two.conn.closer_start_ns = UINT64_MAX; /* no number has room for it */
+	check_pair("pid", &a, &b, -1);
+	one.conn.closer_start_ns = UINT64_MAX - 1000000000;
+	check_pair("pid", &a, &b, -1);
+	one.conn.tgid = UINT32_MAX;
+	check_pair("pid", &a, &b, 1);
+	two.conn.tgid = UINT32_MAX - 1;
+	check_pair("pid", &a, &b, 1);
 	two.conn.flags &= (__u16)~TWS_F_CLOSER; /* what is not known comes last */
 	check_pair("process", &a, &b, -1);
 	check_pair("uid", &a, &b, -1);
@@ -186,6 +231,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_sound), cmocka_unit_test(keys_are_sound),
+		cmocka_unit_test(fields_are_documented),
 		cmocka_unit_test(keys_compare),	  cmocka_unit_test(long_labels),
 	};
 
