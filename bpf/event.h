@@ -345,7 +345,7 @@ struct tws_filter {
 	__u8 family; /* 0: both */
 	__u8 side;   /* 0: all */
 	__u8 by_cgroup; /* only cgroups in the map tws_cgroups */
-	__u8 pad;
+	__u8 pad[5];
 	__u32 pids[TWS_MAX_PIDS]; /* for the kernel side also in the map tws_pids */
 	__u32 netns[TWS_MAX_FILTER];
 	char comms[TWS_MAX_FILTER][TWS_COMM_LEN]; /* zero-padded */

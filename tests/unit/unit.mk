@@ -10,7 +10,7 @@ UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Ius
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
 	capture/attached capture/pinned capture/arguments capture/ledger capture/pins \
 	sockets/sockiter sockets/bindhash
-UNIT_MODULES := $(filter-out commands/main commands/cmd_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
+UNIT_MODULES := $(filter-out commands/main commands/cmd_% commands/check_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
 	$(sort $(wildcard user/*/*.c))))
 # A test stands in the room of what it tests. test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has
 # their rules.
