@@ -106,6 +106,13 @@ $(BUILD)/static/twsnoop: $(STATIC_OBJ)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS) \
 		$(if $(HAVE_JANSSON),-ljansson)
 
+# What tests and benchmarks link: each takes out of it what it needs.
+USER_LIB := $(BUILD)/user.a
+
+$(USER_LIB): $(filter-out $(BUILD)/user/commands/main.o $(BUILD)/user/commands/cmd_%.o,$(USER_OBJ))
+	rm -f $@
+	$(AR) rc $@ $^
+
 # ---- the main job, and all tests, from a fresh clone ----
 
 deps:
@@ -137,8 +144,7 @@ bench:
 # The user side by itself, out of the same objects; the rest is made in tests/bench.
 BENCH_READER := $(BUILD)/tests/bench/reader
 
-$(BENCH_READER): tests/bench/reader.c \
-		$(filter-out $(BUILD)/user/commands/main.o $(BUILD)/user/commands/cmd_%.o,$(USER_OBJ))
+$(BENCH_READER): tests/bench/reader.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
 
@@ -159,9 +165,7 @@ $(BUILD)/tests/test_budget: tests/unit/capture/test_budget.c $(SKELETONS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $< -lcmocka -lbpf -lelf -lz
 
-$(BUILD)/tests/test_sockiter: tests/unit/sockets/test_sockiter.c $(patsubst %,$(BUILD)/user/%.o, \
-		sockets/sockiter sockets/sockstream sockets/sockdiag host/netns host/procinfo host/pid_numbers \
-		host/mountinfo host/quiet base/clock)
+$(BUILD)/tests/test_sockiter: tests/unit/sockets/test_sockiter.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ -lcmocka $(LIBS)
 

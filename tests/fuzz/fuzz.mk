@@ -9,7 +9,7 @@
 FUZZ_DIR := $(BUILD)/tests/fuzz
 FUZZ_SECONDS ?= 600
 FUZZ_SHORT_SECONDS ?= 6
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -I. -Iuser -O1 -g -Wall -Wextra -Werror \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 # All but the commands and what needs libbpf.
 FUZZ_MODULES := $(UNIT_MODULES)
