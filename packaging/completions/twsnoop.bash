@@ -21,7 +21,7 @@ _twsnoop() {
 	local output='-o --output --json -h --help'
 	local keys='local local-port remote remote-port netns process pid uid container state side
 		cause'
-	local list='--sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
+	local list='--all --sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
 		-C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
 	local trace='-a --all -n --count -d --duration --ring-size --max-connections
 		--no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local

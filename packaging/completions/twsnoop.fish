@@ -57,6 +57,7 @@ complete -c twsnoop -n "$tracing" -l side -x -a 'client server' -d 'Which end'
 complete -c twsnoop -n "$tracing" -l netns -r -F -a '(string match -r ".+" /run/netns/*)' \
     -d 'This network namespace'
 
+complete -c twsnoop -n "$listing" -l all -d 'Sockets of every state, with who holds them'
 complete -c twsnoop -n "$listing" -l sort -x -a "age left $keys" -d 'Order of the rows'
 complete -c twsnoop -n "$listing" -l reverse -d 'The other way round'
 complete -c twsnoop -n "$listing" -l by -x -a "$keys" -d 'Count by this, or by several'

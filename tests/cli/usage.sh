@@ -87,14 +87,16 @@ test_wrong_usage()
 	wrong "check: output csv" check --output csv
 	wrong "list: unknown option" list --no-such
 	wrong "list: extra operand" list extra
-	wrong "list: an option of trace" list --all
+	wrong "list: an option of trace" list --ring-size 256K
 	wrong "list: sort by nothing" list --sort ""
 	wrong "list: sort by two keys" list --sort pid,uid
 	wrong "list: by an unknown key" list --by "pid,${esc}[31m"
 	wrong "list: by a key twice" list --by pid,pid
 	wrong "list: by age" list --by age
 	wrong "list: states and ports" list --states --ports
-	wrong "list: states and counts" list --states --by pid
+	wrong "list: ports and counts" list --ports --by pid
+	wrong "list: ports of all" list --ports --all
+	wrong "list: states of all" list --states --all
 	wrong "list: order of counts" list --by pid --sort age
 	wrong "list: states of a process" list --states --pid 1
 	wrong "list: ports of a side" list --ports --side client

@@ -360,6 +360,77 @@ void listing__ports_reusable(struct stage *st, const char *twsnoop)
 	EXPECT(st, place.time_wait == 0 && place.live == 20 && place.left == 0);
 }
 
+struct seen_socket {
+	char state[32], evidence[16];
+	long pid;
+};
+
+/* The first socket that `list --all` has with this local port and this peer's; 0: none. */
+static struct seen_socket socket_of(struct set *x, long local_port, long peer_port)
+{
+	char netns[24];
+	const char *const args[] = { "list", "--all", "--json", "--netns", netns, NULL };
+	struct seen_socket seen = { .pid = -2 };
+	struct output o;
+	long peer;
+
+	snprintf(netns, sizeof(netns), "%lu", (unsigned long)x->st->rec->netns);
+	EXPECT(x->st, output__run(&o, x->twsnoop, args) == 0 && o.status == 0);
+	for (char *line = strtok(o.out, "\n"); seen.pid == -2 && line; line = strtok(NULL, "\n")) {
+		json_t *root = json_loads(line, 0, NULL), *net = json_object_get(root, "network");
+		json_t *tcp = json_object_get(root, "tcp"), *owner = json_object_get(root, "owner");
+
+		EXPECT(x->st, root && tcp && owner);
+		peer = number(json_object_get(net, "peer"), "port");
+		if (number(json_object_get(net, "local"), "port") == local_port &&
+		    (peer == peer_port || (peer < 0 && !peer_port))) {
+			snprintf(seen.state, sizeof(seen.state), "%s",
+				 json_string_value(json_object_get(tcp, "state")));
+			snprintf(seen.evidence, sizeof(seen.evidence), "%s",
+				 json_string_value(json_object_get(owner, "evidence")));
+			seen.pid = number(json_object_get(root, "process"), "pid");
+		}
+		json_decref(root);
+	}
+	output__free(&o);
+	return seen;
+}
+
+static void expect_socket(struct set *x, uint16_t local_port, uint16_t peer_port,
+			  const char *state, const char *evidence, long pid)
+{
+	struct seen_socket seen = socket_of(x, local_port, peer_port);
+
+	if (strcmp(seen.state, state) || strcmp(seen.evidence, evidence) || seen.pid != pid)
+		stage__fail(x->st, "port %u: %s, %s, process %ld; expected %s, %s, %ld",
+			    local_port, seen.state, seen.evidence, seen.pid, state, evidence, pid);
+}
+
+/* Who holds this port, whatever the state. */
+void listing__all_states(struct stage *st, const char *twsnoop)
+{
+	struct set x = set_up(st, twsnoop);
+	struct tuple tuple;
+	long self = getpid();
+	int fd, sfd;
+
+	expect_socket(&x, WEB, 0, "listen", "holds", self);
+	keep(&x, bound(ALIAS, 40002, false));
+	expect_socket(&x, 40002, 0, "close", "holds", self);
+	fd = keep(&x, connected(ALIAS, 40004, ALIAS, WEB));
+	expect_socket(&x, 40004, WEB, "established", "holds", self);
+	/* The other end waits for accept(). */
+	expect_socket(&x, WEB, 40004, "established", "inferred", self);
+	sfd = accepted(&x, x.web[0], 40004);
+	expect_socket(&x, WEB, 40004, "established", "holds", self);
+	EXPECT(st, shutdown(fd, SHUT_WR) == 0 && tuple__from_fd(sfd, &tuple) == 0);
+	stage__await(st, &(struct end){ .t = tuple }, REF_STATE(ST_CLOSE_WAIT));
+	expect_socket(&x, 40004, WEB, "fin_wait2", "holds", self);
+	expect_socket(&x, WEB, 40004, "close_wait", "holds", self);
+	end_first(&x, connected(ALIAS, 40006, ALIAS, WEB), x.web[0]);
+	EXPECT(st, !strcmp(socket_of(&x, 40006, WEB).state, "time_wait"));
+}
+
 /* Who may not read the table of bound ports is told no harmless number. */
 void listing__ports_unprivileged(struct stage *st, const char *twsnoop)
 {

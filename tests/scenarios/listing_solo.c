@@ -782,6 +782,7 @@ const struct solo solo_listing[] = {
 	{ "list/attach-killed", run_killed_attach },
 	{ "list/no-bpffs", run_no_bpffs },
 	{ "list/unprivileged", run_unprivileged },
+	{ "list/all-states", listing__all_states },
 	{ "list/ports-live", listing__ports_live },
 	{ "list/ports-bound", listing__ports_bound },
 	{ "list/ports-holder", listing__ports_holder },

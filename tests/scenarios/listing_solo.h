@@ -16,6 +16,7 @@ unsigned long solo__recursion(struct stage *st, const char *twsnoop);
 void listing__churn(struct stage *st, const char *twsnoop);
 
 /* listing_ports.c */
+void listing__all_states(struct stage *st, const char *twsnoop);
 void listing__ports_live(struct stage *st, const char *twsnoop);
 void listing__ports_bound(struct stage *st, const char *twsnoop);
 void listing__ports_holder(struct stage *st, const char *twsnoop);

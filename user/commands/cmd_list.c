@@ -33,7 +33,7 @@
 #include "sockets/sockiter.h"
 
 struct list_options {
-	bool states, ports, reverse;
+	bool all, states, ports, reverse;
 	struct group_keys sort, by;
 	bool no_names;
 	const char *runtime_socket;
@@ -50,6 +50,8 @@ struct list {
 };
 
 static const struct option_spec list_table[] = {
+	{ 0, "all", NULL, "sockets of every state, each with who holds it", option__flag,
+	  offsetof(struct list_options, all) },
 	{ 0, "sort", "KEY", "age (the default: the newest comes last), left, local,\n"
 	  "local-port, remote, remote-port, netns, process, pid, uid,\n"
 	  "container, state, side or cause", group_words__sort,
@@ -59,7 +61,8 @@ static const struct option_spec list_table[] = {
 	{ 0, "by", "KEY[,...]", "count by process, pid, uid, container, local, local-port,\n"
 	  "remote, remote-port, netns, state, side or cause", group_words__by,
 	  offsetof(struct list_options, by) },
-	{ 0, "states", NULL, "count connections in each state, beside the limits",
+	{ 0, "states", NULL, "count connections in each state, beside the limits; with --by,\n"
+	  "of each process, container, …",
 	  option__flag, offsetof(struct list_options, states) },
 	{ 0, "ports", NULL, "how many local ports are taken, by whom, and how many are left",
 	  option__flag, offsetof(struct list_options, ports) },
@@ -114,6 +117,8 @@ static void print_account(const struct list *list)
 	struct list_account account;
 
 	list_account__count(&account, &list->gathered.listing, list->gathered.ledger);
+	if (list->opts.ports) /* these are not told one by one */
+		account.open = 0;
 	say_denied(list);
 	account_text__write(&account, list->gathered.ledger_flags, stderr);
 }
@@ -136,6 +141,7 @@ static struct gather_want want_of(const struct list *list)
 		.containers = list->filters.containers,
 		.num_containers = list->filters.num_containers,
 		.ports = list->opts.ports,
+		.all = list->opts.all || list->opts.states,
 		.listeners = list->output.format != SINK_TEXT && !list->opts.by.num,
 		.no_names = list->opts.no_names,
 		.runtime_socket = list->opts.runtime_socket,
@@ -218,10 +224,17 @@ static int print_groups(struct list *list)
 	struct group *groups = NULL;
 	size_t num = 0;
 	int err = group__count(&ctx, &list->opts.by, &groups, &num);
-	int status = err ? fail("cannot count the sockets", err) :
-			   wrote(list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
-						   STDOUT_FILENO));
+	int status;
 
+	if (err)
+		return fail("cannot count the sockets", err);
+	if (list->opts.states)
+		err = census_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
+					  STDOUT_FILENO);
+	else
+		err = list_text__groups(&ctx, &list->style, &list->opts.by, groups, num,
+					STDOUT_FILENO);
+	status = wrote(err);
 	free(groups);
 	return status;
 }
@@ -306,15 +319,17 @@ static const char *conflict(const struct list *list)
 {
 	const struct list_options *o = &list->opts;
 	const struct tws_filter *f = &list->filters.filter;
-	bool counts = o->states || o->ports;
+	bool counts = (o->states && !o->by.num) || o->ports;
 
-	if (o->states + o->ports + (o->by.num > 0) > 1)
-		return "--states, --ports and --by exclude each other";
+	if (o->ports && (o->states || o->by.num || o->all))
+		return "--ports goes with none of --states, --by and --all";
+	if (o->states && o->all)
+		return "--states counts all sockets: --all does not apply";
 	if ((counts || o->by.num) && (o->sort.num || o->reverse))
 		return "--sort and --reverse are for rows: counts come largest first";
 	if (counts && (filter__asks_owner(f) || list->filters.num_containers))
-		return "--states and --ports count whatever its owner: -p, -c, -C and --side "
-		       "do not apply";
+		return "--states without --by, and --ports, count whatever its owner: -p, -c, -C "
+		       "and --side do not apply";
 	return NULL;
 }
 
@@ -370,7 +385,7 @@ int cmd_list(int argc, char **argv)
 	if (choose_way(&list))
 		return 1;
 	progress__begin(STDERR_FILENO);
-	err = list.opts.states ? print_states(&list) : print_listing(&list);
+	err = list.opts.states && !list.opts.by.num ? print_states(&list) : print_listing(&list);
 	progress__end();
 	close_all(&list);
 	return err;

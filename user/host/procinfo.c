@@ -268,6 +268,74 @@ int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info)
 	return err;
 }
 
+/* "4:cpu,cpuacct:/path", "0::/path": the path, or NULL if it is of another hierarchy. */
+static char *path_in(char *line, const char *controller)
+{
+	char *names = strchr(line, ':'), *path = names ? strchr(names + 1, ':') : NULL;
+	char *name;
+
+	if (!path)
+		return NULL;
+	*path++ = '\0';
+	names++;
+	if (!controller || !*controller)
+		return *names ? NULL : path;
+	while ((name = strsep(&names, ",")))
+		if (!strcmp(name, controller))
+			return path;
+	return NULL;
+}
+
+static int find_cgroup(char *text, const char *controller, char *path, size_t size)
+{
+	static const char gone[] = " (deleted)";
+	char *line, *found = NULL;
+	size_t len;
+
+	while (!found && (line = strsep(&text, "\n")))
+		found = path_in(line, controller);
+	if (!found)
+		return -ENOENT;
+	len = strlen(found);
+	if (len >= sizeof(gone) && !strcmp(found + len - (sizeof(gone) - 1), gone))
+		len -= sizeof(gone) - 1;
+	if (len >= size)
+		return -ENAMETOOLONG;
+	memcpy(path, found, len);
+	path[len] = '\0';
+	return 0;
+}
+
+/* A line is as long as a path may be; there are some fifteen hierarchies. */
+#define CGROUP_FILE_BYTES (64 * 1024)
+
+int procinfo__cgroup(const char *proc_root, uint32_t pid, uint64_t start_ticks,
+		     const char *controller, char *path, size_t size)
+{
+	int dir_fd = open_host_process(proc_root, pid), err;
+	struct procinfo info = {};
+	char *text;
+	ssize_t n;
+
+	if (dir_fd < 0)
+		return dir_fd == -ENOENT ? -ESRCH : dir_fd;
+	text = malloc(CGROUP_FILE_BYTES);
+	err = text ? read_process(dir_fd, &info) : -ENOMEM;
+	if (!err && info.start_ticks != start_ticks)
+		err = -ESRCH;
+	if (!err) {
+		n = read_at(dir_fd, "cgroup", text, CGROUP_FILE_BYTES - 1);
+		err = n < 0 ? (int)n : 0;
+	}
+	if (!err) {
+		text[n] = '\0';
+		err = find_cgroup(text, controller, path, size);
+	}
+	free(text);
+	close(dir_fd);
+	return err;
+}
+
 static uint64_t ticks_to_ns(void)
 {
 	long hz = sysconf(_SC_CLK_TCK);

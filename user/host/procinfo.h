@@ -43,6 +43,15 @@ struct procinfo {
 int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info);
 
 /*
+ * procinfo__cgroup() - where the process @pid that began at @start_ticks is in the hierarchy of
+ * the v1 @controller, or of v2 if that is "" or NULL: into @path, as the reader's cgroup
+ * namespace has it. Returns 0, -ESRCH (another process by now, or none), -ENOENT (not in
+ * that hierarchy), -ENAMETOOLONG, or another negative errno; then @path is as before.
+ */
+int procinfo__cgroup(const char *proc_root, uint32_t pid, uint64_t start_ticks,
+		     const char *controller, char *path, size_t size);
+
+/*
  * procinfo__ticks_of_ns() - a start time as the kernel's task_struct holds it
  * (start_boottime, in ns since boot; before 5.5 it was real_start_time) in the
  * unit of /proc/PID/stat's field 22, rounded as the kernel's nsec_to_clock_t()

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "host/kernel.h"
 #include "inventory/holders.h"
 #include "inventory/infer.h"
 #include "model/filter.h"
@@ -90,7 +91,7 @@ int gather__owners(struct gathered *g, const struct gather_want *want)
 static bool keep_container(void *ctx, const struct listing_row *row)
 {
 	const struct gathered *g = ctx;
-	const struct workload_of *of = workloads__get(g->workloads, listing__cgroup(row));
+	const struct workload_of *of = workloads__get(g->workloads, listing__cgroup(&g->listing, row));
 
 	return of && of->kept;
 }
@@ -99,7 +100,8 @@ static bool find_cgroup(void *ctx, uint64_t id, struct tws_cgroup *cgroup)
 {
 	const struct gathered *g = ctx;
 
-	return g->ledger && ledger__cgroup(g->ledger, id, cgroup);
+	return owner_cgroups__find(g->owner_cgroups, id, cgroup) ||
+	       (g->ledger && ledger__cgroup(g->ledger, id, cgroup));
 }
 
 int gather__workloads(struct gathered *g, const struct gather_want *want)
@@ -112,14 +114,21 @@ int gather__workloads(struct gathered *g, const struct gather_want *want)
 		.find = find_cgroup,
 		.ctx = g,
 	};
+	struct kernel kernel = {};
 	int err = workloads__new(&g->workloads, &opts);
 
+	kernel__read_cgroups(&kernel, want->source->places->proc_root);
+	if (!err && g->listing.num_owners)
+		err = owner_cgroups__read(&g->owner_cgroups, &g->listing,
+					  want->source->places->proc_root, kernel.v1_controller);
 	for (size_t i = 0; !err && i < g->listing.num; i++) {
 		const struct listing_row *row = &g->listing.rows[i];
+		uint64_t id = listing__cgroup(&g->listing, row);
+		bool v1 = row->seen && row->seen->conn.cgroup_id == id ?
+				  row->seen->conn.flags & TWS_F_CGROUP_V1 :
+				  kernel.v1_controller[0] != '\0';
 
-		if (row->seen)
-			err = workloads__want(g->workloads, listing__cgroup(row),
-					      row->seen->conn.flags & TWS_F_CGROUP_V1);
+		err = workloads__want(g->workloads, id, v1);
 	}
 	if (!err)
 		err = workloads__resolve(g->workloads);
@@ -140,6 +149,7 @@ int gather__ports(struct gathered *g, const struct gather_want *want, struct por
 void gather__free(struct gathered *g)
 {
 	workloads__free(g->workloads);
+	owner_cgroups__free(g->owner_cgroups);
 	listeners__free(g->listeners);
 	listing__free(&g->listing);
 	ledger__free(g->ledger);

@@ -12,6 +12,7 @@
 #include "capture/ledger.h"
 #include "containers/workloads.h"
 #include "inventory/listing.h"
+#include "inventory/owner_cgroups.h"
 #include "inventory/ports.h"
 #include "owners/listeners.h"
 #include "sockets/binds.h"
@@ -37,6 +38,7 @@ struct gathered {
 	int binds_error;    /* why these are not complete; 0 */
 	struct ledger *ledger;
 	struct listeners *listeners; /* NULL: were not needed */
+	struct owner_cgroups *owner_cgroups;
 	struct workloads *workloads;
 	unsigned int flags;	   /* SOCKETS_* */
 	unsigned int ledger_flags; /* LEDGER_* */

@@ -206,6 +206,14 @@ static int group_of(const struct counting *c, uint32_t row, struct group **group
 	return 0;
 }
 
+static void count_state(struct group *group, const struct listing_row *row)
+{
+	if (row->mini && row->state == SOCKDIAG_FIN_WAIT2)
+		group->fin_wait2_minis++;
+	else if (row->state < SOCKDIAG_STATE_END)
+		group->states[row->state]++;
+}
+
 static int count_rows(const struct counting *c)
 {
 	const struct listing *l = c->ctx->listing;
@@ -218,6 +226,7 @@ static int count_rows(const struct counting *c)
 			return err;
 		group->count++;
 		group->inferred += l->rows[i].evidence == OWNER_INFERRED;
+		count_state(group, &l->rows[i]);
 	}
 	return 0;
 }

@@ -36,6 +36,8 @@ struct group {
 	uint32_t row;	   /* one of them */
 	uint32_t count;
 	uint32_t inferred; /* of these, with an inferred owner */
+	uint32_t states[SOCKDIAG_STATE_END]; /* of these, of full sockets and TIME_WAIT */
+	uint32_t fin_wait2_minis;
 };
 
 /*

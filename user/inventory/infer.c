@@ -15,9 +15,16 @@ struct inference {
 	struct live *live;
 };
 
+/* Established, and without a file: the listener has not accepted it yet. */
+static bool awaits_accept(const struct listing_row *row)
+{
+	return !row->mini && !row->inode &&
+	       (row->state == SOCKDIAG_ESTABLISHED || row->state == SOCKDIAG_CLOSE_WAIT);
+}
+
 static bool lacks_owner(const struct listing_row *row)
 {
-	return row->mini && row->evidence == OWNER_UNKNOWN;
+	return row->evidence == OWNER_UNKNOWN && (row->mini || awaits_accept(row));
 }
 
 bool infer__needed(const struct listing *l)
@@ -53,6 +60,12 @@ static void find_side(struct inference *in, struct listing_row *row)
 	row->side = rec.event->conn.side;
 }
 
+/* A live socket is no evidence for itself. */
+static int want_live(struct inference *in, const struct listing_row *row)
+{
+	return row->mini ? live__want(in->live, &row->key) : 0;
+}
+
 /*
  * Somebody who listens on our port: if our end is the server, and it is one
  * process, then that. With a listener here it was not opened from here, as far as
@@ -70,10 +83,10 @@ static int by_listener(struct inference *in, struct listing_row *row)
 
 	memcpy(place.addr, row->key.local_addr, sizeof(place.addr));
 	if (!listeners__lookup(in->listeners, &place, &match))
-		return row->side == TWS_SIDE_SERVER ? 0 : live__want(in->live, &row->key);
+		return row->side == TWS_SIDE_SERVER ? 0 : want_live(in, row);
 	if (row->side != TWS_SIDE_SERVER || !match.tgid ||
 	    (match.owner != LISTENERS_ONE && match.owner != LISTENERS_LIKELY))
-		return row->side == TWS_SIDE_CLIENT ? live__want(in->live, &row->key) : 0;
+		return row->side == TWS_SIDE_CLIENT ? want_live(in, row) : 0;
 	return set_owner(in, row, match.tgid);
 }
 
@@ -104,7 +117,8 @@ static int infer_all(struct inference *in, const struct sockets_source *source,
 	if (!err)
 		err = live__read(in->live, source, flags);
 	for (size_t i = 0; !err && i < l->num; i++)
-		if (lacks_owner(&l->rows[i]) && l->rows[i].side != TWS_SIDE_SERVER)
+		if (l->rows[i].mini && lacks_owner(&l->rows[i]) &&
+		    l->rows[i].side != TWS_SIDE_SERVER)
 			err = by_live(in, &l->rows[i]);
 	return err;
 }

@@ -347,9 +347,11 @@ unsigned int listing__cause(const struct listing_row *row)
 	return row->seen ? row->seen->conn.cause : TWS_CAUSE_UNKNOWN;
 }
 
-uint64_t listing__cgroup(const struct listing_row *row)
+uint64_t listing__cgroup(const struct listing *l, const struct listing_row *row)
 {
-	return row->seen ? row->seen->conn.cgroup_id : 0;
+	if (row->seen && row->seen->conn.cgroup_id)
+		return row->seen->conn.cgroup_id;
+	return row->owner ? l->owners[row->owner - 1].cgroup : 0;
 }
 
 uint64_t listing__age_ns(const struct listing *l, const struct listing_row *row)

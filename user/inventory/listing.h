@@ -47,6 +47,7 @@ struct listing_owner {
 	uint32_t tgid; /* 0: it was gone when it was looked at */
 	uint32_t uid;
 	uint64_t start_ns; /* as tws_conn.closer_start_ns, in ticks' resolution */
+	uint64_t cgroup;   /* where it is now: see listing__cgroup(); 0: not known */
 	char comm[TWS_COMM_LEN];
 };
 
@@ -121,8 +122,9 @@ bool listing__process(const struct listing *l, const struct listing_row *row,
 /* enum tws_cause */
 unsigned int listing__cause(const struct listing_row *row);
 
-/* 0: unknown, for inferred owners too */
-uint64_t listing__cgroup(const struct listing_row *row);
+/* Where the close was made, by the kernel's number; of an owner that was not seen, where it
+ * is now, by listing_owner.cgroup: a number of owner_cgroups.h. 0: unknown. */
+uint64_t listing__cgroup(const struct listing *l, const struct listing_row *row);
 
 uint64_t listing__age_ns(const struct listing *l, const struct listing_row *row);
 

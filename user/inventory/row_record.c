@@ -5,7 +5,7 @@ void row_record__fill(const struct group_context *ctx, const struct listing_row 
 		      struct tws_event *ev, struct record *rec)
 {
 	const struct listing *l = ctx->listing;
-	const struct workload_of *of = workloads__get(ctx->workloads, listing__cgroup(row));
+	const struct workload_of *of = workloads__get(ctx->workloads, listing__cgroup(l, row));
 
 	listing__event(l, row, ev);
 	*rec = (struct record){
@@ -17,6 +17,8 @@ void row_record__fill(const struct group_context *ctx, const struct listing_row 
 		.expires_ns = row->left_ns,
 		.age_ns = listing__age_ns(l, row),
 	};
+	rec->is_open = !row->mini;
+	rec->shared = row->shared;
 	if (of) {
 		rec->workload = of->workload;
 		rec->label = of->label;

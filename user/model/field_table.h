@@ -224,6 +224,12 @@ static inline bool read_evidence(const struct record *rec, struct field_value *v
 	return word(v, names__evidence(rec->evidence));
 }
 
+static inline bool read_shared(const struct record *rec, struct field_value *v)
+{
+	(void)v;
+	return rec->shared;
+}
+
 static inline bool read_opener_pid(const struct record *rec, struct field_value *v)
 {
 	return rec->event->conn.flags & TWS_F_OPENER && number(v, rec->event->conn.opener_tgid);
@@ -308,12 +314,12 @@ static inline bool read_state(const struct record *rec, struct field_value *v)
 
 static inline bool read_expires(const struct record *rec, struct field_value *v)
 {
-	return number(v, rec->expires_ns);
+	return !rec->is_open && number(v, rec->expires_ns);
 }
 
 static inline bool read_age(const struct record *rec, struct field_value *v)
 {
-	return number(v, rec->age_ns);
+	return !rec->is_open && number(v, rec->age_ns);
 }
 
 static inline bool read_side(const struct record *rec, struct field_value *v)
@@ -442,6 +448,7 @@ static inline bool read_what(const struct record *rec, struct field_value *v)
 	X("process.killed", read_killed, FIELD_TRUE, 0, FIELD_IN_BOTH) \
 	X("process.evidence", read_nothing, FIELD_WORD, 0, FIELD_IN_EVENTS) /* reserved */ \
 	X("owner.evidence", read_evidence, FIELD_WORD, 0, FIELD_IN_SOCKETS) \
+	X("owner.shared", read_shared, FIELD_TRUE, 0, FIELD_IN_SOCKETS) \
 	X("opener.pid", read_opener_pid, FIELD_NUMBER, 0, FIELD_IN_BOTH) \
 	X("opener.name", read_opener_name, FIELD_NAME, 0, FIELD_IN_BOTH) \
 	X("container.id", read_container_id, FIELD_NAME, 0, FIELD_IN_BOTH) \

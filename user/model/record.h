@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_RECORD_H
 #define TWSNOOP_RECORD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -47,6 +48,8 @@ struct record {
 	/* twsnoop list only: a socket that exists now */
 	enum owner_evidence evidence;
 	uint8_t state;	     /* as the kernel and sock_diag number it; 0: see event.action */
+	bool is_open;	     /* no mini-socket: it has no timer, and nobody has closed it */
+	bool shared;	     /* OWNER_HOLDS: by other processes too */
 	uint64_t expires_ns; /* until its timer runs out */
 	uint64_t age_ns;     /* since the close, or since it entered its state */
 };

@@ -53,7 +53,10 @@ void account_text__write(const struct list_account *account, unsigned int ledger
 			 FILE *to)
 {
 	explain(account, ledger_flags, to);
-	fprintf(to, "twsnoop: listed=%zu seen=%zu inferred=%zu unknown=%zu missed=%zu\n",
+	fprintf(to, "twsnoop: listed=%zu seen=%zu inferred=%zu unknown=%zu missed=%zu",
 		account->listed, account->seen, account->inferred, account->unknown,
 		account->missed);
+	if (account->open)
+		fprintf(to, " open=%zu", account->open);
+	fputc('\n', to);
 }

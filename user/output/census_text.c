@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "output/census_text.h"
 
+#include "inventory/row_record.h"
+
 #define NETNS_COLUMNS 12
 #define NETNS_LEAST 8 /* on a narrow terminal */
 
@@ -163,5 +165,72 @@ int census_text__write(const struct census *census, const struct list_style *sty
 
 	choose_columns(&v, columns);
 	table.num_columns = v.num_columns;
+	return tabular__write(&table, fd);
+}
+
+/* ---- of groups ---- */
+
+struct groups {
+	const struct group_context *ctx;
+	const struct group *groups;
+	enum sink_format format;
+	size_t num_fields, num_columns;
+	const struct field *fields[FIELD_MAX];
+	enum column columns[COL_END];
+	/* Of the row at hand. */
+	struct tws_event ev;
+	struct record rec;
+};
+
+static void fill_group(void *arg, size_t index, struct tabular_cell *cells)
+{
+	struct groups *g = arg;
+	const struct group *group = &g->groups[index];
+
+	row_record__fill(g->ctx, &g->ctx->listing->rows[group->row], &g->ev, &g->rec);
+	/* a name is doubtful only where nobody saw any of them */
+	g->rec.evidence = group->inferred == group->count ? OWNER_INFERRED : OWNER_SEEN;
+	for (size_t i = 0; i < g->num_fields; i++)
+		tabular__field(cells++, g->fields[i], &g->rec, g->format);
+	for (size_t i = 0; i < g->num_columns; i++) {
+		enum column column = g->columns[i];
+
+		tabular__number(cells++, column == COL_TOTAL ? group->count :
+				column == COL_MINIS ? group->fin_wait2_minis :
+						      group->states[all[column].state]);
+	}
+}
+
+/* Limits are a namespace's, and are left to the table above. */
+static void choose_states(struct groups *g, size_t num)
+{
+	uint64_t sums[SOCKDIAG_STATE_END] = { 0 };
+
+	for (size_t i = 0; i < num; i++)
+		for (int state = 0; state < SOCKDIAG_STATE_END; state++)
+			sums[state] += g->groups[i].states[state];
+	for (int i = COL_TOTAL; i <= COL_TIME_WAIT; i++)
+		if (g->format != SINK_TEXT || all[i].always || sums[all[i].state])
+			g->columns[g->num_columns++] = (enum column)i;
+}
+
+int census_text__groups(const struct group_context *ctx, const struct list_style *style,
+			const struct group_keys *keys, const struct group *groups, size_t num,
+			int fd)
+{
+	struct groups g = { .ctx = ctx, .groups = groups, .format = style->format };
+	struct tabular_column columns[FIELD_MAX + COL_END];
+	struct tabular table = {
+		.columns = columns, .num_rows = num, .fill = fill_group, .ctx = &g,
+		.format = style->format, .color = style->color,
+		.width = style->width,
+	};
+
+	g.num_fields = list_text__key_fields(keys, style->format, g.fields);
+	choose_states(&g, num);
+	for (size_t i = 0; i < g.num_fields; i++)
+		columns[table.num_columns++] = tabular__column(g.fields[i]);
+	for (size_t i = 0; i < g.num_columns; i++)
+		columns[table.num_columns++] = all[g.columns[i]].column;
 	return tabular__write(&table, fd);
 }

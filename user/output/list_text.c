@@ -116,25 +116,25 @@ struct groups {
 	struct record rec;
 };
 
-static void add_fields(struct groups *g, const char *const names[FIELD_KEY_COLUMNS])
+struct key_fields {
+	const struct field **fields;
+	size_t num;
+};
+
+static void add_key(struct key_fields *shown, const struct field_key *key, bool text)
 {
+	const char *const *names = !text && key->data[0] ? key->data : key->text;
+
 	for (size_t i = 0; i < FIELD_KEY_COLUMNS && names[i]; i++) {
 		const struct field *f = field__find(names[i]);
 		size_t at = 0;
 
-		while (at < g->num_fields && g->fields[at] != f)
+		while (at < shown->num && shown->fields[at] != f)
 			at++;
-		g->fields[at] = f;
-		if (at == g->num_fields)
-			g->num_fields++;
+		shown->fields[at] = f;
+		if (at == shown->num)
+			shown->num++;
 	}
-}
-
-static void add_key(struct groups *g, const struct field_key *key)
-{
-	bool data = g->style->format != SINK_TEXT && key->data[0];
-
-	add_fields(g, data ? key->data : key->text);
 }
 
 static bool contains(const struct group_keys *keys, const struct field_key *key)
@@ -146,6 +146,20 @@ static bool contains(const struct group_keys *keys, const struct field_key *key)
 }
 
 /* JSON's members must stand together: there the order is that of the table of keys. */
+size_t list_text__key_fields(const struct group_keys *keys, enum sink_format format,
+			     const struct field **fields)
+{
+	struct key_fields shown = { .fields = fields };
+	bool text = format == SINK_TEXT;
+
+	for (size_t i = 0; text && i < keys->num; i++)
+		add_key(&shown, keys->keys[i], text);
+	for (size_t i = 0; !text && i < field__num_keys; i++)
+		if (contains(keys, &field__keys[i]))
+			add_key(&shown, &field__keys[i], text);
+	return shown.num;
+}
+
 static void choose_columns(struct groups *g, const struct group_keys *keys)
 {
 	bool text = g->style->format == SINK_TEXT, of_process = false;
@@ -154,11 +168,7 @@ static void choose_columns(struct groups *g, const struct group_keys *keys)
 		of_process |= keys->keys[i]->of_process;
 	/* Of a process, if that is a key, some may be inferred. */
 	g->shows_inferred = of_process && (!text || g->inferred);
-	for (size_t i = 0; text && i < keys->num; i++)
-		add_key(g, keys->keys[i]);
-	for (size_t i = 0; !text && i < field__num_keys; i++)
-		if (contains(keys, &field__keys[i]))
-			add_key(g, &field__keys[i]);
+	g->num_fields = list_text__key_fields(keys, g->style->format, g->fields);
 }
 
 static void fill_total(const struct groups *g, struct tabular_cell *cells)

@@ -29,6 +29,11 @@ int list_text__groups(const struct group_context *ctx, const struct list_style *
 		      const struct group_keys *keys, const struct group *groups, size_t num,
 		      int fd);
 
+/* list_text__key_fields() - the fields that --by @keys shows, into @fields of FIELD_MAX.
+ * Returns how many. */
+size_t list_text__key_fields(const struct group_keys *keys, enum sink_format format,
+			     const struct field **fields);
+
 /* list_text__fill_netns() - how a namespace is named in the text of a listing: by its
  * name, without a path's beginning. */
 void list_text__fill_netns(const struct listing *l, uint32_t inode, struct tabular_cell *cell);

@@ -20,6 +20,7 @@
 #include "inventory/holders.h"
 #include "inventory/infer.h"
 #include "inventory/list_account.h"
+#include "inventory/owner_cgroups.h"
 #include "output/account_text.h"
 #include "commands/group_words.h"
 #include "inventory/list_records.h"
@@ -305,6 +306,63 @@ static void test_holders(void **state)
 	assert_int_equal(l.rows[5].state, SOCKDIAG_CLOSE);
 	assert_true(listing__process(&l, &l.rows[5], &process));
 	assert_int_equal(process.tgid, 34);
+}
+
+/* What nobody has accepted yet is the listener's; what is closing, nobody's. */
+static void test_infer_unaccepted(void **state)
+{
+	const struct listing_want want = { .filter = &no_filter, .all = true };
+	struct listing_process process;
+
+	(void)state;
+	make_process(31, "server", add(SOCKDIAG_LISTEN, false, 80, 0, 0)->inode);
+	memset(table[0].local_addr, 0, 16);
+	add(SOCKDIAG_ESTABLISHED, false, 80, 9, 40001)->inode = 0;
+	add(SOCKDIAG_CLOSE_WAIT, false, 80, 9, 40002)->inode = 0;
+	add(SOCKDIAG_LAST_ACK, false, 80, 9, 40003)->inode = 0;
+	add(SOCKDIAG_ESTABLISHED, false, 81, 9, 40004)->inode = 0;
+	assert_int_equal(listing__take(&l, &source, &want, NULL), 0);
+	assert_int_equal(listeners__fill(listeners, &source, 0, NULL), 0);
+	assert_true(infer__needed(&l));
+	assert_int_equal(infer__owners(&l, &source, listeners, NULL), 0);
+	for (int i = 1; i < 5; i++)
+		assert_int_equal(listing__process(&l, &l.rows[i], &process), i < 3);
+	assert_int_equal(l.rows[1].evidence, OWNER_INFERRED);
+	assert_int_equal(l.owners[l.rows[1].owner - 1].tgid, 31);
+}
+
+/* The cgroup of who holds a socket is where that process is now. */
+static void test_owner_cgroups(void **state)
+{
+	const struct listing_want want = { .filter = &no_filter, .all = true };
+	struct owner_cgroups *cgroups;
+	struct tws_cgroup cgroup;
+
+	(void)state;
+	make_process(31, "one", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
+	make_process(32, "two", add(SOCKDIAG_ESTABLISHED, false, 40002, 9, 80)->inode);
+	make_process(33, "three", add(SOCKDIAG_ESTABLISHED, false, 40003, 9, 80)->inode);
+	make_process(34, "four", add(SOCKDIAG_ESTABLISHED, false, 40004, 9, 80)->inode);
+	make_file("/31/cgroup", "4:cpu,memory:/v1\n0::/docker/b\n");
+	make_file("/32/cgroup", "0::/docker/a\n");
+	make_file("/33/cgroup", "4:cpu,memory:/v1\n0::/docker/b (deleted)\n");
+	assert_int_equal(listing__take(&l, &source, &want, NULL), 0);
+	assert_int_equal(holders__find(&l, root), 0);
+	assert_int_equal(owner_cgroups__read(&cgroups, &l, root, ""), 0);
+	assert_true(owner_cgroups__find(cgroups, listing__cgroup(&l, &l.rows[0]), &cgroup));
+	assert_string_equal(cgroup.path, "/docker/b");
+	assert_true(owner_cgroups__find(cgroups, listing__cgroup(&l, &l.rows[1]), &cgroup));
+	assert_string_equal(cgroup.path, "/docker/a");
+	assert_int_equal(listing__cgroup(&l, &l.rows[0]), listing__cgroup(&l, &l.rows[2]));
+	assert_int_equal(listing__cgroup(&l, &l.rows[3]), 0);
+	assert_false(owner_cgroups__find(cgroups, 1, &cgroup));
+	assert_false(owner_cgroups__find(cgroups, UINT64_MAX, &cgroup));
+	owner_cgroups__free(cgroups);
+	assert_int_equal(owner_cgroups__read(&cgroups, &l, root, "memory"), 0);
+	assert_true(owner_cgroups__find(cgroups, listing__cgroup(&l, &l.rows[2]), &cgroup));
+	assert_string_equal(cgroup.path, "/v1");
+	assert_int_equal(listing__cgroup(&l, &l.rows[1]), 0);
+	owner_cgroups__free(cgroups);
 }
 
 static int stop_at(void *ctx, size_t rows)
@@ -790,12 +848,64 @@ static void test_census(void **state)
 	census__free(&census);
 }
 
+/* Each state by what is in common; and the rows of sockets that are open. */
+static void test_states_by(void **state)
+{
+	const struct listing_want want = { .filter = &no_filter, .all = true };
+	const struct list_style text = { .format = SINK_TEXT }, json = { .format = SINK_JSON };
+	struct group_keys keys = by("process");
+	struct group *groups = NULL;
+	uint32_t order[8];
+	size_t num = 0;
+	int fd = support__memfd();
+
+	(void)state;
+	make_process(31, "one", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 80)->inode);
+	make_process(32, "two", add(SOCKDIAG_CLOSE_WAIT, false, 40002, 9, 80)->inode);
+	make_process(33, "two", add(SOCKDIAG_CLOSE_WAIT, false, 40003, 9, 80)->inode);
+	make_process(34, "two", table[2].inode);
+	add(SOCKDIAG_FIN_WAIT2, true, 40004, 9, 80);
+	add_tw(40005, 9, 80);
+	assert_int_equal(listing__take(&l, &source, &want, NULL), 0);
+	assert_int_equal(holders__find(&l, root), 0);
+	l.wall_ns = 0;
+	assert_int_equal(group__count(&ctx, &keys, &groups, &num), 0);
+	check_text(fd, census_text__groups(&ctx, &text, &keys, groups, num, fd),
+		   "PROCESS TOTAL ESTAB CLOSE_WAIT LISTEN FW2_MINI TIME_WAIT\n"
+		   "two         2     0          2      0        0         0\n"
+		   "-           2     0          0      0        1         1\n"
+		   "one         1     1          0      0        0         0\n");
+	free(groups);
+	keys = by("pid");
+	assert_int_equal(group__count(&ctx, &keys, &groups, &num), 0);
+	assert_int_equal(num, 4);
+	fd = support__memfd();
+	check_text(fd, census_text__groups(&ctx, &json, &keys, &groups[1], 1, fd),
+		   "{\"process\":{\"pid\":31,\"name\":\"one\"},\"states\":{\"total\":1,"
+		   "\"established\":1,\"syn_sent\":0,\"syn_recv\":0,\"fin_wait1\":0,"
+		   "\"fin_wait2\":0,\"close_wait\":0,\"last_ack\":0,\"closing\":0,\"close\":0,"
+		   "\"listen\":0,\"fin_wait2_mini\":0,\"time_wait\":0}}\n");
+	free(groups);
+	l.num = 3;
+	l.num_netns = 1;
+	for (uint32_t i = 0; i < 3; i++)
+		order[i] = i;
+	fd = support__memfd();
+	check_text(fd, list_text__rows(&ctx, &text, NULL, order, fd),
+		   "STATE       LEFT LOCAL          PEER        PID PROCESS SIDE CAUSE AGE\n"
+		   "established    - 10.0.0.5:40001 10.0.0.9:80  31 one     -    -       -\n"
+		   "close_wait     - 10.0.0.5:40002 10.0.0.9:80  32 two     -    -       -\n"
+		   "close_wait     - 10.0.0.5:40003 10.0.0.9:80  33 two     -    -       -\n");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_take), TEST(test_holders), TEST(test_take_errors),	  TEST(test_filter),
+		TEST(test_take), TEST(test_holders), TEST(test_infer_unaccepted),
+		TEST(test_owner_cgroups), TEST(test_states_by),
+		TEST(test_take_errors),	  TEST(test_filter),
 		TEST(test_join),	TEST(test_infer_live),	  TEST(test_infer_not_seen),
 		TEST(test_infer_listener), TEST(test_owner_gone), TEST(test_sort),
 		TEST(test_count),	TEST(test_keys),	  TEST(test_census),

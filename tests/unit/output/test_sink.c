@@ -272,7 +272,7 @@ static void csv_socket(void **unused)
 	for (p++; *p != '\n'; p++)
 		commas -= *p == ',';
 	assert_int_equal(commas, 0);
-	assert_non_null(strstr(text, ",owner.evidence,"));
+	assert_non_null(strstr(text, ",owner.evidence,owner.shared,"));
 	assert_non_null(strstr(text, ",nginx,,,,33,,inferred,"));
 	assert_non_null(strstr(text, ",time_wait,5,6,client,close,,"));
 	free(text);
@@ -562,14 +562,14 @@ static void csv_contract(void **unused)
 		"network.local.address,network.local.port,network.peer.address,network.peer.port,"
 		"network.netns,network.netns_name,process.pid,process.vpid,process.name,"
 		"process.thread.id,process.thread.name,process.command_line,process.user.id,"
-		"process.killed,owner.evidence,opener.pid,opener.name,container.id,"
+		"process.killed,owner.evidence,owner.shared,opener.pid,opener.name,container.id,"
 		"container.name,container.runtime,container.image.name,cgroup.id,cgroup.path,"
 		"k8s.pod.name,k8s.pod.uid,k8s.namespace.name,k8s.container.name,systemd.unit,"
 		"tcp.state,tcp.expires_ns,tcp.age_ns,"
 		"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,tcp.tx_bytes,"
 		"tcp.rx_bytes\n"
 		"2026-11-22T06:40:00.123456789Z,tcp,ipv4,10.0.0.5,43768,"
-		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,seen,700," Q ","
+		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,seen,,700," Q ","
 		Q "," Q "," Q "," Q ",5123," Q "," Q "," Q "," Q "," Q "," Q ","
 		"fin_wait2,8,9,client,close,expired,110,78,3120000,512,4096\n");
 	free(got);
