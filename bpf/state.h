@@ -237,7 +237,9 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	}
 	read_closer(conn, task);
 	conn->cgroup_id = task_cgroup_id(task);
-	if (is_destroyed)
+	if (is_abort)
+		barrier_var(file); /* or clang leaves out what it knows and the verifier does not */
+	if (is_abort && (is_destroyed || !file))
 		conn->cause = TWS_CAUSE_DESTROY;
 	else if (!file_is_dead(file))
 		conn->cause = is_abort ? TWS_CAUSE_DISCONNECT : TWS_CAUSE_SHUTDOWN;
