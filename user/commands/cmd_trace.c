@@ -393,6 +393,7 @@ static int start(struct trace *t)
 	if (err)
 		return err;
 	t->source.places = &netns_default_places;
+	t->source.wants_cookies = t->opts.all; /* for the ends of TIME_WAIT */
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
 	err = open_signals(t) ?: load_own(t) ?: open_sink(t) ?: open_stream(t) ?:

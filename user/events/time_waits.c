@@ -19,6 +19,14 @@
 #define GRACE_NS (2 * NS_PER_S) /* between two snapshots that both miss it */
 #define GIVE_UP_NS (60 * NS_PER_S) /* after its time, where nobody can look */
 #define MAX_NETNS (1U << 16)
+#define PROOF_NS (40 * NS_PER_S) /* after the begin, where a snapshot is to prove something */
+
+/* Which namespace an inode number stands for: another one may get it. */
+struct space {
+	uint64_t inode;
+	uint64_t cookie;
+	uint64_t since_ns; /* the first snapshot that found this one; it lives since then */
+};
 
 /* What all are searched by, apart from the events, which are large. */
 struct slot {
@@ -27,6 +35,7 @@ struct slot {
 	uint64_t missed_ns; /* the first snapshot without it; 0: none */
 	uint32_t round;	    /* the last comparison that found it */
 	bool missed_inside; /* its namespace was read in that snapshot */
+	uint64_t seen_ns;   /* the last snapshot with it; 0: none */
 };
 
 struct time_waits {
@@ -37,6 +46,7 @@ struct time_waits {
 	uint64_t look_ns; /* when the next snapshot is worth while */
 	struct seen *read;  /* namespaces of this snapshot */
 	struct seen *known; /* and of any */
+	struct table *spaces; /* those whose cookie a snapshot had */
 };
 
 /* Its end will not be told: that two snapshots miss it was not to be waited for. */
@@ -60,11 +70,18 @@ int time_waits__new(struct time_waits **tablep, size_t max)
 		.ctx = h,
 	};
 
+	const struct table_options spaces = {
+		.key_bytes = sizeof(uint64_t),
+		.entry_bytes = sizeof(struct space),
+		.max = MAX_NETNS,
+		.drop_living = true,
+	};
+
 	if (!h)
 		return -ENOMEM;
 	h->events = calloc(max, sizeof(*h->events));
-	if (!h->events || table__new(&h->slots, &slots) || seen__new(&h->read, MAX_NETNS) ||
-	    seen__new(&h->known, MAX_NETNS)) {
+	if (!h->events || table__new(&h->slots, &slots) || table__new(&h->spaces, &spaces) ||
+	    seen__new(&h->read, MAX_NETNS) || seen__new(&h->known, MAX_NETNS)) {
 		time_waits__free(h);
 		return -ENOMEM;
 	}
@@ -91,6 +108,29 @@ static void look_at(struct time_waits *h, uint64_t ns)
 		h->look_ns = ns;
 }
 
+/*
+ * Whether the namespace that has the inode number of @slot's now is the one that the socket
+ * was in: it is as old as that, or a snapshot found the socket in it. Where nobody knows
+ * cookies (before Linux 5.14) it is taken for granted.
+ */
+static bool is_same_space(const struct time_waits *h, const struct slot *slot)
+{
+	const uint64_t inode = slot->key.netns;
+	const struct space *space = table__find(h->spaces, &inode);
+
+	return !space || space->since_ns <= event_of(h, slot)->time_ns ||
+	       slot->seen_ns >= space->since_ns;
+}
+
+/* A namespace that no snapshot has found yet: one should, while the socket is there. */
+static bool lacks_proof(const struct time_waits *h, const struct slot *slot)
+{
+	const uint64_t inode = slot->key.netns;
+
+	return table__count(h->spaces) &&
+	       (!table__find(h->spaces, &inode) || !is_same_space(h, slot));
+}
+
 void time_waits__add(struct time_waits *h, const struct tws_event *ev)
 {
 	struct tws_key key = key__of_event(ev);
@@ -111,7 +151,7 @@ void time_waits__add(struct time_waits *h, const struct tws_event *ev)
 	slot = entry;
 	slot->due_ns = ev->time_ns + LIFE_NS;
 	*event_of(h, slot) = *ev;
-	look_at(h, slot->due_ns + LATE_NS);
+	look_at(h, lacks_proof(h, slot) ? ev->time_ns + PROOF_NS : slot->due_ns + LATE_NS);
 }
 
 static void fill_end(const struct time_waits *h, const struct slot *slot, uint8_t how,
@@ -140,7 +180,9 @@ static void end_by_use(const struct time_waits *h, const struct slot *slot, uint
 	uint8_t how = TWS_END_UNKNOWN;
 
 	if (open_ns >= due_ns + LATEST_NS)
-		how = TWS_END_EXPIRED;
+		how = is_same_space(h, slot) ? TWS_END_EXPIRED : TWS_END_UNKNOWN;
+	else if (!is_same_space(h, slot))
+		how = TWS_END_UNKNOWN;
 	else if (open_ns < due_ns && side == TWS_SIDE_CLIENT)
 		how = TWS_END_REUSED_BY_CONNECT;
 	else if (open_ns < due_ns && side == TWS_SIDE_SERVER)
@@ -211,6 +253,7 @@ static void note_alive(struct time_waits *h, const struct snapshot *snap)
 		    (mini->cookie && cookie && mini->cookie != cookie))
 			continue;
 		slot->round = h->round;
+		slot->seen_ns = snap->taken_ns;
 		slot->missed_ns = 0;
 		/* A late segment starts the minute anew. */
 		slot->due_ns = snap->taken_ns + mini->expires_ms * NS_PER_MS;
@@ -219,12 +262,29 @@ static void note_alive(struct time_waits *h, const struct snapshot *snap)
 	}
 }
 
+static void note_space(struct time_waits *h, uint64_t inode, uint64_t cookie, uint64_t now_ns)
+{
+	struct space *space;
+	void *entry;
+
+	if (!cookie || table__get(h->spaces, &inode, &entry) < 0)
+		return;
+	space = entry;
+	table__touch(h->spaces, space); /* if it is full, what was not read for longest gives way */
+	if (space->cookie == cookie)
+		return;
+	space->cookie = cookie;
+	space->since_ns = now_ns;
+}
+
 static void note_netns(struct time_waits *h, const struct snapshot *snap)
 {
 	seen__clear(h->read);
 	for (size_t i = 0; i < snap->num_netns; i++) {
 		seen__add(h->read, snap->netns[i], snap->taken_ns);
 		seen__add(h->known, snap->netns[i], snap->taken_ns);
+		if (snap->netns_cookies)
+			note_space(h, snap->netns[i], snap->netns_cookies[i], snap->taken_ns);
 	}
 }
 
@@ -247,7 +307,8 @@ static uint8_t end_of_missing(const struct time_waits *h, const struct slot *slo
 {
 	if (!slot->missed_inside)
 		return seen__has(h->known, slot->key.netns) ? TWS_END_PURGED : TWS_END_UNKNOWN;
-	return slot->due_ns <= slot->missed_ns + EARLY_NS ? TWS_END_EXPIRED : TWS_END_UNKNOWN;
+	return slot->due_ns <= slot->missed_ns + EARLY_NS && is_same_space(h, slot) ?
+		       TWS_END_EXPIRED : TWS_END_UNKNOWN;
 }
 
 /* Whether @slot is held no more: then its end may be in *@end, to be told with *@tell. */
@@ -342,5 +403,6 @@ void time_waits__free(struct time_waits *h)
 	table__free(h->slots);
 	seen__free(h->read);
 	seen__free(h->known);
+	table__free(h->spaces);
 	free(h);
 }

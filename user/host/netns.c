@@ -148,6 +148,26 @@ int netns__socket(int fd, int domain, int type, int protocol)
 	return fd < 0 ? open_socket(&args) : netns__run(fd, open_socket, &args);
 }
 
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
+
+int netns__cookie(int fd, uint64_t *cookie)
+{
+	int sock = netns__socket(fd, AF_UNIX, SOCK_DGRAM, 0), err = 0;
+	socklen_t len = sizeof(uint64_t);
+	uint64_t number = 0;
+
+	if (sock < 0)
+		return sock;
+	if (getsockopt(sock, SOL_SOCKET, SO_NETNS_COOKIE, &number, &len))
+		err = -errno;
+	close(sock);
+	if (!err)
+		*cookie = number;
+	return err;
+}
+
 /* ---- a set of inodes that were seen ---- */
 
 struct inode_set {

@@ -70,4 +70,11 @@ int netns__socket(int fd, int domain, int type, int protocol);
  */
 int netns__inode(int fd, uint32_t *inode);
 
+/*
+ * netns__cookie() - the number of the open namespace @fd (-1: the calling thread's), which no
+ * other one ever gets; an inode is used again. Returns 0 and *@cookie, -ENOPROTOOPT before
+ * Linux 5.14 (e8b9eab99232), or a negative errno as netns__run().
+ */
+int netns__cookie(int fd, uint64_t *cookie);
+
 #endif

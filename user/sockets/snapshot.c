@@ -16,6 +16,7 @@ struct collector {
 	struct snapshot snap;
 	size_t room;
 	uint32_t netns;
+	bool wants_cookies;
 };
 
 static int add(void *ctx, const struct sockdiag_socket *sk)
@@ -64,6 +65,24 @@ static int add_netns(struct snapshot *snap, uint32_t inode)
 	return 0;
 }
 
+/* Likewise; before the namespace itself is counted. */
+static int add_cookie(struct snapshot *snap, const struct netns_entry *ns)
+{
+	size_t num = snap->num_netns;
+
+	if (!(num & (num - 1))) {
+		void *more = realloc(snap->netns_cookies,
+				     (num ? num * 2 : 1) * sizeof(*snap->netns_cookies));
+
+		if (!more)
+			return -ENOMEM;
+		snap->netns_cookies = more;
+	}
+	snap->netns_cookies[num] = 0;
+	netns__cookie(ns->fd, &snap->netns_cookies[num]); /* or it is not known */
+	return 0;
+}
+
 static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
 	((struct collector *)ctx)->netns = ns->inode;
@@ -72,7 +91,10 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 
 static int end_netns(void *ctx, const struct netns_entry *ns)
 {
-	return add_netns(&((struct collector *)ctx)->snap, ns->inode);
+	struct collector *c = ctx;
+	int err = c->wants_cookies ? add_cookie(&c->snap, ns) : 0;
+
+	return err ?: add_netns(&c->snap, ns->inode);
 }
 
 int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
@@ -80,7 +102,7 @@ int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 	static const struct sockets_visitor visitor = {
 		CLOSING_STATES, begin_netns, add, end_netns,
 	};
-	struct collector c = {};
+	struct collector c = { .wants_cookies = source->wants_cookies };
 	unsigned int flags = 0;
 	int err;
 
@@ -100,5 +122,6 @@ void snapshot__free(struct snapshot *snap)
 {
 	free(snap->sockets);
 	free(snap->netns);
+	free(snap->netns_cookies);
 	memset(snap, 0, sizeof(*snap));
 }

@@ -26,6 +26,7 @@ struct snapshot {
 	struct snapshot_socket *sockets;
 	size_t num_netns;
 	uint32_t *netns; /* the namespaces that were read to the end, by inode */
+	uint64_t *netns_cookies; /* of each of them, 0: not known; NULL: of none */
 	unsigned int flags; /* SNAPSHOT_* */
 };
 

@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_SOCKETS_H
 #define TWSNOOP_SOCKETS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "host/netns.h"
@@ -19,6 +20,7 @@ typedef int (*sockets_dump_fn)(int netns_fd, uint32_t states, sockdiag_fn fn, vo
 struct sockets_source {
 	const struct netns_places *places;
 	sockets_dump_fn dump;
+	bool wants_cookies; /* of the namespaces, in a snapshot: one more call for each */
 };
 
 struct sockets_visitor {

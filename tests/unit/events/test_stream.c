@@ -200,7 +200,7 @@ static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int
 static char root[PATH_MAX]; /* an empty /proc */
 static const char *const no_dirs[] = { NULL };
 static const struct netns_places places = { root, no_dirs };
-static const struct sockets_source source = { &places, dump };
+static const struct sockets_source source = { &places, dump, false };
 static const struct kernel kernel = {
 	.cookie = { .state = FEATURE_PRESENT },
 	.atomics = { .state = FEATURE_PRESENT },

@@ -304,6 +304,83 @@ static void gone_early(void **unused)
 	time_waits__free(table);
 }
 
+/* The same, and the namespace that has the number has this cookie. */
+static void look_in(struct time_waits *table, uint64_t ns, struct snapshot_socket *mini,
+		    uint64_t cookie, struct ends *ends)
+{
+	uint32_t netns = HOME;
+	struct snapshot snap = { .taken_ns = ns, .num = mini ? 1 : 0, .sockets = mini,
+				 .num_netns = 1, .netns = &netns, .netns_cookies = &cookie };
+
+	ends->num = 0;
+	assert_int_equal(time_waits__compare(table, &snap, collect, ends), ends->ret);
+}
+
+/* The namespace is gone, and another one has its number: when the socket went nobody knows. */
+static void number_used_again(void **unused)
+{
+	struct tws_event ev = time_wait(1, BEGIN);
+	struct snapshot_socket mini = mini_of(&ev, 30000);
+	struct ends ends = {};
+
+	(void)unused;
+	/* the namespace was found before, or with the socket in it; or never, or only another */
+	for (int how = 0; how < 4; how++) {
+		struct time_waits *table = holding(&ev);
+		uint64_t later = how < 2 ? 7 : 8;
+
+		if (how == 0 || how == 3)
+			look_in(table, BEGIN - S, NULL, 7, &ends);
+		if (how == 1)
+			look_in(table, BEGIN + 30 * S, &mini, 7, &ends);
+		look_in(table, BEGIN + 63 * S, NULL, later, &ends);
+		look_in(table, BEGIN + 68 * S, NULL, later, &ends);
+		assert_int_equal(ends.num, 1);
+		check_end(&ends.list[0], &ev, how < 2 ? TWS_END_EXPIRED : TWS_END_UNKNOWN,
+			  BEGIN + 60 * S);
+		time_waits__free(table);
+	}
+}
+
+/* By what comes with the same addresses no more can be told, either. */
+static void number_used_again_by_event(void **unused)
+{
+	struct tws_event ev = time_wait(1, BEGIN), open = ev, end;
+	struct ends ends = {};
+
+	(void)unused;
+	for (int seconds = 10; seconds <= 70; seconds += 60) {
+		struct time_waits *table = holding(&ev);
+
+		look_in(table, BEGIN + 5 * S, NULL, 8, &ends);
+		open.action = TWS_OPEN;
+		open.cookie = 0;
+		open.time_ns = open.conn.open_ns = BEGIN + (uint64_t)seconds * S;
+		open.conn.side = TWS_SIDE_CLIENT;
+		assert_true(time_waits__ended(table, &open, &end));
+		assert_int_equal(end.end, TWS_END_UNKNOWN);
+		time_waits__free(table);
+	}
+}
+
+/* Of a namespace that no snapshot has found, one is to prove in time that it is the same. */
+static void proof_is_asked_for(void **unused)
+{
+	struct tws_event first = time_wait(1, BEGIN), second = time_wait(2, BEGIN + 20 * S);
+	struct snapshot_socket mini = mini_of(&first, 50000);
+	struct time_waits *table = holding(&first);
+	struct ends ends = {};
+
+	(void)unused;
+	assert_false(time_waits__due(table, BEGIN + 60 * S));
+	look_in(table, BEGIN + 10 * S, &mini, 7, &ends);
+	second.netns++;
+	time_waits__add(table, &second);
+	assert_false(time_waits__due(table, BEGIN + 59 * S));
+	assert_true(time_waits__due(table, BEGIN + 61 * S));
+	time_waits__free(table);
+}
+
 /* Without a namespace there is no proof before the minute is over. */
 static void purged(void **unused)
 {
@@ -440,6 +517,9 @@ int main(void)
 		cmocka_unit_test(after_its_time),
 		cmocka_unit_test(expired),
 		cmocka_unit_test(missed_once),
+		cmocka_unit_test(number_used_again),
+		cmocka_unit_test(number_used_again_by_event),
+		cmocka_unit_test(proof_is_asked_for),
 		cmocka_unit_test(gone_early),
 		cmocka_unit_test(purged),
 		cmocka_unit_test(unreadable),
