@@ -45,6 +45,16 @@ suite_headers() {
 	fi
 }
 suite_fuzz() { in_parallel fuzz-build && "$MAKE" --no-print-directory fuzz-short; }
+# The benchmark's programs go by the kernel side's records, and nobody builds them else.
+suite_bench_builds() {
+	if in_parallel bench-reader && "$MAKE" -C tests/bench BUILD="$(readlink -f "$BUILD")" &&
+		"$BUILD/tests/bench/reader" --quick; then
+		echo "1 passed, 0 failed"
+	else
+		echo "0 passed, 1 failed"
+		return 1
+	fi
+}
 suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
@@ -55,7 +65,7 @@ suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_matrix() { "$MAKE" --no-print-directory matrix; }
 
-all="layers headers unit unit_young fuzz budget sockiter cli scenarios real containers matrix"
+all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios real containers matrix"
 quick="layers headers unit budget sockiter scenarios_half"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says

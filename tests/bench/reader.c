@@ -402,7 +402,6 @@ static void emit_ending(struct bench *b, unsigned int cpu, const struct tws_even
 	struct tws_ending ending = {
 		.time_ns = fin->time_ns + after_ns,
 		.id = fin->cookie,
-		.tx_bytes = action == TWS_ENTERED ? 0 : fin->tx_bytes,
 		.rx_bytes = action == TWS_ENTERED ? 0 : fin->rx_bytes,
 		.local_port = fin->local_port,
 		.peer_port = fin->peer_port,
