@@ -2,7 +2,10 @@
 # twsnoop: see README.md. Everything is built below $(BUILD); nothing else is
 # written, except by the install targets.
 
-BUILD ?= build
+HOST_ARCH := $(shell uname -m | sed 's/aarch64/arm64/')
+ARCH ?= $(HOST_ARCH)
+# For another architecture: make ARCH=arm64 static
+BUILD ?= $(if $(filter $(HOST_ARCH),$(ARCH)),build,build/$(ARCH))
 PREFIX ?= /usr/local
 DESTDIR ?=
 MAKEFLAGS += --no-builtin-rules
@@ -13,8 +16,18 @@ CC := cc
 endif
 CLANG ?= clang
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
-ARCH ?= $(shell uname -m | sed 's/aarch64/arm64/')
 BPF_ARCH := $(if $(filter arm64,$(ARCH)),arm64,x86)
+
+PKG_CONFIG ?= pkg-config
+# Its compiler and libraries come into a folder of their own: see packaging/cross.sh.
+ifneq ($(ARCH),$(HOST_ARCH))
+CROSS := $(abspath $(BUILD))/cross
+ifneq ($(shell packaging/cross.sh $(ARCH) $(CROSS) >&2; echo $$?),0)
+$(error cannot build for $(ARCH))
+endif
+override CC := $(CROSS)/cc
+override PKG_CONFIG := $(CROSS)/pkg-config
+endif
 
 VERSION := 0.1.0
 
@@ -25,7 +38,6 @@ override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WA
 LIBS := -lbpf -lelf -lz
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
-PKG_CONFIG ?= pkg-config
 HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
 HAVE_LIBCURL := $(if $(HAVE_JANSSON),$(shell \
 	$(PKG_CONFIG) --atleast-version=7.80 libcurl 2>/dev/null && echo 1))
@@ -183,19 +195,22 @@ sockiter: $(BUILD)/tests/test_sockiter
 scenarios: all $(BUILD)/scenarios
 	$(BUILD)/scenarios --twsnoop $(BUILD)/twsnoop
 
-# The same static programs in guests with other kernels; SERIES="6.1 7.3".
+# The same static programs in guests with other kernels; SERIES="6.1 7.3", SHARE=1 for a part of
+# what each plays. For arm64: make ARCH=arm64 matrix
 PAYLOAD := $(BUILD)/matrix-payload
 
 matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 	@mkdir -p $(PAYLOAD)
 	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter \
 		tests/matrix/payload/run tests/matrix/payload/no_sock_diag $(PAYLOAD)/
-	rm -rf $(PAYLOAD)/containers
+	rm -rf $(PAYLOAD)/containers $(PAYLOAD)/share
+	$(if $(SHARE),touch $(PAYLOAD)/share)
 	cp -R tests/containers $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
 		tests/containers/end.c
-	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(PAYLOAD) \
-		--with-host-binary crun --with-host-binary runc --deadline 2400 $(SERIES)
+	BUILD=$(abspath $(BUILD)) MATRIX_ARCH=$(if $(CROSS),$(ARCH)) tests/matrix/run.sh \
+		--payload $(PAYLOAD) --with-host-binary crun --with-host-binary runc \
+		$(if $(CROSS),--library-root $(CROSS)/root) --deadline 2400 $(SERIES)
 
 # ---- installing ----
 

@@ -64,8 +64,11 @@ suite_scenarios_half() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --hal
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_matrix() { "$MAKE" --no-print-directory matrix; }
+# A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
+suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios real containers matrix"
+all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios real containers matrix \
+	matrix_arm64"
 quick="layers headers unit budget sockiter scenarios_half"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says

@@ -7,12 +7,21 @@
 # Debian packages that the build machine needs for the matrix. `run.sh --packages` prints them.
 # shellcheck disable=SC2034
 MATRIX_PACKAGES="qemu-system-x86 busybox-static cpio kmod nftables iproute2 xz-utils zstd \
-debian-archive-keyring util-linux"
+debian-archive-keyring util-linux binutils qemu-system-arm"
+
+# And what a guest of another architecture has from that architecture's packages: the programs that
+# mkinitramfs.sh takes from this machine else.
+# shellcheck disable=SC2034
+MATRIX_GUEST_PACKAGES="busybox-static bash dash coreutils util-linux iproute2 nftables libcap2-bin \
+crun runc strace"
 
 # The kernels that are tested by default; fetch.sh knows where each comes from. The longest first:
 # two guests run at a time, and none should be left alone at the end.
 # shellcheck disable=SC2034
-MATRIX_SERIES="7.3 6.12 6.1 5.10"
+case ${MATRIX_ARCH:-amd64} in
+arm64) MATRIX_SERIES="7.3-arm64 6.1-arm64" ;;
+*) MATRIX_SERIES="7.3 6.12 6.1 5.10" ;;
+esac
 
 matrix_src=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repo_root=$(cd "$matrix_src/../.." && pwd)
@@ -25,6 +34,15 @@ esac
 matrix_dir=$BUILD/matrix
 # shellcheck disable=SC2034
 kernel_dir=${MATRIX_CACHE:-$matrix_dir/kernels}
+
+# series_arch SERIES: by Debian's name of it. "6.1-arm64" is 6.1 for arm64.
+series_arch()
+{
+	case $1 in
+	*-arm64) echo arm64 ;;
+	*) echo amd64 ;;
+	esac
+}
 
 say()
 {

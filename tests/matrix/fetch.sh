@@ -1,11 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fetch the kernels of the matrix from Debian: for each series the newest cloud-amd64 kernel that
-# the machine's own mirror offers now. Nothing here names a mirror or a package version.
-#
-# Integrity is apt's: a private apt directory, indexes signed by Debian's archive keys, packages
-# fetched by `apt-get download`, which checks them against those indexes.
+# Fetch the kernels of the matrix from Debian: for each series the newest cloud kernel that the
+# machine's own mirror offers now, for amd64, or for arm64 with a series such as "6.1-arm64".
+# Nothing here names a mirror or a package version.
 #
 # Result, in $BUILD/matrix/kernels/SERIES/:
 #   vmlinuz  config  lib/modules/RELEASE/ (with modules.dep)
@@ -15,6 +13,8 @@ set -euo pipefail
 prog=fetch.sh
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source-path=SCRIPTDIR source=../../packaging/private-apt.sh
+. "$repo_root/packaging/private-apt.sh"
 
 usage()
 {
@@ -26,8 +26,8 @@ usage()
 
 	Environment:
 	  BUILD                   build folder (default: build)
-	  MATRIX_MIRROR           base addresses of Debian mirrors to use instead of the ones in the
-	  MATRIX_SECURITY_MIRROR  machine's apt sources (several: separated by spaces)
+	  DEBIAN_MIRROR           base addresses of Debian mirrors to use instead of the ones in the
+	  DEBIAN_SECURITY_MIRROR  machine's apt sources (several: separated by spaces)
 	EOF
 }
 
@@ -35,7 +35,7 @@ usage()
 # suite named *-security is asked of the security mirror.
 series_suites()
 {
-	case $1 in
+	case ${1%-arm64} in
 	5.10) echo "bullseye bullseye-updates bullseye-security" ;;
 	6.1) echo "bookworm bookworm-updates bookworm-security" ;;
 	6.12) echo "bookworm-updates bookworm-backports bookworm-security | trixie trixie-security" ;;
@@ -48,140 +48,7 @@ series_suites()
 # means 7.3 while it is offered, then the newest that is later than it.
 series_is_rolling()
 {
-	[ "$1" = 7.3 ]
-}
-
-# All (URI, suite, components) of the machine's apt sources, one a line, both formats.
-apt_entries()
-{
-	local f
-	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
-		[ -r "$f" ] || continue
-		sed -n -E 's/#.*//; s/^[[:space:]]*deb[[:space:]]+(\[[^]]*\])?[[:space:]]*//p' "$f"
-	done
-	for f in /etc/apt/sources.list.d/*.sources; do
-		[ -r "$f" ] || continue
-		awk '
-		function flush_stanza(	i, j, nu, ns, u, s) {
-			if (f["types"] ~ /(^| )deb( |$)/ && tolower(f["enabled"]) !~ /^ *(no|false)/) {
-				nu = split(f["uris"], u, " ")
-				ns = split(f["suites"], s, " ")
-				for (i = 1; i <= nu; i++)
-					for (j = 1; j <= ns; j++)
-						print u[i], s[j], f["components"]
-			}
-			split("", f)
-			key = ""
-		}
-		/^#/ { next }
-		/^[[:space:]]*$/ { flush_stanza(); next }
-		/^[[:space:]]/ { if (key != "") f[key] = f[key] " " $0; next }
-		{
-			i = index($0, ":")
-			key = tolower(substr($0, 1, i - 1))
-			f[key] = substr($0, i + 1)
-		}
-		END { flush_stanza() }
-		' "$f"
-	done
-}
-
-# mirror_base main|security: the base address of Debian's archive among those entries. Other
-# archives may use Debian's suite names too, so a path that ends as Debian's does goes first; a
-# wrong guess would be refused for its signature.
-mirror_base()
-{
-	apt_entries | awk -v want="$1" '
-	$3 != "main" && $0 !~ / main( |$)/ { next }
-	{
-		uri = $1
-		sub(/\/+$/, "", uri)
-		suite = $2
-		is_security = sub(/-security$/, "", suite)
-		sub(/-(updates|backports|proposed-updates)$/, "", suite)
-		if (suite !~ /^(bullseye|bookworm|trixie|forky|duke|sid|unstable|testing|stable|oldstable|oldoldstable)$/)
-			next
-		if ((want == "security") != is_security)
-			next
-		if (uri ~ /\/debian(-security)?$/) {
-			if (best == "") best = uri
-		} else if (other == "")
-			other = uri
-	}
-	END { print best != "" ? best : other }'
-}
-
-find_mirrors()
-{
-	main_mirrors=${MATRIX_MIRROR:-$(mirror_base main)}
-	[ -n "$main_mirrors" ] ||
-		die "no Debian mirror in this machine's apt sources; set MATRIX_MIRROR to one"
-	security_mirrors=${MATRIX_SECURITY_MIRROR:-$(mirror_base security)}
-	# Many mirrors carry it beside the main archive.
-	[ -n "$security_mirrors" ] || security_mirrors=${main_mirrors%% *}-security
-}
-
-find_keyring()
-{
-	local k
-	for k in /usr/share/keyrings/debian-archive-keyring.pgp \
-		/usr/share/keyrings/debian-archive-keyring.gpg; do
-		if [ -r "$k" ]; then
-			keyring=$k
-			return
-		fi
-	done
-	die "Debian's archive keys are missing; apt-get install debian-archive-keyring"
-}
-
-# write_apt_config DIR SUITE...: a private apt in DIR that knows only these suites. The machine's
-# apt.conf is still read (it may name a proxy), but its hooks are cleared: they clean up, or fill,
-# directories outside the build folder.
-write_apt_config()
-{
-	local dir=$1 suite base bases opts
-	shift
-	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/etc"
-	cat >"$dir/apt.conf" <<-EOF
-	#clear APT::Update::Pre-Invoke;
-	#clear APT::Update::Post-Invoke;
-	#clear APT::Update::Post-Invoke-Success;
-	Dir "$dir";
-	Dir::State "$dir";
-	Dir::State::lists "$dir/lists";
-	Dir::State::status "/dev/null";
-	Dir::Cache "$dir/cache";
-	Dir::Etc "$dir/etc";
-	Dir::Etc::sourcelist "$dir/sources.list";
-	Dir::Etc::sourceparts "/dev/null";
-	Dir::Etc::preferences "/dev/null";
-	Dir::Etc::preferencesparts "/dev/null";
-	Dir::Log "$dir";
-	APT::Architecture "amd64";
-	#clear APT::Architectures;
-	APT::Architectures { "amd64"; };
-	APT::Get::AllowUnauthenticated "false";
-	Acquire::AllowInsecureRepositories "false";
-	Acquire::AllowDowngradeToInsecureRepositories "false";
-	Acquire::Languages "none";
-	Acquire::Retries "3";
-	APT::Update::Error-Mode "any";
-	APT::Sandbox::User "root";
-	EOF
-	for suite in "$@"; do
-		opts="arch=amd64 signed-by=$keyring"
-		bases=$main_mirrors
-		case $suite in
-		*-security) bases=$security_mirrors ;;
-		esac
-		# A release that is no longer maintained is no longer re-signed either.
-		case $suite in
-		bullseye*) opts="$opts check-valid-until=no" ;;
-		esac
-		for base in $bases; do
-			echo "deb [$opts] ${base%/} $suite main"
-		done
-	done >"$dir/sources.list"
+	[ "${1%-arm64}" = 7.3 ]
 }
 
 # list_kernels DIR SERIES: the kernels' ABI names ("6.1.0-56-cloud-amd64") in DIR's indexes,
@@ -190,10 +57,11 @@ list_kernels()
 {
 	local dir=$1 series=$2 names
 	names=$(apt-cache -c "$dir/apt.conf" pkgnames linux- |
-		grep -E '^linux-(image|binary)-[0-9]+\.[0-9]+\..*-cloud-amd64$') || return 0
+		grep -E "^linux-(image|binary)-[0-9]+\.[0-9]+\..*-cloud-$(series_arch "$series")\$") ||
+		return 0
 	# shellcheck disable=SC2086
 	apt-cache -c "$dir/apt.conf" show $names |
-		awk -v series="$series" -v rolling="$(series_is_rolling "$series" && echo 1 || echo 0)" '
+		awk -v series="${series%-arm64}" -v rolling="$(series_is_rolling "$series" && echo 1 || echo 0)" '
 		BEGIN { split(series, want, ".") }
 		/^Package: / {
 			abi = $2
@@ -273,7 +141,7 @@ download_from()
 {
 	local dir=$1 series=$2 abi
 	shift 2
-	write_apt_config "$dir" "$@"
+	write_apt_config "$dir" "$(series_arch "$series")" "$@"
 	# A suite that cannot be read is said, but the others may do. Not apt's own words: they hold the
 	# mirror's address, and logs are published.
 	if ! apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1; then
@@ -311,17 +179,37 @@ fetch_series()
 		download_from "$dir" "$series" $group || true
 	done
 	if [ -z "$got_abi" ]; then
-		say "$series: FAILED: the mirror offers no such linux-image-*-cloud-amd64 (suites asked:" \
+		say "$series: FAILED: the mirror offers no such linux-image-*-cloud-$(series_arch "$series") (suites asked:" \
 			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $dir/apt.log)"
 		return 1
 	fi
 	unpack_kernel "$dir" "$series" "$got_abi"
 	rm -rf "$dir"
 	case $(cat "$kernel_dir/$series/release") in
-	"$series".*) ;;
+	"${series%-arm64}".*) ;;
 	*) say "$series: no longer offered; its successor is used in its place" ;;
 	esac
 	say "$series: $(cat "$kernel_dir/$series/release"), Debian $(cat "$kernel_dir/$series/version")"
+}
+
+# Programs for guests of another architecture, in $kernel_dir/root-ARCH. They are of this machine's
+# own suite: mkinitramfs.sh takes the list of busybox's applets from here.
+fetch_root()
+{
+	local arch=$1 root=$kernel_dir/root-$1 dir=$matrix_dir/apt/root-$1 suite
+	[ ! -s "$root/complete" ] || return 0
+	# shellcheck source=/dev/null
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	rm -rf "$dir" "$root"
+	mkdir -p "$kernel_dir"
+	write_apt_config "$dir" "$arch" "$suite"
+	apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1 ||
+		die "$arch: the archive cannot be read (apt's words: $dir/apt.log)"
+	# shellcheck disable=SC2086
+	fetch_packages "$dir" "$root" $MATRIX_GUEST_PACKAGES
+	rm -rf "$dir"
+	echo "$suite" >"$root/complete"
+	say "$arch: programs for the guests, of $suite"
 }
 
 main()
@@ -356,6 +244,7 @@ main()
 		set +e
 		(
 			set -e
+			[ "$(series_arch "$series")" = amd64 ] || fetch_root "$(series_arch "$series")"
 			fetch_series "$series"
 		)
 		status=$?

@@ -24,6 +24,8 @@ usage()
 	                           libraries; may be repeated. ip, nft, ss, tc, bash and a few small
 	                           ones are always added if present
 	  --module NAME            load this kernel module too; may be repeated
+	  --root DIR               programs and libraries are not this machine's, but those below
+	                           DIR, for the kernel's architecture; may be repeated
 	EOF
 }
 
@@ -51,10 +53,9 @@ bridge tun overlay tls macvlan ipvlan"
 find_busybox()
 {
 	local p
-	p=$(command -v busybox) || die "busybox is not installed; apt-get install busybox-static"
-	p=$(readlink -f "$p")
+	p=$(find_program busybox) || die "busybox is not installed; apt-get install busybox-static"
 	# A dynamic busybox would need the loader before anything could be mounted or seen.
-	if ldd "$p" >/dev/null 2>&1; then
+	if readelf -l "$p" | grep -q 'INTERP'; then
 		die "$p is not static; apt-get install busybox-static"
 	fi
 	echo "$p"
@@ -69,7 +70,8 @@ make_skeleton()
 	ln -s ../run "$stage/var/run"
 	ln -s ../tmp "$stage/var/tmp"
 	cp "$busybox" "$stage/bin/busybox"
-	for applet in $("$busybox" --list); do
+	# Of another architecture it cannot be asked; this machine's has the same.
+	for applet in $(busybox --list); do
 		[ "$applet" = busybox ] || ln -s busybox "$stage/bin/$applet"
 	done
 	# The kernel runs /sbin/modprobe to load what it misses.
@@ -157,11 +159,80 @@ add_modules()
 	[ -z "$absent" ] || say "note: $release has no$absent"
 }
 
+# resolve ROOT PATH: the file that PATH below ROOT is, links followed as if ROOT were /.
+resolve()
+{
+	local root=$1 path=$2 target
+	while [ -L "$root$path" ]; do
+		target=$(readlink "$root$path")
+		case $target in
+		/*) path=$target ;;
+		*) path=$(dirname "$path")/$target ;;
+		esac
+	done
+	[ -f "$root$path" ] && echo "$root$path"
+}
+
+# find_in_roots NAME DIR...: the first file of that name in one of these folders of a root.
+find_in_roots()
+{
+	local name=$1 root dir
+	shift
+	for root in $roots; do
+		for dir in "$@"; do
+			resolve "$root" "$dir/$name" && return
+		done
+	done
+	return 1
+}
+
+# find_program NAME: where it is, in the roots or on this machine.
+find_program()
+{
+	local path
+	if [ -n "$roots" ]; then
+		find_in_roots "$(basename "$1")" /usr/sbin /usr/bin /sbin /bin
+		return
+	fi
+	# Not `command -v`: some of the names are the shell's own too.
+	path=$(PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin type -P "$1") || return 1
+	readlink -f "$path"
+}
+
+# add_root_libraries FILE: as add_libraries, by what the file says that it needs.
+add_root_libraries()
+{
+	local lib path
+	readelf -h "$1" >/dev/null 2>&1 || return 0
+	readelf -l "$1" 2>/dev/null |
+		sed -n 's/.*\[Requesting program interpreter: \(.*\)\]/\1/p' |
+		while read -r lib; do
+			[ -e "$stage$lib" ] || {
+				mkdir -p "$stage$(dirname "$lib")"
+				cp "$(find_in_roots "$(basename "$lib")" /lib /usr/lib \
+					/lib/*-linux-gnu /usr/lib/*-linux-gnu)" "$stage$lib"
+			}
+		done
+	readelf -d "$1" 2>/dev/null | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' |
+		while read -r lib; do
+			[ ! -e "$stage/usr/lib/$lib" ] || continue
+			path=$(find_in_roots "$lib" "/lib/$triplet" "/usr/lib/$triplet" \
+				"/usr/lib/$triplet/systemd") || die "$1 needs $lib, which is nowhere"
+			mkdir -p "$stage/usr/lib"
+			cp "$path" "$stage/usr/lib/$lib"
+			add_root_libraries "$path"
+		done
+}
+
 # add_libraries FILE: the shared libraries and the loader of a dynamic program, under the paths
 # by which it looks for them.
 add_libraries()
 {
 	local lib
+	if [ -n "$roots" ]; then
+		add_root_libraries "$1"
+		return
+	fi
 	# Static ones and scripts make ldd fail: they need nothing.
 	ldd "$1" 2>/dev/null | grep -o -E '/[^ ]+' | while read -r lib; do
 		[ -f "$lib" ] || continue
@@ -175,9 +246,7 @@ add_libraries()
 add_host_binary()
 {
 	local path
-	# Not `command -v`: some of the names are the shell's own too.
-	path=$(PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin type -P "$1") || return 1
-	path=$(readlink -f "$path")
+	path=$(find_program "$1") || return 1
 	cp -L "$path" "$stage/usr/bin/$(basename "$1")"
 	add_libraries "$path"
 }
@@ -220,14 +289,14 @@ pack()
 main()
 {
 	local prog_name
-	kernel='' out='' payload='' host_binaries='' extra_modules=''
+	kernel='' out='' payload='' host_binaries='' extra_modules='' roots=''
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-h | --help)
 			usage
 			exit 0
 			;;
-		--kernel | --out | --payload | --with-host-binary | --module)
+		--kernel | --out | --payload | --with-host-binary | --module | --root)
 			[ $# -ge 2 ] || usage_die "$1 needs a value"
 			case $1 in
 			--kernel) kernel=$2 ;;
@@ -235,6 +304,7 @@ main()
 			--payload) payload=$2 ;;
 			--with-host-binary) host_binaries="$host_binaries $2" ;;
 			--module) extra_modules="$extra_modules $2" ;;
+			--root) roots="$roots $2" ;;
 			esac
 			shift
 			;;
@@ -245,10 +315,11 @@ main()
 	if [ -z "$kernel" ] || [ -z "$out" ]; then
 		usage_die "--kernel and --out are needed"
 	fi
-	need_programs cpio depmod xz zstd ldd awk
+	need_programs cpio depmod xz zstd ldd readelf awk
 	[ -s "$kernel/release" ] || die "no kernel in $kernel; run fetch.sh"
 	release=$(cat "$kernel/release")
 	modules=$kernel/lib/modules/$release
+	triplet=aarch64-linux-gnu # of the roots
 	stage=$out.stage
 	rm -rf "$stage"
 	mkdir -p "$stage"

@@ -29,6 +29,8 @@ usage()
 	  --memory SIZE            for each guest, as QEMU's -m takes it (default 1G)
 	  --append ARGS            more arguments for the kernel; may be repeated
 	  --with-host-binary PROG, --module NAME    as in mkinitramfs.sh; may be repeated
+	  --library-root DIR       where the payload's libraries are, for a guest of another
+	                           architecture
 
 	Kernels are fetched if they are not in \$BUILD/matrix/kernels yet. Logs: \$BUILD/matrix/SERIES.log
 	EOF
@@ -46,19 +48,28 @@ build_selftest()
 	payload=$dir
 }
 
-# All that QEMU can emulate, but for what costs it most: a string instruction goes byte by byte,
-# a miss of the TLB through one more level, and each look at a user's page through two switches.
-cpu=max,-erms,-la57,-smap
+# machine SERIES: QEMU's program and the machine. All that it can emulate, but for what costs it
+# most: a string instruction goes byte by byte, a miss of the TLB through one more level, and each
+# look at a user's page through two switches; on arm64 the signing of pointers.
+machine()
+{
+	case $(series_arch "$1") in
+	arm64) echo "qemu-system-aarch64 -M virt -cpu max,pauth=off,sve=off,sme=off" ;;
+	*) echo "qemu-system-x86_64 -cpu max,-erms,-la57,-smap" ;;
+	esac
+}
 
-# kernel_args TOKEN: speed (no mitigations or timer check to emulate, no page or object cleared
+# kernel_args SERIES TOKEN: speed (no mitigations or timer check to emulate, no page or object cleared
 # that nobody asked to be, no huge page cleared whole), a clock that the guest reads
 # without leaving the emulator (5.10 judges the emulated TSC unsynchronised, and would use the
 # HPET), and death, not survival, on an oops.
 kernel_args()
 {
-	echo "console=ttyS0 loglevel=3 panic=-1 oops=panic mitigations=off no_timer_check" \
+	local console=ttyS0
+	[ "$(series_arch "$1")" = amd64 ] || console=ttyAMA0
+	echo "console=$console loglevel=3 panic=-1 oops=panic mitigations=off no_timer_check" \
 		"init_on_alloc=0 hardened_usercopy=off transparent_hugepage=madvise audit=0" \
-		"tsc=reliable nokaslr random.trust_cpu=on matrix.token=$1$append"
+		"tsc=reliable nokaslr random.trust_cpu=on matrix.token=$2$append"
 }
 
 # The accelerator. With one processor the guest's clock goes by its instructions, 4 ns each, and
@@ -81,12 +92,12 @@ guest_run()
 	local series=$1
 	# shellcheck disable=SC2046
 	timeout --foreground -k 5 "$deadline" \
-		qemu-system-x86_64 -name "matrix-$series" -pidfile "$matrix_dir/$series.pid" \
-		$(accel) -cpu "$cpu" -m "$memory" \
+		$(machine "$series") -name "matrix-$series" -pidfile "$matrix_dir/$series.pid" \
+		$(accel) -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-chardev stdio,id=console,signal=off -serial chardev:console \
 		-kernel "$kernel_dir/$series/vmlinuz" -initrd "$matrix_dir/$series.cpio" \
-		-append "$(kernel_args "$2")" </dev/null 2>&1
+		-append "$(kernel_args "$series" "$2")" </dev/null 2>&1
 }
 
 # log_counts LOG TOKEN: "PASSED FAILED SKIPPED LINES", the sums of the payload's closing lines.
@@ -155,9 +166,14 @@ judge()
 # series_run SERIES: all of one series; the lines that its payload prints appear as they come.
 series_run()
 {
-	local series=$1 log=$matrix_dir/$1.log token status=0 started
+	local series=$1 log=$matrix_dir/$1.log token status=0 started root roots=()
 	token=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
-	if ! "$matrix_src/mkinitramfs.sh" --kernel "$kernel_dir/$series" \
+	if [ "$(series_arch "$series")" != amd64 ]; then
+		for root in "$kernel_dir/root-$(series_arch "$series")" $library_roots; do
+			roots+=(--root "$root")
+		done
+	fi
+	if ! "$matrix_src/mkinitramfs.sh" "${roots[@]}" --kernel "$kernel_dir/$series" \
 		--out "$matrix_dir/$series.cpio" --payload "$payload" "${initramfs_args[@]}"; then
 		echo "matrix $series ($(cat "$kernel_dir/$series/release")): FAIL (no initramfs)" \
 			>"$matrix_dir/$series.verdict"
@@ -231,7 +247,7 @@ number_option()
 parse_options()
 {
 	payload='' append='' memory=1G selftest=0 initramfs_args=()
-	jobs=${JOBS:-$(nproc)}
+	jobs=${JOBS:-$(nproc)} library_roots=
 	deadline=${DEADLINE:-600}
 	cpus=${CPUS:-1}
 	while [ $# -gt 0 ]; do
@@ -245,7 +261,7 @@ parse_options()
 			exit 0
 			;;
 		--selftest) selftest=1 ;;
-		--payload | --jobs | --deadline | --cpus | --memory | --append | --with-host-binary | --module)
+		--payload | --jobs | --deadline | --cpus | --memory | --append | --with-host-binary | --module | --library-root)
 			[ $# -ge 2 ] || usage_die "$1 needs a value"
 			case $1 in
 			--payload) payload=$2 ;;
@@ -254,6 +270,7 @@ parse_options()
 			--cpus) cpus=$2 ;;
 			--memory) memory=$2 ;;
 			--append) append="$append $2" ;;
+			--library-root) library_roots="$library_roots $2" ;;
 			*) initramfs_args+=("$1" "$2") ;;
 			esac
 			shift
@@ -279,7 +296,11 @@ main()
 		[ -n "$payload" ] || usage_die "--payload or --selftest is needed"
 		[ -x "$payload/run" ] || die "$payload/run is missing or not executable"
 	fi
-	need_programs qemu-system-x86_64 cpio flock timeout
+	for series in "${series_asked[@]}"; do
+		# shellcheck disable=SC2046
+		need_programs $(machine "$series" | cut -d' ' -f1)
+	done
+	need_programs cpio flock timeout
 	mkdir -p "$matrix_dir"
 	exec 8>"$matrix_dir/run.lock"
 	flock -n 8 || die "another matrix run is using $matrix_dir"
