@@ -231,16 +231,37 @@ static size_t put_cut(struct outbuf *ob, enum field_type type, const char *text,
 	return escape__text_columns(ob, text, len, limit);
 }
 
-static void pad(struct outbuf *ob, size_t used, size_t width)
+#define PAD_AT_ONCE 32 /* blanks: nearly always enough */
+
+static inline void pad(struct outbuf *ob, size_t used, size_t width)
 {
-	if (used < width)
+	char *to;
+
+	if (used >= width)
+		return;
+	if (width - used > PAD_AT_ONCE) {
 		outbuf__fill(ob, ' ', width - used);
+		return;
+	}
+	to = outbuf__room(ob, PAD_AT_ONCE);
+	if (!to)
+		return;
+	memset(to, ' ', PAD_AT_ONCE);
+	ob->len += width - used;
 }
 
-static void put_right(struct outbuf *ob, const char *text, size_t len, size_t width)
+/* @text: of a number, and there may be anything behind it. */
+static inline void put_right(struct outbuf *ob, const char text[FMT_U64_MAX], size_t len,
+			     size_t width)
 {
+	char *to;
+
 	pad(ob, len, width);
-	outbuf__bytes(ob, text, len);
+	to = outbuf__room(ob, FMT_U64_MAX);
+	if (!to)
+		return;
+	memcpy(to, text, FMT_U64_MAX);
+	ob->len += len;
 }
 
 /* Returns the columns taken. @limit: as with put_name(). */
@@ -250,7 +271,7 @@ put_value(struct sink_state *s, enum field_type type, enum field_unit unit, bool
 {
 	const char *code = type == FIELD_TIME ? DIM : colors[v->color];
 	struct outbuf *ob = &s->out;
-	char text[VALUE_MAX], *to;
+	char text[VALUE_MAX] = "", *to;
 	size_t len;
 
 	color(s, code);
@@ -294,9 +315,8 @@ static void put_heading_line(struct sink_state *s)
 		if (i)
 			outbuf__char(ob, ' ');
 		if (c->field->column.right)
-			put_right(ob, heading, len, c->width);
-		else
-			outbuf__bytes(ob, heading, len);
+			pad(ob, len, c->width);
+		outbuf__bytes(ob, heading, len);
 		if (!c->field->column.right && i + 1 < p->shown_num)
 			pad(ob, len, c->width);
 	}
@@ -343,14 +363,15 @@ static void make_room(struct sink_state *s, const struct record *rec)
 
 /*
  * A value may be longer than its column as long as the line fits: @spare is what is left
- * for that. Returns the rest of it. Inlined for each row of the table that has a column.
+ * for that. Returns the rest of it. Inlined for each row of the table that has a column,
+ * once for terminals and once for files, where nothing is @limited.
  */
 static inline __attribute__((always_inline)) unsigned int
 put_cell(struct sink_state *s, const struct column *c, bool last, const struct record *rec,
-	 unsigned int spare, field_reader read, enum field_type type, enum field_unit unit,
-	 struct field_column shape)
+	 bool limited, unsigned int spare, field_reader read, enum field_type type,
+	 enum field_unit unit, struct field_column shape)
 {
-	unsigned int limit = s->opts.width ? c->width + spare : 0;
+	unsigned int limit = limited ? c->width + spare : 0;
 	struct field_value v;
 	size_t used = 1;
 
@@ -363,42 +384,46 @@ put_cell(struct sink_state *s, const struct column *c, bool last, const struct r
 	else
 		used = put_value(s, type, unit, shape.right, c->width, &v, limit);
 	if (used > c->width)
-		return limit ? spare - (unsigned int)(used - c->width) : 0;
+		return limited ? spare - (unsigned int)(used - c->width) : 0;
 	if (!last && !shape.right)
 		pad(&s->out, used, c->width);
 	return spare;
 }
 
-#define CELL(name, read, type, unit, in, ...)                                      \
-	case AT_##read:                                                            \
-		if (!((struct field_column){ __VA_ARGS__ }).trace)                 \
-			return spare;                                              \
-		return put_cell(s, c, last, rec, spare, read, type, unit,          \
-				(struct field_column){ __VA_ARGS__ });
+#define CELL(name, read, type, unit, in, ...)                                           \
+	case AT_##read:                                                                 \
+		if (((struct field_column){ __VA_ARGS__ }).trace)                       \
+			spare = put_cell(s, c, i + 1 == p->shown_num, rec, limited,     \
+					 spare, read, type, unit,                       \
+					 (struct field_column){ __VA_ARGS__ });         \
+		break;
 
-static unsigned int put_column(struct sink_state *s, const struct column *c, bool last,
-			       const struct record *rec, unsigned int spare)
+static inline __attribute__((always_inline)) void
+put_cells(struct sink_state *s, const struct record *rec, bool limited)
 {
-	switch (c->place) {
-		FIELD_TABLE(CELL)
+	const struct plan *p = s->plan;
+	unsigned int spare = p->spare;
+
+	for (size_t i = 0; i < p->shown_num; i++) {
+		const struct column *c = &p->shown[i];
+
+		if (i)
+			outbuf__char(&s->out, ' ');
+		switch (c->place) {
+			FIELD_TABLE(CELL)
+		}
 	}
-	return spare;
+	outbuf__char(&s->out, '\n');
 }
 
 static void put_record(struct sink_state *s, const struct record *rec)
 {
-	const struct plan *p = s->plan;
-	unsigned int spare;
-
-	if (s->opts.width)
-		make_room(s, rec);
-	spare = p->spare;
-	for (size_t i = 0; i < p->shown_num; i++) {
-		if (i)
-			outbuf__char(&s->out, ' ');
-		spare = put_column(s, &p->shown[i], i + 1 == p->shown_num, rec, spare);
+	if (!s->opts.width) {
+		put_cells(s, rec, false);
+		return;
 	}
-	outbuf__char(&s->out, '\n');
+	make_room(s, rec);
+	put_cells(s, rec, true);
 }
 
 const struct sink_writer sink_text = {
