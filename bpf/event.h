@@ -182,7 +182,11 @@ struct tws_cpu {
 		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
 		__u64 made; /* records so far that tell an outcome: what can be lost */
 		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
-		__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
+		union {
+			__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
+			/* TWS_RING_EVENTS, with a filter: TWS_FIN records so far */
+			__u64 fins;
+		};
 	} ring[TWS_RINGS][TWS_WRITERS];
 	/* With tws_settings.attached, when the newest record was made that each of them has written over,
 	 * CLOCK_MONOTONIC. Everything newer than all of these is still there. */

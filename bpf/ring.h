@@ -200,6 +200,16 @@ static __always_inline void send(struct out *out)
 	STORE_RELEASE(&record->seq, out->seq);
 }
 
+/* Of a TWS_FIN record that a filter lets pass, before it is made: where an end comes without a
+ * FIN, it was lost only if one of these was. */
+static __always_inline void count_filtered_fin(enum tws_writer writer)
+{
+	struct tws_cpu *cpu = this_cpu();
+
+	if (cpu)
+		cpu->ring[TWS_RING_EVENTS][writer].fins++;
+}
+
 /* Its cookie tells it from the one before. */
 static __always_inline void forget_owner(const struct sock *sk, const struct tcp_sock *tp)
 {
@@ -277,6 +287,11 @@ static __always_inline bool reserve(struct out *out, __u8 action, enum tws_write
 	else if (action == TWS_LISTEN) /* or its end: see on_listener() */
 		__sync_fetch_and_add(&tws_listens_lost, 1);
 	return false;
+}
+
+/* One that is lost is counted at once: see reserve(). */
+static __always_inline void count_filtered_fin(enum tws_writer writer)
+{
 }
 
 static const struct tws_event no_owner;

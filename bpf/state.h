@@ -356,6 +356,7 @@ static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_
 	if (filter_connection(&t)) {
 		fill_fin(&conn, sk, open, flag);
 		if (filter_owner(&conn)) {
+			count_filtered_fin(writer);
 			tell_fin(sk, tp, open, flag, &conn, writer);
 			return;
 		}

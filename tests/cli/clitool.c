@@ -15,9 +15,11 @@ static const struct {
 } tools[] = {
 	{ "close", tool__close, "N [NAME [ANYTHING]]: N connections whose client closes first" },
 	{ "close6", tool__close6, "the same by IPv6" },
+	{ "close-known", tool__close_known, "N: of sockets whose cookies were asked for" },
 	{ "hostile", tool__hostile, ": one connection under each hostile name" },
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },
 	{ "limit", tool__limit, "PROGRAM...: killed if it is not done by the deadline" },
+	{ "on-cpu", tool__on_cpu, "N PROGRAM...: on that CPU alone; 77 if there is none" },
 	{ "netns", tool__netns, "PROGRAM...: in network and mount namespaces of its own" },
 	{ "time-shift", tool__time_shift, "SECONDS|young PROGRAM...: in a time namespace whose clocks are "
 	  "ahead by so much, or have just begun; 77 if the kernel has none" },

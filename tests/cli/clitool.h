@@ -14,11 +14,13 @@
 /* clitool_close.c: connections, and names that no one should print as they are */
 int tool__close(int argc, char **argv);
 int tool__close6(int argc, char **argv);
+int tool__close_known(int argc, char **argv);
 int tool__hostile(int argc, char **argv);
 int tool__latency(int argc, char **argv);
 
 /* clitool_run.c: a program with less than it wants */
 int tool__limit(int argc, char **argv);
+int tool__on_cpu(int argc, char **argv);
 int tool__netns(int argc, char **argv);
 int tool__time_shift(int argc, char **argv);
 int tool__drop(int argc, char **argv);

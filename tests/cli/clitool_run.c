@@ -74,6 +74,19 @@ int tool__limit(int argc, char **argv)
 	return run(argv);
 }
 
+int tool__on_cpu(int argc, char **argv)
+{
+	cpu_set_t cpus;
+
+	if (argc < 2)
+		die("on-cpu N PROGRAM...");
+	CPU_ZERO(&cpus);
+	CPU_SET(number(argv[0]), &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		return 77;
+	return run(argv + 1);
+}
+
 int tool__netns(int argc, char **argv)
 {
 	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };

@@ -57,6 +57,7 @@ elif is_root; then
 	test_list_privileges
 	test_limits
 	test_signals
+	test_nothing_is_lost
 	test_time_namespace
 	test_full_disk
 	test_closed_descriptors

@@ -244,6 +244,29 @@ test_signals()
 	judge "SIGTERM while stopped" "$(status_is 0; accounts 1; delivered 2; json_lines 2)"
 }
 
+# A CPU that has nothing to write gives the rest of its chunk of the ring up: nothing is lost by
+# that, and others' sockets, which a filter leaves out, are not lost either.
+test_nothing_is_lost()
+{
+	if ! "$tool" on-cpu 1 true; then
+		skip "nothing is lost" "one CPU alone"
+		return
+	fi
+	start "nothing is lost" --json --ring-size 256K -c ours || return
+	"$tool" on-cpu 1 "$tool" close 3 ours
+	num=3
+	while [ $num -lt 2003 ]; do
+		"$tool" on-cpu 0 "$tool" close 200 ours
+		num=$((num + 200))
+		"$tool" wait-line "$out" '{' $num
+	done
+	"$tool" close-known 20
+	"$tool" on-cpu 0 "$tool" close 1 ours
+	"$tool" wait-line "$out" '{' 2004
+	stop
+	judge "nothing is lost" "$(status_is 0; accounts 1; delivered 2004; json_lines 2004)"
+}
+
 # A program in a time namespace sees the kernel's clocks shifted.
 test_time_namespace()
 {

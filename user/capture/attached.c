@@ -170,9 +170,9 @@ static bool attached_passed(const struct source *source, uint64_t mark)
 	return rings__passed(const_attached_of(source)->rings, mark);
 }
 
-static uint64_t attached_passed_over(const struct source *source)
+static uint64_t attached_fins_lost(const struct source *source)
 {
-	return rings__passed_over(const_attached_of(source)->rings);
+	return rings__fins_lost(const_attached_of(source)->rings);
 }
 
 static bool attached_is_late(const struct source *source, uint64_t time_ns)
@@ -223,7 +223,7 @@ static const struct source_ops attached_ops = {
 	.poll = attached_poll,
 	.mark = attached_mark,
 	.passed = attached_passed,
-	.passed_over = attached_passed_over,
+	.fins_lost = attached_fins_lost,
 	.is_late = attached_is_late,
 	.counters = attached_counters,
 	.sweep = attached_sweep,

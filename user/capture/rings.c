@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "capture/batch.h"
+#include "capture/fins.h"
 #include "capture/listens.h"
 #include "capture/loss.h"
 #include "capture/ring_reader.h"
@@ -37,6 +38,8 @@ struct rings {
 	struct loss loss; /* of them */
 	uint64_t listens_base; /* as base, of records that tell who listens */
 	struct listens listens;
+	uint64_t fins_base; /* likewise */
+	struct fins fins;
 	uint64_t next_cgroup, cgroups_lost;
 	uint64_t sure_ns, stopped_ns;
 	bool endings_stop, is_last;
@@ -168,6 +171,17 @@ static uint64_t made_on(const struct rings *rings, const struct tws_cpu *cpus)
 	return sum;
 }
 
+/* With a filter: FIN records. */
+static uint64_t fins_on(const struct rings *rings, const struct tws_cpu *cpus)
+{
+	uint64_t sum = 0;
+
+	for (int cpu = 0; cpu < rings->num_cpus; cpu++)
+		for (int writer = 0; writer < TWS_WRITERS; writer++)
+			sum += cpus[cpu].ring[TWS_RING_EVENTS][writer].fins;
+	return sum;
+}
+
 /* Outcomes that the programs have written since the cut, or are writing. */
 static int sum_made(const struct rings *rings, uint64_t *made)
 {
@@ -254,6 +268,7 @@ static int on_event(void *ctx, const void *record)
 
 	rings->taken += TWS_IS_OUTCOME(event->action, rings->all);
 	rings->listens.taken += event->action == TWS_LISTEN || event->action == TWS_UNLISTEN;
+	rings->fins.taken += event->action == TWS_FIN;
 	return keep_event(rings, event);
 }
 
@@ -344,7 +359,7 @@ static void watch_listens(struct rings *rings, uint64_t made, uint64_t begun_ns,
 int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 		uint64_t *listens_lost_since_ns)
 {
-	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0, listens;
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0, listens, fins;
 	int num, err;
 
 	rings->fn = fn;
@@ -353,6 +368,7 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 	 * FIN, and an event after the cgroup that it is in. */
 	err = sum_made(rings, &made);
 	listens = listens_on(rings, rings->cpus) - rings->listens_base;
+	fins = fins_on(rings, rings->cpus) - rings->fins_base;
 	err = err ?: ring_reader__take(&rings->ends, on_ending, rings);
 	num = err ? err : give_cgroups(rings);
 	err = num < 0 ? num : ring_reader__take(&rings->events, on_event, rings);
@@ -360,6 +376,7 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 		return err;
 	loss__note(&rings->loss, made, rings->taken, rings->is_last);
 	watch_listens(rings, listens, begun_ns, listens_lost_since_ns);
+	fins__note(&rings->fins, fins, rings->events.passed, rings->is_last);
 	err = give_old_listens(rings) ?:
 	      batch__give(rings->batch, begun_ns, rings->fn, rings->ctx);
 	if (err >= 0 && rings->old_listens)
@@ -380,9 +397,9 @@ bool rings__passed(const struct rings *rings, uint64_t mark)
 	return rings->taken + rings->loss.lost >= mark;
 }
 
-uint64_t rings__passed_over(const struct rings *rings)
+uint64_t rings__fins_lost(const struct rings *rings)
 {
-	return rings->events.passed;
+	return rings->fins.lost;
 }
 
 uint64_t rings__lost(const struct rings *rings)
@@ -484,6 +501,8 @@ int rings__cut(struct rings *rings, bool look_back)
 		return err;
 	rings->base = made_on(rings, rings->cpus_again);
 	rings->listens_base = listens_on(rings, rings->cpus_again);
+	rings->fins_base = fins_on(rings, rings->cpus_again);
+	rings->fins = (struct fins){ .taken = 0 };
 	rings->listens = (struct listens){ .sure_ns = clock__now_ns(CLOCK_MONOTONIC) };
 	rings->taken = 0;
 	rings->loss = (struct loss){ .lost = 0 };

@@ -54,13 +54,13 @@ void rings__attached_at(struct rings *rings, uint64_t ns);
 void rings__stop_at(struct rings *rings, uint64_t ns, bool endings_too, bool is_last);
 uint64_t rings__stopped_ns(const struct rings *rings);
 
-/* As source__poll(), source__mark(), source__passed() and source__passed_over() say, and
+/* As source__poll(), source__mark(), source__passed() and source__fins_lost() say, and
  * @listens_lost_since_ns as in struct source. */
 int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 		uint64_t *listens_lost_since_ns);
 uint64_t rings__mark(const struct rings *rings);
 bool rings__passed(const struct rings *rings, uint64_t mark);
-uint64_t rings__passed_over(const struct rings *rings);
+uint64_t rings__fins_lost(const struct rings *rings);
 
 /* Outcomes, and cgroups' records, that were written over before they were read. */
 uint64_t rings__lost(const struct rings *rings);

@@ -31,7 +31,7 @@ struct source_ops {
 	int (*poll)(struct source *source, source_record_fn fn, void *ctx);
 	uint64_t (*mark)(const struct source *source);
 	bool (*passed)(const struct source *source, uint64_t mark);
-	uint64_t (*passed_over)(const struct source *source);
+	uint64_t (*fins_lost)(const struct source *source);
 	bool (*is_late)(const struct source *source, uint64_t time_ns);
 	int (*counters)(const struct source *source, struct tws_counters *sum,
 			uint64_t *recursion);
@@ -96,11 +96,11 @@ static inline bool source__passed(const struct source *source, uint64_t mark)
 	return source->ops->passed(source, mark);
 }
 
-/* source__passed_over() - a number that grows when FINs may have been written over before
- * they were read: by positions of the ring, of which not each need have had a record. */
-static inline uint64_t source__passed_over(const struct source *source)
+/* source__fins_lost() - of a source that is filtered: how many FINs that pass the filter were lost,
+ * and not counted in event_lost. It may be less again, if some of them come after all. */
+static inline uint64_t source__fins_lost(const struct source *source)
 {
-	return source->ops->passed_over(source);
+	return source->ops->fins_lost(source);
 }
 
 /*

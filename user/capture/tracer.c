@@ -532,11 +532,11 @@ static int add_recursion(const struct tracer *tracer, const struct bpf_program *
 	return 0;
 }
 
-static uint64_t tracer_passed_over(const struct source *source)
+static uint64_t tracer_fins_lost(const struct source *source)
 {
 	const struct tracer *tracer = const_tracer_of(source);
 
-	return tracer->rings ? rings__passed_over(tracer->rings) : 0;
+	return tracer->rings ? rings__fins_lost(tracer->rings) : 0;
 }
 
 static bool tracer_is_late(const struct source *source, uint64_t time_ns)
@@ -735,7 +735,7 @@ static const struct source_ops tracer_ops = {
 	.poll = tracer_poll,
 	.mark = tracer_mark,
 	.passed = tracer_passed,
-	.passed_over = tracer_passed_over,
+	.fins_lost = tracer_fins_lost,
 	.is_late = tracer_is_late,
 	.counters = tracer_counters,
 	.sweep = tracer_sweep,

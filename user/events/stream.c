@@ -28,7 +28,7 @@
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define HEAL_IDLE_NS (60 * NS_PER_S)
-#define PASSED_NS (120 * NS_PER_S) /* a minute in FIN_WAIT2, and some in FIN_WAIT1 */
+#define LATE_END_NS (120 * NS_PER_S) /* from a FIN on */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
 #define LISTENERS_MIN_NS NS_PER_S /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
 #define LISTENERS_SHARE 20
@@ -46,7 +46,9 @@ struct stream {
 	struct attributor *attributor;
 	bool has_baseline;
 	int backlog; /* records that the last poll found */
-	uint64_t passed, passed_ns; /* see lacks_fins() */
+	/* Of a filtered source: FINs that were lost, when the last one was, and how many of their
+	 * ends have come or will not come any more. */
+	uint64_t fins_lost, fins_lost_ns, fins_ended;
 	uint64_t delivered, unattributed, malformed, untaken, found;
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
@@ -337,6 +339,18 @@ static int heal(struct stream *s)
 	return err < 0 ? err : 0;
 }
 
+/* How long an end may come after its FIN: a minute in FIN_WAIT2, and some in FIN_WAIT1. */
+static void note_lost_fins(struct stream *s)
+{
+	uint64_t lost = source__fins_lost(s->opts.events), now = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (lost > s->fins_lost)
+		s->fins_lost_ns = now;
+	s->fins_lost = lost;
+	if (s->fins_ended < lost && now >= s->fins_lost_ns + LATE_END_NS)
+		s->fins_ended = lost;
+}
+
 static int check_counters(struct stream *s)
 {
 	struct tws_counters before = s->counters;
@@ -344,6 +358,7 @@ static int check_counters(struct stream *s)
 	bool moved;
 
 	s->next_check_ns = now + CHECK_NS;
+	note_lost_fins(s);
 	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
 	/* Where the kernel skips a program in a process's context, a listen() may be skipped. */
@@ -360,7 +375,7 @@ static int check_counters(struct stream *s)
 		(s->time_waits && time_waits__due(s->time_waits, now));
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)
-		s->next_heal_ns -= HEAL_MIN_NS - CHECK_NS;
+		s->next_heal_ns = clock__before_ns(s->next_heal_ns, HEAL_MIN_NS - CHECK_NS);
 	if (!moved || now < s->next_heal_ns)
 		return 0;
 	s->healed_recursion = s->recursion;
@@ -479,16 +494,14 @@ static int pass_cgroup(void *ctx, uint64_t id, bool pass)
 	return source__pass_cgroup(((struct stream *)ctx)->opts.events, id, pass);
 }
 
-/* FINs were lost not long ago: what they belong to may still enter TIME_WAIT. */
-static bool lacks_fins(struct stream *s)
+/* An end has come whose FIN has not: whether that may have been one of those that were lost. */
+static bool ends_lost_fin(struct stream *s)
 {
-	uint64_t passed = source__passed_over(s->opts.events), now = clock__now_ns(CLOCK_MONOTONIC);
-
-	if (passed != s->passed) {
-		s->passed = passed;
-		s->passed_ns = now;
-	}
-	return s->passed && now < s->passed_ns + PASSED_NS;
+	note_lost_fins(s);
+	if (s->fins_ended >= s->fins_lost)
+		return false;
+	s->fins_ended++;
+	return true;
 }
 
 /*
@@ -503,12 +516,10 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 	if (source__is_late(s->opts.events, ending->time_ns) ||
 	    ending->time_ns < s->opts.since_ns)
 		return true;
-	if (s->opts.kernel->rx_sk.state != FEATURE_PRESENT)
-		return false;
-	if (healer__knows(s->healer, ending->id))
+	if (s->opts.kernel->rx_sk.state == FEATURE_PRESENT && healer__knows(s->healer, ending->id))
 		return true;
-	return ending->action == TWS_ENTERED && s->opts.events->is_filtered &&
-	       !filter__is_empty(&s->opts.filter) && !lacks_fins(s);
+	return s->opts.events->is_filtered && !filter__is_empty(&s->opts.filter) &&
+	       !ends_lost_fin(s);
 }
 
 static int open_containers(struct stream *s)
