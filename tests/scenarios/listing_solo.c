@@ -563,6 +563,13 @@ static void run_small(struct stage *st, const char *twsnoop)
 
 /* ---- inferred ---- */
 
+static long do_reap(long pid, long b, long c)
+{
+	(void)b, (void)c;
+	/* Whoever it was that waited: the kernel has counted it. */
+	return waitpid((pid_t)pid, NULL, 0) < 0 && errno != ECHILD ? -errno : 0;
+}
+
 /* Does the text form mark the process with a tilde? */
 static void expect_tilde(struct scene *x, const char *name)
 {
@@ -591,6 +598,48 @@ static void run_inferred_server(struct stage *st, const char *twsnoop)
 	expect_tilde(&x, "sc-server");
 	/* Two hold it: it may have been either. */
 	actor__fork(x.s, "sc-worker");
+	expect_row(&x, &server, EVIDENCE_UNKNOWN, NULL, SIDE_SERVER);
+}
+
+/* The one that listens has accepted the connection, and given it to a child that closes it: also
+ * when that one has gone nobody is named. */
+static void run_handed_on(struct stage *st, const char *twsnoop)
+{
+	struct scene x = scene(st, twsnoop, FAM_V4);
+	struct actor *child;
+	struct tuple server;
+
+	need_nobody(st);
+	open_by(&x, x.c, x.s, FAM_V4, 0);
+	server = tuple__flip(&x.client);
+	child = actor__fork(x.s, "sc-child");
+	EXPECT(st, actor__call(child, do_close, x.lfd, 0, 0) == 0);
+	EXPECT(st, actor__call(x.s, do_close, x.sfd, 0, 0) == 0);
+	close_by(&x, child, x.sfd, x.c, x.cfd, &server);
+	expect_row(&x, &server, EVIDENCE_UNKNOWN, NULL, SIDE_SERVER);
+	actor__post(child, do_exit, 0, 0, 0);
+	actor__await_end(child);
+	expect_row(&x, &server, EVIDENCE_UNKNOWN, NULL, SIDE_SERVER);
+	EXPECT(st, actor__call(x.s, do_reap, child->pid, 0, 0) == 0);
+	expect_row(&x, &server, EVIDENCE_UNKNOWN, NULL, SIDE_SERVER);
+}
+
+/* The one that listens gives what it accepts to another process, no child of its own. */
+static void run_passed_on(struct stage *st, const char *twsnoop)
+{
+	struct scene x = scene(st, twsnoop, FAM_V4);
+	struct tuple server;
+	long fd, held;
+
+	need_nobody(st);
+	open_by(&x, x.c, x.s, FAM_V4, 0);
+	server = tuple__flip(&x.client);
+	fd = actor__pass(x.s, x.sfd, x.other);
+	EXPECT(st, fd >= 0 && actor__call(x.s, do_close, x.sfd, 0, 0) == 0);
+	close_by(&x, x.other, (int)fd, x.c, x.cfd, &server);
+	open_by(&x, x.c, x.s, FAM_V4, 0);
+	held = actor__pass(x.s, x.sfd, x.other);
+	EXPECT(st, held >= 0 && actor__call(x.s, do_close, x.sfd, 0, 0) == 0);
 	expect_row(&x, &server, EVIDENCE_UNKNOWN, NULL, SIDE_SERVER);
 }
 
@@ -776,6 +825,8 @@ const struct solo solo_listing[] = {
 	{ "list/restarts", run_restarts },
 	{ "list/too-small", run_small },
 	{ "list/inferred-server", run_inferred_server },
+	{ "list/handed-on", run_handed_on },
+	{ "list/passed-on", run_passed_on },
 	{ "list/inferred-client", run_inferred_client },
 	{ "list/open-before", run_open_before },
 	{ "list/attach-twice", run_twice },

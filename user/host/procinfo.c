@@ -336,6 +336,50 @@ int procinfo__cgroup(const char *proc_root, uint32_t pid, uint64_t start_ticks,
 	return err;
 }
 
+/* Field 1 is the number, 4 the parent's, 11 and 13 the page faults of the children that were
+ * waited for: none begins without one. */
+static int parse_kin(const char *text, struct procinfo_kin *kin)
+{
+	uint64_t value, fields[14] = { 0 };
+	const char *p = strrchr(text, ')');
+
+	if (!p || !parse_u32(text, ' ', &kin->pid, NULL))
+		return -EPROTO;
+	for (int field = 3; field <= 13; field++) {
+		p = strchr(p + 1, ' ');
+		if (!p)
+			return -EPROTO;
+		if ((field == 4 || field == 11 || field == 13) && !parse_u64(p + 1, &value))
+			return -EPROTO;
+		fields[field] = field == 4 || field == 11 || field == 13 ? value : 0;
+	}
+	if (fields[4] > UINT32_MAX)
+		return -EPROTO;
+	kin->parent = (uint32_t)fields[4];
+	kin->had_children = fields[11] || fields[13];
+	return 0;
+}
+
+int procinfo__kin(const char *proc_root, uint32_t pid, struct procinfo_kin *kin)
+{
+	struct procinfo_kin now = { 0 };
+	char text[4096];
+	int dir_fd = open_host_process(proc_root, pid), err;
+	ssize_t n;
+
+	if (dir_fd < 0)
+		return dir_fd;
+	n = read_at(dir_fd, "stat", text, sizeof(text) - 1);
+	close(dir_fd);
+	if (n < 0)
+		return n == -ENOENT ? -ESRCH : (int)n;
+	text[n] = '\0';
+	err = parse_kin(text, &now);
+	if (!err)
+		*kin = now;
+	return err;
+}
+
 static uint64_t ticks_to_ns(void)
 {
 	long hz = sysconf(_SC_CLK_TCK);

@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_PROCINFO_H
 #define TWSNOOP_PROCINFO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,15 @@ struct procinfo {
  * -EPROTO (not understood), or another negative errno; then *@info is as before.
  */
 int procinfo__read(const char *proc_root, uint32_t pid, struct procinfo *info);
+
+/* Numbers as /proc shows them. */
+struct procinfo_kin {
+	uint32_t pid, parent;
+	bool had_children; /* that it has waited for; of those that live nothing is said */
+};
+
+/* procinfo__kin() - whose child a process is. Returns as procinfo__read(). */
+int procinfo__kin(const char *proc_root, uint32_t pid, struct procinfo_kin *kin);
 
 /*
  * procinfo__cgroup() - where the process @pid that began at @start_ticks is in the hierarchy of

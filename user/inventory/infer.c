@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/table.h"
+#include "host/procinfo.h"
 #include "owners/attribute.h"
 #include "owners/live.h"
 
@@ -13,6 +15,7 @@ struct inference {
 	struct listeners *listeners;
 	struct attributor *attributor;
 	struct live *live;
+	struct table *parents; /* uint64_t: of any process; NULL: was not needed yet */
 };
 
 /* Established, and without a file: the listener has not accepted it yet. */
@@ -60,18 +63,10 @@ static void find_side(struct inference *in, struct listing_row *row)
 	row->side = rec.event->conn.side;
 }
 
-/* A live socket is no evidence for itself. */
-static int want_live(struct inference *in, const struct listing_row *row)
-{
-	return row->mini ? live__want(in->live, &row->key) : 0;
-}
-
-/*
- * Somebody who listens on our port: if our end is the server, and it is one
- * process, then that. With a listener here it was not opened from here, as far as
- * anybody can tell; so else ask for the live connections.
- */
-static int by_listener(struct inference *in, struct listing_row *row)
+/* The process that alone holds the socket which listens at the row's local port, 0: none.
+ * False: nobody listens there. */
+static bool find_listener(const struct inference *in, const struct listing_row *row,
+			  uint32_t *tgid)
 {
 	struct listeners_place place = {
 		.opened_ns = row->seen ? row->seen->conn.open_ns : 0,
@@ -81,18 +76,97 @@ static int by_listener(struct inference *in, struct listing_row *row)
 	};
 	struct listeners_match match;
 
+	*tgid = 0;
 	memcpy(place.addr, row->key.local_addr, sizeof(place.addr));
 	if (!listeners__lookup(in->listeners, &place, &match))
-		return row->side == TWS_SIDE_SERVER ? 0 : want_live(in, row);
-	if (row->side != TWS_SIDE_SERVER || !match.tgid ||
-	    (match.owner != LISTENERS_ONE && match.owner != LISTENERS_LIKELY))
-		return row->side == TWS_SIDE_CLIENT ? want_live(in, row) : 0;
-	return set_owner(in, row, match.tgid);
+		return false;
+	if (match.owner == LISTENERS_ONE || match.owner == LISTENERS_LIKELY)
+		*tgid = match.tgid;
+	return true;
+}
+
+/*
+ * If our end is the server's, who listens on our port; else, and if nobody does, who holds the
+ * live connections to the remote end. With a listener here it was not opened from here, as far
+ * as anybody can tell.
+ */
+static int ask_for(struct inference *in, const struct listing_row *row)
+{
+	uint32_t tgid;
+	bool listened_at = find_listener(in, row, &tgid);
+
+	if (!row->mini) /* a live socket is no evidence for itself */
+		return 0;
+	if (row->side == TWS_SIDE_SERVER)
+		return tgid ? live__want_local(in->live, &row->key) : 0;
+	return !listened_at || row->side == TWS_SIDE_CLIENT ?
+		       live__want_remote(in->live, &row->key) : 0;
+}
+
+static int note_parent(void *ctx, uint32_t pid)
+{
+	struct inference *in = ctx;
+	struct procinfo_kin kin;
+	uint64_t parent;
+	void *entry;
+	int err;
+
+	if (procinfo__kin(in->proc_root, pid, &kin))
+		return 0;
+	parent = kin.parent;
+	err = table__get(in->parents, &parent, &entry);
+	return err < 0 ? err : 0;
+}
+
+static int find_parents(struct inference *in)
+{
+	const struct table_options opts = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(uint64_t),
+		.max = 1U << 22, /* PID_MAX_LIMIT */
+	};
+
+	return in->parents ? 0 : table__new(&in->parents, &opts) ?:
+	       procinfo__each_pid(in->proc_root, note_parent, in);
+}
+
+/*
+ * Whether what the listener accepts may be closed by another process: one that it has given
+ * it to, or a child, which may have gone.
+ */
+static int hands_on(struct inference *in, const struct listing_row *row, uint32_t tgid, bool *does)
+{
+	struct procinfo_kin kin;
+	uint64_t key;
+	int err;
+
+	*does = true;
+	if (live__others_hold(in->live, &row->key, tgid) ||
+	    procinfo__kin(in->proc_root, tgid, &kin) || kin.had_children)
+		return 0;
+	key = kin.pid;
+	err = find_parents(in);
+	if (!err)
+		*does = table__find(in->parents, &key);
+	return err;
+}
+
+static int by_listener(struct inference *in, struct listing_row *row)
+{
+	uint32_t tgid;
+	bool others = false;
+	int err = 0;
+
+	if (!find_listener(in, row, &tgid) || !tgid)
+		return 0;
+	/* What has not been accepted cannot have been handed on. */
+	if (row->mini)
+		err = hands_on(in, row, tgid, &others);
+	return err || others ? err : set_owner(in, row, tgid);
 }
 
 static int by_live(struct inference *in, struct listing_row *row)
 {
-	uint32_t tgid = live__holder(in->live, &row->key);
+	uint32_t tgid = row->mini ? live__holder(in->live, &row->key) : 0;
 	int err;
 
 	if (!tgid)
@@ -112,14 +186,14 @@ static int infer_all(struct inference *in, const struct sockets_source *source,
 	for (size_t i = 0; !err && i < l->num; i++) {
 		find_side(in, &l->rows[i]);
 		if (lacks_owner(&l->rows[i]))
-			err = by_listener(in, &l->rows[i]);
+			err = ask_for(in, &l->rows[i]);
 	}
 	if (!err)
 		err = live__read(in->live, source, flags);
 	for (size_t i = 0; !err && i < l->num; i++)
-		if (l->rows[i].mini && lacks_owner(&l->rows[i]) &&
-		    l->rows[i].side != TWS_SIDE_SERVER)
-			err = by_live(in, &l->rows[i]);
+		if (lacks_owner(&l->rows[i]))
+			err = l->rows[i].side == TWS_SIDE_SERVER ?
+				      by_listener(in, &l->rows[i]) : by_live(in, &l->rows[i]);
 	return err;
 }
 
@@ -133,10 +207,11 @@ int infer__owners(struct listing *l, const struct sockets_source *source,
 	int err = attributor__new(&in.attributor, &sources);
 
 	if (!err)
-		err = live__new(&in.live, false);
+		err = live__new(&in.live);
 	if (!err)
 		err = infer_all(&in, source, flags);
 	live__free(in.live);
+	table__free(in.parents);
 	attributor__free(in.attributor);
 	return err;
 }

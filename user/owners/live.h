@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Live connections towards given remote ends, and which processes hold them.
+ * Live connections towards given remote ends, and at given local ports, and which processes
+ * hold them.
  */
 #ifndef TWSNOOP_LIVE_H
 #define TWSNOOP_LIVE_H
@@ -12,37 +13,39 @@
 #include "bpf/event.h"
 #include "sockets/sockets.h"
 
-/* More live sockets than this are not kept: what they say is then unsure. 100 MB. */
+/* More live sockets than this are not kept: what they say is then unsure. 300 MB. */
 #define LIVE_MAX (4U << 20)
 
 struct live;
 
-/* live__new() - @by_local: the local address tells two places apart, too.
- * Returns 0 and *@livep, to be freed by live__free(), or -ENOMEM. */
-int live__new(struct live **livep, bool by_local);
+/* live__new() - returns 0 and *@livep, to be freed by live__free(), or -ENOMEM. */
+int live__new(struct live **livep);
 void live__free(struct live *live); /* NULL is allowed */
 
-/* live__want() - asks for a place: namespace, peer address, peer port, and with
- * by_local the local address of @key. Idempotent. Returns 0 or -ENOMEM. */
-int live__want(struct live *live, const struct tws_key *key);
+/*
+ * live__want_remote() - asks for the connections from @key's namespace to its peer's address
+ * and port. live__want_local() - for those at its local port. Idempotent. Return 0,
+ * -ENOMEM, or -ENOSPC.
+ */
+int live__want_remote(struct live *live, const struct tws_key *key);
+int live__want_local(struct live *live, const struct tws_key *key);
 
 /*
- * live__read() - reads the sockets of the places that were asked for, and then
- * every process's descriptors. Call it once. @flags gets SOCKETS_* bits added.
- * Returns as sockets__each() or procinfo__each_socket().
+ * live__read() - reads the sockets that were asked for, and then every process's
+ * descriptors. Call it once. @flags gets SOCKETS_* bits added. Returns as
+ * sockets__each() or procinfo__each_socket().
  */
 int live__read(struct live *live, const struct sockets_source *source, unsigned int *flags);
 
 /*
- * live__holder() - the one process that holds all live connections of the place of
+ * live__holder() - the one process that holds all live connections to the remote end of
  * @key that any process can hold, or 0: there are none, several processes do,
  * or of some it cannot be told.
  */
 uint32_t live__holder(const struct live *live, const struct tws_key *key);
 
-/* live__each() - each live connection: @key as asked for, but with its local port.
- * @tgid 0: not known, several, or an orphan. */
-typedef int (*live_fn)(void *ctx, uint8_t family, const struct tws_key *key, uint32_t tgid);
-int live__each(const struct live *live, live_fn fn, void *ctx);
+/* live__others_hold() - some live connection at @key's local port is held by another process
+ * than @tgid as well, or instead, or by nobody knows whom. */
+bool live__others_hold(const struct live *live, const struct tws_key *key, uint32_t tgid);
 
 #endif

@@ -109,6 +109,30 @@ static void test_read_fields(void **state)
 	assert_string_equal(info.command_line, "/bin/x -a b c");
 }
 
+static void test_kin(void **state)
+{
+	static const char childless[] = "8 (x) y) S 7 2 3 0 -1 4194560 1 0 3 0 5 6\n";
+	struct procinfo_kin kin;
+
+	(void)state;
+	make_process("7", "a) (b 1 2", 4242, 33, "", 0);
+	make_process("8", "b", 4242, 33, "", 0);
+	write_file("8", "stat", childless, sizeof(childless) - 1);
+	assert_int_equal(procinfo__kin(root, 7, &kin), 0);
+	assert_int_equal(kin.pid, 7);
+	assert_int_equal(kin.parent, 1);
+	assert_true(kin.had_children);
+	assert_int_equal(procinfo__kin(root, 8, &kin), 0);
+	assert_int_equal(kin.parent, 7);
+	assert_false(kin.had_children);
+	write_file("8", "stat", childless, 20);
+	assert_int_equal(procinfo__kin(root, 8, &kin), -EPROTO);
+	assert_int_equal(procinfo__kin(root, 99, &kin), -ESRCH);
+	assert_int_equal(kin.parent, 7);
+	remove_process("7");
+	remove_process("8");
+}
+
 static void test_read_failures_leave_the_output(void **state)
 {
 	struct procinfo info = { .pid = 77, .uid = 88 };
@@ -415,6 +439,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_read_fields),
+		cmocka_unit_test(test_kin),
 		cmocka_unit_test(test_read_failures_leave_the_output),
 		cmocka_unit_test(test_long_command_line_is_cut),
 		cmocka_unit_test(test_ticks_round_down),
