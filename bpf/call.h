@@ -231,6 +231,7 @@ static __always_inline bool read_attempt(struct tuple *t, const struct tws_call 
 	__builtin_memset(t, 0, sizeof(*t));
 	t->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	t->netns = BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+	t->ifindex = BPF_CORE_READ(sk, __sk_common.skc_bound_dev_if);
 	known = read_asked(call, addr, &port, &t->family);
 	if (known && is_bind) {
 		t->local[0] = addr[0];
@@ -281,6 +282,7 @@ static __always_inline void tell_call(const struct tws_call *call, const struct 
 		return;
 	read_caller(&conn, action);
 	conn.open_ns = call->open_ns;
+	conn.ifindex = t->ifindex;
 	if (!filter_owner(&conn) || !reserve(&out, action, TWS_CALL))
 		return;
 	__builtin_memset(out.ev, 0, sizeof(*out.ev));

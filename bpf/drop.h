@@ -101,17 +101,29 @@ static __always_inline void tell_pending(const struct tws_key *key)
 	tell_entered_by_key(copy.id, key, TWS_DROP);
 }
 
-/* Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. */
+static __always_inline void on_segment_for(const struct tws_key *key, const struct sk_buff *skb,
+					   __u8 flags)
+{
+	if (flags & TCP_FLAG_FIN)
+		tell_pending(key);
+	if (tws.all && flags & TCP_FLAG_RST)
+		on_time_wait_reset(key, skb);
+}
+
+/*
+ * Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. It may be bound to no
+ * device, or to the one that the segment came by; whichever has changed is told.
+ */
 static __always_inline void on_segment(const struct sk_buff *skb)
 {
 	struct tws_key key = {};
 	__u8 flags;
 
 	flags = key_of_segment(&key, skb, tws.all ? TCP_FLAG_FIN | TCP_FLAG_RST : TCP_FLAG_FIN);
-	if (flags & TCP_FLAG_FIN)
-		tell_pending(&key);
-	if (tws.all && flags & TCP_FLAG_RST)
-		on_time_wait_reset(&key, skb);
+	for (int i = 0; i < 2 && flags; i++) {
+		on_segment_for(&key, skb, flags);
+		key.ifindex = skb->skb_iif;
+	}
 }
 
 /* The mini-socket that the segment was for. That it is in TIME_WAIT since this very

@@ -107,7 +107,8 @@ struct tws_conn {
 	__u8 side;  /* enum tws_side */
 	__u8 cause; /* enum tws_cause */
 	__u16 flags; /* TWS_F_* */
-	__u8 pad[4];
+	__u32 ifindex; /* of the device that the socket is bound to, or of the scope of a
+			* link-local address: of its network namespace; 0: none */
 };
 
 /* What is told of a connection end. */
@@ -218,7 +219,7 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
-#define TWS_LAYOUT 5 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
+#define TWS_LAYOUT 6 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
 
 struct tws_meta {
 	__u64 magic;
@@ -266,8 +267,10 @@ struct tws_key {
 	__u8 local_addr[16]; /* as in struct tws_event */
 	__u8 peer_addr[16];
 	__u32 netns;
+	__u32 ifindex; /* as tws_conn.ifindex: two devices may have the same addresses */
 	__u16 local_port;
 	__u16 peer_port;
+	__u32 pad;
 };
 
 /*

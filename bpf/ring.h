@@ -304,6 +304,7 @@ static __always_inline void keep_owner(const struct tws_event *ev)
 
 	__builtin_memcpy(&key, ev->local_addr, 2 * sizeof(ev->local_addr));
 	key.netns = ev->netns;
+	key.ifindex = ev->conn.ifindex;
 	key.local_port = ev->local_port;
 	key.peer_port = ev->peer_port;
 	bpf_map_update_elem(&tws_owners, &key, &no_owner, BPF_ANY);

@@ -72,9 +72,11 @@ static __always_inline __u8 side_by_syn(const struct tcp_sock *tp)
 }
 
 /* What is known from the opening on. */
-static __always_inline void fill_opening(struct tws_conn *conn, const struct tws_open *open)
+static __always_inline void fill_opening(struct tws_conn *conn, const struct sock *sk,
+					 const struct tws_open *open)
 {
 	__builtin_memset(conn, 0, sizeof(*conn));
+	conn->ifindex = sk->__sk_common.skc_bound_dev_if;
 	if (!open)
 		return;
 	conn->open_ns = open_time_ns(open);
@@ -303,7 +305,7 @@ static __always_inline struct tws_open *take_opening(const struct sock *sk,
 static __always_inline void fill_fin(struct tws_conn *conn, const struct sock *sk,
 				     const struct tws_open *open, __u16 flag)
 {
-	fill_opening(conn, open);
+	fill_opening(conn, sk, open);
 	conn->flags |= flag;
 	if (flag & TWS_F_PASSIVE)
 		fill_peer_fin(conn, open);
@@ -487,7 +489,7 @@ static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struc
 	if (!filter_owner(&nobody) || !reserve(&out, action_of(mini), writer))
 		return;
 	fill_event(&out, sk, tp);
-	fill_opening(&out.ev->conn, take_opening(sk, tp, 1));
+	fill_opening(&out.ev->conn, sk, take_opening(sk, tp, 1));
 	out.ev->tx_bytes = payload_before(tp, tp->write_seq, 1, out.ev->conn.side);
 	out.ev->rx_bytes = received_bytes(sk, tp, 0);
 	out.ev->cookie = mini->cookie;
@@ -581,7 +583,7 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 	if (!action)
 		return;
 	open = open_find(sk);
-	fill_opening(&conn, open);
+	fill_opening(&conn, sk, open);
 	fill_peer_fin(&conn, open);
 	if (action == TWS_ABORT)
 		read_close(&conn, sk, true, oldstate);

@@ -193,6 +193,7 @@ static __always_inline void on_time_wait_reset(const struct tws_key *key, const 
 	__builtin_memcpy(out.ev->peer_addr, key->peer_addr, sizeof(out.ev->peer_addr));
 	out.ev->family = skb->protocol == bpf_htons(0x0800 /* ETH_P_IP */) ? AF_INET : AF_INET6;
 	out.ev->netns = key->netns;
+	out.ev->conn.ifindex = key->ifindex;
 	out.ev->local_port = key->local_port;
 	out.ev->peer_port = key->peer_port;
 	out.ev->end = TWS_END_RESET;

@@ -67,6 +67,8 @@ struct sought {
 	__u16 num;
 	__u16 family;
 	__u16 pad; /* as above */
+	__u32 ifindex;
+	__u32 more_pad;
 };
 
 static __always_inline void seek(struct sought *sought, const struct sock *sk,
@@ -87,6 +89,8 @@ static __always_inline void seek(struct sought *sought, const struct sock *sk,
 	sought->num = local_port_of(tp);
 	sought->family = skc->skc_family;
 	sought->pad = 0;
+	sought->ifindex = skc->skc_bound_dev_if;
+	sought->more_pad = 0;
 }
 
 static __always_inline bool same_in6(const struct in6_addr *a, const void *b)
@@ -110,6 +114,7 @@ static __always_inline bool is_sought(const struct sought *sought, const __u8 *c
 	    MINI_FIELD(copy, __tw_common.skc_net.net) != sought->net ||
 	    MINI_FIELD(copy, __tw_common.skc_dport) != sought->dport ||
 	    MINI_FIELD(copy, __tw_common.skc_num) != sought->num ||
+	    (__u32)MINI_FIELD(copy, __tw_common.skc_bound_dev_if) != sought->ifindex ||
 	    MINI_FIELD(copy, __tw_common.skc_family) != sought->family)
 		return false;
 	if (sought->family == AF_INET)

@@ -12,6 +12,7 @@ struct tuple {
 	__u64 local[2]; /* network byte order; IPv4 in the first four bytes */
 	__u64 peer[2];
 	__u32 netns;
+	__u32 ifindex; /* of the device it is bound to, 0: none */
 	__u16 local_port; /* host byte order */
 	__u16 peer_port;
 	__u8 family;
@@ -69,6 +70,7 @@ static __always_inline void read_tuple(struct tuple *t, const struct sock *sk,
 	const struct sock_common *skc = &sk->__sk_common;
 
 	t->netns = netns_of(net_of(tp));
+	t->ifindex = skc->skc_bound_dev_if;
 	t->local_port = local_port_of(tp);
 	t->peer_port = bpf_ntohs(skc->skc_dport);
 	t->family = read_addresses(t->local, t->peer, skc);
@@ -78,6 +80,7 @@ static __always_inline void read_tuple(struct tuple *t, const struct sock *sk,
 static __always_inline void read_mini_tuple(struct tuple *t, const struct sock_common *skc)
 {
 	t->netns = netns_of(skc->skc_net.net);
+	t->ifindex = skc->skc_bound_dev_if;
 	t->local_port = skc->skc_num;
 	t->peer_port = bpf_ntohs(skc->skc_dport);
 	t->family = read_addresses(t->local, t->peer, skc);
@@ -106,6 +109,7 @@ static __always_inline void tuple_to_key(struct tws_key *key, const struct tuple
 	((__u64 *)key->peer_addr)[0] = t->peer[0];
 	((__u64 *)key->peer_addr)[1] = t->peer[1];
 	key->netns = t->netns;
+	key->ifindex = t->ifindex;
 	key->local_port = t->local_port;
 	key->peer_port = t->peer_port;
 }
@@ -122,10 +126,12 @@ static __always_inline void fill_tuple(struct tws_event *ev, const struct sock *
 	ev->family = read_addresses(ev->local_addr, ev->peer_addr, skc);
 }
 
+/* @ev's conn is all zero. */
 static __always_inline void tuple_to_event(struct tws_event *ev, const struct tuple *t)
 {
 	ev->family = t->family;
 	ev->netns = t->netns;
+	ev->conn.ifindex = t->ifindex;
 	ev->local_port = t->local_port;
 	ev->peer_port = t->peer_port;
 	((__u64 *)ev->local_addr)[0] = t->local[0];

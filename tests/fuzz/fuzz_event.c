@@ -24,7 +24,6 @@ static void mend(struct tws_event *ev)
 	ev->end = ev->action == TWS_TIME_WAIT_END ? ev->end % TWS_END_END : 0;
 	ev->pad = 0;
 	ev->error %= 4096;
-	memset(ev->conn.pad, 0, sizeof(ev->conn.pad));
 	ev->conn.side %= TWS_SIDE_END;
 	ev->conn.cause %= TWS_CAUSE_END;
 	ev->conn.comm[TWS_COMM_LEN - 1] = '\0';

@@ -134,6 +134,13 @@ static const char *read_network(json_t *root, enum action action, struct tuple *
 	return why ? why : read_side(net, "peer", action == ACT_BIND_FAILED, t->raddr, &t->rport);
 }
 
+static void read_interface(json_t *root, struct event *ev)
+{
+	json_t *net = json_object_get(root, "network");
+
+	copy(json_object_get(net, "interface"), "name", ev->ifname, sizeof(ev->ifname));
+}
+
 static const char *read_process(json_t *root, struct event *ev)
 {
 	json_t *p = json_object_get(root, "process");
@@ -191,6 +198,8 @@ int event__parse(const char *line, size_t len, struct event *ev, const char **wh
 		*why = read_process(root, ev);
 	if (!*why)
 		*why = read_tcp(root, ev);
+	if (!*why)
+		read_interface(root, ev);
 out:
 	json_decref(root);
 	return *why ? -EINVAL : 0;

@@ -157,6 +157,9 @@ static void judge_event(struct judge *j, const struct truth *tr, const struct ev
 		return;
 	}
 	judge_process(j, tr, ev);
+	if (strcmp(tr->ifname, ev->ifname) != 0)
+		blame(j, ev->ifname[0] ? WRONG : MISSING, l, "%s: network.interface.name '%s', not '%s'",
+		      act, ev->ifname, tr->ifname);
 	if (close_event && tr->causes && !(ev->cause & tr->causes))
 		blame(j, ev->cause == CAUSE_UNKNOWN ? MISSING : WRONG, l,
 		      "%s: tcp.cause is wrong (%#x, not %#x)", act, ev->cause, tr->causes);

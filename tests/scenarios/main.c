@@ -512,6 +512,7 @@ int main(int argc, char **argv)
 	scen_close__add(&table);
 	scen_ids__add(&table);
 	scen_open__add(&table);
+	scen_device__add(&table);
 	add_time_wait_only(&time_wait_only, &table);
 	scen_fail__add(&table);
 	/* The same and some more. */
@@ -522,6 +523,7 @@ int main(int argc, char **argv)
 	scen_close__add_silent(&listed);
 	scen_ids__add(&listed);
 	scen_open__add(&listed);
+	scen_device__add(&listed);
 	if (o.list) {
 		list_table(&o, &table);
 		list_table(&o, &time_wait_only);

@@ -35,6 +35,7 @@ struct tuple {
 	uint16_t lport;
 	uint16_t rport;
 	uint64_t netns; /* inode of the network namespace */
+	unsigned int ifindex; /* of the device it is bound to: the kernel is asked with it */
 };
 
 enum fam { FAM_V4, FAM_V6, FAM_MAPPED, FAM_NR };

@@ -113,6 +113,7 @@ static struct request exact(const struct tuple *t)
 			 .idiag_states = ~0u },
 	};
 
+	r.req.id.idiag_if = t->ifindex;
 	r.req.id.idiag_sport = htons(t->lport);
 	r.req.id.idiag_dport = htons(t->rport);
 	inet_pton(t->family, t->laddr, r.req.id.idiag_src);

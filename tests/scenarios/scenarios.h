@@ -46,6 +46,8 @@ void scen_outcome__add(struct table *t);
 void scen_miniwait__add(struct table *t);
 void scen_ids__add(struct table *t);
 void scen_open__add(struct table *t);
+/* Sockets that are bound to a device: their mini-sockets too. */
+void scen_device__add(struct table *t);
 /* connect() and bind() that fail: with --all only, and the system calls' tracepoints. */
 void scen_fail__add(struct table *t);
 

@@ -24,6 +24,7 @@ struct event {
 	unsigned int side;
 	unsigned int end;
 	int errno_;
+	char ifname[16];	/* network.interface.name */
 	uint64_t cookie;	/* 0: absent */
 	long life_ns;		/* -1: absent */
 	long tx_bytes;

@@ -71,6 +71,7 @@ struct truth {
 	unsigned int causes;	/* 0: not checked */
 	unsigned int sides;	/* 0: not checked */
 	unsigned int ends;	/* tcp.end of a time_wait_end event, 0: not checked */
+	char ifname[16];	/* network.interface.name, "": has to be absent */
 	int errno_;		/* tcp.errno, 0: not checked */
 	long tx_bytes;		/* -1: not checked */
 	long rx_bytes;

@@ -140,6 +140,7 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 		.netns = mini->key.netns,
 		.local_port = mini->key.local_port,
 		.peer_port = mini->key.peer_port,
+		.conn = { .ifindex = mini->key.ifindex },
 	};
 	memcpy(ev->local_addr, mini->key.local_addr, sizeof(ev->local_addr));
 	memcpy(ev->peer_addr, mini->key.peer_addr, sizeof(ev->peer_addr));
@@ -156,6 +157,7 @@ static void add_owner(struct tws_event *ev, const struct snapshot_socket *mini, 
 		ev->tx_bytes = has_bytes ? fin.tx_bytes : 0;
 		ev->rx_bytes = has_bytes ? fin.rx_bytes : 0;
 		ev->conn = fin.conn;
+		ev->conn.ifindex = mini->key.ifindex;
 	}
 	ev->conn.flags |= TWS_F_SNAPSHOT | (has_bytes ? 0 : TWS_F_NO_BYTES);
 }

@@ -43,6 +43,7 @@ struct stream {
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
 	struct containers *containers;
+	struct ifnames *interfaces;
 	struct attributor *attributor;
 	bool has_baseline;
 	int backlog; /* records that the last poll found */
@@ -565,6 +566,8 @@ static int open_stages(struct stream *s)
 	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
+	      ifnames__new(&s->interfaces, s->opts.source ? s->opts.source->places :
+						    &netns_default_places) ?:
 	      open_containers(s);
 	if (err)
 		return err;
@@ -574,6 +577,7 @@ static int open_stages(struct stream *s)
 		.arguments_ctx = s,
 		.listeners = s->listeners,
 		.containers = s->containers,
+		.interfaces = s->interfaces,
 	};
 	return attributor__new(&s->attributor, &sources);
 }
@@ -604,6 +608,7 @@ void stream__free(struct stream *s)
 	join__free(s->join);
 	time_waits__free(s->time_waits);
 	attributor__free(s->attributor);
+	ifnames__free(s->interfaces);
 	procinfo__free(s->processes);
 	listeners__free(s->listeners);
 	containers__free(s->containers);

@@ -69,6 +69,7 @@ static void fill_row(struct listing_row *row, const struct collector *c,
 	memcpy(row->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
 	memcpy(row->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
 	row->key.netns = c->netns;
+	row->key.ifindex = sk->ifindex;
 	row->key.local_port = sk->local_port;
 	row->key.peer_port = sk->peer_port;
 	row->cookie = sk->cookie;
@@ -84,7 +85,8 @@ static bool is_wanted(const struct collector *c, const struct listing_row *row)
 {
 	struct tws_event ev = { .family = row->family, .netns = row->key.netns,
 				.local_port = row->key.local_port,
-				.peer_port = row->key.peer_port };
+				.peer_port = row->key.peer_port,
+				.conn = { .ifindex = row->key.ifindex } };
 
 	memcpy(ev.local_addr, row->key.local_addr, sizeof(ev.local_addr));
 	memcpy(ev.peer_addr, row->key.peer_addr, sizeof(ev.peer_addr));
@@ -392,6 +394,7 @@ void listing__event(const struct listing *l, const struct listing_row *row,
 	ev->netns = row->key.netns;
 	ev->local_port = row->key.local_port;
 	ev->peer_port = row->key.peer_port;
+	ev->conn.ifindex = row->key.ifindex;
 	memcpy(ev->local_addr, row->key.local_addr, sizeof(ev->local_addr));
 	memcpy(ev->peer_addr, row->key.peer_addr, sizeof(ev->peer_addr));
 	ev->conn.side = row->side;

@@ -11,11 +11,7 @@
 
 static bool conn_is_sound(const struct tws_conn *c)
 {
-	unsigned int pad = 0;
-
-	for (size_t i = 0; i < sizeof(c->pad); i++)
-		pad |= c->pad[i];
-	if (pad || c->side >= TWS_SIDE_END || c->cause >= TWS_CAUSE_END)
+	if (c->side >= TWS_SIDE_END || c->cause >= TWS_CAUSE_END)
 		return false;
 	if (c->comm[TWS_COMM_LEN - 1] || c->thread_comm[TWS_COMM_LEN - 1] ||
 	    c->opener_comm[TWS_COMM_LEN - 1])

@@ -22,7 +22,7 @@ enum field_type {
 	FIELD_WORD,	/* text, len: a word of ours, which no format has to escape */
 	FIELD_NAME,	/* text, len: somebody chose it, and every format escapes it */
 	FIELD_ADDRESS,	/* family, addr */
-	FIELD_ENDPOINT, /* family, addr, and number: the port. In text only */
+	FIELD_ENDPOINT, /* family, addr, scope, and number: the port. In text only */
 	FIELD_TIME,	/* number: ns since the epoch */
 	FIELD_TRUE,	/* nothing more than that it is there */
 };
@@ -39,6 +39,9 @@ struct field_value {
 	size_t len;
 	const uint8_t *addr; /* 16 bytes, as in struct tws_event */
 	uint8_t family;
+	/* With FIELD_ENDPOINT: of the device that it is bound to; NULL: none, or not known.
+	 * At most 15 bytes, fit to be printed. */
+	const char *scope;
 	/* The rest is false or 0 unless a reader sets it. */
 	bool vague;   /* a word for "not known": text has a dash instead */
 	bool guessed; /* text: "~" before it */

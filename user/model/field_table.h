@@ -60,7 +60,29 @@ static inline bool address(struct field_value *v, const struct tws_event *ev,
 {
 	v->family = ev->family;
 	v->addr = addr;
+	v->scope = NULL;
 	return true;
+}
+
+/* fe80::/10 */
+static inline bool is_link_local(const struct tws_event *ev, const uint8_t *addr)
+{
+	return ev->family == AF_INET6 && addr[0] == 0xfe && (addr[1] & 0xc0) == 0x80;
+}
+
+/* A name of a device may hold almost any byte: one with others is not put behind an address. */
+static inline bool is_plain(const char *name)
+{
+	for (; *name; name++)
+		if (*name <= ' ' || *name > '~' || *name == '\\')
+			return false;
+	return true;
+}
+
+static inline void add_scope(const struct record *rec, struct field_value *v)
+{
+	if (rec->interface && is_plain(rec->interface))
+		v->scope = rec->interface;
 }
 
 static inline bool read_nothing(const struct record *rec, struct field_value *v)
@@ -128,7 +150,10 @@ static inline bool read_local_port(const struct record *rec, struct field_value 
 
 static inline bool read_local(const struct record *rec, struct field_value *v)
 {
-	return read_local_address(rec, v) && read_local_port(rec, v);
+	if (!read_local_address(rec, v))
+		return false;
+	add_scope(rec, v);
+	return read_local_port(rec, v);
 }
 
 static inline bool read_peer_address(const struct record *rec, struct field_value *v)
@@ -143,7 +168,21 @@ static inline bool read_peer_port(const struct record *rec, struct field_value *
 
 static inline bool read_peer(const struct record *rec, struct field_value *v)
 {
-	return read_peer_address(rec, v) && read_peer_port(rec, v);
+	if (!read_peer_address(rec, v))
+		return false;
+	if (is_link_local(rec->event, rec->event->peer_addr))
+		add_scope(rec, v);
+	return read_peer_port(rec, v);
+}
+
+static inline bool read_interface_name(const struct record *rec, struct field_value *v)
+{
+	return string(v, rec->interface);
+}
+
+static inline bool read_interface_index(const struct record *rec, struct field_value *v)
+{
+	return known(v, rec->event->conn.ifindex);
 }
 
 static inline bool read_netns(const struct record *rec, struct field_value *v)
@@ -429,6 +468,8 @@ static inline bool read_what(const struct record *rec, struct field_value *v)
 	  "PPORT", .keep = 2, .right = true) \
 	X("network.netns", read_netns, FIELD_NUMBER, 0, FIELD_IN_BOTH) \
 	X("network.netns_name", read_netns_name, FIELD_NAME, 0, FIELD_IN_BOTH) \
+	X("network.interface.name", read_interface_name, FIELD_NAME, 0, FIELD_IN_BOTH) \
+	X("network.interface.index", read_interface_index, FIELD_NUMBER, 0, FIELD_IN_BOTH) \
 	X("local", read_local, FIELD_ENDPOINT, 0, 0, \
 	  "LOCAL", .trace = 50, .list = 30, .width = 21, .least = 21, .keep = 3) \
 	X("peer", read_peer, FIELD_ENDPOINT, 0, 0, \

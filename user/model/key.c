@@ -5,7 +5,8 @@
 
 struct tws_key key__of_event(const struct tws_event *event)
 {
-	struct tws_key key = { .netns = event->netns, .local_port = event->local_port,
+	struct tws_key key = { .netns = event->netns, .ifindex = event->conn.ifindex,
+			       .local_port = event->local_port,
 			       .peer_port = event->peer_port };
 
 	memcpy(key.local_addr, event->local_addr, sizeof(key.local_addr));
@@ -15,11 +16,11 @@ struct tws_key key__of_event(const struct tws_event *event)
 
 uint64_t key__hash(const struct tws_key *key)
 {
-	uint64_t words[5], hash = 0xcbf29ce484222325ULL;
+	uint64_t words[6], hash = 0xcbf29ce484222325ULL;
 
 	_Static_assert(sizeof(words) == sizeof(*key), "whole words, no padding");
 	memcpy(words, key, sizeof(words));
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		hash ^= words[i];
 		hash *= 0x100000001b3ULL;
 		hash ^= hash >> 29;

@@ -43,6 +43,7 @@ struct record {
 	const char *command_line; /* arguments joined by spaces */
 	const char *cgroup_path;
 	const char *netns_name;
+	const char *interface; /* name of conn.ifindex in its namespace */
 	struct workload workload;
 	const char *label; /* record__label() of it, where somebody keeps it; else NULL */
 	/* twsnoop list only: a socket that exists now */

@@ -173,6 +173,10 @@ static inline size_t endpoint_text(char *to, const struct field_value *v)
 	if (v->family == AF_INET6)
 		*p++ = '[';
 	p += v->family == AF_INET ? fmt__ipv4(p, v->addr) : fmt__ipv6(p, v->addr);
+	if (v->scope) {
+		*p++ = '%';
+		p = stpcpy(p, v->scope);
+	}
 	if (v->family == AF_INET6)
 		*p++ = ']';
 	*p++ = ':';

@@ -63,15 +63,20 @@ void tabular__name(struct tabular_cell *cell, const char *text)
 		tabular__name_n(cell, text, strlen(text));
 }
 
-void tabular__address(struct tabular_cell *cell, uint8_t family, const uint8_t *addr, int port)
+static void put_address(struct tabular_cell *cell, uint8_t family, const uint8_t *addr,
+			const char *scope, int port)
 {
 	char *to = cell->own;
 	bool brackets = family == AF_INET6 && port >= 0;
 
-	_Static_assert(sizeof(cell->own) >= FMT_IPV6_MAX + 3 + FMT_U64_MAX, "address and port");
+	_Static_assert(sizeof(cell->own) >= FMT_IPV6_MAX + 16 + 3 + FMT_U64_MAX, "address and port");
 	if (brackets)
 		*to++ = '[';
 	to += family == AF_INET ? fmt__ipv4(to, addr) : fmt__ipv6(to, addr);
+	if (scope) {
+		*to++ = '%';
+		to = stpcpy(to, scope);
+	}
 	if (brackets)
 		*to++ = ']';
 	if (port >= 0) {
@@ -80,6 +85,11 @@ void tabular__address(struct tabular_cell *cell, uint8_t family, const uint8_t *
 	}
 	tabular__word(cell, cell->own, (size_t)(to - cell->own));
 	cell->kind = TABULAR_ADDRESS;
+}
+
+void tabular__address(struct tabular_cell *cell, uint8_t family, const uint8_t *addr, int port)
+{
+	put_address(cell, family, addr, NULL, port);
 }
 
 void tabular__time(struct tabular_cell *cell, uint64_t ns)
@@ -124,7 +134,7 @@ void tabular__field(struct tabular_cell *cell, const struct field *field,
 		tabular__address(cell, v.family, v.addr, -1);
 		break;
 	case FIELD_ENDPOINT:
-		tabular__address(cell, v.family, v.addr, (int)v.number);
+		put_address(cell, v.family, v.addr, v.scope, (int)v.number);
 		break;
 	case FIELD_NAME:
 		tabular__name_n(cell, keep_text(cell, &v), v.len);

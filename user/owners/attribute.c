@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 struct attributor {
 	struct attribute_sources from;
 	int64_t wall_offset_ns;
@@ -108,6 +110,17 @@ static const char *noted_arguments(struct attributor *a, const struct tws_event 
 	return len ? a->arguments : NULL;
 }
 
+static const char *find_interface(const struct attributor *a, const struct tws_event *ev)
+{
+	const struct tws_conn *conn = &ev->conn;
+
+	if (!a->from.interfaces || !conn->ifindex)
+		return NULL;
+	return ifnames__of(a->from.interfaces, ev->netns, conn->ifindex,
+			   conn->flags & TWS_F_CLOSER ? conn->tgid : conn->opener_tgid,
+			   clock__now_ns(CLOCK_MONOTONIC));
+}
+
 void attributor__record(struct attributor *a, const struct tws_event *ev, struct record *rec)
 {
 	memset(rec, 0, sizeof(*rec));
@@ -119,6 +132,7 @@ void attributor__record(struct attributor *a, const struct tws_event *ev, struct
 							   ev->conn.comm);
 	if (!rec->command_line && ev->conn.flags & TWS_F_CLOSER)
 		rec->command_line = noted_arguments(a, ev);
+	rec->interface = find_interface(a, ev);
 	if (a->from.containers && ev->conn.cgroup_id)
 		containers__fill(a->from.containers, rec);
 }

@@ -11,6 +11,7 @@
 
 #include "containers/containers.h"
 #include "owners/listeners.h"
+#include "host/ifnames.h"
 #include "host/procinfo.h"
 #include "model/record.h"
 
@@ -26,6 +27,7 @@ struct attribute_sources {
 	void *arguments_ctx;
 	struct listeners *listeners;
 	struct containers *containers;
+	struct ifnames *interfaces;
 };
 
 /* attributor__new() - returns 0 and *attributorp, or -ENOMEM. */

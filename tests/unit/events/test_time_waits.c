@@ -95,13 +95,14 @@ static void not_its_own(void **unused)
 	other = opened(&ev, TWS_SIDE_CLIENT, BEGIN - 1);
 	assert_false(time_waits__ended(table, &other, &end));
 	/* with other addresses */
-	for (int i = 0; i < 5; i++) {
+	for (int i = 0; i < 6; i++) {
 		other = opened(&ev, TWS_SIDE_CLIENT, BEGIN + S);
 		other.local_port += i == 0;
 		other.peer_port += i == 1;
 		other.netns += i == 2;
 		other.local_addr[3] += i == 3;
 		other.peer_addr[15] += i == 4;
+		other.conn.ifindex += i == 5; /* another device */
 		assert_false(time_waits__ended(table, &other, &end));
 	}
 	/* a listener, and a connect() that got no port or none that was free */

@@ -81,8 +81,6 @@ static void impossible_values(void **unused)
 	IMPOSSIBLE(ev.error = (__u32)-104);
 	IMPOSSIBLE(ev.conn.side = TWS_SIDE_END);
 	IMPOSSIBLE(ev.conn.cause = TWS_CAUSE_END);
-	for (size_t i = 0; i < sizeof(((struct tws_conn *)0)->pad); i++)
-		IMPOSSIBLE(ev.conn.pad[i] = 0x80);
 	IMPOSSIBLE(ev.conn.comm[TWS_COMM_LEN - 1] = 'x');
 	IMPOSSIBLE(ev.conn.thread_comm[TWS_COMM_LEN - 1] = 'x');
 	IMPOSSIBLE(ev.conn.opener_comm[TWS_COMM_LEN - 1] = 'x');

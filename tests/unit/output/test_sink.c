@@ -401,7 +401,7 @@ static size_t split_csv(char *line, char **fields, size_t max)
 	return count;
 }
 
-#define CSV_COLUMNS 41
+#define CSV_COLUMNS 43
 
 /* The value of the column named @name. */
 static const char *column(char **names, char **values, const char *name)
@@ -538,7 +538,8 @@ static void csv_contract(void **unused)
 		got,
 		"timestamp,event.action,event.source,network.transport,network.type,"
 		"network.local.address,network.local.port,network.peer.address,network.peer.port,"
-		"network.netns,network.netns_name,process.pid,process.vpid,process.name,"
+		"network.netns,network.netns_name,network.interface.name,"
+		"network.interface.index,process.pid,process.vpid,process.name,"
 		"process.thread.id,process.thread.name,process.command_line,process.user.id,"
 		"process.killed,process.evidence,opener.pid,opener.name,container.id,"
 		"container.name,container.runtime,container.image.name,cgroup.id,cgroup.path,"
@@ -546,7 +547,7 @@ static void csv_contract(void **unused)
 		"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,tcp.tx_bytes,"
 		"tcp.rx_bytes\n"
 		"2026-11-22T06:40:00.123456789Z,time_wait_end,snapshot,tcp,ipv4,10.0.0.5,43768,"
-		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,,700," Q ","
+		"10.0.0.9,8080,4026531840," Q ",,," "812,7," Q ",813," Q "," Q ",33,true,,700," Q ","
 		Q "," Q "," Q "," Q ",5123," Q "," Q "," Q "," Q "," Q "," Q ","
 		"client,close,expired,110,78,3120000,512,4096\n");
 	free(got);
@@ -560,7 +561,8 @@ static void csv_contract(void **unused)
 		got,
 		"timestamp,network.transport,network.type,"
 		"network.local.address,network.local.port,network.peer.address,network.peer.port,"
-		"network.netns,network.netns_name,process.pid,process.vpid,process.name,"
+		"network.netns,network.netns_name,network.interface.name,"
+		"network.interface.index,process.pid,process.vpid,process.name,"
 		"process.thread.id,process.thread.name,process.command_line,process.user.id,"
 		"process.killed,owner.evidence,owner.shared,opener.pid,opener.name,container.id,"
 		"container.name,container.runtime,container.image.name,cgroup.id,cgroup.path,"
@@ -569,7 +571,7 @@ static void csv_contract(void **unused)
 		"tcp.side,tcp.cause,tcp.end,tcp.errno,tcp.cookie,tcp.lifetime_ns,tcp.tx_bytes,"
 		"tcp.rx_bytes\n"
 		"2026-11-22T06:40:00.123456789Z,tcp,ipv4,10.0.0.5,43768,"
-		"10.0.0.9,8080,4026531840," Q "," "812,7," Q ",813," Q "," Q ",33,true,seen,,700," Q ","
+		"10.0.0.9,8080,4026531840," Q ",,," "812,7," Q ",813," Q "," Q ",33,true,seen,,700," Q ","
 		Q "," Q "," Q "," Q ",5123," Q "," Q "," Q "," Q "," Q "," Q ","
 		"fin_wait2,8,9,client,close,expired,110,78,3120000,512,4096\n");
 	free(got);
@@ -671,6 +673,54 @@ static void text_unknown(void **unused)
 		     "10.0.0.9:8080         -               -      -      - "
 		     "time_wait:snapshot -\n");
 	free(got);
+}
+
+/* Two sockets may have the same addresses on two devices. */
+static void device_and_scope(void **unused)
+{
+	static const uint8_t link_local[16] = { 0xfe, 0x80, [15] = 1 };
+	struct sink_options text = { .format = SINK_TEXT };
+	struct tws_event ev;
+	struct record rec = { .event = &ev };
+	json_t *value;
+	char *got;
+
+	(void)unused;
+	support__event(&ev);
+	value = render_json(&rec);
+	assert_null(member(value, "network.interface"));
+	json_decref(value);
+	ev.conn.ifindex = 7;
+	rec.interface = "vrf-blue";
+	value = render_json(&rec);
+	check_string(value, "network.interface.name", "vrf-blue");
+	check_number(value, "network.interface.index", 7);
+	check_string(value, "network.local.address", "10.0.0.5");
+	json_decref(value);
+	got = render(&text, &rec, false);
+	assert_non_null(strstr(got, " 10.0.0.5%vrf-blue:43768 10.0.0.9:8080 "));
+	free(got);
+	got = render(&csv_options, &rec, false);
+	assert_non_null(strstr(got, ",4026531840,,vrf-blue,7,"));
+	free(got);
+
+	ev.family = AF_INET6;
+	memcpy(ev.local_addr, link_local, 16);
+	memcpy(ev.peer_addr, link_local, 16);
+	got = render(&text, &rec, false);
+	assert_non_null(strstr(got, " [fe80::1%vrf-blue]:43768 [fe80::1%vrf-blue]:8080 "));
+	free(got);
+	/* A name that a terminal would take for something else is left out there. */
+	rec.interface = "e\x1b[1m";
+	got = render(&text, &rec, false);
+	assert_non_null(strstr(got, " [fe80::1]:43768 "));
+	free(got);
+	/* The device is known, and not its name. */
+	rec.interface = NULL;
+	value = render_json(&rec);
+	assert_null(member(value, "network.interface.name"));
+	check_number(value, "network.interface.index", 7);
+	json_decref(value);
 }
 
 /* bind() has no peer, and connect() may have had no address of its own yet. */
@@ -1193,6 +1243,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(json_contract),
 		cmocka_unit_test(ends_that_are_not_known),
+		cmocka_unit_test(device_and_scope),
 		cmocka_unit_test(json_unknown),
 		cmocka_unit_test(json_everything),
 		cmocka_unit_test(json_socket),
