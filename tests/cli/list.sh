@@ -72,10 +72,19 @@ test_list()
 		ours=$(sed -n 's/.*"scope":"netns".*"time_wait":\([0-9]*\).*/\1/p' "$out")
 		[ "$ours" -ge "$num" ] || echo "$ours in TIME_WAIT, not $num. "
 		grep -q '"limits":{"tcp_max_tw_buckets":[1-9]' "$out" || echo "no limit. ")"
+	list --all --json
+	num=$(lines "$out")
+	judge "list --all" "$(status_is 0; json_lines "$num"
+		[ "$(grep -c '"state":"time_wait"' "$out")" -ge 9 ] || echo "too few. "
+		grep '"evidence":"holds"' "$out" | grep -vq '"process":{"pid":' && echo "by nobody. ")"
+	list --states --by process,netns --json
+	judge "list --states --by" "$(status_is 0; json_lines "$(lines "$out")"
+		sed 's/.*"total":\([0-9]*\),.*/\1/' "$out" | awk '{ n += $1 } END { print n }' >"$dir/sum"
+		[ "$(cat "$dir/sum")" -ge 9 ] || echo "only $(cat "$dir/sum"). ")"
 	list --ports --json
 	judge "list --ports" "$(status_is 0; json_lines "$(lines "$out")"
 		grep -q '"ports":{[^}]*"usable":[1-9][0-9]*,"time_wait":[1-9]' "$out" || echo "none. ")"
-	for form in "" --json "-o csv" --states --ports "--by state"; do
+	for form in "" --json "-o csv" --states --ports "--by state" --all "--states --by pid"; do
 		: >"$out"
 		# shellcheck disable=SC2086 # words
 		"$tool" limit "$twsnoop" list $form >/dev/full 2>"$err"
@@ -124,7 +133,8 @@ test_list_iterator()
 	"$tool" close 3
 	"$tool" close6 3
 	"$tool" wait-line "$dir/other" here
-	for form in --json "--ports --json" "--states --json" "--by remote,netns --json"; do
+	for form in --json "--ports --json" "--states --json" "--by remote,netns --json" \
+		"--all --json"; do
 		# shellcheck disable=SC2086 # words
 		list_two $form >"$dir/netlink"
 		# shellcheck disable=SC2086

@@ -71,6 +71,48 @@ oci_listed()
 	forget_ledger || fail "detach: $(cat "$log")"
 }
 
+# Beside a trace, and with nothing attached: one that is gone when somebody asks.
+oci_traced()
+{
+	next_id && next_port
+	trace --json || return 1
+	run_once "$id" host /bin/end pair "$port" || return 1
+	[ ! -d "$CGROUPS/$group/$id" ] || fail "the cgroup is still there" || return 1
+	"$TWSNOOP" list -r ":$port" >"$out.list" 2>"$log.list"
+	grep -q " $(echo "$id" | cut -c1-12)\$" "$out.list" || fail "list: $(cat "$out.list")" || return 1
+	"$TWSNOOP" list --json -r ":$port" >"$out.list" 2>"$log.list"
+	grep -q "\"container\":{\"id\":\"$id\"" "$out.list" || fail "list: $(cat "$out.list")"
+}
+
+# One that has a connection open: who holds each end, in which container.
+oci_held()
+{
+	next_id && next_port
+	mkfifo "$dir/rootfs/$id" || return 1
+	bundle "$id" "/$group/$id" own /bin/end hold "$port" "/$id"
+	run_oci run -d -b "$dir/$id" "$id" || fail_oci || return 1
+	until_true "$DEADLINE_S" holds_both "$id"
+	result=$?
+	if [ $result = 0 ]; then
+		"$TWSNOOP" list --states --by container >"$out" 2>"$log"
+		grep -q "^$(echo "$id" | cut -c1-12) *3 *2 " "$out" || fail "--by: $(cat "$out")"
+		result=$?
+	else
+		fail "--all: $(cat "$out")"
+	fi
+	run_oci delete -f "$id"
+	rm -f "$dir/rootfs/$id"
+	return $result
+}
+
+# Both ends, and who listens.
+holds_both()
+{
+	"$TWSNOOP" list --all --json -C "$(echo "$1" | cut -c1-20)" >"$out" 2>"$log"
+	[ "$(grep -c '"evidence":"holds"' "$out")" = 3 ] &&
+		[ "$(grep -c '"state":"established"' "$out")" = 2 ]
+}
+
 forget_ledger()
 {
 	"$TWSNOOP" detach --bpffs "$dir/bpf" >"$log" 2>&1 && umount "$dir/bpf"

@@ -135,6 +135,15 @@ static bool add_label(struct outbuf *text, const struct workload *w)
 	return true;
 }
 
+/* Nobody knows the path any more: at least it is not taken for the host's own. */
+static bool add_number(struct outbuf *text, uint64_t cgroup_id)
+{
+	outbuf__lit(text, "cgroup:");
+	outbuf__u64(text, cgroup_id);
+	outbuf__char(text, '\0');
+	return true;
+}
+
 static int keep_strings(struct entry *e, const struct record *rec)
 {
 	const struct workload *from = &rec->workload;
@@ -156,7 +165,8 @@ static int keep_strings(struct entry *e, const struct record *rec)
 		e->text.len = 0;
 	else if (outbuf__init(&e->text, 256))
 		return -ENOMEM;
-	labelled = add_label(&e->text, from);
+	labelled = add_label(&e->text, from) ||
+		   (!rec->cgroup_path && add_number(&e->text, e->of.cgroup_id));
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++)
 		add_string(&e->text, sources[i]);
 	if (e->text.failed)

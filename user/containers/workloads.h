@@ -29,7 +29,8 @@ struct workloads_options {
 struct workload_of {
 	uint64_t cgroup_id;
 	const char *path;  /* NULL: nobody knows it any more */
-	const char *label; /* as the text output's column has it; NULL: none */
+	const char *label; /* as the text output's column has it, "cgroup:ID" without a path;
+			    * NULL: none */
 	struct workload workload;
 	bool kept;	   /* -C lets it pass */
 };

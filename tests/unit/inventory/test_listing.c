@@ -331,6 +331,20 @@ static void test_infer_unaccepted(void **state)
 	assert_int_equal(l.owners[l.rows[1].owner - 1].tgid, 31);
 }
 
+/* A cgroup that nobody knows any more is not taken for the host's. */
+static void test_unknown_cgroup(void **state)
+{
+	const uint64_t id = 1ULL << 40;
+
+	(void)state;
+	assert_int_equal(workloads__want(workloads, id, false), 0);
+	if (workloads__resolve(workloads)) /* no cgroups here */
+		skip();
+	assert_string_equal(workloads__get(workloads, id)->label, "cgroup:1099511627776");
+	assert_null(workloads__get(workloads, id)->workload.container_id);
+	assert_true(workloads__any(workloads));
+}
+
 /* The cgroup of who holds a socket is where that process is now. */
 static void test_owner_cgroups(void **state)
 {
@@ -904,7 +918,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_take), TEST(test_holders), TEST(test_infer_unaccepted),
-		TEST(test_owner_cgroups), TEST(test_states_by),
+		TEST(test_owner_cgroups), TEST(test_unknown_cgroup), TEST(test_states_by),
 		TEST(test_take_errors),	  TEST(test_filter),
 		TEST(test_join),	TEST(test_infer_live),	  TEST(test_infer_not_seen),
 		TEST(test_infer_listener), TEST(test_owner_gone), TEST(test_sort),
