@@ -252,7 +252,7 @@ test_nothing_is_lost()
 		skip "nothing is lost" "one CPU alone"
 		return
 	fi
-	start "nothing is lost" --json --ring-size 256K -c ours || return
+	start "nothing is lost" --own --json --ring-size 256K -c ours || return
 	"$tool" on-cpu 1 "$tool" close 3 ours
 	num=3
 	while [ $num -lt 2003 ]; do

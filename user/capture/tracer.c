@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "capture/arguments.h"
 #include "model/decode.h"
+#include "capture/ring_size.h"
 #include "capture/rings.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
@@ -27,8 +28,6 @@
 #define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
 #define DEFAULT_RING_BYTES (1U << 25)
-#define MIN_RECORDS 1024U /* some chunks for each writer */
-#define MAX_RECORDS (1U << 24)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
 #define MINI_LIFE_NS (420 * 1000000000ULL)
 #define MAX_PASSING_CGROUPS (1U << 14)
@@ -69,6 +68,11 @@ struct tracer {
 const struct calls_obstacle *tracer__calls_obstacle(const struct tracer *tracer)
 {
 	return tracer->calls_error ? calls__obstacle(tracer->calls_error) : NULL;
+}
+
+uint64_t tracer__ring_records(const struct tracer *tracer)
+{
+	return tracer->legacy ? 0 : tracer->meta.entries;
 }
 
 static const struct source_ops tracer_ops;
@@ -152,12 +156,10 @@ static uint32_t round_up_connections(size_t wanted)
 static uint32_t records_of(const struct tracer_options *opts)
 {
 	size_t bytes = opts->ring_bytes ?: DEFAULT_RING_BYTES;
-	size_t wanted = opts->entries ?: bytes / sizeof(struct tws_record);
-	uint32_t n = MIN_RECORDS;
+	int cpus = libbpf_num_possible_cpus();
 
-	while (n <= wanted / 2 && n < MAX_RECORDS)
-		n *= 2;
-	return n;
+	return ring_size__records(opts->entries ?: bytes / sizeof(struct tws_record),
+				  cpus > 0 ? (unsigned int)cpus : 1);
 }
 
 /* Two for each FIN, but four of them take less room than three FINs. */

@@ -22,7 +22,9 @@ struct tracer_options {
 	bool all;		/* every outcome, not only TIME_WAIT */
 	bool attached;		/* it stays, for any reader or none: for `twsnoop attach` */
 	size_t ring_bytes;	/* of the ring of events, a power of two and whole pages;
-				 * 0: 32 MiB. Rounded down to a power of two of records */
+				 * 0: 32 MiB. Rounded down to a power of two of records, of
+				 * which there are at least as many as this host's CPUs
+				 * need: see ring_size.h */
 	size_t entries;		/* instead of it: of the ring of events, a power of two */
 	size_t max_connections; /* watched at once, rounded up to a power of two
 				 * from 4,096 to 4,194,304; 0: one for each 16 KiB of
@@ -35,6 +37,9 @@ struct tracer_options {
  * -EPERM no privilege, -ENOMEM, -EINVAL or -EACCES if the verifier refused.
  */
 int tracer__new(struct tracer **tracerp, const struct tracer_options *opts);
+
+/* tracer__ring_records() - how many the ring of events has; 0: it is the kernel's (before 5.12). */
+uint64_t tracer__ring_records(const struct tracer *tracer);
 
 /* tracer__source() - the tracer as what a stream reads; it lives as long as the tracer. The
  * first source__start() attaches the programs, unless that was done. */

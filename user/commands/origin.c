@@ -212,6 +212,10 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
 		    kernel__why_not_loaded(kernel, -err));
 	else
 		origin->since_ns = 0;
+	if (!err && opts->ring_bytes &&
+	    tracer__ring_records(origin->tracer) > opts->ring_bytes / sizeof(struct tws_record))
+		say(origin, "the ring of events is larger than --ring-size: %" PRIu64 " records are"
+		    " the least for so many CPUs", tracer__ring_records(origin->tracer));
 	return err;
 }
 
