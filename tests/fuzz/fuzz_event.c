@@ -15,8 +15,6 @@
 #include "output/sink_format.h"
 #include "tests/unit/support.h"
 
-#define CSV_COMMAS 40
-
 static void mend(struct tws_event *ev)
 {
 	ev->action = (__u8)(1 + ev->action % (TWS_LISTEN - 1));
@@ -104,7 +102,9 @@ static void check_csv(const struct outbuf *out)
 		else if (out->data[i] == ',' && !quoted)
 			commas++;
 	}
-	CHECK(!quoted && commas == CSV_COMMAS);
+	for (size_t i = 0; i < field__count; i++)
+		commas -= field__table[i].in & FIELD_IN_EVENTS ? 1 : 0;
+	CHECK(!quoted && commas + 1 == 0);
 }
 
 /* One line that holds nothing dangerous. */
@@ -114,27 +114,54 @@ static void check_line(const struct outbuf *out)
 	CHECK(support__is_safe_text(out->data, out->len - 1));
 }
 
-static void check_sinks(const struct record *rec, unsigned int options)
+/* Its plan is made once: it is the same for all records. */
+static struct sink_state json, csv;
+
+static void open_sinks(void)
+{
+	if (json.plan)
+		return;
+	CHECK(!outbuf__init(&json.out, 64) && !outbuf__init(&csv.out, 64));
+	CHECK(!sink_json.open(&json));
+}
+
+/* On a terminal headings may come before it, if it needs more room than there was. */
+static void check_text(const struct record *rec, unsigned int options, unsigned int width)
 {
 	struct sink_state s = {
 		.opts = { .containers = options & 1,
 			  .actions = options & 2,
+			  .width = width,
 			  .utc_offset_s = (long)(options >> 2) * 3600 - 100000 },
 	};
+	struct outbuf line;
+	char *end;
 
-	CHECK(!outbuf__init(&s.out, 64));
-	sink_json.put(&s, rec);
-	check_line(&s.out);
-	check_json(&s.out, rec);
-	s.out.len = 0;
-	sink_csv.put(&s, rec);
-	check_line(&s.out);
-	check_csv(&s.out);
-	s.out.len = 0;
-	s.cache.valid = false;
+	CHECK(!outbuf__init(&s.out, 64) && !sink_text.open(&s));
 	sink_text.put(&s, rec);
-	check_line(&s.out);
+	CHECK(!s.out.failed && s.out.len);
+	for (line = s.out; line.data < s.out.data + s.out.len; line.data = end + 1) {
+		end = memchr(line.data, '\n', (size_t)(s.out.data + s.out.len - line.data));
+		CHECK(end && (width || end + 1 == s.out.data + s.out.len));
+		line.len = (size_t)(end + 1 - line.data);
+		check_line(&line);
+	}
+	sink_text.close(&s);
 	outbuf__free(&s.out);
+}
+
+static void check_sinks(const struct record *rec, unsigned int options)
+{
+	open_sinks();
+	json.out.len = csv.out.len = 0;
+	sink_json.put(&json, rec);
+	check_line(&json.out);
+	check_json(&json.out, rec);
+	sink_csv.put(&csv, rec);
+	check_line(&csv.out);
+	check_csv(&csv.out);
+	check_text(rec, options, 0);
+	check_text(rec, options, 1 + options);
 }
 
 /* The other kind of record, mended too. */
