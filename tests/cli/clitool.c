@@ -28,8 +28,8 @@ static const struct {
 	{ "hide-btf", tool__hide_btf, "missing|empty|garbage PROGRAM..." },
 	{ "bare-sys", tool__bare_sys, "PROGRAM...: nothing is mounted below /sys" },
 	{ "setcap", tool__setcap, "FILE CAP,CAP: 77 if the file system cannot" },
-	{ "hold", tool__hold, "FILE CALL PROGRAM...: stops it after the first such system call, "
-	  "says 'held PID' in FILE; it dies with this" },
+	{ "hold", tool__hold, "FILE PROGRAM...: stops it where it has loaded its BPF programs, says "
+	  "'held PID' in FILE; it dies with this" },
 	{ "stuck", tool__stuck, "KIND FILE PROGRAM...: its stdout (both-KIND: stderr too, after its "
 	  "first line) is full; says 'pid PID' in FILE" },
 	{ "reader-gone", tool__reader_gone, "KIND FILE PROGRAM...: who reads its stdout goes after "

@@ -2,7 +2,9 @@
 #include "clitool.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -13,20 +15,19 @@
 
 #include <linux/ptrace.h>
 
-static const struct {
-	const char *name;
-	long number;
-} calls[] = {
-	{ "epoll_create1", SYS_epoll_create1 }, /* a reader of BPF ring buffers is made */
-};
-
-static long call_number(const char *name)
+/*
+ * The last that a loader does with its programs is to bind maps to them that they do not use; the
+ * next memory that it gives back is that of the rings, when it is done.
+ */
+static bool is_loaded(const struct ptrace_syscall_info *info)
 {
-	for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++)
-		if (!strcmp(name, calls[i].name))
-			return calls[i].number;
-	errno = 0;
-	die(name);
+	static bool bound;
+
+	if (info->op != PTRACE_SYSCALL_INFO_ENTRY)
+		return false;
+	if (info->entry.nr == SYS_bpf)
+		bound = info->entry.args[0] == BPF_PROG_BIND_MAP;
+	return bound && info->entry.nr == SYS_munmap;
 }
 
 static pid_t start(char **argv)
@@ -62,15 +63,13 @@ static void step(pid_t pid)
 int tool__hold(int argc, char **argv)
 {
 	struct ptrace_syscall_info info = {};
-	long number, entered = -1;
 	int status;
 	pid_t pid;
 	FILE *f;
 
-	if (argc < 3)
-		die("hold FILE CALL PROGRAM...");
-	number = call_number(argv[1]);
-	pid = start(argv + 2);
+	if (argc < 2)
+		die("hold FILE PROGRAM...");
+	pid = start(argv + 1);
 	if (waitpid(pid, &status, 0) != pid ||
 	    ptrace(PTRACE_SETOPTIONS, pid, NULL,
 		   (void *)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)))
@@ -79,9 +78,7 @@ int tool__hold(int argc, char **argv)
 		step(pid);
 		if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info) < 0)
 			die("ptrace");
-		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
-			entered = (long)info.entry.nr;
-	} while (info.op != PTRACE_SYSCALL_INFO_EXIT || entered != number);
+	} while (!is_loaded(&info));
 	f = fopen(argv[0], "we");
 	if (!f || fprintf(f, "held %d\n", (int)pid) < 0 || fclose(f))
 		die(argv[0]);

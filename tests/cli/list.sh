@@ -216,7 +216,7 @@ test_list_beside_check()
 	list --json
 	said_of_recorders >"$dir/before"
 	: >"$dir/held"
-	"$tool" limit "$tool" hold "$dir/held" epoll_create1 "$twsnoop" check >/dev/null 2>&1 &
+	"$tool" limit "$tool" hold "$dir/held" "$twsnoop" check >/dev/null 2>&1 &
 	pid=$!
 	if ! "$tool" wait-line "$dir/held" held; then
 		stop KILL 2>/dev/null
@@ -239,6 +239,7 @@ test_list_beside_check()
 # What list holds while it prints, when it looks at nothing any more.
 test_list_privileges()
 {
+	"$tool" close 3
 	look=$((0x200000 | 0x80000 | 0x4))
 	for form in "" --json --states --ports "--by state"; do
 		: >"$dir/pid"
