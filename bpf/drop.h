@@ -126,8 +126,11 @@ static __always_inline void on_segment(const struct sk_buff *skb)
 	}
 }
 
-/* The mini-socket that the segment was for. That it is in TIME_WAIT since this very
- * FIN and not an earlier one is for user space to tell. */
+/*
+ * A segment for a mini-socket, which the kernel names (@sk). If it has a FIN and the mini-socket
+ * is in TIME_WAIT now, it has just entered that state; or the FIN is one that was sent again.
+ * User space tells the two apart: it knows which sockets it has reported.
+ */
 static __always_inline void on_mini_segment(const struct sock *sk, const struct sk_buff *skb)
 {
 	const struct inet_timewait_sock *tw = (const void *)sk;

@@ -99,7 +99,7 @@ static __always_inline struct tws_open *open_at(__u32 index)
 	return bpf_map_lookup_elem(&tws_opens, &index);
 }
 
-/* The first place nearly always has it: only that stands in the programs' hot code. */
+/* Probe 0 nearly always finds it: only that one is compiled into the callers. */
 static __always_inline struct tws_open *place_of(__u64 key, __u32 probe)
 {
 	return open_at(open_index(key, probe));
@@ -116,8 +116,8 @@ static __always_inline bool is_in_use(__u64 word)
 	return word && word != OPEN_BUSY;
 }
 
-/* The further places are for functions that stand by themselves. These return the index of
- * an entry, or NOWHERE. */
+/* The other fifteen places are looked at by functions of global linkage (see VERIFIED_ONCE),
+ * which can return numbers only: the index of an entry, or NOWHERE. */
 #define NOWHERE 0xffffffffU
 
 VERIFIED_ONCE __u32 tws_find_further(__u64 key)
@@ -166,7 +166,8 @@ static __always_inline bool looks_dead(__u64 key, __u64 addr, __u64 tag)
 	__u16 family = 0;
 	__u8 state = 0;
 
-	/* From the one to the other, with its sign. */
+	/* From our address to the other's: the difference of the tags is that of the addresses, in
+	 * cache lines, and may be negative. */
 	addr += (__s64)((tag - tag_of(key)) << (64 - TAG_SOCKET_BITS)) >>
 		(64 - TAG_SOCKET_BITS - 6);
 	skc = (const void *)addr;
@@ -268,7 +269,7 @@ static __always_inline struct tws_open *open_claim(const struct sock *sk, __u32 
 	return open_claim_further(sk, key, tgid);
 }
 
-/* The connection whose FIN has this @id was let pass. */
+/* A filter has let the FIN with this @id pass: CLOSE will ask. */
 static __always_inline void open_keep_id(struct tws_open *open, __u64 id)
 {
 	(void)id; /* the socket's cookie */
@@ -280,7 +281,7 @@ static __always_inline __u64 open_id(const struct tws_open *open, __u64 cookie)
 	return open->open & OPEN_MATCHED ? cookie : 0;
 }
 
-/* The entry was read before anyone else may take it. */
+/* Gives the entry back; what it holds has been read by now. */
 static __always_inline void open_release(const struct sock *sk, struct tws_open *open)
 {
 	STORE_RELEASE(&open->open, 0);
@@ -374,7 +375,8 @@ static __always_inline __u64 open_time_ns(const struct tws_open *open)
 	return ns == OPEN_UNKNOWN ? 0 : ns;
 }
 
-/* The rest of @open is written. @ns as open_time_ns() gives it. */
+/* Ends what open_claim() began: the rest of @open is written. @ns: CLOCK_MONOTONIC, 0: not
+ * known. */
 static __always_inline void open_publish(struct tws_open *open, __u8 side, __u64 ns)
 {
 	STORE_RELEASE(&open->open, (ns ?: OPEN_UNKNOWN) | (__u64)side << OPEN_SIDE);

@@ -6,8 +6,9 @@
  * There are two rings of our own, arrays in which every CPU writes a chunk of its
  * own (see struct tws_record). Against the kernel's ring buffer they spare a lock
  * and the cache lines that all CPUs write, any number of readers may follow them, and they
- * keep what was read, or was not: the newest records are there, and the oldest give way. Kernels before 5.12 have no atomic operation that returns a
- * value: there it is the kernel's ring buffer, and a hash map for the ledger.
+ * keep what was read, or was not: the newest records are there, and the oldest give way.
+ * Kernels before 5.12 have no atomic operation that returns a value: there it is the kernel's
+ * ring buffer, and a hash map for the ledger.
  */
 #ifndef TWSNOOP_BPF_RING_H
 #define TWSNOOP_BPF_RING_H

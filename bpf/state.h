@@ -11,6 +11,7 @@
 #ifndef TWSNOOP_BPF_STATE_H
 #define TWSNOOP_BPF_STATE_H
 
+#include "bytes.h"
 #include "call.h"
 #include "filter.h"
 #include "time_wait_end.h"
@@ -23,55 +24,12 @@
 
 static const struct tws_conn nobody;
 
-#define FIN_WAS_SENT                                                           \
-	(STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2) | STATE(BPF_TCP_CLOSING) | \
-	 STATE(BPF_TCP_LAST_ACK))
-
 static __always_inline __u64 socket_cookie(const struct sock *sk)
 {
 	return sk->__sk_common.skc_cookie.counter;
 }
 
-/* Payload that was tried to be sent, less what was sent again because it was lost on the way.
- * What the host itself refused is in here as often as it was tried. */
-static __always_inline __u64 tried_bytes(const struct tcp_sock *tp)
-{
-	return tp->bytes_sent - tp->bytes_retrans;
-}
-
-/* tcp_rcv_nxt_update() counts the peer's FIN as a byte. @flags: TWS_F_*. */
-static __always_inline __u64 received_bytes(const struct sock *sk, const struct tcp_sock *tp,
-					    __u16 flags)
-{
-	__u64 bytes = tp->bytes_received;
-
-	if (peer_has_closed(sk) && bytes && !(flags & TWS_F_FIN_UNCOUNTED))
-		bytes--;
-	return bytes;
-}
-
-/*
- * Whose SYN it was: bytes_acked counts it for the side that sent it, as
- * tcp_snd_una_update() does, payload for both, and @fins of them that were acknowledged.
- * Where TCP fast open or a repaired socket break the sum, it says nothing; so it is good
- * for doubt alone.
- */
-static __always_inline __u8 side_by_acks(const struct tcp_sock *tp, __u32 fins)
-{
-	__u64 acked = tried_bytes(tp) + fins - (__u32)(tp->snd_nxt - tp->snd_una);
-
-	if (tp->bytes_acked == acked)
-		return TWS_SIDE_SERVER;
-	return tp->bytes_acked == acked + 1 ? TWS_SIDE_CLIENT : TWS_SIDE_UNKNOWN;
-}
-
-/* Before a FIN is sent. */
-static __always_inline __u8 side_by_syn(const struct tcp_sock *tp)
-{
-	return side_by_acks(tp, 0);
-}
-
-/* What is known from the opening on. */
+/* Fills @conn with what the table of connections has: when, which side, and by whom. */
 static __always_inline void fill_opening(struct tws_conn *conn, const struct sock *sk,
 					 const struct tws_open *open)
 {
@@ -108,50 +66,6 @@ static __always_inline void fill_event(const struct out *out, const struct sock 
 	ev->cookie = 0;
 	ev->tx_bytes = 0;
 	ev->rx_bytes = 0;
-}
-
-/*
- * The payload before the sequence number @end, each byte once: what is acknowledged, of which
- * the SYN is no payload, and what is or will be on its way; @fins of these are our FIN. Not by
- * bytes_sent: see tried_bytes().
- */
-static __always_inline __u64 payload_before(const struct tcp_sock *tp, __u32 end, __u32 fins,
-					    __u8 side)
-{
-	__u64 bytes = tp->bytes_acked + (__u32)(end - tp->snd_una), tried;
-	__u32 flags = fins + (side == TWS_SIDE_CLIENT);
-
-	bytes = bytes > flags ? bytes - flags : 0;
-	if (side != TWS_SIDE_UNKNOWN)
-		return bytes;
-	tried = tried_bytes(tp) + (__u32)(end - tp->snd_nxt);
-	return tried < bytes ? tried : bytes;
-}
-
-/* All that goes before the FIN, which is not queued yet. */
-static __always_inline __u64 final_tx_bytes(const struct tcp_sock *tp, __u8 side)
-{
-	return payload_before(tp, tp->write_seq, 0, side);
-}
-
-/* Our FIN, the last of what was written, has left. */
-static __always_inline bool fin_has_left(const struct tcp_sock *tp, int oldstate)
-{
-	return STATE(oldstate) & FIN_WAS_SENT && tp->snd_nxt == tp->write_seq;
-}
-
-/* All that has left this host by now. */
-static __always_inline __u64 left_tx_bytes(const struct tcp_sock *tp, int oldstate, __u8 side)
-{
-	return payload_before(tp, tp->snd_nxt, fin_has_left(tp, oldstate), side);
-}
-
-/* What of the payload before our FIN has not left, nor will it. */
-static __always_inline __u64 unsent_bytes(const struct tcp_sock *tp)
-{
-	__u32 unsent = tp->write_seq - tp->snd_nxt;
-
-	return unsent ? unsent - 1 : 0;
 }
 
 /* ---- process context ---- */
@@ -252,9 +166,10 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 }
 
 /*
- * The id by which the ending is joined to the FIN: the socket's cookie, which the
- * mini-socket takes over; before 5.12 a number of ours. An entry that is to stay until
- * CLOSE has to be there.
+ * The id by which user space joins the ending to this FIN: the socket's cookie, which the
+ * mini-socket takes over; before 5.12 a number that we make up. With a filter the entry in the
+ * table of connections notes that this FIN was let pass, so that CLOSE knows it: if there is
+ * none, because the opening was not seen, one is made.
  */
 static __always_inline __u64 make_id(const struct sock *sk, struct tws_open *open)
 {
@@ -274,7 +189,10 @@ static __always_inline __u64 make_id(const struct sock *sk, struct tws_open *ope
 	return id;
 }
 
-/* 0 if no FIN was let pass: without a cookie there was none, and the table need not tell. */
+/*
+ * At CLOSE: the id of this connection's FIN record, or 0 if none was written. Where it would
+ * have given the socket a cookie and there is none, the table need not be asked.
+ */
 static __always_inline __u64 read_id(const struct sock *sk)
 {
 	const struct tws_open *open;
@@ -285,7 +203,10 @@ static __always_inline __u64 read_id(const struct sock *sk)
 	return open ? open_id(open, socket_cookie(sk)) : 0;
 }
 
-/* The entry of this life of the socket's address; @fins: of it, and acknowledged. */
+/*
+ * The socket's entry, unless it is one that an earlier socket at the same address has left.
+ * @fins as for side_by_acks().
+ */
 static __always_inline struct tws_open *take_opening(const struct sock *sk,
 						     const struct tcp_sock *tp, __u32 fins)
 {
@@ -293,7 +214,8 @@ static __always_inline struct tws_open *take_opening(const struct sock *sk,
 
 	if (!open)
 		return NULL;
-	/* A server's may be of an earlier life, if the opening of this one was skipped. */
+	/* Servers' entries are left behind; and the program that was to take this one over may
+	 * have been skipped. */
 	if (open_side(open) == TWS_SIDE_SERVER && side_by_acks(tp, fins) == TWS_SIDE_CLIENT) {
 		open_release(sk, open);
 		return NULL;
@@ -301,7 +223,7 @@ static __always_inline struct tws_open *take_opening(const struct sock *sk,
 	return open;
 }
 
-/* Who sends the FIN. */
+/* Fills @conn: the opening, and who sends the FIN. */
 static __always_inline void fill_fin(struct tws_conn *conn, const struct sock *sk,
 				     const struct tws_open *open, __u16 flag)
 {
@@ -346,7 +268,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 		open_release(sk, open);
 }
 
-/* A filter by the owner needs to know it before a record may be taken. */
+/* A filter may ask who closes: so that is found out before room is taken for a record. */
 static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
 				 enum tws_writer writer)
 {
@@ -405,9 +327,10 @@ static __always_inline __u64 accepted_ns(const struct tcp_sock *tp, int newstate
 }
 
 /*
- * SYN_RECV -> any: a child of a listener; whatever its address carried before is gone. Or
- * a client whose peer connected to it at the same time: that has its entry. Once it is
- * ESTABLISHED its SYN has been acknowledged.
+ * SYN_RECV -> any. Nearly always a child of a listener: it gets an entry, over whatever an
+ * earlier socket at its address has left. It may also be a client whose peer connected to it at
+ * the same moment: that has its entry since SYN_SENT, and keeps it. When such a one becomes
+ * ESTABLISHED its SYN has been acknowledged; a child has no bytes acknowledged then.
  */
 static __always_inline void on_accept(const struct sock *sk, const struct tcp_sock *tp,
 				      int newstate)
@@ -439,8 +362,10 @@ static OUT_OF_LINE void on_peer_fin(const struct sock *sk, const struct tcp_sock
 }
 
 /*
- * The peer closed first, and nobody asks for that. A server's entry is left alone: its line
- * is another CPU's. That it is a server shows in what a child has from its listener.
+ * The peer closed first, and nobody asks for that: the entry is given back. A server's is left
+ * where it is, for the next socket at the same address to take over: its cache line would have
+ * to come from another CPU. Servers are known by sk_max_ack_backlog, which a child has from its
+ * listener.
  */
 static __always_inline void on_passive_fin(const struct sock *sk)
 {
@@ -478,9 +403,12 @@ static __always_inline __u8 action_of(const struct mini *mini)
 	return mini->substate == BPF_TCP_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
 }
 
-/* A mini-socket of a connection whose FIN was not seen: by its skip,
- * or before tracing. Whether it is who a filter asks for cannot be known. The full
- * socket must not get a cookie now: the mini-socket would not have the same one. */
+/*
+ * A mini-socket of a connection without a FIN record: the FIN was sent before tracing began, or
+ * the program was skipped then. Who closed is not known, so that a filter by owner does not let
+ * it pass. The full socket must not be given a cookie now: the mini-socket has been made, and
+ * would not have the same one.
+ */
 static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struct tcp_sock *tp,
 			       const struct mini *mini, enum tws_writer writer)
 {
@@ -532,7 +460,8 @@ static OUT_OF_LINE void keep_mini(const struct sock *sk, const struct tcp_sock *
 		keep_time_wait_tuple(&t, mini->addr, mini->cookie);
 }
 
-/* The tuple's part of the filter. The stack that it takes is given back before more is needed. */
+/* The part of the filter that asks for addresses. Out of line, so that its stack is free again
+ * when the caller goes on. */
 static OUT_OF_LINE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
 {
 	struct tuple t;
@@ -559,7 +488,7 @@ static __always_inline void on_mini(const struct sock *sk, const struct tcp_sock
 		keep_mini(sk, tp, id, mini, writer);
 }
 
-/* Of a connect() that connect() itself will tell of. */
+/* Whether connect() fails by itself here: then its return value is told (call.h). */
 static OUT_OF_LINE bool is_told_by_call(const struct sock *sk, const struct tcp_sock *tp)
 {
 	const struct tws_open *open;
@@ -677,9 +606,10 @@ static __always_inline bool close_matters(int oldstate)
 }
 
 /*
- * Whether the socket has left a mini-socket that is found at first sight, and it is told,
- * or not: nearly always. If its peer had sent no FIN, it waits in FIN_WAIT2, else it is in
- * TIME_WAIT: see tcp_fin(), tcp_rcv_state_process() and __tcp_close().
+ * The short way, which nearly all sockets take: a glance finds the mini-socket that this one has
+ * left. Which of the two states that is in need not be read: if the peer had sent no FIN, it
+ * waits in FIN_WAIT2, else it is in TIME_WAIT (tcp_fin(), tcp_rcv_state_process(),
+ * __tcp_close()). Tells what is to be told. False: nothing was found so, search for it.
  */
 static __always_inline bool ends_in_plain_mini(const struct sock *sk, const struct tcp_sock *tp,
 					       __u64 id, int oldstate, enum tws_writer writer)

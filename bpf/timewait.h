@@ -8,15 +8,15 @@
 
 #include "tuple.h"
 
-/* Longer chains than 4 were never seen. What so many steps do not find is
- * counted, and the snapshot finds it. */
+/* Chains longer than 4 were never seen. A walk that is not at its end after so many steps is
+ * given up and counted; a snapshot finds the socket later. */
 #define MAX_STEPS 24
 
 struct mini {
 	__u64 addr;   /* of the mini-socket: opaque, 0 if there is none */
 	__u64 cookie;
 	__u8 substate; /* TCP_TIME_WAIT or TCP_FIN_WAIT2 */
-	__u8 pad[7];   /* all is initialised: it goes to a function of global linkage */
+	__u8 pad[7];   /* initialised too: functions of global linkage want whole memory */
 };
 
 enum found { FOUND_NONE, FOUND_MINI, FOUND_UNKNOWN };
@@ -66,7 +66,7 @@ struct sought {
 	__be16 dport;
 	__u16 num;
 	__u16 family;
-	__u16 pad; /* as above */
+	__u16 pad; /* initialised, as that of struct mini */
 	__u32 ifindex;
 	__u32 more_pad;
 };
