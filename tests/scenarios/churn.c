@@ -5,6 +5,7 @@
  * processes did, what the kernel's table holds, and what twsnoop said.
  */
 #define _GNU_SOURCE
+#include "recorder.h"
 #include "scenarios.h"
 
 #include <arpa/inet.h>
@@ -650,9 +651,11 @@ int churn__main(int argc, char **argv)
 	static const struct option longs[] = {
 		{ "twsnoop", required_argument, NULL, 't' }, { "procs", required_argument, NULL, 'p' },
 		{ "conns", required_argument, NULL, 'n' },   { "stop-reader", no_argument, NULL, 's' },
-		{ "all", no_argument, NULL, 'a' },	     { NULL, 0, NULL, 0 },
+		{ "all", no_argument, NULL, 'a' },	     { "attached", no_argument, NULL, 'A' },
+		{ NULL, 0, NULL, 0 },
 	};
 	const char *twsnoop = "build/twsnoop";
+	bool attached = false;
 	char why[512] = "";
 	enum verdict v;
 	int c;
@@ -665,11 +668,16 @@ int churn__main(int argc, char **argv)
 		asked.conns = c == 'n' ? strtol(optarg, NULL, 10) : asked.conns;
 		asked.stop_reader |= c == 's';
 		asked.all |= c == 'a';
+		attached |= c == 'A';
 	}
 	if (asked.procs < 1 || asked.procs > 60 || asked.conns < 1 || asked.conns > CONNS_MAX ||
 	    optind < argc)
 		return 2;
+	if (attached && (recorder__begin() || recorder__attach(twsnoop, asked.all)))
+		return 1;
 	v = solo__run(run_asked, twsnoop, why, sizeof(why));
+	if (attached)
+		recorder__detach(twsnoop);
 	printf("%s churn%s%s\n", v == V_DONE ? "ok" : v == V_SKIP ? "skip" : "FAIL",
 	       v == V_DONE ? "" : ": ", v == V_DONE ? "" : why);
 	printf("%d passed, %d failed, %d skipped\n", v == V_DONE, v == V_FAIL, v == V_SKIP);

@@ -9,6 +9,7 @@
 #include "judge.h"
 #include "listing.h"
 #include "play.h"
+#include "recorder.h"
 #include "scenarios.h"
 
 #include <errno.h>
@@ -59,14 +60,15 @@ void table__add(struct table *t, const struct scenario *model, const char *fmt, 
 void tally__say(struct tally *tally, enum verdict v, const char *name, const char *why)
 {
 	static const char *const words[] = { "?", "ok", "FAIL", "skip" };
+	const char *kind = recorder__is_attached() ? "attached/" : "";
 
 	tally->passed += v == V_DONE;
 	tally->failed += v == V_FAIL;
 	tally->skipped += v == V_SKIP;
 	if (v == V_DONE)
-		printf("ok %s\n", name);
+		printf("ok %s%s\n", kind, name);
 	else
-		printf("%s %s: %s\n", words[v], name, why);
+		printf("%s %s%s: %s\n", words[v], kind, name, why);
 	fflush(stdout);
 }
 
@@ -407,7 +409,8 @@ static void usage(FILE *f)
 	      "       scenarios churn [--twsnoop PATH] [--procs P] [--conns N] [--stop-reader]\n"
 	      "  --half N  for slow processors: one half of the filters, and each family in one\n"
 	      "            list, not in both; 2: the other half\n"
-	      "  --alone   nobody else makes connections on this machine\n",
+	      "  --alone   nobody else makes connections on this machine\n"
+	      "  --attached  all traces read one recorder, which is attached in a bpffs of its own\n",
 	      f);
 }
 
@@ -451,6 +454,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "slow", no_argument, NULL, 's' },
 		{ "half", required_argument, NULL, 'H' },
 		{ "alone", no_argument, NULL, 'a' },
+		{ "attached", no_argument, NULL, 'A' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ "referee-only", no_argument, NULL, 'r' },
 		{ "help", no_argument, NULL, 'h' },
@@ -464,6 +468,7 @@ static int parse(int argc, char **argv, struct options *o)
 		o->list |= c == 'l';
 		o->slow |= c == 's';
 		o->alone |= c == 'a';
+		o->attached |= c == 'A';
 		o->verbose |= c == 'v';
 		o->referee_only |= c == 'r';
 		if (c == 'j')
@@ -530,8 +535,13 @@ int main(int argc, char **argv)
 		list(&o, &listed);
 		return 0;
 	}
+	if (o.attached && (recorder__begin() || recorder__attach(o.twsnoop, true))) {
+		fputs("scenarios: no recorder could be attached\n", stderr);
+		return 1;
+	}
 	run_cast(&o, &table, true, &tally);
 	if (!o.referee_only) {
+		/* Readers that want less than is recorded, too. */
 		run_cast(&o, &time_wait_only, false, &tally);
 		run_solos(&o, solo_filters, filters__batches(), &tally);
 		run_solos(&o, solo_control, INT_MAX, &tally);
@@ -539,8 +549,11 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_cgroups, INT_MAX, &tally);
 		run_solos(&o, solo_listeners, INT_MAX, &tally);
 		run_solos(&o, solo_table, INT_MAX, &tally);
-		listing__run(&o, &listed, &tally);
+		if (!o.attached)
+			listing__run(&o, &listed, &tally);
 	}
+	if (o.attached && recorder__detach(o.twsnoop))
+		tally__say(&tally, V_FAIL, "attached/detach", "twsnoop detach failed");
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
 	return tally.failed ? 1 : 0;
 }

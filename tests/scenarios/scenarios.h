@@ -11,7 +11,7 @@
 struct options {
 	const char *twsnoop;
 	const char *filter;
-	bool list, verbose, slow, alone, referee_only;
+	bool list, verbose, slow, alone, referee_only, attached;
 	long jobs, half; /* half: 1 or 2, 0: all */
 };
 

@@ -15,13 +15,20 @@
 
 #define START_MS 240000
 
+const char *tracer__bpffs;
+
 pid_t tracer__fork(const char *path, const char *const args[], int out, int err)
 {
 	char *argv[40] = { (char *)"twsnoop" };
 	pid_t pid;
+	int n = 1;
 
-	for (int i = 0; i < 38 && args[i]; i++)
-		argv[i + 1] = (char *)args[i];
+	for (; n < 37 && args[n - 1]; n++)
+		argv[n] = (char *)args[n - 1];
+	if (tracer__bpffs && args[0] && !strcmp(args[0], "trace")) {
+		argv[n++] = (char *)"--bpffs";
+		argv[n] = (char *)tracer__bpffs;
+	}
 	pid = fork();
 	if (pid)
 		return pid;

@@ -33,6 +33,9 @@ struct event {
 	bool matched;
 };
 
+/* With a recorder: every trace is told to read that. */
+extern const char *tracer__bpffs;
+
 /* The accounting line on stderr. */
 struct account {
 	bool seen;
