@@ -59,6 +59,8 @@ suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
+# The same, read from one recorder.
+suite_attached() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --attached; }
 # What the inner loop has time for.
 suite_scenarios_half() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --half 1; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
@@ -67,7 +69,7 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios real containers matrix \
+all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios attached real containers matrix \
 	matrix_arm64"
 quick="layers headers unit budget sockiter scenarios_half"
 

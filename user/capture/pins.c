@@ -33,6 +33,7 @@
 #define END_TRIES 500
 #define END_MS 5
 #define META_MAX_BYTES 1024 /* of another layout */
+#define RECENT_NS 10000000000ULL
 
 /* ---- folders ---- */
 
@@ -521,22 +522,31 @@ static void read_counters(const char *bpffs, struct tws_counters *counters)
 		memcpy(counters, sum, sizeof(sum));
 }
 
-/* How many records have been written, and when the oldest that is still there was.
+/* How many records have been written, also lately, and when the oldest that is still there was.
  * Programs hold some positions that they have not written to yet. */
 static void count_records(const struct tws_record *records, uint64_t entries, uint64_t next,
 			  struct pins_status *status)
 {
-	uint64_t from = next > entries ? next - entries : 0;
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC), time_ns;
+	uint64_t from = next > entries ? next - entries : 0, oldest_ns = status->meta.time_ns;
 
 	status->written = from;
+	status->window_ns = now_ns > oldest_ns ? now_ns - oldest_ns : 0;
+	if (status->window_ns > RECENT_NS)
+		status->window_ns = RECENT_NS;
 	for (uint64_t n = from; n < next; n++) {
 		const struct tws_record *record = &records[n & (entries - 1)];
 
 		if (__atomic_load_n(&record->seq, __ATOMIC_ACQUIRE) != n + 1)
 			continue;
+		time_ns = record->event.time_ns;
 		status->written++;
-		if (from && !status->oldest_ns)
-			status->oldest_ns = record->event.time_ns;
+		status->recent += time_ns + status->window_ns >= now_ns;
+		if (from && !status->oldest_ns) {
+			status->oldest_ns = time_ns;
+			if (time_ns + status->window_ns > now_ns && time_ns < now_ns)
+				status->window_ns = now_ns - time_ns;
+		}
 	}
 }
 

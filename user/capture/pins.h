@@ -34,6 +34,9 @@ struct pins_status {
 	uint64_t written;	/* records so far; before Linux 5.12 not known: 0 */
 	uint64_t oldest_ns;	/* CLOCK_MONOTONIC: how far back the records reach, if older
 				 * ones were written over; else 0 */
+	/* Records that were written in the newest @window_ns before now: ten seconds, or as long
+	 * as it is attached, or reaches back. */
+	uint64_t recent, window_ns;
 	uint64_t memory_bytes;	/* of the maps */
 };
 

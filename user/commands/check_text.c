@@ -161,6 +161,20 @@ static void put_number(struct outbuf *ob, const char *title, uint64_t number, co
 	outbuf__char(ob, '\n');
 }
 
+/* How long a look back may be, if it goes on as it does. */
+static void put_rate(struct outbuf *ob, const struct pins_status *ledger)
+{
+	uint64_t reach_ns = check_words__reach_at_rate_ns(ledger);
+	char reach[FMT_SHORT_MAX + 1];
+
+	if (!reach_ns)
+		return;
+	reach[fmt__lifetime(reach, reach_ns)] = '\0';
+	put_row(ob, "will reach", reach, "back at the present rate, ");
+	outbuf__u64(ob, check_words__rate(ledger));
+	outbuf__lit(ob, " records a second\n");
+}
+
 static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
 {
 	uint64_t reach_ns = check_words__reach_ns(ledger);
@@ -171,6 +185,10 @@ static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
 	outbuf__lit(ob, ", by twsnoop ");
 	put_escaped(ob, ledger->meta.version);
 	outbuf__char(ob, '\n');
+	put_row(ob, "records", ledger->meta.flags & TWS_META_ALL ? "all" : "TIME_WAIT",
+		ledger->meta.flags & TWS_META_LEGACY ?
+			"for 'twsnoop list' alone: before Linux 5.12 nothing else can read them\n" :
+			"for 'twsnoop trace' and 'twsnoop list', any number at once\n");
 	put_number(ob, "owners kept", ledger->meta.entries, "of the last closes");
 	if (!(ledger->meta.flags & TWS_META_LEGACY))
 		put_number(ob, "written so far", ledger->written, "closes");
@@ -181,6 +199,7 @@ static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
 				"less than TIME_WAIT's minute: attach with a larger --size\n" :
 				"older ones were written over\n");
 	}
+	put_rate(ob, ledger);
 	put_number(ob, "lost", ledger->counters.young_lost,
 		   ledger->counters.young_lost ?
 			   "written over within a minute: attach with a larger --size" :

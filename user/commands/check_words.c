@@ -111,3 +111,17 @@ uint64_t check_words__reach_ns(const struct pins_status *ledger)
 
 	return ledger->oldest_ns && ledger->oldest_ns < now_ns ? now_ns - ledger->oldest_ns : 0;
 }
+
+uint64_t check_words__rate(const struct pins_status *ledger)
+{
+	return ledger->window_ns ?
+		       (uint64_t)((double)ledger->recent * 1e9 / (double)ledger->window_ns) : 0;
+}
+
+uint64_t check_words__reach_at_rate_ns(const struct pins_status *ledger)
+{
+	double reach_ns = ledger->recent ? (double)ledger->meta.entries /
+					   (double)ledger->recent * (double)ledger->window_ns : 0;
+
+	return reach_ns < (double)INT64_MAX ? (uint64_t)reach_ns : INT64_MAX;
+}

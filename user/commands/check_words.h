@@ -36,6 +36,11 @@ const struct check_ledger *check_words__ledger(const struct findings *f);
 /* How far the records reach back, 0: to the beginning. */
 uint64_t check_words__reach_ns(const struct pins_status *ledger);
 
+/* Records a second, lately, and how far back the ring reaches if it goes on so; 0: nothing was
+ * recorded lately. */
+uint64_t check_words__rate(const struct pins_status *ledger);
+uint64_t check_words__reach_at_rate_ns(const struct pins_status *ledger);
+
 /* The two forms of it. */
 void check_text__put(struct outbuf *ob, const struct findings *f);
 void check_json__put(struct outbuf *ob, const struct findings *f);
