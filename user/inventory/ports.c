@@ -197,6 +197,7 @@ static void forget_peer(struct use *use)
 	static const uint8_t any[16];
 
 	use->scope = PORTS_ALL;
+	use->key.ifindex = 0; /* a bucket knows no device */
 	use->key.peer_port = 0;
 	memset(use->key.peer_addr, 0, sizeof(use->key.peer_addr));
 	if (!memcmp(use->key.local_addr, any, sizeof(any)))
@@ -298,6 +299,8 @@ static int compare_places(const struct tws_key *a, const struct tws_key *b)
 		return order;
 	if (a->netns != b->netns)
 		return a->netns < b->netns ? -1 : 1;
+	if (a->ifindex != b->ifindex)
+		return a->ifindex < b->ifindex ? -1 : 1;
 	return (a->peer_port > b->peer_port) - (a->peer_port < b->peer_port);
 }
 
@@ -429,7 +432,8 @@ static void count_left(const struct counter *c, struct ports_place *place, uint3
 	place->bound = space->num_bound > bound_here ? space->num_bound - bound_here : 0;
 	taken = place->time_wait + place->live + place->bound;
 	place->left = taken < place->usable ? place->usable - taken : 0;
-	place->has_left = c->want->binds->complete || !place->left;
+	/* A socket that is bound to the device also meets those that are bound to none. */
+	place->has_left = (c->want->binds->complete && !place->key.ifindex) || !place->left;
 }
 
 static void count_place(const struct counter *c, struct ports_place *place, struct use *uses,

@@ -34,7 +34,7 @@ enum ports_scope {
 };
 
 struct ports_place {
-	struct tws_key key; /* local_port is 0; of PORTS_ALL the peer, too */
+	struct tws_key key; /* local_port is 0; of PORTS_ALL the peer and the device, too */
 	enum ports_scope scope;
 	uint8_t family;
 	uint32_t usable;    /* ports that connect() may choose; 0: not known (PORTS_OWN) */

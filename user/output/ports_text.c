@@ -16,6 +16,7 @@ enum column {
 	COL_PEER_PORT,
 	COL_NETNS,
 	COL_NETNS_NAME,
+	COL_INTERFACE,
 	COL_SCOPE,
 	COL_FIRST,
 	COL_LAST,
@@ -52,6 +53,7 @@ static const struct {
 	[COL_PEER_PORT] = { { "", "network.peer.port", false, 0, 20, 0 }, DATA },
 	[COL_NETNS] = { { "", "network.netns", false, 0, 20, 0 }, DATA },
 	[COL_NETNS_NAME] = { { "", "network.netns_name", false, 0, 20, 0 }, DATA },
+	[COL_INTERFACE] = { { "", "network.interface.index", false, 0, 20, 0 }, DATA },
 	[COL_SCOPE] = { { "", "ports.scope", false, 0, 20, 0 }, DATA },
 	[COL_FIRST] = { { "", "ports.first", false, 0, 20, 0 }, DATA },
 	[COL_LAST] = { { "", "ports.last", false, 0, 20, 0 }, DATA },
@@ -128,7 +130,7 @@ static bool is_any(const uint8_t *addr)
 	return !memcmp(addr, any, sizeof(any));
 }
 
-/* "10.0.0.5:10000-10019", and "*" for what is bound to no address. */
+/* "10.0.0.5:10000-10019", "10.0.0.5%2" of a device, and "*" for what is bound to no address. */
 static void fill_local(struct view *v, struct tabular_cell *cell, const struct ports_place *place)
 {
 	struct outbuf ob;
@@ -138,16 +140,19 @@ static void fill_local(struct view *v, struct tabular_cell *cell, const struct p
 			tabular__word(cell, "*", 1);
 		return;
 	}
-	if (place->scope != PORTS_OWN || !v->text) {
-		tabular__address(cell, place->family, place->key.local_addr, -1);
+	tabular__address(cell, place->family, place->key.local_addr,
+			 place->scope == PORTS_OWN && v->text ? (int)place->first_port : -1);
+	if (!v->text || (place->scope != PORTS_OWN && !place->key.ifindex))
 		return;
-	}
-	tabular__address(cell, place->family, place->key.local_addr, (int)place->first_port);
 	outbuf__init_fixed(&ob, v->local, sizeof(v->local));
 	outbuf__bytes(&ob, cell->text, cell->len);
-	if (place->last_port != place->first_port) {
+	if (place->scope == PORTS_OWN && place->last_port != place->first_port) {
 		outbuf__char(&ob, '-');
 		outbuf__u64(&ob, place->last_port);
+	}
+	if (place->key.ifindex) {
+		outbuf__char(&ob, '%');
+		outbuf__u64(&ob, place->key.ifindex);
 	}
 	tabular__word(cell, v->local, ob.len);
 }
@@ -181,6 +186,10 @@ static void fill_network(struct view *v, struct tabular_cell *cell, enum column 
 		break;
 	case COL_NETNS_NAME:
 		tabular__name(cell, listing__netns_name(v->l, place->key.netns));
+		break;
+	case COL_INTERFACE:
+		if (place->key.ifindex)
+			tabular__number(cell, place->key.ifindex);
 		break;
 	default:
 		fill_peer(cell, column, place);

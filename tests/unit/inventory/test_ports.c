@@ -280,6 +280,29 @@ static void test_own(void **state)
 	assert_false(ports.places[0].has_left);
 }
 
+/* Sockets on two devices, and one on none, may have the same addresses and ports. */
+static void test_devices(void **state)
+{
+	(void)state;
+	bind_port(40005);
+	add(SOCKDIAG_LISTEN, false, 40005, 0, 0, 3)->key.ifindex = 2;
+	add_live(40001, 9, 1);
+	add_live(40001, 9, 2)->key.ifindex = 2;
+	add_live(40002, 9, 2)->key.ifindex = 2;
+	count();
+	assert_int_equal(ports.num, 3);
+	for (size_t i = 0; i < ports.num; i++) {
+		const struct ports_place *place = &ports.places[i];
+
+		if (place->scope == PORTS_ALL) {
+			assert_int_equal(place->key.ifindex, 0);
+			continue;
+		}
+		assert_int_equal(place->live, place->key.ifindex ? 2 : 1);
+		assert_int_equal(place->has_left, !place->key.ifindex);
+	}
+}
+
 /* A filter chooses places; what takes ports elsewhere is counted whatever it says. */
 static void test_filter(void **state)
 {
@@ -358,7 +381,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_peers), TEST(test_bound),  TEST(test_not_known), TEST(test_reusable),
-		TEST(test_own),	  TEST(test_filter), TEST(test_none),	   TEST(test_text),
+		TEST(test_devices), TEST(test_own),	  TEST(test_filter), TEST(test_none),	   TEST(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
