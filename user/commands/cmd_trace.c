@@ -62,6 +62,7 @@ struct trace {
 	struct stream *stream;
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
+	bool on_terminal;      /* stdout is one */
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
 	int signals;	       /* signalfd */
 	struct fdwriter messages; /* to stderr */
@@ -203,6 +204,9 @@ static int put_record(void *ctx, const struct record *rec)
 /* The terminal may have been resized. */
 static int follow_terminal(struct trace *t)
 {
+	/* A file is not asked again and again: it may be one that hangs. */
+	if (!t->on_terminal)
+		return 0;
 	return sink__set_width(t->sink, fit__terminal(STDOUT_FILENO));
 }
 
@@ -291,7 +295,7 @@ static int open_sink(struct trace *t)
 {
 	const struct sink_options sink = {
 		.format = t->output.format,
-		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.color = t->on_terminal && !getenv("NO_COLOR"),
 		.actions = t->opts.all,
 		.width = fit__terminal(STDOUT_FILENO),
 		.utc_offset_s = t->from.utc ? 0 : LONG_MIN,
@@ -590,6 +594,7 @@ int cmd_trace(int argc, char **argv)
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
 	fdwriter__init(&t.messages, STDERR_FILENO);
+	t.on_terminal = isatty(STDOUT_FILENO);
 	if (start(&t)) {
 		close_all(&t);
 		return 1;
