@@ -7,11 +7,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/table.h"
 #include "containers/containers.h"
 #include "host/kernel.h"
 #include "base/outbuf.h"
 
 #define NS_PER_S 1000000000ULL
+#define MAX_CGROUPS (1U << 20)
 #define WAIT_NS NS_PER_S /* for all names together */
 
 /* Room for all strings of one; freed as one. */
@@ -22,88 +24,63 @@ struct entry {
 
 struct workloads {
 	struct workloads_options opts;
-	struct entry *entries;
-	size_t num, room;
-	uint32_t *slots; /* of twice room; plus 1 */
+	struct table *entries; /* struct entry */
 	bool v1, any;
 };
 
 int workloads__new(struct workloads **workloadsp, const struct workloads_options *opts)
 {
+	const struct table_options entries = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(struct entry),
+		.max = MAX_CGROUPS,
+	};
 	struct workloads *w = calloc(1, sizeof(*w));
+	int err;
 
 	if (!w)
 		return -ENOMEM;
 	w->opts = *opts;
+	err = table__new(&w->entries, &entries);
+	if (err) {
+		free(w);
+		return err;
+	}
 	*workloadsp = w;
 	return 0;
 }
 
 void workloads__free(struct workloads *w)
 {
+	struct entry *e = NULL;
+
 	if (!w)
 		return;
-	for (size_t i = 0; i < w->num; i++)
-		outbuf__free(&w->entries[i].text);
-	free(w->entries);
-	free(w->slots);
+	while ((e = table__next(w->entries, e)))
+		outbuf__free(&e->text);
+	table__free(w->entries);
 	free(w);
 }
 
 /* ---- the set ---- */
 
-static uint32_t *slot_of(const struct workloads *w, uint64_t id)
-{
-	size_t mask = 2 * w->room - 1;
-	size_t i = (id * 0x9e3779b97f4a7c15ULL >> 32) & mask;
-
-	while (w->slots[i] && w->entries[w->slots[i] - 1].of.cgroup_id != id)
-		i = (i + 1) & mask;
-	return &w->slots[i];
-}
-
-static int grow(struct workloads *w)
-{
-	size_t room = w->room ? w->room * 2 : 64;
-	struct entry *entries = realloc(w->entries, room * sizeof(*entries));
-	uint32_t *slots;
-
-	if (!entries)
-		return -ENOMEM;
-	w->entries = entries;
-	slots = calloc(2 * room, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	free(w->slots);
-	w->slots = slots;
-	w->room = room;
-	for (size_t i = 0; i < w->num; i++)
-		*slot_of(w, entries[i].of.cgroup_id) = (uint32_t)i + 1;
-	return 0;
-}
-
 int workloads__want(struct workloads *w, uint64_t cgroup_id, bool v1)
 {
-	uint32_t *slot;
+	void *entry;
+	int err;
 
 	if (!cgroup_id)
 		return 0;
-	if (w->num == w->room && grow(w))
-		return -ENOMEM;
-	slot = slot_of(w, cgroup_id);
-	if (*slot)
-		return 0;
-	w->entries[w->num++] = (struct entry){ .of.cgroup_id = cgroup_id };
-	*slot = (uint32_t)w->num;
-	w->v1 |= v1;
-	return 0;
+	err = table__get(w->entries, &cgroup_id, &entry);
+	if (err > 0)
+		w->v1 |= v1;
+	return err < 0 ? -ENOMEM : 0;
 }
 
 const struct workload_of *workloads__get(const struct workloads *w, uint64_t cgroup_id)
 {
-	uint32_t slot = cgroup_id && w->num ? *slot_of(w, cgroup_id) : 0;
+	const struct entry *entry = table__find(w->entries, &cgroup_id);
 
-	return slot ? &w->entries[slot - 1].of : NULL;
+	return entry ? &entry->of : NULL;
 }
 
 bool workloads__any(const struct workloads *w)
@@ -196,10 +173,11 @@ static int look_up(struct workloads *w, struct containers *containers, struct en
 
 static int look_up_all(struct workloads *w, struct containers *containers)
 {
+	struct entry *e = NULL;
 	int err = 0;
 
-	for (size_t i = 0; !err && i < w->num; i++)
-		err = look_up(w, containers, &w->entries[i]);
+	while (!err && (e = table__next(w->entries, e)))
+		err = look_up(w, containers, e);
 	return err;
 }
 
@@ -213,10 +191,11 @@ static int pass_nothing(void *ctx, uint64_t id, bool pass)
 /* Whether one that is gone was removed does not matter here: it has its path. */
 static void note_gone(const struct workloads *w, struct containers *containers)
 {
+	const struct entry *e = NULL;
 	struct tws_cgroup cgroup;
 
-	for (size_t i = 0; w->opts.find && i < w->num; i++) {
-		if (!w->opts.find(w->opts.ctx, w->entries[i].of.cgroup_id, &cgroup))
+	while (w->opts.find && (e = table__next(w->entries, e))) {
+		if (!w->opts.find(w->opts.ctx, e->of.cgroup_id, &cgroup))
 			continue;
 		cgroup.action = TWS_CGROUP_ADDED;
 		containers__note(containers, &cgroup);
@@ -254,7 +233,7 @@ int workloads__resolve(struct workloads *w)
 	struct containers *containers;
 	int err;
 
-	if (!w->num)
+	if (!table__count(w->entries))
 		return 0;
 	kernel__read_cgroups(&kernel, "/proc");
 	if (w->v1 && kernel.v1_controller[0])
