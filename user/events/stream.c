@@ -30,7 +30,7 @@
 #define HEAL_IDLE_NS (60 * NS_PER_S)
 #define LATE_END_NS (120 * NS_PER_S) /* from a FIN on */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
-#define LISTENERS_MIN_NS NS_PER_S /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
+#define LISTENERS_MIN_NS (NS_PER_S / 2) /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
 #define LISTENERS_SHARE 20
 /* From one snapshot's begin to the next one's: no socket's minute is to pass in between. */
 #define HEAL_MAX_NS (45 * NS_PER_S)
@@ -362,9 +362,12 @@ static int check_counters(struct stream *s)
 	note_lost_fins(s);
 	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
-	/* Where the kernel skips a program in a process's context, a listen() may be skipped. */
-	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel))
+	/* Where the kernel skips a program in a process's context, a listen() may be skipped. It is
+	 * read at once who listens, before more is given of what was opened since. */
+	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel)) {
 		listeners__doubt(s->listeners, s->last_check_ns);
+		read_listeners(s);
+	}
 	s->last_check_ns = now;
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);

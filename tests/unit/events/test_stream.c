@@ -121,13 +121,15 @@ static bool events_passed(const struct source *events, uint64_t mark)
 	return ring_first >= mark;
 }
 
+static uint64_t skips = 3;
+
 static int events_counters(const struct source *events, struct tws_counters *sum, uint64_t *recursion)
 {
 	(void)events;
 	if (counters_error)
 		return counters_error;
 	*sum = counters;
-	*recursion = 3;
+	*recursion = skips;
 	return 0;
 }
 
@@ -564,6 +566,24 @@ static void test_listeners_lost(void **state)
 	stream__free(stream);
 }
 
+/* A program was skipped, perhaps for a listen(): that is read before anything else is given. */
+static void test_listen_skipped(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	later_s += 2;
+	steps[0] = '\0';
+	assert_int_equal(stream__poll(stream), 0);
+	assert_string_equal(steps, "");
+	skips++;
+	later_s += 2;
+	assert_int_equal(stream__poll(stream), 0);
+	assert_string_equal(steps, "sockets ");
+	stream__free(stream);
+}
+
 /* The process was stopped. */
 static void test_after_stop(void **state)
 {
@@ -759,7 +779,7 @@ int main(void)
 		TEST(test_order), TEST(test_privileges), TEST(test_failures), TEST(test_whose_error),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter), TEST(test_others_are_not_lost),
-		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_after_stop),
+		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_listen_skipped), TEST(test_after_stop),
 		TEST(test_after_work),
 		TEST(test_looks_back), TEST(test_looks_back_only), TEST(test_filters_by_itself),
 	};
