@@ -339,6 +339,8 @@ struct tws_prefix {
 	__u16 port;    /* host byte order, 0: any */
 	__u16 last_port; /* of the range that begins with it; the same: only that one */
 	__u16 pad;
+	__u32 ifindex; /* of the device that the socket is bound to, 0: any, or none */
+	__u32 netns;   /* with ifindex: where it has that number, 0: in any namespace */
 };
 
 /*

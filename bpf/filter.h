@@ -28,15 +28,17 @@ static __always_inline bool same_prefix(const __u64 *addr, const volatile __u8 *
 /* Each of these goes by a list of which the first @excluded entries exclude: see
  * struct tws_filter. */
 static __always_inline bool pass_prefixes(const volatile struct tws_prefix *list, __u32 num,
-					  __u32 excluded, const __u64 *addr, __u8 family,
-					  __u16 port)
+					  __u32 excluded, const struct tuple *t,
+					  const __u64 *addr, __u16 port)
 {
 	for (__u32 i = 0; i < TWS_MAX_FILTER && i < num; i++) {
 		const volatile struct tws_prefix *p = &list[i];
 
 		if (p->port && (port < p->port || port > p->last_port))
 			continue;
-		if (!p->family || (p->family == family && same_prefix(addr, p->addr, p->len)))
+		if (p->ifindex && (p->ifindex != t->ifindex || (p->netns && p->netns != t->netns)))
+			continue;
+		if (!p->family || (p->family == t->family && same_prefix(addr, p->addr, p->len)))
 			return i >= excluded;
 	}
 	return num == excluded;
@@ -96,10 +98,10 @@ static __always_inline bool filter_connection(const struct tuple *t)
 		return false;
 	if (F.num_netns && !pass_number(F.netns, F.num_netns, F.not_netns, t->netns))
 		return false;
-	if (F.num_locals && !pass_prefixes(F.locals, F.num_locals, F.not_locals, t->local,
-					   t->family, t->local_port))
+	if (F.num_locals && !pass_prefixes(F.locals, F.num_locals, F.not_locals, t, t->local,
+					   t->local_port))
 		return false;
-	if (F.num_peers && !pass_prefixes(F.peers, F.num_peers, F.not_peers, t->peer, t->family,
+	if (F.num_peers && !pass_prefixes(F.peers, F.num_peers, F.not_peers, t, t->peer,
 					  t->peer_port))
 		return false;
 	return true;

@@ -51,8 +51,8 @@ complete -c twsnoop -n "$tracing" -s c -l comm -x -a '(__fish_complete_proc)' \
 complete -c twsnoop -n "$tracing" -s C -l container -x -d 'Closed in this container'
 complete -c twsnoop -n "$tracing" -s 4 -l ipv4 -d 'IPv4 only'
 complete -c twsnoop -n "$tracing" -s 6 -l ipv6 -d 'IPv6 only'
-complete -c twsnoop -n "$tracing" -s l -l local -x -d 'Local [!][ADDR[/LEN]][:PORT[-PORT]]'
-complete -c twsnoop -n "$tracing" -s r -l remote -x -d 'Remote [!][ADDR[/LEN]][:PORT[-PORT]]'
+complete -c twsnoop -n "$tracing" -s l -l local -x -d 'Local [!][ADDR[%DEVICE][/LEN]][:PORT[-PORT]]'
+complete -c twsnoop -n "$tracing" -s r -l remote -x -d 'Remote [!][ADDR[%DEVICE][/LEN]][:PORT[-PORT]]'
 complete -c twsnoop -n "$tracing" -l side -x -a 'client server' -d 'Which end'
 complete -c twsnoop -n "$tracing" -l netns -r -F -a '(string match -r ".+" /run/netns/*)' \
     -d 'This network namespace'

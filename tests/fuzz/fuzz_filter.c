@@ -50,6 +50,10 @@ static void write_prefix(char *to, const struct tws_prefix *p)
 	if (p->family) {
 		*to++ = '[';
 		to += p->family == AF_INET ? fmt__ipv4(to, p->addr) : fmt__ipv6(to, p->addr);
+		if (p->ifindex) {
+			*to++ = '%';
+			to += fmt__u64(to, p->ifindex);
+		}
 		*to++ = '/';
 		to += fmt__u64(to, p->len);
 		*to++ = ']';
@@ -74,11 +78,14 @@ static void check_prefix(const struct tws_prefix *p)
 	CHECK(p->last_port >= p->port && !p->last_port == !p->port);
 	write_prefix(text, p);
 	CHECK(!filter_words__add_local(&again, text, why, sizeof(why)));
+	again.locals[0].netns = p->netns; /* where a name was meant */
 	CHECK(!memcmp(p, &again.locals[0], sizeof(*p)));
 }
 
 static bool slow_match(const struct tws_prefix *p, const struct tws_event *ev)
 {
+	if (p->ifindex && (p->ifindex != ev->conn.ifindex || (p->netns && p->netns != ev->netns)))
+		return false;
 	if (p->port && (ev->local_port < p->port || ev->local_port > p->last_port))
 		return false;
 	if (!p->family)

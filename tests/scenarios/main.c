@@ -549,6 +549,7 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_cgroups, INT_MAX, &tally);
 		run_solos(&o, solo_listeners, INT_MAX, &tally);
 		run_solos(&o, solo_table, INT_MAX, &tally);
+		run_solos(&o, solo_device, INT_MAX, &tally);
 		if (!o.attached)
 			listing__run(&o, &listed, &tally);
 	}

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <net/if.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -198,6 +199,36 @@ static void run_link_local(struct stage *st)
 	snprintf(t->ifname, sizeof(t->ifname), "lo");
 	snprintf(peer->ifname, sizeof(peer->ifname), "lo");
 }
+
+/* The kernel side goes by the device too. lo has this number everywhere. */
+static void run_filter(struct stage *st, const char *twsnoop)
+{
+	static const char *const args[] = { "trace", "--json", "--local", "127.0.0.1%1", NULL };
+	struct actor *c = actor__start(st, "sc-client", 0), *s = actor__start(st, "sc-server", 0);
+	struct pair p = { .fam = FAM_V4 };
+	struct truth *t, *peer;
+	struct tracer tracer = { 0 };
+	long port;
+
+	solo__trace(st, &tracer, twsnoop, args);
+	p.lfd = (int)actor__call(s, do_listen, FAM_V4, 0, 0);
+	EXPECT(st, p.lfd >= 0);
+	port = actor__call(s, do_port, p.lfd, 0, 0);
+	for (int bound = 1; bound >= 0; bound--) {
+		connect_by(st, &p, c, s, port, bound ? "lo" : NULL);
+		close_both(st, &p, bound ? END_C : END_S, &t, &peer);
+		truth__in_time_wait(st, t);
+		/* Only what is bound is shown, and what closed first. */
+		peer->once = 0;
+		if (bound)
+			snprintf(t->ifname, sizeof(t->ifname), "lo");
+		else
+			t->once = t->maybe = 0;
+	}
+	solo__stop_and_judge(st, &tracer, SIGINT);
+}
+
+const struct solo solo_device[] = { { "filter-device", run_filter }, { NULL, NULL } };
 
 void scen_device__add(struct table *table)
 {

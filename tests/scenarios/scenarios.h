@@ -67,7 +67,8 @@ int filters__batches(void);
 
 /* They end with a NULL name. */
 extern const struct solo solo_filters[], solo_control[], solo_half_closed[], solo_table[],
-	solo_cgroups[], solo_listeners[];
+	solo_cgroups[], solo_listeners[],
+	solo_device[];
 
 /*
  * Starts a tracer (zeroed, or with its options set) in the namespace that the test program was

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/nsfs.h>
+#include <net/if.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 
 #include "base/escape.h"
 #include "base/parse.h"
+#include "host/netns.h"
 
 #define PID_MAX 4194304 /* PID_MAX_LIMIT, include/linux/threads.h */
 #define MAPPED_BITS 96
@@ -188,14 +190,14 @@ int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, siz
 	return 0;
 }
 
-/* The three parts of [ADDR[/LEN]][:PORT[-PORT]]; a part that is absent has no @text. */
+/* The parts of [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]; a part that is absent has no @text. */
 struct part {
 	const char *text;
 	size_t len;
 };
 
 struct endpoint {
-	struct part addr, prefix, port;
+	struct part addr, device, prefix, port;
 };
 
 static struct part part_until(const char **s, const char *stops)
@@ -206,11 +208,19 @@ static struct part part_until(const char **s, const char *stops)
 	return p;
 }
 
-/* ADDR[/LEN] up to one of @stops. */
+/* ADDR[%DEVICE][/LEN] up to one of @stops. */
 static void split_network(const char **s, const char *addr_stops, const char *stops,
 			  struct endpoint *e)
 {
+	const char *percent;
+
 	e->addr = part_until(s, addr_stops);
+	percent = memchr(e->addr.text, '%', e->addr.len);
+	if (percent) {
+		e->device = (struct part){ percent + 1, e->addr.len - 1 };
+		e->addr.len = (size_t)(percent - e->addr.text);
+		e->device.len -= e->addr.len;
+	}
 	if (**s == '/') {
 		++*s;
 		e->prefix = part_until(s, stops);
@@ -307,6 +317,27 @@ static int parse_network(const struct endpoint *e, struct tws_prefix *p, char *w
 	return 0;
 }
 
+/* A number means any namespace's; a name the device that has it here. */
+static int parse_device(struct part text, struct tws_prefix *p, char *why, size_t why_len)
+{
+	char name[IF_NAMESIZE];
+	uint64_t number;
+
+	if (!parse__u64_n(text.text, text.len, 1, INT32_MAX, &number)) {
+		p->ifindex = (__u32)number;
+		return 0;
+	}
+	if (text.len && text.len < sizeof(name)) {
+		memcpy(name, text.text, text.len);
+		name[text.len] = '\0';
+		p->ifindex = if_nametoindex(name);
+	}
+	if (!p->ifindex || netns__inode(-1, &p->netns))
+		return complain_about(-EINVAL, why, why_len, text.text, text.len,
+				      "is no network device of this network namespace");
+	return 0;
+}
+
 static int parse_ports(struct part text, struct tws_prefix *p, char *why, size_t why_len)
 {
 	const char *dash = memchr(text.text, '-', text.len);
@@ -335,9 +366,14 @@ static int add_prefix(const struct list *list, const char *arg, char *why, size_
 
 	if (!split_endpoint(arg, &e))
 		return complain_about(-EINVAL, why, why_len, arg, strlen(arg),
-				      "is not of the form [ADDR[/LEN]][:PORT[-PORT]]");
+				      "is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]");
 	if (e.addr.text) {
 		rc = parse_network(&e, &p, why, why_len);
+		if (rc)
+			return rc;
+	}
+	if (e.device.text) {
+		rc = parse_device(e.device, &p, why, why_len);
 		if (rc)
 			return rc;
 	}
@@ -534,10 +570,11 @@ const struct option_spec filter_option_table[] = {
 	  take_container, 0 },
 	{ '4', "ipv4", NULL, "IPv4 only, v4-mapped connections included", take_ipv4, 0 },
 	{ '6', "ipv6", NULL, "IPv6 only", take_ipv6, 0 },
-	{ 'l', "local", "[!][ADDR[/LEN]][:PORT[-PORT]]",
+	{ 'l', "local", "[!][ADDR[%DEVICE][/LEN]][:PORT[-PORT]]",
 	  "this local end; IPv6 with a port in brackets: [::1]:80;\n"
+	  "%eth0: bound to this device, or in its scope: fe80::1%eth0;\n"
 	  "'!' excludes it (in quotes: it means something to shells)", take_local, 0 },
-	{ 'r', "remote", "[!][ADDR[/LEN]][:PORT[-PORT]]", "this remote end", take_peer, 0 },
+	{ 'r', "remote", "[!][ADDR[%DEVICE][/LEN]][:PORT[-PORT]]", "this remote end", take_peer, 0 },
 	{ 0, "side", "client|server", "the end that connected, or that accepted", take_side, 0 },
 	{ 0, "netns", "[!]INODE|PATH", "this network namespace, such as /proc/812/ns/net",
 	  take_netns, 0 },

@@ -38,7 +38,8 @@ int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, siz
 int filter_words__map_pids(struct tws_filter *f, __u32 (*map)(void *ctx, __u32 pid), void *ctx,
 			   __u32 *unknown);
 int filter_words__add_comm(struct tws_filter *f, const char *arg, char *why, size_t why_len);
-/* [ADDR[/LEN]][:PORT[-PORT]]; IPv6 with a port in brackets; a v4-mapped one is IPv4. */
+/* [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]; IPv6 with a port in brackets; a v4-mapped one is IPv4.
+ * A device by its name in this network namespace, or by its number in any. */
 int filter_words__add_local(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 int filter_words__add_peer(struct tws_filter *f, const char *arg, char *why, size_t why_len);
 int filter_words__set_side(struct tws_filter *f, const char *arg, char *why, size_t why_len);

@@ -34,7 +34,8 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 static bool is_wanted(const struct counter *c, const struct sockdiag_socket *sk)
 {
 	struct tws_event ev = { .family = sk->family, .netns = c->netns,
-				.local_port = sk->local_port, .peer_port = sk->peer_port };
+				.local_port = sk->local_port, .peer_port = sk->peer_port,
+				.conn = { .ifindex = sk->ifindex } };
 
 	memcpy(ev.local_addr, sk->local_addr, sizeof(ev.local_addr));
 	memcpy(ev.peer_addr, sk->peer_addr, sizeof(ev.peer_addr));

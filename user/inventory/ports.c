@@ -132,7 +132,8 @@ static bool matches(const struct tws_filter *filter, const struct use *use)
 {
 	struct tws_event ev = { .family = use->family, .netns = use->key.netns,
 				.local_port = use->key.local_port,
-				.peer_port = use->key.peer_port };
+				.peer_port = use->key.peer_port,
+				.conn = { .ifindex = use->key.ifindex } };
 
 	memcpy(ev.local_addr, use->key.local_addr, sizeof(ev.local_addr));
 	memcpy(ev.peer_addr, use->key.peer_addr, sizeof(ev.peer_addr));

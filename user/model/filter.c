@@ -85,24 +85,27 @@ static bool pass_comms(const struct tws_filter *f, const struct tws_conn *conn)
 	return f->num_comms == f->not_comms;
 }
 
-static bool match_prefix(const struct tws_prefix *p, __u8 family, const __u8 *addr, __u16 port)
+static bool match_prefix(const struct tws_prefix *p, const struct tws_event *ev, const __u8 *addr,
+			 __u16 port)
 {
 	unsigned int bytes = p->len / 8, bits = p->len % 8;
 
 	if (p->port && (port < p->port || port > p->last_port))
 		return false;
+	if (p->ifindex && (p->ifindex != ev->conn.ifindex || (p->netns && p->netns != ev->netns)))
+		return false;
 	if (!p->family)
 		return true;
-	if (p->family != family || memcmp(p->addr, addr, bytes) != 0)
+	if (p->family != ev->family || memcmp(p->addr, addr, bytes) != 0)
 		return false;
 	return !bits || ((p->addr[bytes] ^ addr[bytes]) & (0xff00 >> bits) & 0xff) == 0;
 }
 
 static bool pass_prefixes(const struct tws_prefix *list, __u32 num, __u32 excluded,
-			  __u8 family, const __u8 *addr, __u16 port)
+			  const struct tws_event *ev, const __u8 *addr, __u16 port)
 {
 	for (__u32 i = 0; i < num; i++) {
-		if (match_prefix(&list[i], family, addr, port))
+		if (match_prefix(&list[i], ev, addr, port))
 			return i >= excluded;
 	}
 	return num == excluded;
@@ -120,9 +123,9 @@ bool filter__match(const struct tws_filter *f, const struct tws_event *ev)
 		return false;
 	if (f->num_comms && !pass_comms(f, &ev->conn))
 		return false;
-	if (f->num_locals && !pass_prefixes(f->locals, f->num_locals, f->not_locals, ev->family,
+	if (f->num_locals && !pass_prefixes(f->locals, f->num_locals, f->not_locals, ev,
 					    ev->local_addr, ev->local_port))
 		return false;
-	return !f->num_peers || pass_prefixes(f->peers, f->num_peers, f->not_peers, ev->family,
+	return !f->num_peers || pass_prefixes(f->peers, f->num_peers, f->not_peers, ev,
 					      ev->peer_addr, ev->peer_port);
 }

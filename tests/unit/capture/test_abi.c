@@ -79,7 +79,7 @@ static const struct field fields[] = {
 	FIELD(tws_filter, netns), FIELD(tws_filter, comms), FIELD(tws_filter, locals),
 	FIELD(tws_filter, peers),
 	FIELD(tws_prefix, addr), FIELD(tws_prefix, family), FIELD(tws_prefix, len),
-	FIELD(tws_prefix, port),
+	FIELD(tws_prefix, port), FIELD(tws_prefix, ifindex), FIELD(tws_prefix, netns),
 };
 
 static const struct {

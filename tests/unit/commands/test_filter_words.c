@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "tests/unit/unit.h"
 
+#include <net/if.h>
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "commands/filter_words.h"
+#include "host/netns.h"
 #include "tests/unit/support.h"
 
 typedef int add_function(struct tws_filter *f, const char *arg, char *why, size_t why_len);
@@ -154,7 +156,7 @@ static void endpoints_refused(void **unused)
 	static const struct {
 		const char *given, *why;
 	} cases[] = {
-		{ "", "'' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
+		{ "", "'' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
 		{ ":", "'' is not a port" },
 		{ ":0", "'0' is not a port" },
 		{ ":80-", "'80-' is not a range of ports" },
@@ -162,7 +164,7 @@ static void endpoints_refused(void **unused)
 		{ ":80-79", "'80-79' is not a range of ports" },
 		{ ":80-90-100", "'80-90-100' is not a range of ports" },
 		{ ":1-65536", "'1-65536' is not a range of ports" },
-		{ "!", "'' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
+		{ "!", "'' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
 		{ "!!:80", "'!' is not an IP address" },
 		{ ":70000", "'70000' is not a port" },
 		{ ":-1", "'-1' is not a range of ports" },
@@ -180,11 +182,18 @@ static void endpoints_refused(void **unused)
 		{ "010.0.0.1", "'010.0.0.1' is not an IP address" },
 		{ "localhost:80", "'localhost' is not an IP address" },
 		{ ":::80", "':::80' is not an IP address" },
-		{ "[::1", "'[::1' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
-		{ "[::1]80", "'[::1]80' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
+		{ "[::1", "'[::1' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
+		{ "[::1]80", "'[::1]80' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
 		{ "[]:80", "'' is not an IP address" },
-		{ "[::1/64]/64", "'[::1/64]/64' is not of the form [ADDR[/LEN]][:PORT[-PORT]]" },
-		{ "fe80::1%eth0", "'fe80::1%eth0' is not an IP address" },
+		{ "[::1/64]/64", "'[::1/64]/64' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
+		{ "fe80::1%", "'' is no network device of this network namespace" },
+		{ "fe80::1%0", "'0' is no network device of this network namespace" },
+		{ "fe80::1%no-such-device", "'no-such-device' is no network device of this network "
+					    "namespace" },
+		{ "[fe80::1%sixteen-bytes-16]:80", "'sixteen-bytes-16' is no network device of this "
+						   "network namespace" },
+		{ "%lo", "'%lo' is not of the form [ADDR[%DEVICE][/LEN]][:PORT[-PORT]]" },
+		{ "[fe80::1/64%lo]", "'64%lo' is not a prefix length" },
 		{ "::1\n", "'::1\\n' is not an IP address" },
 		{ "1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa",
 		  "'1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa' is not an IP address" },
@@ -203,6 +212,29 @@ static void endpoints_refused(void **unused)
 }
 
 /* What excludes stands first, whatever the order it was given in. */
+/* By its number in any namespace; by its name where it has that. */
+static void devices(void **unused)
+{
+	struct tws_filter f = { 0 };
+	__u32 own = 0;
+
+	(void)unused;
+	netns__inode(-1, &own);
+	check_taken(filter_words__add_local, &f, "[fe80::1%7]/64:80");
+	check_taken(filter_words__add_local, &f, "10.0.0.5%lo");
+	check_taken(filter_words__add_local, &f, "::%lo/0");
+	assert_int_equal(f.num_locals, 3);
+	assert_int_equal(f.locals[0].ifindex, 7);
+	assert_int_equal(f.locals[0].netns, 0);
+	assert_int_equal(f.locals[0].port, 80);
+	assert_int_equal(f.locals[0].len, 64);
+	assert_int_equal(f.locals[1].ifindex, if_nametoindex("lo"));
+	assert_int_equal(f.locals[1].netns, own);
+	assert_int_equal(f.locals[1].len, 32);
+	assert_int_equal(f.locals[2].ifindex, if_nametoindex("lo"));
+	assert_int_equal(f.locals[2].len, 0);
+}
+
 static void exclusions(void **unused)
 {
 	struct tws_filter f = { 0 };
@@ -295,6 +327,7 @@ int main(void)
 		cmocka_unit_test(comms),
 		cmocka_unit_test(endpoints_taken),
 		cmocka_unit_test(endpoints_refused),
+		cmocka_unit_test(devices),
 		cmocka_unit_test(exclusions),
 		cmocka_unit_test(sides_and_families),
 		cmocka_unit_test(netns),

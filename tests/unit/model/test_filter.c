@@ -171,6 +171,25 @@ static void match_prefix_bits(void **unused)
 	}
 }
 
+static void match_device(void **unused)
+{
+	struct tws_filter f = { 0 };
+	struct tws_event ev;
+
+	(void)unused;
+	support__event(&ev);
+	check_taken(filter_words__add_local, &f, "10.0.0.5%7");
+	assert_false(filter__match(&f, &ev));
+	ev.conn.ifindex = 8;
+	assert_false(filter__match(&f, &ev));
+	ev.conn.ifindex = 7;
+	assert_true(filter__match(&f, &ev));
+	f.locals[0].netns = ev.netns + 1; /* another's device of that number */
+	assert_false(filter__match(&f, &ev));
+	f.locals[0].netns = ev.netns;
+	assert_true(filter__match(&f, &ev));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +198,7 @@ int main(void)
 		cmocka_unit_test(match_all_criteria),
 		cmocka_unit_test(match_exclusions),
 		cmocka_unit_test(match_prefix_bits),
+		cmocka_unit_test(match_device),
 	};
 
 	return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
