@@ -223,12 +223,16 @@ install: $(BUILD)/twsnoop
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_twsnoop
 	install -D -m 644 packaging/completions/twsnoop.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's#/usr/sbin/twsnoop#$(PREFIX)/sbin/twsnoop#' packaging/systemd/twsnoop-attach.service \
+		>$(DESTDIR)$(PREFIX)/lib/systemd/system/twsnoop-attach.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/twsnoop $(DESTDIR)$(PREFIX)/share/man/man8/twsnoop.8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/twsnoop \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_twsnoop \
-		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish
+		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/twsnoop-attach.service
 
 clean:
 	rm -rf $(BUILD)

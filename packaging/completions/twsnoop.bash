@@ -23,8 +23,8 @@ _twsnoop() {
 		cause'
 	local list='--all --sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
 		-C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
-	local trace='-a --all -n --count -d --duration --ring-size --max-connections
-		--no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
+	local trace='-a --all -n --count -d --duration --since --until --utc --own --wait --bpffs
+		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
 
 	COMPREPLY=()
@@ -80,7 +80,7 @@ _twsnoop() {
 			grep -x '[A-Za-z0-9_.-]*' | sort -u)" -- "$cur")
 		return
 		;;
-	-n | --count | -d | --duration | --ring-size | --max-connections | --size | \
+	--since | --until | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;
@@ -90,7 +90,7 @@ _twsnoop() {
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
-		_twsnoop_words '--size --max-connections --bpffs -h --help'
+		_twsnoop_words '-a --all --size --ring-size --max-connections --bpffs -h --help'
 	elif [[ $(_twsnoop_command) == detach ]]; then
 		_twsnoop_words '--bpffs -h --help'
 	elif [[ $(_twsnoop_command) == list ]]; then

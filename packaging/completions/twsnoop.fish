@@ -34,10 +34,22 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach detach check" -l bpff
 complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l size -x -d 'Owners that are kept'
 complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l max-connections -x \
     -d 'That are watched at once'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach" -s a -l all \
+    -d 'Record every way in which a connection can end'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l ring-size -x \
+    -d 'Size of the ring of events'
 
 complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
 complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
 complete -c twsnoop -n "$only_trace" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
+complete -c twsnoop -n "$only_trace" -l since -x -a '1m 5m 1h' \
+    -d 'Begin with what the recorder holds'
+complete -c twsnoop -n "$only_trace" -l until -x -d 'End at a time'
+complete -c twsnoop -n "$only_trace" -l utc -d 'Times are in UTC'
+complete -c twsnoop -n "$only_trace" -l own -d 'Load programs, even if a recorder is attached'
+complete -c twsnoop -n "$only_trace" -l wait -d 'Go on with the next recorder'
+complete -c twsnoop -n "$only_trace" -l bpffs -x -a '(__fish_complete_directories)' \
+    -d 'Where the recorder is pinned'
 complete -c twsnoop -n "$only_trace" -l ring-size -x -d 'Size of the ring of events'
 complete -c twsnoop -n "$only_trace" -l max-connections -x -d 'That are watched at once'
 complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'

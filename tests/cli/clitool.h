@@ -59,6 +59,7 @@ int tool__bpf_gone(int argc, char **argv);
 int tool__mount_bpffs(int argc, char **argv);
 int tool__bpf_pinned(int argc, char **argv);
 int tool__bpf_layout(int argc, char **argv);
+int tool__bpf_map(int argc, char **argv);
 
 /* The hostile process names, at most 15 bytes each. */
 struct hostile_name {

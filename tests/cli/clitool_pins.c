@@ -88,3 +88,27 @@ int tool__bpf_layout(int argc, char **argv)
 	meta_call(BPF_MAP_UPDATE_ELEM, fd, value);
 	return 0;
 }
+
+int tool__bpf_map(int argc, char **argv)
+{
+	union bpf_attr attr;
+	long fd;
+
+	if (argc < 4)
+		die("bpf-map FILE hash|array VALUE-BYTES ENTRIES");
+	memset(&attr, 0, sizeof(attr));
+	attr.map_type = strcmp(argv[1], "hash") ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_HASH;
+	attr.map_flags = attr.map_type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
+	attr.key_size = sizeof(uint32_t);
+	attr.value_size = (uint32_t)number(argv[2]);
+	attr.max_entries = (uint32_t)number(argv[3]);
+	fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
+	if (fd < 0)
+		die("a map");
+	memset(&attr, 0, sizeof(attr));
+	attr.pathname = (uintptr_t)argv[0];
+	attr.bpf_fd = (uint32_t)fd;
+	if (syscall(SYS_bpf, BPF_OBJ_PIN, &attr, sizeof(attr)))
+		die(argv[0]);
+	return 0;
+}

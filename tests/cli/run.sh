@@ -37,6 +37,7 @@ trap 'exit 1' HUP INT TERM
 . "$here/trace.sh"
 . "$here/list.sh"
 . "$here/attach.sh"
+. "$here/recorder.sh"
 
 memlock=0
 if [ $# -gt 2 ]; then
@@ -70,6 +71,7 @@ elif is_root; then
 	test_terminal
 	test_left_behind
 	test_ledgers
+	test_recorder
 	test_latency
 	test_pid_namespace
 else

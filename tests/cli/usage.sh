@@ -64,6 +64,18 @@ test_wrong_usage()
 	for command in trace list attach detach check; do
 		wrong_if_empty $command
 	done
+	for time in '' now 24:00 tomorrow 2026-02-30 @ '2m '; do
+		wrong "since '$time'" trace --since "$time"
+		wrong "until '$time'" trace --until "$time"
+	done
+	wrong "since with an escape" trace --since "${esc}[31m"
+	wrong "since the future" trace --since "$(date -u -d @$(($(date +%s) + 3600)) +%Y-%m-%dT%H:%M:%SZ)"
+	wrong "until the past" trace --until 2020-01-01
+	wrong "until before since" trace --since 1m --until 2m
+	wrong "since with programs of its own" trace --since 1m --own
+	wrong "duration 0 alone" trace --duration 0
+	wrong "attach: two sizes" attach --size 20000 --ring-size 8M
+	wrong "attach: ring size 3M" attach --ring-size 3M
 	wrong "pid too large" trace --pid 99999999999999999999
 	wrong "port 70000" trace -r :70000
 	wrong "port 0x50" trace -r :0x50
