@@ -239,6 +239,22 @@ static int print_groups(struct list *list)
 	return status;
 }
 
+static const char *why_no_binds(int err)
+{
+	switch (err) {
+	case 0: /* a device's: see ports.h */
+		return "of sockets that are bound to a device nobody can tell";
+	case -EPERM:
+		return "it takes CAP_BPF and CAP_PERFMON";
+	case -EAGAIN:
+		return "the table changed too fast, try again";
+	case -EOPNOTSUPP:
+		return "this kernel has no BPF iterator for it";
+	default:
+		return strerror(-err);
+	}
+}
+
 /* What the numbers cannot say. */
 static void say_ports(const struct list *list, const struct ports *ports)
 {
@@ -251,10 +267,7 @@ static void say_ports(const struct list *list, const struct ports *ports)
 	}
 	if (unknown)
 		fprintf(stderr, "twsnoop: LEFT is not known: which ports bind() has taken cannot "
-				"be read: %s\n",
-			list->gathered.binds_error == -EPERM ?
-				"it takes CAP_BPF and CAP_PERFMON" :
-				strerror(-list->gathered.binds_error));
+				"be read: %s\n", why_no_binds(list->gathered.binds_error));
 	if (list->output.format != SINK_TEXT)
 		return;
 	if (reusable)
