@@ -242,8 +242,6 @@ static int print_groups(struct list *list)
 static const char *why_no_binds(int err)
 {
 	switch (err) {
-	case 0: /* a device's: see ports.h */
-		return "of sockets that are bound to a device nobody can tell";
 	case -EPERM:
 		return "it takes CAP_BPF and CAP_PERFMON";
 	case -EAGAIN:
@@ -263,7 +261,9 @@ static void say_ports(const struct list *list, const struct ports *ports)
 	for (size_t i = 0; i < ports->num; i++) {
 		reusable |= ports->places[i].reusable > 0;
 		own |= ports->places[i].scope == PORTS_OWN;
-		unknown |= !ports->places[i].has_left && ports->places[i].scope != PORTS_OWN;
+		/* of a program's own ports, and of a device's, it never is */
+		unknown |= !ports->places[i].has_left && list->gathered.binds_error &&
+			   ports->places[i].scope != PORTS_OWN;
 	}
 	if (unknown)
 		fprintf(stderr, "twsnoop: LEFT is not known: which ports bind() has taken cannot "
