@@ -37,14 +37,14 @@ static inline uint64_t hash__bytes(uint64_t seed, const void *data, size_t len)
 
 	for (; len >= sizeof(word); len -= sizeof(word), from += sizeof(word)) {
 		memcpy(&word, from, sizeof(word));
-		hash = hash__mix(hash ^ word, 0xd1342543de82ef95ULL ^ seed) + word;
+		hash = hash__mix(hash ^ word, 0xd1342543de82ef95ULL ^ seed);
 	}
 	if (len) {
 		word = 0;
 		memcpy(&word, from, len);
-		hash = hash__mix(hash ^ word, 0xd1342543de82ef95ULL ^ seed) + word;
+		hash = hash__mix(hash ^ word, 0xd1342543de82ef95ULL ^ seed);
 	}
-	return hash__number(seed, hash);
+	return hash;
 }
 
 #endif

@@ -85,6 +85,11 @@ bool seen__has(const struct seen *seen, uint64_t key)
 	return block && block->bits & bit_of(key);
 }
 
+bool seen__is_empty(const struct seen *seen)
+{
+	return !table__count(seen->blocks);
+}
+
 void seen__expire(struct seen *seen, uint64_t before_ns)
 {
 	struct block *block;

@@ -25,6 +25,7 @@ int seen__new(struct seen **seenp, size_t max);
 void seen__add(struct seen *seen, uint64_t key, uint64_t time_ns);
 
 bool seen__has(const struct seen *seen, uint64_t key);
+bool seen__is_empty(const struct seen *seen);
 
 /* seen__expire() - forgets the entries of which no key was added at @before_ns or later. */
 void seen__expire(struct seen *seen, uint64_t before_ns);

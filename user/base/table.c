@@ -65,7 +65,7 @@ static uint32_t hash_key(const struct table *table, const void *key)
 	if (!table->opts.in_sequence)
 		return (uint32_t)hash__bytes(table->seed, key, table->opts.key_bytes);
 	memcpy(&number, key, sizeof(number));
-	hash = hash__number(table->seed, number / NEIGHBOURS);
+	hash = hash__mix(number / NEIGHBOURS ^ table->seed, 0x9e3779b97f4a7c15ULL);
 	return (uint32_t)((hash & ~(NEIGHBOURS - 1)) + number % NEIGHBOURS);
 }
 

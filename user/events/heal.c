@@ -101,7 +101,7 @@ void healer__note(struct healer *h, const struct tws_event *ev)
 
 bool healer__told(const struct healer *h, const struct tws_event *ev)
 {
-	return ev->action == TWS_TIME_WAIT && ev->cookie &&
+	return ev->action == TWS_TIME_WAIT && ev->cookie && !seen__is_empty(h->found) &&
 	       seen__has(h->found, key_of_life(h, ev));
 }
 

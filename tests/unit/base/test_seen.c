@@ -22,6 +22,7 @@ static void test_cookies(void **state)
 	struct seen *seen = make(5000 / PER_ENTRY + 1);
 
 	(void)state;
+	assert_true(seen__is_empty(seen));
 	for (uint64_t key = 1; key <= 5000; key++) {
 		assert_false(seen__has(seen, key));
 		seen__add(seen, key, key);
@@ -32,7 +33,9 @@ static void test_cookies(void **state)
 	assert_false(seen__has(seen, 5001));
 	assert_false(seen__has(seen, 0));
 	assert_int_equal(seen__forgotten_ns(seen), 0);
+	assert_false(seen__is_empty(seen));
 	seen__clear(seen);
+	assert_true(seen__is_empty(seen));
 	assert_false(seen__has(seen, 1));
 	seen__free(seen);
 	seen__free(NULL);
