@@ -148,6 +148,7 @@ static pid_t newest_opener(struct stage *st, struct tracer *t, size_t events)
 static void run_lapped(struct stage *st, const char *twsnoop)
 {
 	bool may_know = can_read_descriptors();
+	struct truth *unread;
 	struct three a;
 	struct tracer t = { 0 };
 	pid_t opener = 0;
@@ -165,7 +166,17 @@ static void run_lapped(struct stage *st, const char *twsnoop)
 	lfd = actor__call(a.second, do_listen, FAM_V4, PORT, 0);
 	EXPECT(st, lfd >= 0);
 	EXPECT(st, actor__call(a.first, do_listen_often, LISTENS_LAPPING, 0, 0) == 0);
-	serve_one(st, a.client, a.second, lfd)->opener_optional = true;
+	unread = serve_one(st, a.client, a.second, lfd);
+	unread->opener_optional = true;
+	/* The older kernels' ring takes nothing more when it is full: a snapshot finds it. */
+	if (!net__kernel_at_least(5, 12)) {
+		st->rec->healed_ok = true;
+		unread->pid_optional = true;
+		unread->causes |= CAUSE_UNKNOWN;
+		unread->sides |= SIDE_UNKNOWN;
+		unread->life_min_ns = 0;
+		unread->tx_bytes = unread->rx_bytes = -1;
+	}
 	kill(t.pid, SIGCONT);
 
 	opener = newest_opener(st, &t, 2);
