@@ -59,6 +59,7 @@ struct claims {
 };
 
 struct churn_shared {
+	uint64_t begun_ns; /* CLOCK_REALTIME */
 	pid_t server[64];
 	long made;	/* by all, for the one who waits */
 	int ready;
@@ -278,23 +279,53 @@ static void end_clients(struct stage *st, const struct churn_shared *sh, const s
 		stage__fail(st, "churn.c:%d failed: %s", sh->fault_line, strerror(sh->failed));
 }
 
-/* Runs the clients to their end, the tracer's output being read meanwhile. */
-static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
-			struct tracer *t)
+/* The tracers of one churn. */
+struct watch {
+	const char *twsnoop;
+	struct tracer t, second; /* the other one with churn.second */
+};
+
+static void start_tracer(struct stage *st, struct tracer *t, const char *twsnoop,
+			 const struct churn *how, const struct churn_shared *sh);
+
+static void pump(struct watch *watch)
 {
-	long total = how->procs * how->conns, stop_at = how->stop_reader ? total / 10 : -1;
+	if (watch->second.pid > 0)
+		tracer__pump(&watch->second, 1);
+	if (watch->t.pid > 0)
+		tracer__pump(&watch->t, 10);
+	else
+		usleep(1000);
+}
+
+static long made_so_far(const struct churn_shared *sh)
+{
+	return __atomic_load_n(&sh->made, __ATOMIC_RELAXED);
+}
+
+/* Runs the clients to their end, the tracers' output being read meanwhile. */
+static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
+			struct watch *watch)
+{
+	struct tracer *stopped = how->second ? &watch->second : &watch->t;
+	bool stops = how->stop_reader || how->second;
+	long total = how->procs * how->conns, stop_at = stops ? total / 10 : -1;
 	pid_t pids[64];
 
 	spawn_clients(st, sh, how, pids);
 	while (clients_run(how, pids) && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST)) {
-		if (stop_at >= 0 && __atomic_load_n(&sh->made, __ATOMIC_RELAXED) >= stop_at) {
-			kill(t->pid, SIGSTOP);
+		if (stop_at >= 0 && made_so_far(sh) >= stop_at) {
+			kill(stopped->pid, SIGSTOP);
 			stop_at = -1;
 		}
-		tracer__pump(t, 10);
+		if (how->late && !watch->t.pid && made_so_far(sh) >= total / 3)
+			start_tracer(st, &watch->t, watch->twsnoop, how, sh);
+		pump(watch);
 	}
-	if (how->stop_reader)
-		kill(t->pid, SIGCONT);
+	if (stops)
+		kill(stopped->pid, SIGCONT);
+	if (how->late && !watch->t.pid)
+		start_tracer(st, &watch->t, watch->twsnoop, how, sh);
 	end_clients(st, sh, how, pids);
 }
 
@@ -484,7 +515,8 @@ static void say_pids(const struct churn_shared *sh, int procs, char *out, size_t
 static void start_tracer(struct stage *st, struct tracer *t, const char *twsnoop,
 			 const struct churn *how, const struct churn_shared *sh)
 {
-	const char *args[8] = { "trace", "--json" };
+	const char *args[10] = { "trace", "--json" };
+	char since[32];
 	char pids[1024];
 	int n = 2;
 
@@ -500,6 +532,13 @@ static void start_tracer(struct stage *st, struct tracer *t, const char *twsnoop
 		say_pids(sh, how->procs, pids, sizeof(pids));
 		args[n++] = "-p";
 		args[n++] = pids;
+	}
+	if (how->late) {
+		snprintf(since, sizeof(since), "@%lu.%09lu",
+			 (unsigned long)(sh->begun_ns / 1000000000),
+			 (unsigned long)(sh->begun_ns % 1000000000));
+		args[n++] = "--since";
+		args[n++] = since;
 	}
 	solo__trace(st, t, twsnoop, args);
 }
@@ -537,28 +576,50 @@ static void end_servers(const struct churn_shared *sh, const struct churn *how)
 			kill(sh->server[w], SIGKILL);
 }
 
+/* What one of them has said, against what was done and what the kernel's table had. */
+static void judge_tracer(struct stage *st, struct tracer *t, const struct churn *how,
+			 const struct churn_shared *sh, const struct claims *table)
+{
+	size_t n = (size_t)how->procs * (size_t)how->conns;
+	struct claims events = { 0 };
+	struct faults ty = { 0 };
+
+	take_events(st, t, &events);
+	compare(sh->deeds, n, table, &events, &ty);
+	judge(st, how, t, &ty, n);
+	free(events.c);
+}
+
 void churn__run(struct stage *st, const char *twsnoop, const struct churn *how)
 {
 	size_t n = (size_t)how->procs * (size_t)how->conns;
 	struct churn_shared *sh = set_up(st, how);
-	struct claims table = { 0 }, events = { 0 };
-	struct faults ty = { 0 };
+	struct claims table = { 0 };
 	/* Of a few with a filter it is asked meanwhile which are ours. */
-	struct tracer t = { .defer = !how->filter };
+	struct watch w = { twsnoop, { .defer = !how->filter }, { .defer = !how->filter } };
+	struct churn others = *how;
 
-	start_tracer(st, &t, twsnoop, how, sh);
-	run_clients(st, sh, how, &t);
-	take_table(st, &t, &table);
-	await_tracer(st, &t, how, &table);
-	solo__ended_well(st, &t, tracer__stop(&t, SIGINT));
+	others.late = false;
+	others.stop_reader = true;
+	sh->begun_ns = net__real_ns();
+	if (!how->late)
+		start_tracer(st, &w.t, twsnoop, how, sh);
+	if (how->second)
+		start_tracer(st, &w.second, twsnoop, &others, sh);
+	run_clients(st, sh, how, &w);
+	take_table(st, &w.t, &table);
+	await_tracer(st, &w.t, how, &table);
+	solo__ended_well(st, &w.t, tracer__stop(&w.t, SIGINT));
+	if (how->second)
+		solo__ended_well(st, &w.second, tracer__stop(&w.second, SIGINT));
 	end_servers(sh, how);
-	take_events(st, &t, &events);
 	qsort(sh->deeds, n, sizeof(sh->deeds[0]), by_key);
-	compare(sh->deeds, n, &table, &events, &ty);
-	judge(st, how, &t, &ty, n);
-	tracer__free(&t);
+	judge_tracer(st, &w.t, how, sh, &table);
+	if (how->second)
+		judge_tracer(st, &w.second, &others, sh, &table);
+	tracer__free(&w.t);
+	tracer__free(&w.second);
 	free(table.c);
-	free(events.c);
 	munmap(sh, shared_bytes(how));
 }
 

@@ -552,6 +552,8 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_device, INT_MAX, &tally);
 		if (!o.attached)
 			listing__run(&o, &listed, &tally);
+		else
+			run_solos(&o, solo_readers, INT_MAX, &tally);
 	}
 	if (o.attached && recorder__detach(o.twsnoop))
 		tally__say(&tally, V_FAIL, "attached/detach", "twsnoop detach failed");

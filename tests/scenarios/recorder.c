@@ -40,9 +40,9 @@ int recorder__begin(void)
 	return -errno;
 }
 
-static int run(const char *twsnoop, const char *word, const char *more)
+static int run(const char *twsnoop, const char *word, const char *more, const char *argument)
 {
-	const char *const args[] = { word, "--bpffs", bpffs, more, NULL };
+	const char *const args[] = { word, "--bpffs", bpffs, more, argument, NULL };
 	int status = -1;
 	pid_t pid = tracer__fork(twsnoop, args, STDERR_FILENO, STDERR_FILENO);
 
@@ -56,15 +56,22 @@ int recorder__attach(const char *twsnoop, bool all)
 	int err = attached ? recorder__detach(twsnoop) : 0;
 
 	if (!err)
-		err = run(twsnoop, "attach", all ? "--all" : NULL);
+		err = run(twsnoop, "attach", all ? "--all" : NULL, NULL);
 	attached = !err;
 	tracer__bpffs = attached ? bpffs : NULL;
 	return err;
+}
+
+int recorder__attach_sized(const char *twsnoop, const char *size)
+{
+	int err = run(twsnoop, "detach", NULL, NULL);
+
+	return err ? err : run(twsnoop, "attach", "--size", size);
 }
 
 int recorder__detach(const char *twsnoop)
 {
 	attached = false;
 	tracer__bpffs = NULL;
-	return run(twsnoop, "detach", NULL);
+	return run(twsnoop, "detach", NULL, NULL);
 }

@@ -16,6 +16,8 @@ int recorder__begin(void);
 
 /* Attaches it, one that is there already is detached before. 0, or -errno once it has said why. */
 int recorder__attach(const char *twsnoop, bool all);
+/* One of so many closes, and without --all, in the place of what is there. */
+int recorder__attach_sized(const char *twsnoop, const char *size);
 int recorder__detach(const char *twsnoop);
 
 const char *recorder__bpffs(void);
