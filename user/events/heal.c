@@ -81,16 +81,14 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
 	return 0;
 }
 
-int healer__baseline(struct healer *h)
+void healer__baseline(struct healer *h)
 {
-	int err = healer__take(h);
-
-	for (size_t i = 0; !err && i < h->snap.num; i++)
+	for (size_t i = 0; i < h->snap.num; i++)
 		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT)
 			seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]), h->snap.taken_ns);
-	h->horizon_ns = h->snap.taken_ns;
+	if (h->snap.taken_ns)
+		h->horizon_ns = h->snap.taken_ns;
 	snapshot__free(&h->snap);
-	return err;
 }
 
 void healer__note(struct healer *h, const struct tws_event *ev)

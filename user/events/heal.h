@@ -33,10 +33,11 @@ typedef int (*heal_fn)(void *ctx, const struct tws_event *ev);
 int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_source *source);
 
 /*
- * healer__baseline() - what is there already is not ours to report. Call it
- * once the programs are attached. Returns as snapshot__take().
+ * healer__baseline() - what is in the snapshot that healer__take() took, once the programs were
+ * attached, is not ours to report; empties it. Of a source that looks back, once that has told
+ * what it has of before: until then such a socket is not known.
  */
-int healer__baseline(struct healer *healer);
+void healer__baseline(struct healer *healer);
 
 /* healer__note() - this event was reported. Cheap; for each one. */
 void healer__note(struct healer *healer, const struct tws_event *ev);

@@ -387,8 +387,8 @@ static int check_counters(struct stream *s)
 	return heal(s);
 }
 
-/* What is there already, and was not told, is not ours to tell. */
-static void take_baseline(struct stream *s)
+/* What was there at the start, and was not told, is not ours to tell. */
+static void set_baseline(struct stream *s)
 {
 	healer__baseline(s->healer);
 	s->has_baseline = true;
@@ -415,7 +415,7 @@ int stream__poll(struct stream *s)
 	s->backlog = num < 0 ? 0 : num;
 	/* Before it, what looks back has told all that it can. */
 	if (num >= 0 && !s->has_baseline)
-		take_baseline(s);
+		set_baseline(s);
 	if (num >= 0 && clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns)
 		num = check_counters(s);
 	return conclude(s, num);
@@ -634,8 +634,10 @@ int stream__start(struct stream *s, struct stream_failure *failure)
 
 	if (err)
 		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
+	/* Taken at once: what comes later may be lost, and is to be found then. */
+	healer__take(s->healer);
 	if (!s->opts.events->looks_back)
-		take_baseline(s);
+		set_baseline(s);
 	/* What is older is there in part only. */
 	if (s->opts.since_ns < s->opts.events->reach_ns)
 		s->opts.since_ns = s->opts.events->reach_ns;

@@ -693,8 +693,8 @@ static void test_container(void **state)
 
 /* ---- a source that looks back ---- */
 
-/* What is in the table is the baseline only once the source has told what it has of before: it
- * was told, or is not to be. */
+/* What was in the table at the start is the baseline, once the source has told what it has of
+ * before: it was told, or is not to be. */
 static void test_looks_back(void **state)
 {
 	struct stream_options opts = options();
@@ -706,16 +706,14 @@ static void test_looks_back(void **state)
 	events.is_filtered = false;
 	opts.since_ns = clock__now_ns(CLOCK_MONOTONIC) - 1000;
 	opts.until_ns = opts.since_ns + 100;
-	stream = started(&opts);
-	assert_string_equal(steps, "start sockets ");
 	add_mini(1);
 	add_mini(9); /* nobody told of it */
+	stream = started(&opts);
 	send_event(1)->time_ns = opts.since_ns - 1;
 	send_event(2)->time_ns = opts.since_ns;
 	send_event(3)->time_ns = opts.until_ns;
 	send_event(4)->time_ns = opts.until_ns + 1;
 	assert_int_equal(stream__poll(stream), 0);
-	assert_string_equal(steps, "start sockets sockets ");
 	assert_int_equal(num_given, 2);
 	assert_int_equal(given[0].cookie, 2);
 	assert_int_equal(given[1].cookie, 3);
