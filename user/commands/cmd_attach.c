@@ -214,8 +214,7 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 		complain("cannot attach: a ledger is root's alone: run as root");
 		return -EPERM;
 	}
-	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(quiet__print);
+	quiet__begin();
 	err = tracer__new(tracer, &options);
 	if (err)
 		complain("cannot load the BPF programs: %s: %s", strerror(-err),

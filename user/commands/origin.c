@@ -204,8 +204,7 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
 		    "attach' keeps what happens from then on");
 		return -ENOENT;
 	}
-	if (!getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(quiet__print);
+	quiet__begin();
 	err = tracer__new(&origin->tracer, &tracer);
 	if (err)
 		say(origin, "cannot load the BPF programs: %s: %s", strerror(-err),

@@ -4,18 +4,17 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/records.h"
 #include "host/quiet.h"
 #include "processes.skel.h"
 
 #define HOST_PID_NS 0xEFFFFFFCU /* PROC_PID_INIT_INO */
-#define RECORDS 512		/* read at once */
 
 static struct {
 	struct processes_bpf *skel;
@@ -63,9 +62,7 @@ int pid_iter__open(const char *proc_root)
 
 	if (iter.link)
 		return 0;
-	print = libbpf_set_print(quiet__print);
-	if (getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(print);
+	print = quiet__begin();
 	err = load_and_attach(pid_namespace(proc_root));
 	libbpf_set_print(print);
 	if (err)
@@ -86,31 +83,21 @@ void pid_iter__close(void)
 	iter.skel = NULL;
 }
 
-/* The kernel hands whole records out, as far as there is room. */
-static int read_all(int fd, pid_numbers_put_fn put, void *to)
+struct reader {
+	pid_numbers_put_fn put;
+	void *to;
+};
+
+static int put_process(void *ctx, const void *record)
 {
-	struct tws_process processes[RECORDS];
-	ssize_t n;
+	const struct reader *reader = ctx;
 
-	for (;;) {
-		n = read(fd, processes, sizeof(processes));
-		if (n < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		if (n % (ssize_t)sizeof(processes[0]))
-			return -EPROTO;
-		for (size_t i = 0; i < (size_t)n / sizeof(processes[0]); i++) {
-			int err = put(to, &processes[i]);
-
-			if (err)
-				return err;
-		}
-	}
+	return reader->put(reader->to, record);
 }
 
 int pid_iter__list(void *ctx, pid_numbers_put_fn put, void *to)
 {
+	struct reader reader = { .put = put, .to = to };
 	int fd, err;
 
 	(void)ctx;
@@ -119,7 +106,7 @@ int pid_iter__list(void *ctx, pid_numbers_put_fn put, void *to)
 	fd = bpf_iter_create(bpf_link__fd(iter.link));
 	if (fd < 0)
 		return -errno;
-	err = read_all(fd, put, to);
+	err = records__read(fd, sizeof(struct tws_process), put_process, &reader);
 	close(fd);
 	return err;
 }

@@ -66,12 +66,7 @@ static void fill_row(struct listing_row *row, const struct collector *c,
 		     const struct sockdiag_socket *sk)
 {
 	memset(row, 0, sizeof(*row));
-	memcpy(row->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
-	memcpy(row->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
-	row->key.netns = c->netns;
-	row->key.ifindex = sk->ifindex;
-	row->key.local_port = sk->local_port;
-	row->key.peer_port = sk->peer_port;
+	row->key = sockdiag__key(sk, c->netns);
 	row->cookie = sk->cookie;
 	row->left_ns = sk->mini ? sk->expires_ms * NS_PER_MS : 0;
 	row->since_ns = (int64_t)c->now_ns;

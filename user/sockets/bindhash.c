@@ -2,47 +2,18 @@
 #include "sockets/bindhash.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/records.h"
 #include "bindhash.skel.h"
 #include "host/quiet.h"
 
-/* bpf_seq_read() gives at most eight pages at a time. */
-#define READ_RECORDS 1024
-
-static int read_all(struct binds *binds, int fd)
+static int add_record(void *binds, const void *record)
 {
-	struct tws_bind *records = malloc(READ_RECORDS * sizeof(*records));
-	char *bytes = (char *)records;
-	size_t have = 0, num;
-	int err = 0;
-
-	if (!records)
-		return -ENOMEM;
-	while (!err) {
-		ssize_t got = read(fd, bytes + have, READ_RECORDS * sizeof(*records) - have);
-
-		/* EAGAIN: many chains with nothing in them; it goes on from there */
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (got <= 0) {
-			err = got < 0 ? -errno : have ? -EPROTO : 0;
-			break;
-		}
-		have += (size_t)got;
-		num = have / sizeof(*records);
-		for (size_t i = 0; !err && i < num; i++)
-			err = binds__add(binds, &records[i]);
-		have -= num * sizeof(*records);
-		memmove(bytes, &records[num], have);
-	}
-	free(records);
-	return err;
+	return binds__add(binds, record);
 }
 
 static int run(struct binds *binds, struct bindhash_bpf *skel)
@@ -56,7 +27,7 @@ static int run(struct binds *binds, struct bindhash_bpf *skel)
 	if (!link)
 		return -errno;
 	fd = bpf_iter_create(bpf_link__fd(link));
-	err = fd < 0 ? -errno : read_all(binds, fd);
+	err = fd < 0 ? -errno : records__read(fd, sizeof(struct tws_bind), add_record, binds);
 	if (fd >= 0)
 		close(fd);
 	bpf_link__destroy(link);
@@ -81,11 +52,9 @@ static int load_and_run(struct binds *binds)
 
 int bindhash__read(struct binds *binds)
 {
-	libbpf_print_fn_t print = libbpf_set_print(quiet__print);
+	libbpf_print_fn_t print = quiet__begin();
 	int err;
 
-	if (getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(print);
 	binds->complete = true;
 	err = load_and_run(binds);
 	libbpf_set_print(print);

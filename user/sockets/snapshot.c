@@ -38,12 +38,7 @@ static int add(void *ctx, const struct sockdiag_socket *sk)
 	to = &c->snap.sockets[c->snap.num++];
 	memset(to, 0, sizeof(*to));
 	to->cookie = sk->cookie;
-	memcpy(to->key.local_addr, sk->local_addr, sizeof(sk->local_addr));
-	memcpy(to->key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
-	to->key.netns = c->netns;
-	to->key.ifindex = sk->ifindex;
-	to->key.local_port = sk->local_port;
-	to->key.peer_port = sk->peer_port;
+	to->key = sockdiag__key(sk, c->netns);
 	to->expires_ms = sk->expires_ms;
 	to->family = sk->family;
 	to->state = sk->state;

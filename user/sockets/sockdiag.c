@@ -57,6 +57,20 @@ void sockdiag__set_addresses(struct sockdiag_socket *sk, uint8_t family, const v
 	memcpy(sk->peer_addr, (const char *)peer + offset, len);
 }
 
+struct tws_key sockdiag__key(const struct sockdiag_socket *sk, uint32_t netns)
+{
+	struct tws_key key = {
+		.netns = netns,
+		.ifindex = sk->ifindex,
+		.local_port = sk->local_port,
+		.peer_port = sk->peer_port,
+	};
+
+	memcpy(key.local_addr, sk->local_addr, sizeof(sk->local_addr));
+	memcpy(key.peer_addr, sk->peer_addr, sizeof(sk->peer_addr));
+	return key;
+}
+
 static uint64_t cookie_of(const struct inet_diag_msg *msg)
 {
 	const uint32_t *half = msg->id.idiag_cookie;

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bpf/event.h"
+
 /*
  * TCP states as sock_diag numbers them (enum in the kernel's tcp_states.h).
  * Mini-sockets are told by sockdiag_socket.mini: a TIME_WAIT always is one,
@@ -83,6 +85,9 @@ int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
  */
 void sockdiag__set_addresses(struct sockdiag_socket *sk, uint8_t family, const void *local,
 			     const void *peer);
+
+/* sockdiag__key() - what tells @sk of the network namespace with inode @netns from all others. */
+struct tws_key sockdiag__key(const struct sockdiag_socket *sk, uint32_t netns);
 
 /*
  * sockdiag__parse() - decode one datagram of a dump's answer. Pure: reads

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "host/quiet.h"
 #include "sockets/sockiter.h"
 
 #include <errno.h>
@@ -11,6 +10,7 @@
 #include <bpf/libbpf.h>
 
 #include "host/netns.h"
+#include "host/quiet.h"
 #include "sockets.skel.h"
 #include "sockets/sockstream.h"
 
@@ -72,9 +72,7 @@ int sockiter__open(void)
 	iter.tick_ns = read_tick_ns();
 	if (!iter.tick_ns)
 		return -EOPNOTSUPP;
-	print = libbpf_set_print(quiet__print);
-	if (getenv("TWSNOOP_LIBBPF_DEBUG"))
-		libbpf_set_print(print);
+	print = quiet__begin();
 	err = load_and_attach();
 	libbpf_set_print(print);
 	if (!err)

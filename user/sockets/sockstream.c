@@ -3,13 +3,9 @@
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-/* bpf_seq_read() gives at most eight pages at a time. */
-#define READ_RECORDS 1024
+#include "base/records.h"
 
 static bool is_zero(const uint8_t *bytes, size_t len)
 {
@@ -67,42 +63,23 @@ int sockstream__decode(const struct tws_socket *record, uint64_t tick_ns,
 	return 0;
 }
 
-static int show_all(const struct tws_socket *records, size_t num, uint64_t tick_ns,
-		    sockdiag_fn fn, void *ctx)
-{
-	struct sockdiag_socket sk;
-	int err = 0;
+struct reader {
+	uint64_t tick_ns;
+	sockdiag_fn fn;
+	void *ctx;
+};
 
-	for (size_t i = 0; !err && i < num; i++)
-		err = sockstream__decode(&records[i], tick_ns, &sk) ?: fn(ctx, &sk);
-	return err;
+static int show(void *ctx, const void *record)
+{
+	const struct reader *reader = ctx;
+	struct sockdiag_socket sk;
+
+	return sockstream__decode(record, reader->tick_ns, &sk) ?: reader->fn(reader->ctx, &sk);
 }
 
 int sockstream__read(int fd, uint64_t tick_ns, sockdiag_fn fn, void *ctx)
 {
-	struct tws_socket *records = malloc(READ_RECORDS * sizeof(*records));
-	char *bytes = (char *)records;
-	size_t have = 0, num;
-	int err = 0;
+	struct reader reader = { .tick_ns = tick_ns, .fn = fn, .ctx = ctx };
 
-	if (!records)
-		return -ENOMEM;
-	while (!err) {
-		ssize_t got = read(fd, bytes + have, READ_RECORDS * sizeof(*records) - have);
-
-		/* EAGAIN: a million sockets and none that is wanted; it goes on from there */
-		if (got < 0 && (errno == EINTR || errno == EAGAIN))
-			continue;
-		if (got <= 0) {
-			err = got < 0 ? -errno : have ? -EPROTO : 0;
-			break;
-		}
-		have += (size_t)got;
-		num = have / sizeof(*records);
-		err = show_all(records, num, tick_ns, fn, ctx);
-		have -= num * sizeof(*records);
-		memmove(bytes, &records[num], have);
-	}
-	free(records);
-	return err;
+	return records__read(fd, sizeof(struct tws_socket), show, &reader);
 }
