@@ -19,7 +19,10 @@ struct entry {
 	uint32_t place; /* of the record, plus one; 0: free */
 };
 
-/* Open addressing, at most half full. */
+/*
+ * Open addressing, at most half full. Not base/table.h: the keys stay in the kernel side's ring,
+ * which has up to millions of records; eight bytes for each are all that is made here, at once.
+ */
 struct index {
 	struct entry *entries;
 	uint32_t mask;

@@ -64,6 +64,10 @@ struct list { /* first: the oldest */
 	size_t count;
 };
 
+/*
+ * Not base/table.h: an entry is found by three keys, two of which are texts of any length, stands
+ * in a tree besides, and is allocated for its path.
+ */
 struct cgroups {
 	struct cgroups_limits limits;
 	int mount_fd; /* -1: no mount */

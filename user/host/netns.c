@@ -22,6 +22,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/table.h"
 #include "host/mountinfo.h"
 #include "host/procinfo.h"
 
@@ -168,57 +169,28 @@ int netns__cookie(int fd, uint64_t *cookie)
 	return err;
 }
 
-/* ---- a set of inodes that were seen ---- */
+/* ---- sets of namespaces, by their inodes ---- */
 
-struct inode_set {
-	uint32_t *slots; /* 0: free; no namespace has inode 0 */
-	size_t size;	 /* a power of two, or 0 */
-	size_t count;
-};
-
-static size_t inode_set__slot(const struct inode_set *set, uint32_t inode)
+static int inodes__new(struct table **tablep)
 {
-	size_t i = (inode * 0x9e3779b1U) & (set->size - 1);
+	const struct table_options opts = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(uint64_t), .max = TABLE_MAX,
+	};
 
-	while (set->slots[i] && set->slots[i] != inode)
-		i = (i + 1) & (set->size - 1);
-	return i;
+	return table__new(tablep, &opts);
 }
 
-static bool inode_set__has(const struct inode_set *set, uint32_t inode)
+static bool inodes__has(const struct table *inodes, uint64_t inode)
 {
-	return set->size && set->slots[inode_set__slot(set, inode)] == inode;
+	return table__find(inodes, &inode) != NULL;
 }
 
-static int inode_set__grow(struct inode_set *set)
+static int inodes__add(struct table *inodes, uint64_t inode)
 {
-	struct inode_set bigger = { .size = set->size ? set->size * 2 : 64 };
-	size_t i;
+	void *entry;
+	int err = table__get(inodes, &inode, &entry);
 
-	bigger.slots = calloc(bigger.size, sizeof(*bigger.slots));
-	if (!bigger.slots)
-		return -ENOMEM;
-	for (i = 0; i < set->size; i++)
-		if (set->slots[i])
-			bigger.slots[inode_set__slot(&bigger, set->slots[i])] = set->slots[i];
-	bigger.count = set->count;
-	free(set->slots);
-	*set = bigger;
-	return 0;
-}
-
-static int inode_set__add(struct inode_set *set, uint32_t inode)
-{
-	int err;
-
-	if (set->count + 1 > set->size / 2) {
-		err = inode_set__grow(set);
-		if (err)
-			return err;
-	}
-	set->slots[inode_set__slot(set, inode)] = inode;
-	set->count++;
-	return 0;
+	return err < 0 ? err : 0;
 }
 
 /* ---- all namespaces ---- */
@@ -227,10 +199,10 @@ struct walk {
 	const struct netns_places *places;
 	netns_fn fn;
 	void *ctx;
-	struct inode_set seen;
-	struct inode_set files;	 /* what walk__file_of() says of processes' namespaces */
-	struct inode_set denied; /* and of those that may not be looked at */
-	uint32_t last;		 /* the namespace of the last process in files */
+	struct table *seen;
+	struct table *files;	/* what walk__file_of() says of processes' namespaces */
+	struct table *denied; /* and of those that may not be looked at */
+	uint32_t last;		/* the namespace of the last process in files */
 	unsigned int flags;
 };
 
@@ -254,11 +226,11 @@ static int walk__show(struct walk *walk, const char *path, uint32_t expected, ui
 	}
 	err = inode_of(ns.fd, &ns.inode);
 	if (err || (expected && ns.inode != expected) ||
-	    inode_set__has(&walk->seen, ns.inode)) {
+	    inodes__has(walk->seen, ns.inode)) {
 		err = 0;
 		goto out;
 	}
-	err = inode_set__add(&walk->seen, ns.inode);
+	err = inodes__add(walk->seen, ns.inode);
 	if (!err)
 		err = walk->fn(walk->ctx, &ns);
 out:
@@ -316,7 +288,7 @@ static int walk__mount(void *ctx, const struct mountinfo *mount)
 	struct walk *walk = ctx;
 	uint32_t inode;
 
-	if (!parse_link(mount->root, &inode) || inode_set__has(&walk->seen, inode))
+	if (!parse_link(mount->root, &inode) || inodes__has(walk->seen, inode))
 		return 0;
 	return walk__show(walk, mount->point, inode, 0, mount->point);
 }
@@ -356,20 +328,22 @@ static int walk__deny(struct walk *walk, uint32_t pid)
 		walk->flags |= NETNS_DENIED;
 		return 0;
 	}
-	return inode_set__has(&walk->denied, file) ? 0 : inode_set__add(&walk->denied, file);
+	return inodes__add(walk->denied, file);
 }
 
 static int walk__note_file(struct walk *walk, uint32_t pid)
 {
 	uint32_t file = walk__file_of(walk, pid);
 
-	return file && !inode_set__has(&walk->files, file) ? inode_set__add(&walk->files, file) : 0;
+	return file ? inodes__add(walk->files, file) : 0;
 }
 
 static void walk__judge_denied(struct walk *walk)
 {
-	for (size_t i = 0; i < walk->denied.size; i++)
-		if (walk->denied.slots[i] && !inode_set__has(&walk->files, walk->denied.slots[i]))
+	const uint64_t *file = NULL;
+
+	while ((file = table__next(walk->denied, file)))
+		if (!inodes__has(walk->files, *file))
 			walk->flags |= NETNS_DENIED;
 }
 
@@ -391,35 +365,45 @@ static int walk__process(void *ctx, uint32_t pid)
 	target[len] = '\0';
 	if (!parse_link(target, &inode))
 		return 0;
-	if (walk->denied.count && inode != walk->last) {
+	if (table__count(walk->denied) && inode != walk->last) {
 		err = walk__note_file(walk, pid);
 		if (err)
 			return err;
 		walk->last = inode;
 	}
-	if (inode_set__has(&walk->seen, inode))
+	if (inodes__has(walk->seen, inode))
 		return 0;
 	snprintf(name, sizeof(name), "pid:%u", pid);
 	return walk__show(walk, path, inode, pid, name);
+}
+
+static int walk__all(struct walk *walk)
+{
+	const struct netns_places *places = walk->places;
+	const char *const *dir;
+	int err = 0;
+
+	for (dir = places->run_dirs; !err && dir && *dir; dir++)
+		err = walk__run_dir(walk, *dir);
+	if (!err)
+		err = walk__mounts(walk);
+	if (!err)
+		err = procinfo__each_pid(places->proc_root, walk__process, walk);
+	walk__judge_denied(walk);
+	return err;
 }
 
 int netns__each(const struct netns_places *places, netns_fn fn, void *ctx,
 		unsigned int *flags)
 {
 	struct walk walk = { .places = places, .fn = fn, .ctx = ctx };
-	const char *const *dir;
-	int err = 0;
+	int err = inodes__new(&walk.seen) ?: inodes__new(&walk.files) ?: inodes__new(&walk.denied);
 
-	for (dir = places->run_dirs; !err && dir && *dir; dir++)
-		err = walk__run_dir(&walk, *dir);
 	if (!err)
-		err = walk__mounts(&walk);
-	if (!err)
-		err = procinfo__each_pid(places->proc_root, walk__process, &walk);
-	walk__judge_denied(&walk);
-	free(walk.seen.slots);
-	free(walk.files.slots);
-	free(walk.denied.slots);
+		err = walk__all(&walk);
+	table__free(walk.seen);
+	table__free(walk.files);
+	table__free(walk.denied);
 	if (flags)
 		*flags |= walk.flags;
 	return err;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/table.h"
 #include "model/decode.h"
 #include "model/filter.h"
 #include "host/procinfo.h"
@@ -228,7 +229,7 @@ void listing__free(struct listing *l)
 	free(l->netns);
 	free(l->rows);
 	free(l->owners);
-	free(l->owner_slots);
+	table__free(l->owner_places);
 	memset(l, 0, sizeof(*l));
 }
 
@@ -254,56 +255,63 @@ void listing__join(struct listing *l, const struct ledger *ledger)
 	}
 }
 
-static uint32_t *owner_slot(const struct listing *l, uint32_t tgid)
-{
-	size_t mask = 2 * l->owner_room - 1;
-	size_t i = tgid * 0x9e3779b1U & mask;
+/* Where the owner of a process stands. */
+struct place {
+	uint64_t tgid;
+	uint32_t index; /* plus one */
+};
 
-	while (l->owner_slots[i] && l->owners[l->owner_slots[i] - 1].tgid != tgid)
-		i = (i + 1) & mask;
-	return &l->owner_slots[i];
-}
-
+/* Room for one more. */
 static int grow_owners(struct listing *l)
 {
+	const struct table_options opts = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(struct place),
+		.max = TABLE_MAX,
+	};
 	size_t room = l->owner_room ? l->owner_room * 2 : 64;
-	struct listing_owner *owners = realloc(l->owners, room * sizeof(*owners));
-	uint32_t *slots;
+	struct listing_owner *owners;
 
+	if (!l->owner_places && table__new(&l->owner_places, &opts))
+		return -ENOMEM;
+	if (l->num_owners < l->owner_room)
+		return 0;
+	owners = realloc(l->owners, room * sizeof(*owners));
 	if (!owners)
 		return -ENOMEM;
 	l->owners = owners;
-	slots = calloc(2 * room, sizeof(*slots));
-	if (!slots)
-		return -ENOMEM;
-	free(l->owner_slots);
-	l->owner_slots = slots;
 	l->owner_room = room;
-	for (size_t i = 0; i < l->num_owners; i++)
-		*owner_slot(l, l->owners[i].tgid) = (uint32_t)i + 1;
 	return 0;
+}
+
+static void read_owner(struct listing_owner *owner, const char *proc_root)
+{
+	struct procinfo info;
+
+	if (procinfo__read(proc_root, owner->tgid, &info))
+		return;
+	owner->uid = info.uid;
+	owner->start_ns = procinfo__start_ns(&info);
+	memcpy(owner->comm, info.comm, sizeof(owner->comm));
 }
 
 int listing__owner(struct listing *l, const char *proc_root, uint32_t tgid, uint32_t *index)
 {
-	struct listing_owner *owner;
-	struct procinfo info;
-	uint32_t *slot;
+	const uint64_t key = tgid;
+	struct place *place;
+	void *entry;
+	int err = grow_owners(l);
 
-	if (l->num_owners == l->owner_room && grow_owners(l))
-		return -ENOMEM;
-	slot = owner_slot(l, tgid);
-	if (!*slot) {
-		owner = &l->owners[l->num_owners++];
-		*owner = (struct listing_owner){ .tgid = tgid };
-		*slot = (uint32_t)l->num_owners;
-		if (procinfo__read(proc_root, tgid, &info) == 0) {
-			owner->uid = info.uid;
-			owner->start_ns = procinfo__start_ns(&info);
-			memcpy(owner->comm, info.comm, sizeof(owner->comm));
-		}
+	if (!err)
+		err = table__get(l->owner_places, &key, &entry);
+	if (err < 0)
+		return err;
+	place = entry;
+	if (err) { /* a new one */
+		l->owners[l->num_owners] = (struct listing_owner){ .tgid = tgid };
+		read_owner(&l->owners[l->num_owners], proc_root);
+		place->index = (uint32_t)++l->num_owners;
 	}
-	*index = l->owners[*slot - 1].start_ns ? *slot : 0;
+	*index = l->owners[place->index - 1].start_ns ? place->index : 0;
 	return 0;
 }
 
@@ -337,11 +345,6 @@ bool listing__process(const struct listing *l, const struct listing_row *row,
 		return true;
 	}
 	return false;
-}
-
-unsigned int listing__cause(const struct listing_row *row)
-{
-	return row->seen ? row->seen->conn.cause : TWS_CAUSE_UNKNOWN;
 }
 
 uint64_t listing__cgroup(const struct listing *l, const struct listing_row *row)

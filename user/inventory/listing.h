@@ -66,7 +66,7 @@ struct listing {
 	struct listing_netns *netns;
 	size_t num_owners, owner_room;
 	struct listing_owner *owners;
-	uint32_t *owner_slots; /* of twice owner_room: by tgid, plus 1 */
+	struct table *owner_places; /* by tgid */
 };
 
 /* Called now and then while rows come; a non-zero return ends it. */
@@ -118,9 +118,6 @@ struct listing_process {
 /* listing__process() - false if that is not known, or was the kernel. */
 bool listing__process(const struct listing *l, const struct listing_row *row,
 		      struct listing_process *process);
-
-/* enum tws_cause */
-unsigned int listing__cause(const struct listing_row *row);
 
 /* Where the close was made, by the kernel's number; of an owner that was not seen, where it
  * is now, by listing_owner.cgroup: a number of owner_cgroups.h. 0: unknown. */

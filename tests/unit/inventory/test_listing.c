@@ -443,8 +443,8 @@ static void test_join(void **state)
 	assert_true(listing__process(&l, &l.rows[0], &process));
 	assert_int_equal(process.tgid, 7);
 	assert_false(listing__process(&l, &l.rows[1], &process));
-	assert_int_equal(listing__cause(&l.rows[1]), TWS_CAUSE_KERNEL);
-	assert_int_equal(listing__cause(&l.rows[3]), TWS_CAUSE_UNKNOWN);
+	assert_int_equal(l.rows[1].seen->conn.cause, TWS_CAUSE_KERNEL);
+	assert_null(l.rows[3].seen);
 
 	listing__event(&l, &l.rows[0], &ev);
 	assert_int_equal(ev.action, TWS_TIME_WAIT); /* what it is now */
