@@ -11,14 +11,14 @@
 #define MAX_WORDS 40
 
 struct own_options {
-	bool all, names;
+	bool all, no_names;
 	uint64_t count, duration_ns, ring_bytes;
 	const char *file;
 };
 
 static const struct option_spec own_table[] = {
 	{ 'a', "all", NULL, "flag", option__flag, offsetof(struct own_options, all) },
-	{ 0, "no-names", NULL, "flag", option__unflag, offsetof(struct own_options, names) },
+	{ 0, "no-names", NULL, "flag", option__flag, offsetof(struct own_options, no_names) },
 	{ 'n', "count", "N", "count", option__count, offsetof(struct own_options, count) },
 	{ 0, "duration", "S", "time", option__duration, offsetof(struct own_options, duration_ns) },
 	{ 0, "ring", "BYTES", "size", option__size, offsetof(struct own_options, ring_bytes) },

@@ -14,7 +14,7 @@ static void put_comma(struct outbuf *ob)
 		outbuf__char(ob, ',');
 }
 
-void json__key(struct outbuf *ob, const char *key)
+static void put_key(struct outbuf *ob, const char *key)
 {
 	put_comma(ob);
 	if (!key)
@@ -25,7 +25,7 @@ void json__key(struct outbuf *ob, const char *key)
 
 void json__open(struct outbuf *ob, const char *key, char bracket)
 {
-	json__key(ob, key);
+	put_key(ob, key);
 	outbuf__char(ob, bracket);
 }
 
@@ -38,13 +38,13 @@ void json__string(struct outbuf *ob, const char *key, const char *value)
 {
 	if (!value || !value[0])
 		return;
-	json__key(ob, key);
+	put_key(ob, key);
 	escape__json(ob, value, strlen(value));
 }
 
 void json__bool(struct outbuf *ob, const char *key, bool value)
 {
-	json__key(ob, key);
+	put_key(ob, key);
 	if (value)
 		outbuf__lit(ob, "true");
 	else
@@ -53,7 +53,7 @@ void json__bool(struct outbuf *ob, const char *key, bool value)
 
 void json__u64(struct outbuf *ob, const char *key, uint64_t value)
 {
-	json__key(ob, key);
+	put_key(ob, key);
 	outbuf__u64(ob, value);
 }
 

@@ -20,8 +20,6 @@
 
 /* ---- member by member; @key is NULL in an array, and for the outermost object ---- */
 
-/* json__key() - the comma, if one is due, and the key: the value is the caller's. */
-void json__key(struct outbuf *ob, const char *key);
 void json__open(struct outbuf *ob, const char *key, char bracket);
 void json__close(struct outbuf *ob, char bracket);
 /* NULL and "" are not written: absent where it is unknown. */

@@ -331,11 +331,6 @@ size_t ledger__count(const struct ledger *ledger)
 	return ledger->num_sources;
 }
 
-const struct tws_meta *ledger__meta(const struct ledger *ledger, size_t index)
-{
-	return &ledger->sources[index].meta;
-}
-
 /* ---- looking up ---- */
 
 /* Before Linux 5.12: what stands there for a cookie is a number of our own. */

@@ -36,10 +36,8 @@ struct ledger;
 int ledger__open(struct ledger **ledgerp, unsigned int *flags);
 void ledger__free(struct ledger *ledger); /* NULL is allowed */
 
-/* How many ledgers were found, and the meta data of each. The pointer lives as
- * long as the ledger. */
+/* How many ledgers were found. */
 size_t ledger__count(const struct ledger *ledger);
-const struct tws_meta *ledger__meta(const struct ledger *ledger, size_t index);
 
 /*
  * ledger__find() - the close of the mini-socket @key with this @cookie: by the

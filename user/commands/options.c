@@ -231,13 +231,6 @@ int option__flag(void *field, const char *arg, char *why, size_t why_len)
 	return 0;
 }
 
-int option__unflag(void *field, const char *arg, char *why, size_t why_len)
-{
-	(void)arg, (void)why, (void)why_len;
-	*(bool *)field = false;
-	return 0;
-}
-
 int option__string(void *field, const char *arg, char *why, size_t why_len)
 {
 	if (!*arg)

@@ -88,7 +88,6 @@ enum options_result options__complain(const struct command_spec *cmd, const char
 /* ---- handlers: what @field is, and what they take ---- */
 
 option_handler option__flag;	 /* bool *, no argument: true */
-option_handler option__unflag;	 /* bool *, no argument: false */
 option_handler option__string;	 /* const char **, not empty; points into argv */
 option_handler option__count;	 /* uint64_t *, from 1 on */
 option_handler option__duration; /* uint64_t * in ns, more than 0 */

@@ -14,15 +14,15 @@
 #include "tests/unit/support.h"
 
 struct own_options {
-	bool all, names;
+	bool all, no_names;
 	uint64_t count, duration_ns, ring_bytes;
 	const char *file;
 };
 
 static const struct option_spec own_table[] = {
 	{ 'a', "all", NULL, "everything", option__flag, offsetof(struct own_options, all) },
-	{ 0, "no-names", NULL, "ask nobody", option__unflag,
-	  offsetof(struct own_options, names) },
+	{ 0, "no-names", NULL, "ask nobody", option__flag,
+	  offsetof(struct own_options, no_names) },
 	{ 'n', "count", "N", "stop after N", option__count, offsetof(struct own_options, count) },
 	{ 0, "duration", "S", "stop after S", option__duration,
 	  offsetof(struct own_options, duration_ns) },
@@ -42,7 +42,7 @@ struct fixture {
 
 static void prepare(struct fixture *f)
 {
-	*f = (struct fixture){ .own = { .names = true } };
+	*f = (struct fixture){};
 	f->parts[0] = (struct option_part){ NULL, own_table, &f->own };
 	f->parts[1] = (struct option_part){ "Filters", filter_option_table, &f->filters };
 	f->parts[2] = (struct option_part){ "Output", output_option_table, &f->output };
@@ -88,7 +88,7 @@ static void all_kinds(void **unused)
 	(void)unused;
 	prepare(&f);
 	assert_int_equal(parse(&f, "", NULL), OPTIONS_OK);
-	assert_true(f.own.names);
+	assert_false(f.own.no_names);
 	assert_true(filter__is_empty(&f.filters.filter));
 	assert_int_equal(f.output.format, SINK_TEXT);
 	assert_int_equal(parse(&f,
@@ -98,7 +98,7 @@ static void all_kinds(void **unused)
 			       NULL),
 			 OPTIONS_OK);
 	assert_true(f.own.all);
-	assert_false(f.own.names);
+	assert_true(f.own.no_names);
 	assert_int_equal(f.own.count, 5);
 	assert_int_equal(f.own.duration_ns, 1500000000);
 	assert_int_equal(f.own.ring_bytes, 16 << 20);
