@@ -392,7 +392,8 @@ class Ledger(Process):
     in a namespace of its own. When that ends, for whatever reason, so do they."""
 
     kind = "twsnoop ledger"
-    SCRIPT = 'mount -t bpf bpf /sys/fs/bpf && "$@" >&2 && echo ready && read -r end'
+    BEGIN = 'mount -t bpf bpf /sys/fs/bpf && "$@" >&2 && '
+    SCRIPT = BEGIN + 'echo ready && read -r end'
 
     def __init__(self, probe=None):
         self.log = tempfile.TemporaryFile(mode="w+", encoding="utf-8", errors="replace")
@@ -420,6 +421,18 @@ class Ledger(Process):
         return shot
 
 
+class Readers(Ledger):
+    """The same, and three `twsnoop trace` that read what it records."""
+
+    kind = "twsnoop, 3 readers"
+    SCRIPT = Ledger.BEGIN + (
+        'dir=$(mktemp -d) && for i in 1 2 3; do '
+        'timeout 900 "$1" trace --json >/dev/null 2>"$dir/$i" & done; '
+        'for i in 1 2 3; do until grep -q "^twsnoop: tracing" "$dir/$i"; do sleep 0.05; done; '
+        'done; grep -h "loading programs" "$dir"/* >&2 && exit 1; '
+        'echo ready; read -r end; kill $(jobs -p); wait; rm -r "$dir"')
+
+
 # The nearest that one line comes to the question: who sends the first FIN?
 BPFTRACE_DROPS = "tracepoint:skb:kfree_skb { @[args->reason] = count(); }"
 BPFTRACE_LINE = ("tracepoint:sock:inet_sock_set_state /args->newstate == 4/ "
@@ -432,6 +445,7 @@ KINDS = {
     "twsnoop --all": ([TWSNOOP, "trace", "--json", "--all"], False),
     "twsnoop filter": ([TWSNOOP, "trace", "--json", "--remote", "192.0.2.1/32:9"], False),
     "twsnoop ledger": ([TWSNOOP, "attach"], False),
+    "twsnoop, 3 readers": ([TWSNOOP, "attach"], False),
     "tcpstates": (["/usr/sbin/tcpstates"], True),
     "tcplife": (["/usr/sbin/tcplife"], True),
     "bpftrace": (["/usr/bin/bpftrace", "-e", BPFTRACE_LINE], True),
@@ -440,8 +454,9 @@ KINDS = {
 
 
 def tool(kind, stdout=subprocess.DEVNULL, probe=None):
-    if kind == Ledger.kind:
-        return Ledger(probe)
+    for pinned in (Ledger, Readers):
+        if kind == pinned.kind:
+            return pinned(probe)
     argv, in_tracefs = KINDS[kind]
     return Tool(kind, argv, stdout, in_tracefs)
 

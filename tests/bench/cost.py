@@ -95,6 +95,7 @@ def bpf_time(ctx):
     loads = {"paced": ["--count", 600, "--rate", 1000],
              "full churn": ["--count", 3000 if ctx.quick else 6000]}
     kinds = ["twsnoop", "twsnoop, containers", "twsnoop filter", "twsnoop ledger",
+             "twsnoop, 3 readers",
              "twsnoop --all", "tcpstates", "tcplife", "bpftrace"]
     samples, working = {}, b.available(kinds)
     with b.Probe() as probe:
