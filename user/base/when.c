@@ -218,18 +218,26 @@ static bool set_day(struct tm *tm, int64_t epoch_s, int days, const struct when_
 	return true;
 }
 
-/* Of today, or the day before; or for an end the first after @since_s. */
-static int64_t time_of_day(struct moment *m, enum when_edge edge, int64_t now_s, int64_t since_s,
-			   const struct when_zone *zone)
+/*
+ * Of today, or the day before; or for an end the first after @since_ns. A day on which clocks were
+ * put forward past it has none.
+ */
+static int64_t time_of_day(struct moment *m, enum when_edge edge, uint64_t now_ns,
+			   uint64_t since_ns, const struct when_zone *zone)
 {
 	bool is_until = edge == WHEN_UNTIL;
-	int64_t from_s = is_until ? since_s : now_s, at;
+	uint64_t from_ns = is_until ? since_ns : now_ns, at_ns;
 
-	for (int days = 0; days <= 1; days++) {
-		if (!set_day(&m->tm, from_s, is_until ? days : -days, zone))
+	for (int days = 0; days <= 2; days++) {
+		int64_t at;
+
+		if (!set_day(&m->tm, (int64_t)(from_ns / NS_PER_S), is_until ? days : -days, zone))
 			return INT64_MIN;
 		at = moment_of(&m->tm, edge, zone);
-		if (at == INT64_MIN || (is_until ? at > since_s : at <= now_s))
+		if (at < 0)
+			continue;
+		at_ns = (uint64_t)at * NS_PER_S + m->fraction_ns;
+		if (is_until ? at_ns > since_ns : at_ns <= now_ns)
 			return at;
 	}
 	return INT64_MIN;
@@ -249,7 +257,7 @@ static int to_epoch(struct moment *m, enum when_edge edge, uint64_t now_ns, uint
 		at = set_day(&m->tm, now_s, -m->days_ago, zone) ?
 			     moment_of(&m->tm, edge, zone) : INT64_MIN;
 	} else {
-		at = time_of_day(m, edge, now_s, (int64_t)(since_ns / NS_PER_S), zone);
+		at = time_of_day(m, edge, now_ns, since_ns, zone);
 	}
 	if (at < 0 || (uint64_t)at > MAX_EPOCH_S) {
 		*why = at == INT64_MIN ?

@@ -78,6 +78,24 @@ static void test_until(void **state)
 	assert_int_equal(until("1m", NOW - 3600, &when_utc), (NOW - 60) * S);
 }
 
+/* Within one second it is the fraction that counts. */
+static void test_fractions(void **state)
+{
+	const char *why;
+	uint64_t ns;
+
+	(void)state;
+	assert_int_equal(when__parse("03:12:00.5", WHEN_SINCE, NOW * S + S / 4, 0, &when_utc, &ns,
+				     &why), 0);
+	assert_int_equal(ns, (NOW - DAY) * S + S / 2);
+	assert_int_equal(when__parse("03:12:00.5", WHEN_UNTIL, NOW * S, NOW * S + S / 4, &when_utc,
+				     &ns, &why), 0);
+	assert_int_equal(ns, NOW * S + S / 2);
+	assert_int_equal(when__parse("03:12:00.25", WHEN_UNTIL, NOW * S, NOW * S + S / 4,
+				     &when_utc, &ns, &why), 0);
+	assert_int_equal(ns, (NOW + DAY) * S + S / 4);
+}
+
 static void test_refused(void **state)
 {
 	static const char *const words[] = {
@@ -116,6 +134,10 @@ static void test_summer_time(void **state)
 	assert_int_equal(since("2025-03-30 01:59:59", NOW, &when_local), (FORWARD - 1) * S);
 	assert_int_equal(since("2025-03-30 03:00", NOW, &when_local), FORWARD * S);
 	refuses("2025-03-30 02:30", -ERANGE, &when_local);
+	/* The last one, and the next, are of a day that has it. */
+	assert_int_equal(since("02:30", FORWARD + 10 * 3600, &when_local),
+			 (FORWARD - DAY + 1800) * S);
+	assert_int_equal(until("02:30", FORWARD - 3600, &when_local), (FORWARD + DAY - 1800) * S);
 	/* Twice: the span is the longer one. */
 	assert_int_equal(since("2025-10-26 02:30", NOW, &when_local), (BACK - 1800) * S);
 	assert_int_equal(until("2025-10-26 02:30", 0, &when_local), (BACK + 1800) * S);
@@ -151,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms), cmocka_unit_test(test_until),
+		cmocka_unit_test(test_fractions),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_summer_time),
 		cmocka_unit_test(test_other_zones),
 	};
