@@ -22,6 +22,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/parse.h"
 #include "base/table.h"
 #include "host/mountinfo.h"
 #include "host/procinfo.h"
@@ -203,6 +204,7 @@ struct walk {
 	struct table *files;	/* what walk__file_of() says of processes' namespaces */
 	struct table *denied; /* and of those that may not be looked at */
 	uint32_t last;		/* the namespace of the last process in files */
+	uint32_t self;		/* the caller, as proc_root has it; 0: not known, or its turn */
 	unsigned int flags;
 };
 
@@ -356,6 +358,8 @@ static int walk__process(void *ctx, uint32_t pid)
 	ssize_t len;
 	int err, n;
 
+	if (pid == walk->self)
+		return 0;
 	n = snprintf(path, sizeof(path), "%s/%u/ns/net", walk->places->proc_root, pid);
 	if (n < 0 || (size_t)n >= sizeof(path))
 		return -ENAMETOOLONG;
@@ -377,6 +381,29 @@ static int walk__process(void *ctx, uint32_t pid)
 	return walk__show(walk, path, inode, pid, name);
 }
 
+static uint32_t self_of(const char *proc_root)
+{
+	char path[PATH_MAX], target[16];
+	uint64_t pid;
+	ssize_t len;
+
+	if (snprintf(path, sizeof(path), "%s/self", proc_root) >= (int)sizeof(path))
+		return 0;
+	len = readlink(path, target, sizeof(target));
+	return len > 0 && !parse__u64_n(target, (size_t)len, 1, UINT32_MAX, &pid) ?
+		       (uint32_t)pid : 0;
+}
+
+/* The caller's own turn comes last. */
+static int walk__processes(struct walk *walk)
+{
+	uint32_t self = walk->self = self_of(walk->places->proc_root);
+	int err = procinfo__each_pid(walk->places->proc_root, walk__process, walk);
+
+	walk->self = 0;
+	return err || !self ? err : walk__process(walk, self);
+}
+
 static int walk__all(struct walk *walk)
 {
 	const struct netns_places *places = walk->places;
@@ -388,7 +415,7 @@ static int walk__all(struct walk *walk)
 	if (!err)
 		err = walk__mounts(walk);
 	if (!err)
-		err = procinfo__each_pid(places->proc_root, walk__process, walk);
+		err = walk__processes(walk);
 	walk__judge_denied(walk);
 	return err;
 }

@@ -22,8 +22,9 @@ struct netns_entry {
 	uint32_t inode; /* what identifies it, as tws_event.netns */
 	uint32_t pid;	/* the process it was found by, 0: by a file */
 	/* The file's name in a run folder (`ip netns`' name), else the path
-	 * where it is mounted, else "pid:NNN" of its lowest process. Not
-	 * owned. The names are whatever somebody chose: escape them. */
+	 * where it is mounted, else "pid:NNN" of its lowest process, which is
+	 * the caller only if there is no other: who reads it later looks in
+	 * vain for that one. Not owned. The names are whatever somebody chose: escape them. */
 	const char *name;
 };
 

@@ -209,6 +209,43 @@ static void test_processes_once_each(void **state)
 	child__stop(&b);
 }
 
+/* In a namespace that it shares with a child; its own PID is the lower one, unless PIDs wrap. */
+static void walk_beside_child(void)
+{
+	const struct netns_places places = { .proc_root = "/proc", .run_dirs = NULL };
+	char name[32];
+	uint32_t own;
+	pid_t child;
+
+	if (unshare(CLONE_NEWNET) || netns__inode(-1, &own))
+		_exit(1);
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (;;)
+			pause();
+	}
+	snprintf(name, sizeof(name), "pid:%d", child);
+	memset(&seen, 0, sizeof(seen));
+	_exit(netns__each(&places, note, &seen, NULL) || !name_of(own) ||
+	      strcmp(name_of(own), name));
+}
+
+static void test_others_before_itself(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (!privileged)
+		skip();
+	pid = fork();
+	if (!pid)
+		walk_beside_child();
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static void test_names_of_files(void **state)
 {
 	char blue[PATH_MAX + 32], link[PATH_MAX + 32], odd[PATH_MAX + 32];
@@ -453,6 +490,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_own_is_found),
 		cmocka_unit_test(test_processes_once_each),
+		cmocka_unit_test(test_others_before_itself),
 		cmocka_unit_test(test_names_of_files),
 		cmocka_unit_test(test_callback_stops_the_walk),
 		cmocka_unit_test(test_fake_and_missing_proc),
