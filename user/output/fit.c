@@ -137,3 +137,17 @@ unsigned int fit__terminal(int fd)
 		return size.ws_col;
 	return columns && !parse__u64(columns, 1, USHRT_MAX, &value) ? (unsigned int)value : 0;
 }
+
+bool fit__takes_escapes(void)
+{
+	const char *term = getenv("TERM");
+
+	return !term || strcmp(term, "dumb");
+}
+
+bool fit__wants_color(void)
+{
+	const char *none = getenv("NO_COLOR");
+
+	return fit__takes_escapes() && (!none || !*none);
+}

@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_FIT_H
 #define TWSNOOP_FIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/outbuf.h"
@@ -37,5 +38,11 @@ size_t fit__address(struct outbuf *to, const char *text, size_t len, unsigned in
 /* fit__terminal() - the columns of the terminal that @fd is now, 0: it is none. Where the
  * terminal does not say (a serial line), COLUMNS of the environment does. */
 unsigned int fit__terminal(int fd);
+
+/* fit__takes_escapes() - false: TERM says that the terminal knows none. */
+bool fit__takes_escapes(void);
+
+/* fit__wants_color() - of a terminal; see no-color.org: NO_COLOR counts unless it is empty. */
+bool fit__wants_color(void);
 
 #endif

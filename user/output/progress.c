@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "output/fit.h"
 
 #define FIRST_S 1
 #define NEXT_US 250000
@@ -64,7 +65,7 @@ void progress__begin(int fd)
 	const struct itimerval timer = { { 0, NEXT_US }, { FIRST_S, 0 } };
 	struct sigaction action = { .sa_handler = show, .sa_flags = SA_RESTART };
 
-	if (!isatty(fd))
+	if (!isatty(fd) || !fit__takes_escapes())
 		return;
 	progress.fd = fd;
 	sigaction(SIGALRM, &action, NULL);

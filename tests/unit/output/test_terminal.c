@@ -293,6 +293,24 @@ static void no_terminal(void **unused)
 	close(fd);
 }
 
+static void colors(void **unused)
+{
+	(void)unused;
+	unsetenv("NO_COLOR");
+	unsetenv("TERM");
+	assert_true(fit__wants_color());
+	setenv("NO_COLOR", "", 1);
+	assert_true(fit__wants_color());
+	setenv("NO_COLOR", "0", 1);
+	assert_false(fit__wants_color());
+	unsetenv("NO_COLOR");
+	setenv("TERM", "dumb", 1);
+	assert_false(fit__wants_color());
+	assert_false(fit__takes_escapes());
+	setenv("TERM", "linux", 1);
+	assert_true(fit__wants_color());
+}
+
 static void fill_cells(void *ctx, size_t index, struct tabular_cell *cells)
 {
 	static const uint8_t addr[16] = { 0xfd, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15 };
@@ -397,6 +415,7 @@ int main(void)
 		cmocka_unit_test(name_and_addresses_stay),
 		cmocka_unit_test(resizing),
 		cmocka_unit_test(no_terminal),
+		cmocka_unit_test(colors),
 		cmocka_unit_test(tables_never_wrap),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(every_character),
