@@ -119,6 +119,12 @@ test_other_ledgers()
 	run "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach beside another layout" "another layout: 'twsnoop detach'"
 	detaches "detach of another layout" "detached what was attached since 20"
+	mkdir -m 700 "$bpffs/twsnoop"
+	run "$twsnoop" attach --bpffs "$bpffs"
+	not_attached "attach beside half a recorder" "no whole recorder: 'twsnoop detach'"
+	run "$twsnoop" detach --bpffs "$bpffs"
+	judge "detach of half a recorder" "$(status_is 0; stdout_is_one_line "^twsnoop: removed what"
+		folders_are "twsnoop*")"
 	for name in twsnoop twsnoop-new twsnoop-old; do
 		mkdir "$bpffs/$name"
 		chmod 777 "$bpffs/$name"

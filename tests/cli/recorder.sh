@@ -36,6 +36,12 @@ test_looks_back()
 	reader --since 1m -d 0
 	judge "no recorder, no look back" "$(status_is 1; one_line_on_stderr; stdout_is_empty
 		stderr_says "'twsnoop attach'")"
+	reader -d 100ms
+	judge "no recorder where one was named" "$(status_is 0
+		stderr_says "^twsnoop: loading programs of its own: no recorder is attached at ")"
+	run "$tool" drop 65534 none "$twsnoop" trace --bpffs "$bpffs"
+	judge "neither a recorder nor programs" "$(status_is 1; one_line_on_stderr
+		stderr_says "CAP_BPF")"
 	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
 	"$tool" close 7
 	reader --since 1m -d 0
@@ -113,6 +119,9 @@ falls_back()
 	judge "own programs: $name" "$(status_is 0
 		num=$(grep -c "^twsnoop: loading programs of its own: .*$words" "$err")
 		[ "$num" = 1 ] || echo "$num lines say why. ")"
+	reader -d 0 --since 1m "$@"
+	judge "no look back: $name" "$(status_is 1; one_line_on_stderr; stdout_is_empty
+		stderr_says "^twsnoop: cannot look back: the recorder at .* is not used: .*$words")"
 }
 
 # A pin that is not what twsnoop makes, by root's mistake or another's intent.

@@ -235,6 +235,18 @@ test_signals()
 	"$tool" close 2
 	stop TERM
 	judge "SIGTERM at once" "$(status_is 0; accounts 1; delivered 2; json_lines 2)"
+	start "SIGHUP" --json || return
+	"$tool" close 2
+	stop HUP
+	judge "SIGHUP" "$(status_is 0; accounts 1; delivered 2; json_lines 2)"
+	start_as "SIGHUP under nohup" "nohup" --json || return
+	"$tool" close 2
+	kill -HUP "$pid"
+	kill -USR1 "$pid"
+	"$tool" wait-line "$err" "twsnoop: delivered="
+	"$tool" close 2
+	stop INT
+	judge "SIGHUP under nohup" "$(status_is 0; accounts 2; delivered 4; json_lines 4)"
 	start "SIGTERM while stopped" --json || return
 	kill -STOP "$pid"
 	"$tool" close 2

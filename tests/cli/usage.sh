@@ -91,6 +91,8 @@ test_wrong_usage()
 	wrong "duration abc" trace --duration abc
 	wrong "duration 0" trace --duration 0
 	wrong "duration -1" trace --duration -1
+	wrong "own programs that wait for a recorder" trace --own --wait
+	wrong "own programs that look back" trace --own --since 1m
 	wrong "output xml" trace --output xml
 	wrong "ring size 12x" trace --ring-size 12x
 	wrong "ring size 0" trace --ring-size 0

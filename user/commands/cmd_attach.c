@@ -127,6 +127,15 @@ static void complain_of_another(const struct pins_status *status)
 			 version);
 }
 
+/* Something else made it: an attach or detach that is interrupted has other names for it. */
+static void complain_of_half(const char *bpffs)
+{
+	char dir[256];
+
+	complain("cannot attach: what is at %s/" LEDGER_FOLDER " is no whole recorder: 'twsnoop "
+		 "detach' removes it", escape__quote(dir, sizeof(dir), bpffs));
+}
+
 /* ---- attaching ---- */
 
 /* Those of the initial namespace if it may be entered, else of our own. */
@@ -232,10 +241,10 @@ static int pin(const char *bpffs, struct tracer *tracer)
 	sigprocmask(SIG_BLOCK, &all, &before);
 	err = pins__attach(bpffs, tracer);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (err == -EEXIST)
-		look_first(bpffs, false);
-	else if (err)
+	if (err != -EEXIST && err)
 		complain_of(bpffs, "attach", err);
+	else if (err && !look_first(bpffs, false))
+		complain_of_half(bpffs);
 	return err;
 }
 

@@ -84,6 +84,9 @@ static int complain(const char *what, int err)
 	else if (err == -E2BIG)
 		fprintf(stderr, "twsnoop: %s: more than %u of them: narrow it with a filter, "
 				"or use --states\n", what, LISTING_MAX);
+	else if (access("/proc/self/ns/net", F_OK))
+		fprintf(stderr, "twsnoop: %s: /proc is not there, or cannot be read: mount -t proc "
+				"proc /proc\n", what);
 	else
 		fprintf(stderr, "twsnoop: %s: %s\n", what, strerror(-err));
 	return err;
@@ -392,7 +395,7 @@ int cmd_list(int argc, char **argv)
 		return options__exit_status(options__complain(&spec, "%s", why));
 	list.style = (struct list_style){
 		.format = list.output.format,
-		.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR"),
+		.color = isatty(STDOUT_FILENO) && fit__wants_color(),
 		.width = fit__terminal(STDOUT_FILENO),
 	};
 	if (choose_way(&list))

@@ -117,7 +117,8 @@ static void read_signals(struct trace *t)
 			t->wants_account = true;
 			continue;
 		}
-		sink__hurry(t->sink, t->stop ? 0 : PATIENCE_MS);
+		if (t->sink) /* else it was started with these blocked */
+			sink__hurry(t->sink, t->stop ? 0 : PATIENCE_MS);
 		fdwriter__hurry(&t->messages, t->stop ? 0 : PATIENCE_MS);
 		t->stop = true;
 	}
@@ -227,11 +228,16 @@ static int write_out(struct trace *t)
 
 /* ---- setting up ---- */
 
+/* A terminal that was closed ends it in order too, but not under nohup. */
 static void end_signals(sigset_t *set)
 {
+	struct sigaction hangup;
+
 	sigemptyset(set);
 	sigaddset(set, SIGINT);
 	sigaddset(set, SIGTERM);
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
 }
 
 /* Those that end it do so by themselves until it traces: to load the programs takes a while, and
@@ -298,7 +304,7 @@ static int open_sink(struct trace *t)
 {
 	const struct sink_options sink = {
 		.format = t->output.format,
-		.color = t->on_terminal && !getenv("NO_COLOR"),
+		.color = t->on_terminal && fit__wants_color(),
 		.actions = t->opts.all,
 		.width = fit__terminal(STDOUT_FILENO),
 		.utc_offset_s = t->from.utc ? 0 : LONG_MIN,
@@ -418,16 +424,14 @@ static int start(struct trace *t)
 	int err;
 
 	t->nice = hurry();
-	err = look_around(t) ?: pids__open(&t->pids, &t->filters.filter);
-
+	err = open_signals(t) ?: look_around(t) ?: pids__open(&t->pids, &t->filters.filter);
 	if (err)
 		return err;
 	t->source.places = &netns_default_places;
 	t->source.wants_cookies = t->opts.all; /* for the ends of TIME_WAIT */
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
-	err = open_signals(t) ?: load_own(t) ?: open_sink(t) ?: open_stream(t) ?:
-	      start_stream(t) ?: hold_signals(t);
+	err = load_own(t) ?: open_sink(t) ?: open_stream(t) ?: start_stream(t) ?: hold_signals(t);
 	if (err)
 		return err;
 	set_end(t);
@@ -508,7 +512,6 @@ static bool await_recorder(struct trace *t)
 	struct pollfd fds[] = { { .fd = t->signals, .events = POLLIN },
 				{ .fd = sink__fd(t->sink) } };
 
-	t->origin.say = NULL;
 	while (!t->stop) {
 		if (origin__find(&t->origin, &t->from, t->opts.all, &t->kernel))
 			break;
@@ -520,7 +523,6 @@ static bool await_recorder(struct trace *t)
 			return false;
 		read_signals(t);
 	}
-	t->origin.say = say;
 	return !t->stop;
 }
 
@@ -594,6 +596,8 @@ static enum options_result check_times(struct trace *t, const struct command_spe
 {
 	if (t->opts.duration.is_given && !t->opts.duration.ns && !t->from.since)
 		return options__complain(spec, "--duration 0 looks back only: --since says how far");
+	if (t->opts.wait && t->from.own)
+		return options__complain(spec, "--wait is for a recorder: not with --own");
 	return origin__parse(&t->origin, &t->from, spec);
 }
 

@@ -136,21 +136,36 @@ static void say(const struct origin *origin, const char *format, ...)
 	char line[480];
 	va_list ap;
 
-	if (!origin->say)
-		return;
 	va_start(ap, format);
 	vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
 	origin->say(origin->ctx, line);
 }
 
-static void say_own(const struct origin *origin, const char *bpffs, const char *why)
+static void note_not_used(struct origin *origin, const char *bpffs, const char *why)
 {
 	char dir[160], quoted[160];
 
-	say(origin, "loading programs of its own: the recorder at %s/" LEDGER_FOLDER
-	    " is not used: %s", escape__quote(dir, sizeof(dir), bpffs),
-	    escape__quote(quoted, sizeof(quoted), why));
+	snprintf(origin->not_used, sizeof(origin->not_used), "the recorder at %s/" LEDGER_FOLDER
+		 " is not used: %s", escape__quote(dir, sizeof(dir), bpffs),
+		 escape__quote(quoted, sizeof(quoted), why));
+}
+
+/* Where none was named, it is not missed. */
+static void note_failure(struct origin *origin, const struct origin_options *opts, int err,
+			 const char *why)
+{
+	char dir[160];
+
+	/* Who may not look into bpffs cannot know. */
+	if (!opts->bpffs && (err == -ENOENT || err == -ENODEV || err == -EACCES || err == -EPERM))
+		return;
+	if (err == -ENOENT || err == -ENODEV)
+		snprintf(origin->not_used, sizeof(origin->not_used), "no recorder is attached at %s: "
+			 "'twsnoop attach' %s", escape__quote(dir, sizeof(dir), opts->bpffs),
+			 err == -ENODEV ? "needs a bpffs there" : "keeps what happens from then on");
+	else
+		note_not_used(origin, opts->bpffs ?: PINS_BPFFS, why[0] ? why : strerror(-err));
 }
 
 bool origin__find(struct origin *origin, const struct origin_options *opts, bool all,
@@ -161,21 +176,19 @@ bool origin__find(struct origin *origin, const struct origin_options *opts, bool
 	struct kernel found = { .v1_subsys = -1 };
 	int err;
 
+	origin->not_used[0] = '\0';
 	if (opts->own)
 		return false;
 	err = attached__open(&origin->attached, bpffs, why);
 	if (err) {
-		/* Who may not look into bpffs cannot know. */
-		if (err != -ENOENT && err != -ENODEV &&
-		    (opts->bpffs || (err != -EACCES && err != -EPERM)))
-			say_own(origin, bpffs, why[0] ? why : strerror(-err));
+		note_failure(origin, opts, err, why);
 		return false;
 	}
 	kernel__read_files(&found, "/sys", "/proc");
 	kernel__read_cgroups(&found, "/proc");
 	lack = lacks(attached__meta(origin->attached), opts, all, &found);
 	if (lack) {
-		say_own(origin, bpffs, lack);
+		note_not_used(origin, bpffs, lack);
 		attached__free(origin->attached);
 		origin->attached = NULL;
 		return false;
@@ -200,10 +213,12 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
 	int err;
 
 	if (origin->looks_back) {
-		say(origin, "cannot look back: no recorder is attached that holds it: 'twsnoop "
-		    "attach' keeps what happens from then on");
+		say(origin, "cannot look back: %s", origin->not_used[0] ? origin->not_used :
+		    "no recorder is attached: 'twsnoop attach' keeps what happens from then on");
 		return -ENOENT;
 	}
+	if (origin->not_used[0])
+		say(origin, "loading programs of its own: %s", origin->not_used);
 	quiet__begin();
 	err = tracer__new(&origin->tracer, &tracer);
 	if (err)

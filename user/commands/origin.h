@@ -36,11 +36,12 @@ struct origin {
 	/* CLOCK_MONOTONIC, as struct stream_options; since_ns is 0 with own programs. */
 	uint64_t since_ns, until_ns;
 	bool looks_back; /* --since was given */
-	/* Takes a line, without its end, for the user; NULL: nothing is said. */
+	/* Takes a line, without its end, for the user. */
 	void (*say)(void *ctx, const char *line);
 	void *ctx;
 	const struct when_zone *zone;
 	uint64_t since_wall_ns;
+	char not_used[320]; /* which recorder is not used, and why; "": there is none */
 };
 
 /*
@@ -52,13 +53,16 @@ enum options_result origin__parse(struct origin *origin, const struct origin_opt
 
 /*
  * origin__find() - opens the recorder, if there is one that serves: then @kernel is filled, and
- * nothing of it was probed. Else why not is said in a line, unless there is none.
+ * nothing of it was probed. Else why not is kept for origin__load(), unless there is none.
  * Returns whether it was opened.
  */
 bool origin__find(struct origin *origin, const struct origin_options *opts, bool all,
 		  struct kernel *kernel);
 
-/* origin__load() - programs of one's own, unattached: as tracer__new(), and says why not. */
+/*
+ * origin__load() - programs of one's own, unattached: as tracer__new(), and says why not. What
+ * keeps a recorder from being used is said in the same breath.
+ */
 int origin__load(struct origin *origin, const struct origin_options *opts,
 		 const struct tws_filter *filter, bool all, const struct kernel *kernel);
 

@@ -58,6 +58,7 @@ struct kernel {
 	uint32_t v1_hierarchy;	 /* its number in /proc/cgroups */
 	uint64_t capabilities;	 /* effective, a bit each */
 	bool user_ns;		 /* they hold in a user namespace only */
+	bool no_proc;		 /* nobody told which they are */
 };
 
 /*

@@ -28,6 +28,7 @@ static void read_capabilities(struct kernel *k, const char *procfs)
 	while (f && fgets(line, sizeof(line), f))
 		if (sscanf(line, "CapEff: %llx", &caps) == 1)
 			k->capabilities = caps;
+	k->no_proc = !f;
 	if (f)
 		fclose(f);
 	snprintf(path, sizeof(path), "%s/self/ns/user", procfs);
@@ -66,6 +67,8 @@ bool kernel__has_cap(const struct kernel *k, int cap)
 
 static const char *why_not_privileged(const struct kernel *k)
 {
+	if (k->no_proc)
+		return "/proc is not there, or cannot be read: mount -t proc proc /proc";
 	if (k->user_ns)
 		return "this is a user namespace, whose capabilities do not count for BPF: "
 		       "run it outside";

@@ -362,6 +362,9 @@ static void names_what_is_missing(void **state)
 	fill_with_all(&k);
 	k.user_ns = true;
 	assert_says(&k, "user namespace");
+	k.no_proc = true; /* which is why the rest is not known */
+	k.capabilities = 0;
+	assert_says(&k, "/proc is not there");
 	fill_with_all(&k);
 	k.btf = missing;
 	assert_says(&k, "CONFIG_DEBUG_INFO_BTF");
