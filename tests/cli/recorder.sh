@@ -110,6 +110,31 @@ test_waits()
 	judge "one that waits in vain can be ended" "$(status_is 0)"
 }
 
+# One that did not run when its recorder was detached, and a next one attached: what closed in
+# between is nobody's, and what closed since is the next one's alone.
+test_stopped_meanwhile()
+{
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
+	begin_reader "$dir/reader" --wait || return 1
+	"$tool" close 2
+	"$tool" wait-line "$dir/reader" '{"timestamp"' 2
+	kill -STOP "$pid"
+	"$twsnoop" detach --bpffs "$bpffs" >"$dir/attached"
+	sleep 0.3 # a snapshot tells times to a tenth of a second
+	"$tool" close 3
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached"
+	"$tool" close 4
+	kill -CONT "$pid"
+	"$tool" wait-line "$dir/reader" '{"timestamp"' 6
+	stop
+	"$twsnoop" detach --bpffs "$bpffs" >"$dir/attached"
+	judge "a reader that was stopped meanwhile tells each recorder's" "$(status_is 0
+		gave "$dir/reader" 6
+		num=$(grep -c "^twsnoop: delivered=[24] lost=0 .* snapshot=0 unattributed=0" \
+			"$dir/reader.err")
+		[ "$num" = 2 ] || echo "$num good accounts. ")"
+}
+
 # falls_back NAME WORDS ARGUMENT...: to programs of its own, in one line
 falls_back()
 {
@@ -176,6 +201,7 @@ test_recorder()
 	fi
 	test_looks_back
 	test_waits
+	test_stopped_meanwhile
 	test_hostile_pins
 	umount "$bpffs"
 }

@@ -119,12 +119,25 @@ const struct snapshot *healer__snapshot(const struct healer *h)
 	return &h->snap;
 }
 
-/* When it entered TIME_WAIT, by its timer. CLOCK_MONOTONIC. */
-static uint64_t entered_ns(const struct healer *h, const struct snapshot_socket *mini)
+static uint64_t age_ns(const struct snapshot_socket *mini)
 {
 	uint32_t age_ms = mini->expires_ms < TIME_WAIT_MS ? TIME_WAIT_MS - mini->expires_ms : 0;
 
-	return clock__before_ns(h->snap.taken_ns, age_ms * 1000000ULL);
+	return age_ms * 1000000ULL;
+}
+
+/* When it entered TIME_WAIT, by its timer. CLOCK_MONOTONIC. */
+static uint64_t entered_ns(const struct healer *h, const struct snapshot_socket *mini)
+{
+	return clock__before_ns(h->snap.taken_ns, age_ns(mini));
+}
+
+/* When it did at the latest: while the snapshot was taken, its timer ran on. */
+static uint64_t entered_until_ns(const struct healer *h, const struct snapshot_socket *mini)
+{
+	uint64_t at_ns = clock__before_ns(h->snap.done_ns, age_ns(mini)) + SLACK_NS;
+
+	return at_ns < h->snap.done_ns ? at_ns : h->snap.done_ns;
 }
 
 static void fill_event(const struct healer *h, struct tws_event *ev,
@@ -200,15 +213,18 @@ static bool may_be_alive(void *ctx, const struct tws_key *key, uint64_t cookie)
 /*
  * Whether it was reported, or is no business of ours. An event whose FIN was not
  * seen had no cookie yet, and was noted by its addresses. What the set has had to forget may
- * have been reported.
+ * have been reported. A recorder that was detached ended before the snapshot: what came in
+ * between is not its own, and the next one may tell it.
  */
-static bool is_known(const struct healer *h, const struct snapshot_socket *mini)
+static bool is_known(const struct healer *h, const struct source *source,
+		     const struct snapshot_socket *mini)
 {
 	uint64_t forgotten_ns = seen__forgotten_ns(h->seen);
 
 	return seen__has(h->seen, key_of_mini(h, mini)) ||
 	       seen__has(h->seen, hash_key(h, &mini->key)) ||
 	       entered_ns(h, mini) + SLACK_NS < h->horizon_ns ||
+	       source__is_late(source, entered_until_ns(h, mini)) ||
 	       (forgotten_ns && entered_ns(h, mini) <= forgotten_ns + SLACK_NS);
 }
 
@@ -250,7 +266,7 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 
 		if (mini->state != SOCKDIAG_TIME_WAIT)
 			continue;
-		known = is_known(h, mini);
+		known = is_known(h, source, mini);
 		seen__add(h->seen, key_of_mini(h, mini), h->snap.taken_ns);
 		if (known)
 			continue;

@@ -108,6 +108,7 @@ int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
 		snapshot__free(&c.snap);
 		return err;
 	}
+	c.snap.done_ns = clock__now_ns(CLOCK_MONOTONIC);
 	if (flags)
 		c.snap.flags |= SNAPSHOT_PARTIAL;
 	*snap = c.snap;

@@ -22,6 +22,7 @@ struct snapshot_socket {
 
 struct snapshot {
 	uint64_t taken_ns; /* CLOCK_MONOTONIC, when it was begun */
+	uint64_t done_ns;  /* and when all was read */
 	size_t num;
 	struct snapshot_socket *sockets;
 	size_t num_netns;

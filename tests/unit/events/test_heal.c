@@ -35,7 +35,15 @@ static size_t sweep(struct source *events, uint64_t before_ns, source_alive_fn a
 	return 0;
 }
 
-static const struct source_ops events_ops = { .sweep = sweep };
+static uint64_t stopped_ns;
+
+static bool is_late(const struct source *events, uint64_t time_ns)
+{
+	(void)events;
+	return stopped_ns && time_ns > stopped_ns;
+}
+
+static const struct source_ops events_ops = { .sweep = sweep, .is_late = is_late };
 static struct source events = { .ops = &events_ops };
 
 /* One namespace is read; with each_flags there are others, which may not be. */
@@ -229,6 +237,45 @@ static void test_never_twice(void **state)
 	healer__free(healer);
 }
 
+/* A recorder was detached five seconds ago. What entered TIME_WAIT since is not told: nothing of
+ * it was made, so nothing of it was lost, and the next recorder may tell it. */
+static void test_not_after_the_end(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+
+	(void)state;
+	later_s += 60;
+	stopped_ns = clock__now_ns(CLOCK_MONOTONIC) - 5 * 1000000000ULL;
+	show_mini(7, 58000);
+	heal(healer, join);
+	assert_int_equal(num_found, 0);
+	show_mini(8, 52000);
+	heal(healer, join);
+	assert_int_equal(num_found, 1);
+	stopped_ns = 0;
+	join__free(join);
+	healer__free(healer);
+}
+
+/* Programs of one's own end after the snapshot was taken: all that it shows is theirs. */
+static void test_until_the_end(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+
+	(void)state;
+	show_mini(9, 60000);
+	num_found = 0;
+	assert_int_equal(healer__take(healer), 0);
+	stopped_ns = clock__now_ns(CLOCK_MONOTONIC);
+	assert_int_equal(healer__find(healer, &events, join, on_found, NULL), 0);
+	assert_int_equal(num_found, 1);
+	stopped_ns = 0;
+	join__free(join);
+	healer__free(healer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +283,8 @@ int main(void)
 		cmocka_unit_test(test_finds),
 		cmocka_unit_test(test_forgets_where_it_may_look),
 		cmocka_unit_test(test_never_twice),
+		cmocka_unit_test(test_not_after_the_end),
+		cmocka_unit_test(test_until_the_end),
 	};
 
 	return cmocka_run_group_tests_name("heal", tests, NULL, NULL);
