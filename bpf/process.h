@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How processes were started: a reader may come when the process has gone. Noted once for
- * each process, at its first connect() or close().
+ * How processes were started, for a recorder: its reader may come when the process has gone.
+ * Noted once for each process, at its first connect() or close(). Not for programs of one's own:
+ * who reads them looks at /proc ten times a second, and where programs can be preempted (7.0)
+ * a longer one makes more of the next ones be skipped.
  */
 #ifndef TWSNOOP_BPF_PROCESS_H
 #define TWSNOOP_BPF_PROCESS_H
@@ -57,7 +59,7 @@ VERIFIED_ONCE __u32 tws_note_process(__u64 start_ns, __u32 tgid, __u32 exec_id)
 
 /* A CPU's last process is most often its next one as well. Of another process, or another
  * program of it, the number is another, but by a chance of one in 2^64. */
-static __always_inline void note_process(struct task_struct *task)
+static __always_inline void note_for_reader(struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
 	__u32 tgid = task->tgid, exec_id = leader->self_exec_id;
@@ -71,15 +73,20 @@ static __always_inline void note_process(struct task_struct *task)
 
 #else
 
-static __always_inline void note_process(struct task_struct *task)
+static __always_inline void note_for_reader(struct task_struct *task)
 {
 	struct task_struct *leader = TASK_READ(task, group_leader);
 
-	if (tws.attached)
-		tws_note_process(TASK_READ(leader, start_boottime), TASK_READ(task, tgid),
-				 TASK_READ(leader, self_exec_id));
+	tws_note_process(TASK_READ(leader, start_boottime), TASK_READ(task, tgid),
+			 TASK_READ(leader, self_exec_id));
 }
 
 #endif
+
+static __always_inline void note_process(struct task_struct *task)
+{
+	if (tws.attached)
+		note_for_reader(task);
+}
 
 #endif

@@ -293,7 +293,7 @@ static __always_inline void note_closer(const struct sock *sk)
 {
 	struct task_struct *task = current_task();
 
-	if (sk->sk_lock.owned && !(task_flags(task) & PF_KTHREAD))
+	if (tws.attached && sk->sk_lock.owned && !(task_flags(task) & PF_KTHREAD))
 		note_process(task);
 }
 

@@ -14,7 +14,6 @@
 
 #include "capture/calls.h"
 #include "base/clock.h"
-#include "capture/arguments.h"
 #include "model/decode.h"
 #include "capture/ring_size.h"
 #include "capture/rings.h"
@@ -31,10 +30,9 @@
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
 #define MINI_LIFE_NS (420 * 1000000000ULL)
 #define MAX_PASSING_CGROUPS (1U << 14)
-/* What is known of the dead: for a recorder as long as its rings reach back; else until the
- * next poll. */
+/* What is known of processes that have gone, and of cgroups: of a recorder as long as its rings
+ * reach back; else of cgroups, until the next poll. */
 #define ATTACHED_PROCESSES (1U << 15)
-#define OWN_PROCESSES (1U << 12)
 #define OWN_PATHS (1U << 11)
 
 struct tracer {
@@ -54,7 +52,6 @@ struct tracer {
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
 	struct tws_meta meta;
-	struct tws_proc proc; /* that was asked for last */
 	bool pending_by_tuple; /* before 6.11 */
 	bool has_filter;
 	bool skips_matter; /* as kernel__skips_matter() */
@@ -266,8 +263,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_pending(tracer, opts, connections) ?:
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
 	       set_max(obj, "tws_calls", tracer->calls_error ? 1 : 0) ?:
-	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES :
-				keeps ? OWN_PROCESSES : 1) ?:
+	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES : 1) ?:
 	       set_max(obj, "tws_paths", opts->attached ? 0 : keeps ? OWN_PATHS : 1);
 }
 
@@ -723,15 +719,6 @@ static void tracer_stop(struct source *source)
 	tracer__detach(tracer_of(source));
 }
 
-static const char *tracer_arguments(struct source *source, const struct tws_event *event,
-				    size_t *len)
-{
-	struct tracer *tracer = tracer_of(source);
-	int fd = tracer->legacy ? -1 : bpf_map__fd(tracer->skel->maps.tws_procs);
-
-	return arguments__find(fd, event, &tracer->proc, len);
-}
-
 static const struct source_ops tracer_ops = {
 	.start = tracer_start,
 	.poll = tracer_poll,
@@ -742,7 +729,6 @@ static const struct source_ops tracer_ops = {
 	.counters = tracer_counters,
 	.sweep = tracer_sweep,
 	.pass_cgroup = tracer_pass_cgroup,
-	.arguments = tracer_arguments,
 	.stop = tracer_stop,
 };
 
