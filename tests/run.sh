@@ -36,6 +36,7 @@ suite_unit_young() {
 		"$MAKE" --no-print-directory unit
 }
 suite_layers() { sh tests/layers.sh "$BUILD"; }
+suite_docs() { bash tests/docs.sh "$TWSNOOP"; }
 suite_headers() {
 	if python3 vmlinux/generate.py --check; then
 		echo "1 passed, 0 failed"
@@ -69,9 +70,9 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers headers unit unit_young bench_builds fuzz budget sockiter cli scenarios attached real containers matrix \
+all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli scenarios attached real containers matrix \
 	matrix_arm64"
-quick="layers headers unit budget sockiter scenarios_half"
+quick="layers docs headers unit budget sockiter scenarios_half"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
 # "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".
