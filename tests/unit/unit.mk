@@ -8,7 +8,7 @@ UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Ius
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
-	capture/attached capture/pinned capture/arguments capture/ledger capture/pins \
+	capture/attached capture/pinned capture/pending capture/pin_files capture/arguments capture/ledger capture/pins \
 	sockets/sockiter sockets/bindhash
 UNIT_MODULES := $(filter-out commands/main commands/cmd_% commands/check_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
 	$(sort $(wildcard user/*/*.c))))

@@ -2,10 +2,8 @@
 #include "capture/tracer.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <stdio.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -14,21 +12,18 @@
 
 #include "capture/calls.h"
 #include "base/clock.h"
+#include "capture/connections.h"
+#include "capture/pending.h"
+#include "capture/pin_files.h"
 #include "model/decode.h"
 #include "capture/ring_size.h"
 #include "capture/rings.h"
 #include "twsnoop.skel.h"
 #include "twsnoop_legacy.skel.h"
 
-#define DEFAULT_CONNECTIONS (1U << 18)
-#define DEFAULT_CONNECTIONS_MAX (1U << 20)
-#define BYTES_FOR_CONNECTION (1U << 14) /* of the host's memory */
-#define MIN_CONNECTIONS (1U << 12)
-#define MAX_CONNECTIONS (1U << 22)
 #define HELD_BY_TUPLE (1U << 16)
 #define DEFAULT_RING_BYTES (1U << 25)
 #define LEGACY_OWNERS (1U << 15) /* while tracing; before 5.11 they are locked memory */
-#define MINI_LIFE_NS (420 * 1000000000ULL)
 #define MAX_PASSING_CGROUPS (1U << 14)
 /* What is known of processes that have gone, and of cgroups: of a recorder as long as its rings
  * reach back; else of cgroups, until the next poll. */
@@ -126,30 +121,6 @@ static int on_record(void *ctx, void *data, size_t len)
 	return record ? tracer->fn(tracer->ctx, record, len) : 0;
 }
 
-/*
- * A host with more memory has more connections: up to a 500th of it. Sockets that find no
- * room in the table are not only told less of, but dear: all places are looked at. A
- * hash map, which kernels before 5.12 need, has locked and larger entries.
- */
-static size_t default_connections(bool has_hash)
-{
-	uint64_t bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-	size_t n = DEFAULT_CONNECTIONS;
-
-	while (!has_hash && n < DEFAULT_CONNECTIONS_MAX && bytes / BYTES_FOR_CONNECTION >= 2 * n)
-		n *= 2;
-	return n;
-}
-
-static uint32_t round_up_connections(size_t wanted)
-{
-	uint32_t n = MIN_CONNECTIONS;
-
-	while (n < wanted && n < MAX_CONNECTIONS)
-		n *= 2;
-	return n;
-}
-
 static uint32_t records_of(const struct tracer_options *opts)
 {
 	size_t bytes = opts->ring_bytes ?: DEFAULT_RING_BYTES;
@@ -234,7 +205,7 @@ static int set_pending(const struct tracer *tracer, const struct tracer_options 
 {
 	struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
 	bool read = !tracer->legacy || !opts->attached;
-	uint32_t max = (opts->max_connections ? connections : DEFAULT_CONNECTIONS) / 4;
+	uint32_t max = (opts->max_connections ? connections : CONNECTIONS_DEFAULT) / 4;
 	int err = 0;
 
 	if (opts->attached && tracer->pending_by_tuple)
@@ -287,8 +258,8 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 		tracer->obj = tracer->legacy->obj;
 		settings = (struct tws_settings *)&tracer->legacy->rodata->tws;
 	}
-	connections = round_up_connections(opts->max_connections ?:
-					   default_connections(tracer->legacy));
+	connections = connections__round_up(opts->max_connections ?:
+					    connections__default(tracer->legacy));
 	/* What is attached stays by its pins alone, and these can be pinned since 5.15. */
 	tracer->calls_error = opts->all && !(tracer->legacy && opts->attached) ?
 				      calls__open(&tracer->calls) : -ENODATA;
@@ -568,43 +539,15 @@ static int tracer_counters(const struct source *source, struct tws_counters *sum
 	return 0;
 }
 
-/*
- * A FIN_WAIT2 mini-socket lives for 3.5 times the retransmission timeout at most, which is two
- * minutes at most: tcp_fin_time(), tcp_time_wait(). So what is older is gone, also where
- * nobody can look.
- */
-static bool is_gone(const struct tws_key *key, const struct tws_pending *pending,
-		    uint64_t before_ns, source_alive_fn alive, void *ctx)
-{
-	return pending->time_ns < before_ns &&
-	       (before_ns - pending->time_ns > MINI_LIFE_NS || !alive(ctx, key, pending->cookie));
-}
-
-/* Where a key has vanished meanwhile, the walk begins again: so it has a bound. */
 static size_t tracer_sweep(struct source *source, uint64_t before_ns, source_alive_fn alive,
 			   void *ctx)
 {
 	struct tracer *tracer = tracer_of(source);
-	struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
-	uint64_t steps = 2 * (uint64_t)bpf_map__max_entries(map);
-	int fd = bpf_map__fd(map), err;
-	struct tws_pending pending;
-	struct tws_key key, next;
-	size_t swept = 0;
+	const struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, "tws_pending");
 
 	if (!tracer->pending_by_tuple)
 		return 0;
-	err = bpf_map_get_next_key(fd, NULL, &next);
-	for (; !err && steps; steps--) {
-		key = next;
-		err = bpf_map_get_next_key(fd, &key, &next);
-		if (bpf_map_lookup_elem(fd, &key, &pending) ||
-		    !is_gone(&key, &pending, before_ns, alive, ctx))
-			continue;
-		bpf_map_delete_elem(fd, &key);
-		swept++;
-	}
-	return swept;
+	return pending__sweep(bpf_map__fd(map), bpf_map__max_entries(map), before_ns, alive, ctx);
 }
 
 /* There is no room for one that is to pass. */
@@ -630,43 +573,13 @@ static int tracer_pass_cgroup(struct source *source, uint64_t id, bool pass)
 	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
 }
 
-/* For a map or link that is not there there is nothing to do. */
-static int pin_map(struct bpf_map *map, const char *dir)
-{
-	char path[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s/%s", dir, bpf_map__name(map)) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return bpf_map__pin(map, path);
-}
-
-static int pin_link(struct bpf_link *link, const char *name, const char *dir)
-{
-	char path[PATH_MAX];
-
-	if (!link)
-		return 0;
-	if (snprintf(path, sizeof(path), "%s/link_%s", dir, name) >= (int)sizeof(path))
-		return -ENAMETOOLONG;
-	return bpf_link__pin(link, path);
-}
-
-static int pin_links(const struct bpf_object_skeleton *skel, const char *dir)
-{
-	int err = 0;
-
-	for (int i = 0; !err && i < skel->prog_cnt; i++)
-		err = pin_link(*skel->progs[i].link, skel->progs[i].name, dir);
-	return err;
-}
-
 /* What cannot be pinned would go with this process. */
 static int pin_calls(struct tracer *tracer, const char *dir)
 {
 	int err = tracer->calls_error;
 
 	for (int i = 0; !err && i < CALLS_PROGRAMS; i++)
-		err = pin_link(tracer->calls.links[i], calls_programs[i], dir);
+		err = pin_files__link(tracer->calls.links[i], calls_programs[i], dir);
 	if (!err)
 		tracer->meta.flags |= TWS_META_CALLS;
 	else
@@ -686,10 +599,10 @@ int tracer__pin(struct tracer *tracer, const char *dir)
 	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
 		struct bpf_map *map = bpf_object__find_map_by_name(tracer->obj, names[i]);
 
-		err = map ? pin_map(map, dir) : 0;
+		err = map ? pin_files__map(map, dir) : 0;
 	}
-	return err ?: pin_links(tracer->skel ? tracer->skel->skeleton :
-					       tracer->legacy->skeleton, dir) ?:
+	return err ?: pin_files__links(tracer->skel ? tracer->skel->skeleton :
+						      tracer->legacy->skeleton, dir) ?:
 	       pin_calls(tracer, dir);
 }
 
