@@ -52,16 +52,16 @@ static __always_inline __u32 netns_of(const struct net *net)
 {
 	__u32 cookie = net->net_cookie, inode;
 	struct tws_cpu *cpu = this_cpu();
-	__u64 *near, known;
+	__u64 *slot, known;
 
 	if (!cpu)
 		return net->ns.inum;
-	near = &cpu->netns[cookie % TWS_CACHED];
-	known = *(volatile __u64 *)near; /* once: a softirq may write it */
+	slot = &cpu->netns[cookie % TWS_CACHED];
+	known = *(volatile __u64 *)slot; /* once: a softirq may write it */
 	if (known >> 32 == cookie && (__u32)known)
 		return known;
 	inode = net->ns.inum;
-	*near = (__u64)cookie << 32 | inode;
+	*slot = (__u64)cookie << 32 | inode;
 	return inode;
 }
 

@@ -438,7 +438,7 @@ static void write_records(struct bench *b, size_t count)
 	}
 }
 
-/* ---- the way of an event, as in user/stream.c ---- */
+/* ---- the way of an event, as in user/events/stream.c ---- */
 
 static int put_joined(void *ctx, const struct tws_event *ev)
 {

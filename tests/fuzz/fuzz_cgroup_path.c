@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/cgroup_path.c. Any path: whatever is told stands in it. */
+/* Needs: user/containers/cgroup_path.c. Any path: whatever is told stands in it. */
 #include <errno.h>
 #include <stdbool.h>
 

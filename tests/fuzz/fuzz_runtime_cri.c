@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/runtime_cri.c, -DHAVE_JANSSON -ljansson. Any bytes as a runtime's answer
+/* Needs: user/containers/runtime_cri.c, -DHAVE_JANSSON -ljansson. Any bytes as a runtime's answer
  * over CRI; the first byte says to which question, and whether the frame's length
  * is put right, without which little would get past it. */
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/runtime_json.c, -DHAVE_JANSSON -ljansson. Any bytes as a runtime's
+/* Needs: user/containers/runtime_json.c, -DHAVE_JANSSON -ljansson. Any bytes as a runtime's
  * answer, or as a file of its state; the first byte says which. */
 #include <errno.h>
 #include <stdbool.h>

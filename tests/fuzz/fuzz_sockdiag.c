@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Needs: user/sockdiag.c user/netns.c user/procinfo.c, -pthread.
+/* Needs: user/sockets/sockdiag.c user/host/netns.c user/host/procinfo.c, -pthread.
  * Any bytes as one datagram of a sock_diag dump. */
 #include <errno.h>
 #include <stddef.h>

@@ -297,22 +297,30 @@ static int write_without_waiting(struct fdwriter *writer, const char *data, size
 	return 0;
 }
 
+static int write_all_by_thread(struct fdwriter *writer, const char *data, size_t len, size_t *done)
+{
+	int err = writer->thread ? 0 : start_thread(writer);
+
+	while (!err && *done < len) {
+		size_t more = 0;
+
+		err = write_by_thread(writer, data + *done, len - *done, &more);
+		*done += more;
+	}
+	return err;
+}
+
 int fdwriter__write(struct fdwriter *writer, const char *data, size_t len, size_t *written)
 {
-	size_t done = 0, more;
-	int err = 0;
+	size_t done = 0;
+	int err;
 
 	if (writer->gave_up)
 		err = -ECANCELED;
-	else if (writer->kind != FDWRITER_THREAD)
+	else if (writer->kind == FDWRITER_THREAD)
+		err = write_all_by_thread(writer, data, len, &done);
+	else
 		err = write_without_waiting(writer, data, len, &done);
-	else if (!writer->thread)
-		err = start_thread(writer);
-	while (!err && done < len) {
-		more = 0;
-		err = write_by_thread(writer, data + done, len - done, &more);
-		done += more;
-	}
 	*written = done;
 	return err;
 }

@@ -65,8 +65,8 @@ struct list { /* first: the oldest */
 };
 
 /*
- * Not base/table.h: an entry is found by three keys, two of which are texts of any length, stands
- * in a tree besides, and is allocated for its path.
+ * Not base/table.h: an entry is found by three keys, two of which are texts of any length, and is
+ * allocated with its path.
  */
 struct cgroups {
 	struct cgroups_limits limits;
