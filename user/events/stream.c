@@ -53,8 +53,9 @@ struct stream {
 	uint64_t delivered, unattributed, malformed, untaken, found;
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
-	uint64_t next_check_ns, last_check_ns, next_heal_ns, last_heal_ns;
+	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
 	uint64_t next_listeners_ns; /* when they may be read again */
+	bool wants_listeners; /* a listen() was skipped, perhaps */
 	unsigned int listeners_flags; /* LISTENERS_* of the last time */
 	bool put_failed; /* in this call of the user's: an error is the callback's */
 	struct stream_failure failure;
@@ -261,10 +262,13 @@ static void read_listeners(struct stream *s)
 
 	if (s->opts.events->listens_lost_since_ns)
 		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
-	if (!listeners__needs_fill(s->listeners) || begin_ns < s->next_listeners_ns)
+	if ((!s->wants_listeners && !listeners__needs_fill(s->listeners)) ||
+	    begin_ns < s->next_listeners_ns)
 		return;
-	if (!listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags))
+	if (!listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags)) {
 		s->opts.events->listens_lost_since_ns = 0;
+		s->wants_listeners = false;
+	}
 	end_ns = clock__now_ns(CLOCK_MONOTONIC);
 	s->next_listeners_ns = end_ns + LISTENERS_MIN_NS +
 			       (end_ns - begin_ns) * LISTENERS_SHARE;
@@ -362,13 +366,13 @@ static int check_counters(struct stream *s)
 	note_lost_fins(s);
 	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
-	/* Where the kernel skips a program in a process's context, a listen() may be skipped. It is
-	 * read at once who listens, before more is given of what was opened since. */
+	/* Where the kernel skips a program in a process's context, a listen() may be skipped: so it
+	 * is read soon who listens. To name nobody until then would leave nearly all openers out
+	 * on a busy host, for one in some million transitions. */
 	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel)) {
-		listeners__doubt(s->listeners, s->last_check_ns);
+		s->wants_listeners = true;
 		read_listeners(s);
 	}
-	s->last_check_ns = now;
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);
 	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
@@ -645,7 +649,6 @@ int stream__start(struct stream *s, struct stream_failure *failure)
 		listeners__know_from(s->listeners, s->opts.events->reach_ns);
 	listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags);
 	source__counters(s->opts.events, &s->counters, &s->recursion);
-	s->last_check_ns = clock__now_ns(CLOCK_MONOTONIC);
 	return 0;
 }
 
