@@ -60,8 +60,19 @@ suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
-# The same, read from one recorder.
-suite_attached() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --attached; }
+# The same, and some of the containers, read from one recorder.
+suite_attached()
+{
+	local status=0
+	setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --attached || status=1
+	# shellcheck disable=SC2016 # of the inner shell
+	unshare -m sh -c 'mount -t bpf bpf /sys/fs/bpf && "$0" attach --all || exit
+		sh tests/containers/run.sh "$0" crun_brief crun_listed crun_row moved hostile reused \
+			runc_brief
+		status=$?
+		"$0" detach && exit $status' "$TWSNOOP" || status=1
+	return $status
+}
 # What the inner loop has time for.
 suite_scenarios_half() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --half 1; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
