@@ -15,6 +15,7 @@
 #include "containers/containers.h"
 #include "inventory/gather.h"
 #include "inventory/group.h"
+#include "host/ifnames.h"
 #include "host/kernel.h"
 #include "inventory/list_account.h"
 #include "output/account_text.h"
@@ -204,9 +205,10 @@ static int wrote(int err)
 	return said__status(err);
 }
 
-static int print_rows(struct list *list)
+static int write_rows(const struct list *list, struct ifnames *interfaces)
 {
-	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads };
+	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads,
+					   interfaces };
 	const struct list_records_sources sources = {
 		list->gathered.ledger, list->gathered.listeners, "/proc",
 	};
@@ -221,9 +223,21 @@ static int print_rows(struct list *list)
 	return status;
 }
 
+static int print_rows(const struct list *list)
+{
+	struct ifnames *interfaces;
+	int err = ifnames__new(&interfaces, &netns_default_places), status;
+
+	if (err)
+		return fail("cannot print the sockets", err);
+	status = write_rows(list, interfaces);
+	ifnames__free(interfaces);
+	return status;
+}
+
 static int print_groups(struct list *list)
 {
-	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads };
+	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads, NULL };
 	struct group *groups = NULL;
 	size_t num = 0;
 	int err = group__count(&ctx, &list->opts.by, &groups, &num);

@@ -22,6 +22,7 @@ struct group_keys {
 struct group_context {
 	const struct listing *listing;
 	const struct workloads *workloads;
+	struct ifnames *interfaces; /* names of devices; NULL: they are not asked for */
 };
 
 /*

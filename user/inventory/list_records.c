@@ -13,7 +13,6 @@ struct list_records {
 	const struct group_context *ctx;
 	struct ledger *ledger;
 	struct procinfo_cache *processes;
-	struct ifnames *interfaces;
 	struct attributor *attributor;
 	struct tws_event ev;
 	struct record rec;
@@ -47,7 +46,6 @@ const struct record *list_records__get(struct list_records *r, const struct list
 	row_record__fill(r->ctx, row, &r->ev, rec);
 	attributor__record(r->attributor, &r->ev, &asked);
 	rec->event = asked.event; /* with the listener */
-	rec->interface = asked.interface;
 	rec->command_line = asked.command_line;
 	if (!rec->command_line && row->evidence == OWNER_SEEN && r->ev.conn.flags & TWS_F_CLOSER)
 		rec->command_line = noted_arguments(r, row->seen);
@@ -57,14 +55,12 @@ const struct record *list_records__get(struct list_records *r, const struct list
 static int open_sources(struct list_records *r, const struct list_records_sources *from)
 {
 	struct attribute_sources sources;
-	int err = procinfo__new(&r->processes, from->proc_root, PROCINFO_CACHE_DEFAULT) ?:
-		  ifnames__new(&r->interfaces, &netns_default_places);
+	int err = procinfo__new(&r->processes, from->proc_root, PROCINFO_CACHE_DEFAULT);
 
 	if (err)
 		return err;
 	sources = (struct attribute_sources){ .processes = r->processes,
-						.listeners = from->listeners,
-						.interfaces = r->interfaces };
+						.listeners = from->listeners };
 	return attributor__new(&r->attributor, &sources);
 }
 
@@ -93,6 +89,5 @@ void list_records__free(struct list_records *r)
 		return;
 	attributor__free(r->attributor);
 	procinfo__free(r->processes);
-	ifnames__free(r->interfaces);
 	free(r);
 }

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "inventory/row_record.h"
 
+#include <time.h>
+
+#include "base/clock.h"
+#include "host/ifnames.h"
+
 void row_record__fill(const struct group_context *ctx, const struct listing_row *row,
 		      struct tws_event *ev, struct record *rec)
 {
@@ -17,6 +22,9 @@ void row_record__fill(const struct group_context *ctx, const struct listing_row 
 		.expires_ns = row->left_ns,
 		.age_ns = listing__age_ns(l, row),
 	};
+	if (ctx->interfaces && ev->conn.ifindex)
+		rec->interface = ifnames__of(ctx->interfaces, ev->netns, ev->conn.ifindex,
+					     ev->conn.tgid, clock__now_ns(CLOCK_MONOTONIC));
 	rec->is_open = !row->mini;
 	rec->shared = row->shared;
 	if (of) {

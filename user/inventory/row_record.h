@@ -10,7 +10,8 @@
 
 /*
  * row_record__fill() - all that the row and its workload tell, into @rec and @ev, to
- * which @rec points. Nothing else is asked: that is what list_records.h does.
+ * which @rec points. Nothing else is asked, but for the names of devices
+ * if @ctx has them: that is what list_records.h does.
  */
 void row_record__fill(const struct group_context *ctx, const struct listing_row *row,
 		      struct tws_event *ev, struct record *rec);

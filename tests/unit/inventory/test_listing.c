@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "output/census_text.h"
+#include "host/ifnames.h"
 #include "inventory/group.h"
+#include "inventory/row_record.h"
 #include "inventory/holders.h"
 #include "inventory/infer.h"
 #include "inventory/list_account.h"
@@ -212,7 +214,7 @@ static int setup(void **state)
 	dump_error = 0;
 	assert_int_equal(listeners__new(&listeners, 16), 0);
 	assert_int_equal(workloads__new(&workloads, &opts), 0);
-	ctx = (struct group_context){ &l, workloads };
+	ctx = (struct group_context){ &l, workloads, NULL };
 	return 0;
 }
 
@@ -914,6 +916,29 @@ static void test_states_by(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+/* Of a socket that is bound to a device, or has a link-local address: its name, where asked for. */
+static void devices_have_names(void **state)
+{
+	struct listing_row row = { .mini = true };
+	struct ifnames *interfaces;
+	struct tws_event ev;
+	struct record rec;
+
+	(void)state;
+	row.key.ifindex = 1;
+	assert_int_equal(netns__inode(-1, &row.key.netns), 0);
+	row_record__fill(&ctx, &row, &ev, &rec);
+	assert_null(rec.interface);
+	assert_int_equal(ifnames__new(&interfaces, &netns_default_places), 0);
+	ctx.interfaces = interfaces;
+	row_record__fill(&ctx, &row, &ev, &rec);
+	assert_string_equal(rec.interface, "lo");
+	row.key.ifindex = 0;
+	row_record__fill(&ctx, &row, &ev, &rec);
+	assert_null(rec.interface);
+	ifnames__free(interfaces);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -923,7 +948,7 @@ int main(void)
 		TEST(test_join),	TEST(test_infer_live),	  TEST(test_infer_not_seen),
 		TEST(test_infer_listener), TEST(test_owner_gone), TEST(test_sort),
 		TEST(test_count),	TEST(test_keys),	  TEST(test_census),
-		TEST(test_texts),	TEST(test_records),
+		TEST(test_texts),	TEST(test_records),	  TEST(devices_have_names),
 		TEST(test_account),
 	};
 
