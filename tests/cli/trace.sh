@@ -58,8 +58,8 @@ test_closed_descriptors()
 	"$tool" limit "$tool" closed "$dir/pid" "$twsnoop" trace --netns /proc/self/ns/net --json &
 	pid=$!
 	stuck=$(stuck_pid)
-	# Until it has attached its programs.
-	while readlink "/proc/$stuck/fd/0" >/dev/null &&
+	# Until it has attached its programs. At first it has no descriptors, and in /proc none either.
+	while kill -0 "$stuck" 2>/dev/null &&
 		! "$tool" bpf-held "$stuck" | grep -q "^link"; do :; done
 	judge "closed descriptors do not become others" "$(
 		for fd in 0 1 2; do
