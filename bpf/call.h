@@ -18,6 +18,7 @@
 #define AF_UNSPEC 0
 #define S_IFMT 00170000
 #define S_IFSOCK 0140000
+#define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 
 #define EINTR 4
@@ -100,6 +101,16 @@ static __always_inline bool fails_in_call(const struct sock *sk, const struct tc
 
 /* ---- the system calls ---- */
 
+/* Raw sockets, and other families', may have the same number as their protocol. */
+static __always_inline bool is_tcp(const struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+
+	return (family == AF_INET || family == AF_INET6) &&
+	       BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
+	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
+}
+
 /* The TCP socket behind a descriptor of the current task, or NULL. */
 static __always_inline struct sock *socket_at(__u32 fd)
 {
@@ -117,9 +128,7 @@ static __always_inline struct sock *socket_at(__u32 fd)
 	if (!socket || BPF_CORE_READ(socket, file) != file)
 		return NULL;
 	sk = BPF_CORE_READ(socket, sk);
-	if (!sk || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
-		return NULL;
-	return sk;
+	return sk && is_tcp(sk) ? sk : NULL;
 }
 
 static __always_inline bool is_fresh(const struct sock *sk)
@@ -189,35 +198,40 @@ static __always_inline bool read_asked(const struct tws_call *call, __u64 *addr,
 	if (bpf_probe_read_user(&asked, len, (const void *)call->sockaddr))
 		return false;
 	*port = bpf_ntohs(asked.port);
-	addr[0] = asked.v4;
 	addr[1] = 0;
-	*family = AF_INET;
-	if (asked.family == AF_INET || asked.family == AF_UNSPEC)
-		return true;
-	if (asked.family != AF_INET6 || len < SOCKADDR_IN6_BYTES)
+	if (asked.family == AF_INET || asked.family == AF_UNSPEC) {
+		addr[0] = asked.v4;
+	} else if (asked.family != AF_INET6 || len < SOCKADDR_IN6_BYTES) {
 		return false;
-	if (is_v4_mapped((const void *)asked.v6)) {
+	} else if (is_v4_mapped((const void *)asked.v6)) {
 		addr[0] = *(__u32 *)(asked.v6 + 12);
+	} else {
+		addr[0] = *(__u64 *)asked.v6;
+		addr[1] = *(__u64 *)(asked.v6 + 8);
+		*family = AF_INET6;
 		return true;
 	}
-	addr[0] = *(__u64 *)asked.v6;
-	addr[1] = *(__u64 *)(asked.v6 + 8);
-	*family = AF_INET6;
+	*family = AF_INET;
 	return true;
 }
 
-/* What the socket is bound to, of the same family as the peer. */
+/*
+ * What the socket is bound to, if that is of the same family as the peer. One that is bound to an
+ * address of IPv6 has 127.0.0.6 as its other one (__inet6_bind(), LOOPBACK4_IPV6).
+ */
 static __always_inline void read_bound(struct tuple *t, const struct sock *sk)
 {
-	__u64 local[2] = {};
+	__u64 v6[2] = {};
 
 	t->local_port = bpf_ntohs(BPF_CORE_READ((const struct inet_sock *)sk, inet_sport));
-	if (t->family == AF_INET6)
-		bpf_core_read(local, sizeof(local), &sk->__sk_common.skc_v6_rcv_saddr);
-	else
-		local[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
-	t->local[0] = local[0];
-	t->local[1] = local[1];
+	if (BPF_CORE_READ(sk, __sk_common.skc_family) == AF_INET6)
+		bpf_core_read(v6, sizeof(v6), &sk->__sk_common.skc_v6_rcv_saddr);
+	if (t->family == AF_INET6) {
+		t->local[0] = v6[0];
+		t->local[1] = v6[1];
+	} else if (!(v6[0] | v6[1]) || is_v4_mapped((const void *)v6)) {
+		t->local[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+	}
 }
 
 /* Nothing was sent: the addresses are what was asked for. False if that cannot be told. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -162,6 +163,23 @@ static void run_bound_no_route(struct stage *st)
 	fail_truth(st, c, a, A(CONNECT_FAILED), (int)-err);
 }
 
+/* Bound to an address of IPv6, from which there is no way to one of IPv4: the kernel puts 127.0.0.6
+ * in its place (LOOPBACK4_IPV6), which nobody has asked for. */
+static void run_bound_other_family(struct stage *st)
+{
+	struct actor *c = actor__start(st, "sc-client", 0);
+	struct attempt *a = new_attempt(st);
+	struct truth *t;
+	long err;
+
+	net__loopback(FAM_V6, 20209, &a->at);
+	set_address(&a->to, FAM_MAPPED, nowhere[FAM_MAPPED], 20204);
+	err = actor__call(c, do_attempt, FAM_V6, (long)a, 0);
+	EXPECT(st, err < 0);
+	t = fail_truth(st, c, a, A(CONNECT_FAILED), (int)-err);
+	snprintf(t->t.laddr, sizeof(t->t.laddr), "0.0.0.0");
+}
+
 /* The port is its own, and its tuple is taken: by a socket in use, or (arg 1) in TIME_WAIT. */
 static void run_tuple_taken(struct stage *st)
 {
@@ -231,6 +249,32 @@ static void run_refused_twice(struct stage *st)
 	EXPECT(st, actor__call(c, do_refused_twice, st->sc->fam, 20206, 0) == -ECONNREFUSED);
 }
 
+/* What fails here is no TCP socket's, although two of them have the number of TCP as their
+ * protocol: 6 is NETLINK_XFRM's too. */
+static long do_fail_of_others(void)
+{
+	static const struct {
+		int domain, type, protocol;
+	} others[] = { { AF_INET, SOCK_DGRAM, 0 }, { AF_INET, SOCK_RAW, IPPROTO_TCP },
+		       { AF_NETLINK, SOCK_RAW, IPPROTO_TCP } };
+	struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons(20208) };
+	long err = 0;
+
+	there.sin_addr.s_addr = inet_addr(nowhere[FAM_V4]);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		int fd = socket(others[i].domain, others[i].type | SOCK_CLOEXEC,
+				others[i].protocol);
+
+		if (fd < 0)
+			continue; /* a kernel without it */
+		if (!bind(fd, (struct sockaddr *)&there, sizeof(there)) ||
+		    !connect(fd, (struct sockaddr *)&there, sizeof(there)))
+			err = -EEXIST;
+		close(fd);
+	}
+	return err;
+}
+
 /* None of these fails: a name for a socket that has one, no name at all. */
 static long do_no_failures(long fam, long port, long fd)
 {
@@ -245,15 +289,7 @@ static long do_no_failures(long fam, long port, long fd)
 	if (connect(other, &none, sizeof(none)))
 		err = -errno;
 	close(other);
-	/* Nor is this a TCP socket. */
-	other = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	net__loopback(FAM_V4, 0, &ss);
-	((struct sockaddr_in *)&ss)->sin_addr.s_addr = inet_addr(nowhere[FAM_V4]);
-	if (!connect(other, (struct sockaddr *)&ss, sizeof(struct sockaddr_in)) ||
-	    errno != ENETUNREACH)
-		err = -errno;
-	close(other);
-	return err;
+	return err ?: do_fail_of_others();
 }
 
 static void run_no_failures(struct stage *st)
@@ -323,6 +359,7 @@ static const struct {
 	{ "connect-no-route", run_no_route, 0, FAMS_ALL },
 	{ "connect-ipv6-off", run_ipv6_off, 0, 1u << FAM_V6 },
 	{ "connect-bound-no-route", run_bound_no_route, 0, FAMS_ALL },
+	{ "connect-bound-other-family", run_bound_other_family, 0, 1u << FAM_MAPPED },
 	{ "connect-tuple-in-use", run_tuple_taken, 0, FAMS_ALL },
 	{ "connect-tuple-in-time-wait", run_tuple_taken, 1, FAMS_46 },
 	{ "connect-refused-twice", run_refused_twice, 0, FAMS_46 },

@@ -7,8 +7,8 @@
  * sizeof and offsets are not the kernel's: CO-RE puts each access right.
  *
  * BTF: linux-image-6.1.0-50-cloud-arm64 6.1.176-1
- * types.txt: 3f6549518be29ebe
- * text: 7c7dc00983f33e10
+ * types.txt: 780a451296444157
+ * text: 6af68ab6152692f0
  */
 #ifndef __VMLINUX_H__
 #define __VMLINUX_H__
@@ -344,6 +344,7 @@ struct sock {
 	struct sock_common __sk_common;
 	socket_lock_t sk_lock;
 	struct sk_buff_head sk_write_queue;
+	u16 sk_type;
 	u16 sk_protocol;
 	long unsigned int sk_lingertime;
 	int sk_err;
@@ -461,6 +462,7 @@ struct netns_ipv4 {
 
 struct net {
 	struct ns_common ns;
+	u32 hash_mix;
 	struct netns_ipv4 ipv4;
 	u64 net_cookie;
 };
