@@ -88,20 +88,32 @@ static __always_inline int put_bucket(struct seq_file *seq, const struct inet_bi
 	return bpf_seq_write(seq, &to, sizeof(to));
 }
 
+/* inet_bhashfn(). One that is not was freed, and made again elsewhere, since the walk began. */
+static __always_inline bool is_of_chain(const struct inet_bind_bucket *tb, __u32 chain,
+					__u32 chains)
+{
+	__u32 mix = BPF_CORE_READ(tb, ib_net.net, hash_mix);
+
+	return ((BPF_CORE_READ(tb, port) + mix) & (chains - 1)) == chain;
+}
+
 SEC("iter/bpf_map_elem")
 int tws_bindhash(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct seq_file *seq = ctx->meta->seq;
 	const struct inet_hashinfo *info;
+	const struct inet_bind_bucket *tb;
 	const struct hlist_node *node;
 	struct tws_bind torn = {};
 	const __u32 *key = ctx->key;
+	__u32 chains;
 	__u64 head;
 
 	if (!key) /* the end */
 		return 0;
 	info = hashinfo();
-	if (*key >= BPF_CORE_READ(info, bhash_size))
+	chains = BPF_CORE_READ(info, bhash_size);
+	if (*key >= chains)
 		return 0;
 	head = (__u64)BPF_CORE_READ(info, bhash) +
 	       (__u64)*key * bpf_core_type_size(struct inet_bind_hashbucket);
@@ -109,9 +121,11 @@ int tws_bindhash(struct bpf_iter__bpf_map_elem *ctx)
 	/* No lock is held: a bucket that is freed meanwhile may lead astray, but the end
 	 * always comes: of the chain, of what can be read (0), or of the count. */
 	for (int i = 0; i < MAX_BUCKETS && node; i++) {
+		tb = (const void *)node - bpf_core_field_offset(struct inet_bind_bucket, node);
+		if (!is_of_chain(tb, *key, chains))
+			break;
 		/* Where it does not fit the kernel comes back with this chain. */
-		if (put_bucket(seq, (const void *)node -
-					    bpf_core_field_offset(struct inet_bind_bucket, node)))
+		if (put_bucket(seq, tb))
 			return 0;
 		node = BPF_CORE_READ(node, next);
 	}
