@@ -90,7 +90,7 @@ _twsnoop() {
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
-		_twsnoop_words '-a --all --size --ring-size --max-connections --bpffs -h --help'
+		_twsnoop_words '-a --all --syscalls --size --ring-size --max-connections --bpffs -h --help'
 	elif [[ $(_twsnoop_command) == detach ]]; then
 		_twsnoop_words '--bpffs -h --help'
 	elif [[ $(_twsnoop_command) == list ]]; then

@@ -36,6 +36,8 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l max-connections -
     -d 'That are watched at once'
 complete -c twsnoop -n "__fish_seen_subcommand_from attach" -s a -l all \
     -d 'Record every way in which a connection can end'
+complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l syscalls \
+    -d 'With --all: also connect() and bind() that fail before SYN_SENT'
 complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l ring-size -x \
     -d 'Size of the ring of events'
 

@@ -172,6 +172,36 @@ test_attach_refused()
 	judge "detach to a full disk" "$(status_is 1; one_line_on_stderr; folders_are "twsnoop*")"
 }
 
+# pins_calls N BOOL: so many programs on system calls are pinned, and check says so
+pins_calls()
+{
+	num=$(cd "$bpffs/twsnoop" && find . -name "link_tws_bind_*" -o -name "link_tws_connect_*" |
+		wc -l)
+	[ "$num" = "$1" ] || echo "$num programs on system calls, not $1. "
+	"$tool" limit "$twsnoop" check --json --bpffs "$bpffs" >"$dir/check" 2>/dev/null
+	grep -q "\"all\":true,\"syscalls\":$2" "$dir/check" || echo "check does not say $2. "
+}
+
+# What stays costs the host's system calls nothing, unless that is asked for.
+test_attach_syscalls()
+{
+	run "$twsnoop" attach --bpffs "$bpffs" --syscalls
+	judge "--syscalls without --all" "$(status_is 2; one_line_on_stderr
+		stderr_says "only with --all")"
+	attaches "attach --all" --all
+	judge "attach --all leaves system calls alone" "$(pins_calls 0 false)"
+	detaches "detach of attach --all" "detached"
+	run "$twsnoop" attach --bpffs "$bpffs" --size 16384 --all --syscalls
+	if [ "$rc" = 0 ]; then
+		judge "attach --all --syscalls" "$(pins_calls 4 true)"
+		"$tool" bpf-pinned "$bpffs/twsnoop" >"$dir/pinned"
+		detaches "detach of attach --all --syscalls" "detached"
+	else
+		not_attached "attach --all --syscalls where that cannot stay" "with --syscalls"
+		judge "nothing of it is left" "$(folders_are "twsnoop*")"
+	fi
+}
+
 # On a bare machine attach mounts a bpffs at its usual place; the namespace takes it along.
 test_attach_mounts()
 {
@@ -212,6 +242,7 @@ test_ledgers()
 	test_interrupted
 	test_other_ledgers
 	test_attach_refused
+	test_attach_syscalls
 	umount "$bpffs"
 	test_attach_mounts
 }

@@ -135,6 +135,18 @@ test_stopped_meanwhile()
 		[ "$num" = 2 ] || echo "$num good accounts. ")"
 }
 
+# What the recorder leaves out is said in a line, and how to have it.
+test_without_syscalls()
+{
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 --all >"$dir/attached" || return 1
+	reader --all -d 100ms
+	judge "trace --all of a recorder without system calls" "$(status_is 0
+		grep -q "^twsnoop: bind() that fails.*without --syscalls.*--own" "$err" ||
+			echo "no line says what is left out. "
+		grep -q "loading programs" "$err" && echo "it does not read the recorder. ")"
+	run "$twsnoop" detach --bpffs "$bpffs"
+}
+
 # falls_back NAME WORDS ARGUMENT...: to programs of its own, in one line
 falls_back()
 {
@@ -202,6 +214,7 @@ test_recorder()
 	test_looks_back
 	test_waits
 	test_stopped_meanwhile
+	test_without_syscalls
 	test_hostile_pins
 	umount "$bpffs"
 }

@@ -56,7 +56,8 @@ int recorder__attach(const char *twsnoop, bool all)
 	int err = attached ? recorder__detach(twsnoop) : 0;
 
 	if (!err)
-		err = run(twsnoop, "attach", all ? "--all" : NULL, NULL);
+		err = run(twsnoop, "attach", all ? "--all" : NULL,
+			  all ? "--syscalls" : NULL);
 	attached = !err;
 	tracer__bpffs = attached ? bpffs : NULL;
 	return err;

@@ -91,6 +91,9 @@ const struct calls_obstacle *calls__obstacle(int err)
 		"the kernel has no tracepoints of system calls",
 		"a kernel with CONFIG_FTRACE_SYSCALLS"
 	};
+	static const struct calls_obstacle no_pin = {
+		"what is attached to them cannot stay", "Linux 5.15, which lets it be pinned"
+	};
 	static const struct calls_obstacle other = {
 		"the tracepoints of system calls cannot be attached", "see perf_event_open(2)"
 	};
@@ -104,6 +107,8 @@ const struct calls_obstacle *calls__obstacle(int err)
 		return &no_tracefs;
 	case -ENOENT:
 		return &no_tracepoints;
+	case CALLS_NO_PIN:
+		return &no_pin;
 	default:
 		return &other;
 	}

@@ -2,15 +2,19 @@
 /*
  * The tracepoints of connect(2) and bind(2), for bpf/call.h. While they are attached, every
  * system call of the host takes the kernel's way for those that are traced, some 50 ns more:
- * so only with --all. Layer: capture, above host/tracefs.h.
+ * so only with trace --all, and for what stays only if it is asked for. Layer: capture, above host/tracefs.h.
  */
 #ifndef TWSNOOP_CALLS_H
 #define TWSNOOP_CALLS_H
+
+#include <errno.h>
 
 struct bpf_object;
 struct bpf_link;
 
 #define CALLS_PROGRAMS 4
+/* An error that calls__obstacle() knows: they go with the process that attached them. */
+#define CALLS_NO_PIN (-EOPNOTSUPP)
 
 struct calls {
 	int events[CALLS_PROGRAMS]; /* perf events, -1: none, or the link's */

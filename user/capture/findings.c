@@ -146,8 +146,8 @@ static void add_other_losses(struct findings *f)
 	if (f->calls_error) {
 		const struct calls_obstacle *obstacle = calls__obstacle(f->calls_error);
 		const struct findings_loss calls = {
-			"with --all: bind() that fails, and connect() that fails before it sends "
-			"anything, are not seen",
+			"with --all: bind() that fails, and connect() that finds no way there, "
+			"are not seen",
 			obstacle->what, obstacle->remedy
 		};
 

@@ -43,6 +43,7 @@ struct tracer {
 	uint32_t connections;
 	struct calls calls; /* opened if calls_error is 0, and only then attached */
 	int calls_error;
+	bool wants_calls;
 	/* CLOCK_MONOTONIC: when all programs were attached, and when the first was to be
 	 * detached again. What is between is seen by all of them. */
 	uint64_t attached_ns, detached_ns;
@@ -260,9 +261,13 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 	}
 	connections = connections__round_up(opts->max_connections ?:
 					    connections__default(tracer->legacy));
-	/* What is attached stays by its pins alone, and these can be pinned since 5.15. */
-	tracer->calls_error = opts->all && !(tracer->legacy && opts->attached) ?
-				      calls__open(&tracer->calls) : -ENODATA;
+	tracer->wants_calls = opts->all && opts->calls;
+	if (!tracer->wants_calls)
+		tracer->calls_error = -ENODATA;
+	else if (tracer->legacy && opts->attached)
+		tracer->calls_error = CALLS_NO_PIN;
+	else
+		tracer->calls_error = calls__open(&tracer->calls);
 	configure(settings, opts, connections, !tracer->calls_error);
 	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
@@ -573,17 +578,19 @@ static int tracer_pass_cgroup(struct source *source, uint64_t id, bool pass)
 	return bpf_map_delete_elem(fd, &id) && errno != ENOENT ? -errno : 0;
 }
 
-/* What cannot be pinned would go with this process. */
+/* What cannot be pinned would go with this process: so not without them, if they are wanted. */
 static int pin_calls(struct tracer *tracer, const char *dir)
 {
-	int err = tracer->calls_error;
-
-	for (int i = 0; !err && i < CALLS_PROGRAMS; i++)
-		err = pin_files__link(tracer->calls.links[i], calls_programs[i], dir);
-	if (!err)
-		tracer->meta.flags |= TWS_META_CALLS;
-	else
+	if (!tracer->wants_calls)
+		return 0;
+	for (int i = 0; !tracer->calls_error && i < CALLS_PROGRAMS; i++)
+		if (pin_files__link(tracer->calls.links[i], calls_programs[i], dir))
+			tracer->calls_error = CALLS_NO_PIN;
+	if (tracer->calls_error) {
 		calls__close(&tracer->calls);
+		return tracer->calls_error;
+	}
+	tracer->meta.flags |= TWS_META_CALLS;
 	return put_meta(tracer);
 }
 

@@ -20,6 +20,8 @@ struct tracer_options {
 	const struct kernel *kernel; /* probed; need not outlive tracer__new() */
 	struct tws_filter filter;
 	bool all;		/* every outcome, not only TIME_WAIT */
+	bool calls;		/* with all: connect() and bind() too, which costs every system
+				 * call of the host some 50 ns: see calls.h */
 	bool attached;		/* it stays, for any reader or none: for `twsnoop attach` */
 	size_t ring_bytes;	/* of the ring of events, a power of two and whole pages;
 				 * 0: 32 MiB. Rounded down to a power of two of records, of
@@ -53,7 +55,7 @@ struct source *tracer__source(struct tracer *tracer);
 int tracer__attach(struct tracer *tracer);
 
 /*
- * tracer__calls_obstacle() - with all: why failures of connect() and bind() that no transition
+ * tracer__calls_obstacle() - with calls: why failures of connect() and bind() that no transition
  * shows are not seen; NULL: they are. Once started.
  */
 const struct calls_obstacle *tracer__calls_obstacle(const struct tracer *tracer);

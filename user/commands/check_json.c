@@ -118,6 +118,7 @@ static void json_attached(struct outbuf *ob, const struct pins_status *ledger)
 		json__u64(ob, "reach_at_rate_ns", check_words__reach_at_rate_ns(ledger));
 	}
 	json__bool(ob, "all", ledger->meta.flags & TWS_META_ALL);
+	json__bool(ob, "syscalls", ledger->meta.flags & TWS_META_CALLS);
 	json__bool(ob, "readable", !(ledger->meta.flags & TWS_META_LEGACY));
 	json__u64(ob, "lost", ledger->counters.young_lost);
 	json__u64(ob, "map_full", ledger->counters.table_full);

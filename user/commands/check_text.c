@@ -185,7 +185,8 @@ static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
 	outbuf__lit(ob, ", by twsnoop ");
 	put_escaped(ob, ledger->meta.version);
 	outbuf__char(ob, '\n');
-	put_row(ob, "records", ledger->meta.flags & TWS_META_ALL ? "all" : "TIME_WAIT",
+	put_row(ob, "records", !(ledger->meta.flags & TWS_META_ALL) ? "TIME_WAIT" :
+		ledger->meta.flags & TWS_META_CALLS ? "all, system calls" : "all",
 		ledger->meta.flags & TWS_META_LEGACY ?
 			"for 'twsnoop list' alone: before Linux 5.12 nothing else can read them\n" :
 			"for 'twsnoop trace' and 'twsnoop list', any number at once\n");

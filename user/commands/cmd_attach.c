@@ -24,6 +24,7 @@
 #include "host/netlimits.h"
 #include "commands/options.h"
 #include "commands/said.h"
+#include "capture/calls.h"
 #include "capture/pins.h"
 #include "host/quiet.h"
 #include "capture/tracer.h"
@@ -34,7 +35,7 @@
 #define MIB (1024.0 * 1024.0)
 
 struct attach_options {
-	bool all;
+	bool all, syscalls;
 	uint64_t size, ring_bytes;
 	uint64_t max_connections;
 	const char *bpffs; /* NULL: the usual place */
@@ -43,6 +44,9 @@ struct attach_options {
 static const struct option_spec attach_table[] = {
 	{ 'a', "all", NULL, "record every way in which a connection can end", option__flag,
 	  offsetof(struct attach_options, all) },
+	{ 0, "syscalls", NULL, "with --all: also bind() that fails, and connect() that finds no way\n"
+	  "there; every system call of the host takes 40 to 50 ns longer", option__flag,
+	  offsetof(struct attach_options, syscalls) },
 	{ 0, "size", "N", "closes that are kept, rounded up to a power of two\n"
 	  "(default: net.ipv4.tcp_max_tw_buckets)",
 	  option__count, offsetof(struct attach_options, size) },
@@ -200,6 +204,17 @@ static int look_first(const char *bpffs, bool mount)
 	}
 }
 
+/* If they were asked for, and something stands in the way, the ledger is not what was wanted. */
+static bool complain_of_calls(const struct attach_options *opts, const struct tracer *tracer)
+{
+	const struct calls_obstacle *obstacle =
+		opts->syscalls && tracer ? tracer__calls_obstacle(tracer) : NULL;
+
+	if (obstacle)
+		complain("cannot attach with --syscalls: %s: %s", obstacle->what, obstacle->remedy);
+	return obstacle;
+}
+
 static int load(struct tracer **tracer, const struct attach_options *opts)
 {
 	static struct kernel kernel;
@@ -207,6 +222,7 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 		.kernel = &kernel,
 		.attached = true,
 		.all = opts->all,
+		.calls = opts->syscalls,
 		.entries = owners_for(opts),
 		.max_connections = opts->max_connections,
 	};
@@ -228,11 +244,11 @@ static int load(struct tracer **tracer, const struct attach_options *opts)
 	if (err)
 		complain("cannot load the BPF programs: %s: %s", strerror(-err),
 			 kernel__why_not_loaded(&kernel, -err));
-	return err;
+	return err ?: complain_of_calls(opts, *tracer) ? -EOPNOTSUPP : 0;
 }
 
 /* Half of an attach would be cleaned up by the next; it need not come to that. */
-static int pin(const char *bpffs, struct tracer *tracer)
+static int pin(const char *bpffs, struct tracer *tracer, const struct attach_options *opts)
 {
 	sigset_t all, before;
 	int err;
@@ -241,10 +257,12 @@ static int pin(const char *bpffs, struct tracer *tracer)
 	sigprocmask(SIG_BLOCK, &all, &before);
 	err = pins__attach(bpffs, tracer);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (err != -EEXIST && err)
+	if (err == -EEXIST) {
+		if (!look_first(bpffs, false))
+			complain_of_half(bpffs);
+	} else if (err && !complain_of_calls(opts, tracer)) {
 		complain_of(bpffs, "attach", err);
-	else if (err && !look_first(bpffs, false))
-		complain_of_half(bpffs);
+	}
 	return err;
 }
 
@@ -291,6 +309,8 @@ int cmd_attach(int argc, char **argv)
 	if (opts.size > MAX_OWNERS)
 		return options__exit_status(options__complain(
 			&spec, "--size: at most %llu", MAX_OWNERS));
+	if (opts.syscalls && !opts.all)
+		return options__exit_status(options__complain(&spec, "--syscalls: only with --all"));
 	if (opts.size && opts.ring_bytes)
 		return options__exit_status(options__complain(
 			&spec, "--size and --ring-size say the same"));
@@ -300,7 +320,7 @@ int cmd_attach(int argc, char **argv)
 	err = look_first(bpffs, !opts.bpffs) ?: load(&tracer, &opts);
 	if (!err && !opts.bpffs)
 		mount_bpffs();
-	err = err ?: pin(bpffs, tracer);
+	err = err ?: pin(bpffs, tracer, &opts);
 	tracer__free(tracer);
 	return err ? 1 : say_attached(bpffs);
 }

@@ -401,8 +401,8 @@ static void tell_limits(struct trace *t)
 		tell(t, "twsnoop: who listens in some network namespace could not be read: "
 		     "connections that it accepts have no opener\n");
 	if (obstacle)
-		tell(t, "twsnoop: bind() that fails, and connect() that sends nothing, are not seen: "
-		     "%s: %s\n", obstacle->what, obstacle->remedy);
+		tell(t, "twsnoop: bind() that fails, and connect() that finds no way there, are not "
+		     "seen: %s: %s\n", obstacle->what, obstacle->remedy);
 }
 
 /* Until when it runs at most. */

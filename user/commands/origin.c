@@ -207,6 +207,7 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
 		.kernel = kernel,
 		.filter = *filter,
 		.all = all,
+		.calls = all,
 		.ring_bytes = opts->ring_bytes,
 		.max_connections = opts->max_connections,
 	};
@@ -236,7 +237,7 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
 const struct calls_obstacle *origin__calls_obstacle(const struct origin *origin)
 {
 	static const struct calls_obstacle not_recorded = {
-		"the recorder could not see them", "'twsnoop check' says why"
+		"the recorder was attached without --syscalls", "--own shows them"
 	};
 
 	if (!origin->attached)
