@@ -212,6 +212,21 @@ matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 		--payload $(PAYLOAD) --with-host-binary crun --with-host-binary runc \
 		$(if $(CROSS),--library-root $(CROSS)/root) --deadline 2400 $(SERIES)
 
+# Likely mistakes, as two programs see them: .clang-tidy says which kinds. clang-tidy reads its
+# flags out of a file, and counts on stderr what it does not show.
+LINT_FLAGS := -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(NAMES_CFLAGS) \
+	-I$(CURDIR) -I$(CURDIR)/user -I$(abspath $(BUILD))
+
+lint: $(SKELETONS)
+	tests/deps.sh lint
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+		--inline-suppr -j $$(nproc) $(LINT_FLAGS) \
+		'-DLIBBPF_OPTS(type,name,...)=struct type name = { __VA_ARGS__ }' user
+	@mkdir -p $(BUILD)/lint
+	@printf '%s\n' -std=c11 $(LINT_FLAGS) >$(BUILD)/lint/compile_flags.txt
+	printf '%s\n' $(USER_SRC) | \
+		xargs -P $$(nproc) -n 4 clang-tidy --quiet -p $(BUILD)/lint 2>/dev/null
+
 # ---- installing ----
 
 install: $(BUILD)/twsnoop
@@ -237,5 +252,5 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix install uninstall clean
+.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix lint install uninstall clean
 .DELETE_ON_ERROR:

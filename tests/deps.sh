@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs, on Debian or Ubuntu, what a part of the project needs and this
 # machine lacks. Services that packages bring along are not started.
-# Usage: deps.sh build|test|bench
+# Usage: deps.sh build|test|bench|lint
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -11,14 +11,16 @@ build="gcc libc6-dev make clang llvm libbpf-dev bpftool|linux-tools-generic libe
 	libcurl4-openssl-dev|libcurl4-gnutls-dev libjansson-dev"
 test="$build libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin python3-minimal iproute2 \
 	util-linux procps $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages)"
+lint="$build cppcheck clang-tidy"
 bench="$build $(make -s -C tests/bench print-deps)"
 
 case ${1:-} in
 build) wanted=$build ;;
 test) wanted=$test ;;
 bench) wanted=$bench ;;
+lint) wanted=$lint ;;
 *)
-	echo "usage: deps.sh build|test|bench" >&2
+	echo "usage: deps.sh build|test|bench|lint" >&2
 	exit 2
 	;;
 esac
