@@ -7,20 +7,16 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "host/mountinfo.h"
+#include "containers/cgroup_mount.h"
 
 #define NSEC_PER_SEC 1000000000ULL
-#define ROOT_INODE 1 /* a kernfs root's id: the first that it gives out */
 #define MAX_DEPTH 64
-#define FILEID_KERNFS 0xfe /* enum fid_type in the kernel's exportfs.h */
 
 const struct cgroups_limits cgroups_default_limits = {
 	.max_live = 32768,
@@ -70,10 +66,7 @@ struct list { /* first: the oldest */
  */
 struct cgroups {
 	struct cgroups_limits limits;
-	int mount_fd; /* -1: no mount */
-	dev_t mount_dev;
-	char *mount_path; /* as /proc/self/fd shows mount_fd */
-	bool no_handles;  /* the kernel or our privileges do not allow them */
+	struct cgroup_mount mount;
 	size_t num_chains; /* a power of two */
 	struct entry **chains[NUM_KEYS];
 	/* Whoever may make cgroups chooses paths, and to some extent ids: without
@@ -82,46 +75,6 @@ struct cgroups {
 	bool has_orphans; /* there has been an entry without its parent's */
 	struct list live, removed; /* removed: the absent too */
 };
-
-/* ---- where it is mounted ---- */
-
-struct sought {
-	const char *controller; /* NULL: v2 */
-	char *path;
-	size_t size;
-	int err;
-};
-
-/* The first whole hierarchy, whose root has the inode that kernfs gives it. */
-static int look_at_mount(void *ctx, const struct mountinfo *mount)
-{
-	struct sought *sought = ctx;
-	struct stat st;
-
-	if (strcmp(mount->type, sought->controller ? "cgroup" : "cgroup2") != 0 ||
-	    (sought->controller && !mountinfo__has_option(mount->options, sought->controller)) ||
-	    stat(mount->point, &st))
-		return 0;
-	if (st.st_ino != ROOT_INODE) {
-		sought->err = -EXDEV;
-		return 0;
-	}
-	if (strlen(mount->point) >= sought->size) {
-		sought->err = -ENAMETOOLONG;
-		return 1;
-	}
-	memcpy(sought->path, mount->point, strlen(mount->point) + 1);
-	sought->err = 0;
-	return 1;
-}
-
-int cgroups__find_mount(const char *mountinfo, const char *controller, char *path, size_t size)
-{
-	struct sought sought = { controller, path, size, -ENOENT };
-	int err = mountinfo__each(mountinfo, look_at_mount, &sought);
-
-	return err < 0 ? err : sought.err;
-}
 
 /* ---- the table ---- */
 
@@ -385,83 +338,13 @@ static void forget_below(struct cgroups *cgroups, const struct entry *renamed)
 
 /* ---- asking the kernel ---- */
 
-union handle {
-	struct file_handle head;
-	/* a handle's data has no fixed length: room behind the head */
-	unsigned char room[sizeof(struct file_handle) + sizeof(uint64_t)];
-};
-
-static int open_cgroup(const struct cgroups *cgroups, uint64_t id)
-{
-	union handle handle = { .head = { .handle_bytes = sizeof(id),
-					  .handle_type = FILEID_KERNFS } };
-	int fd;
-
-	memcpy(handle.room + offsetof(struct file_handle, f_handle), &id, sizeof(id));
-	fd = open_by_handle_at(cgroups->mount_fd, &handle.head,
-			       O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-static int path_of_fd(int fd, char *path, size_t size)
-{
-	char link[64];
-	ssize_t len;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	len = readlink(link, path, size);
-	if (len < 0)
-		return -errno;
-	if ((size_t)len >= size)
-		return -ENAMETOOLONG;
-	path[len] = '\0';
-	return 0;
-}
-
-/*
- * The path of @fd from the hierarchy's root, in *@path. The name is looked up
- * again: "… (deleted)" may be put behind it, or truly be a part of it.
- */
-static int path_below_mount(const struct cgroups *cgroups, int fd, uint64_t id, char *buf,
-			    size_t size, const char **path)
-{
-	size_t len = strlen(cgroups->mount_path);
-	struct stat st;
-	int err;
-
-	err = path_of_fd(fd, buf, size);
-	if (err)
-		return err;
-	if (len == 1)
-		len = 0; /* mounted as "/" */
-	if (strncmp(buf, cgroups->mount_path, len) != 0 || (buf[len] && buf[len] != '/'))
-		return -ESTALE;
-	*path = buf[len] ? buf + len : "/";
-	if (fstatat(cgroups->mount_fd, (*path)[1] ? *path + 1 : ".", &st, AT_SYMLINK_NOFOLLOW))
-		return errno == ENOENT ? -ESTALE : -errno;
-	return st.st_dev == cgroups->mount_dev && st.st_ino == id ? 0 : -ESTALE;
-}
-
 /* NULL: there is none, or it cannot be told; remembered if that will not change. */
 static struct entry *ask(struct cgroups *cgroups, uint64_t id, uint64_t now_ns)
 {
 	char buf[CGROUP_PATH_MAX];
 	const char *path = NULL;
-	int fd, err;
+	int err = cgroup_mount__path_of(&cgroups->mount, id, buf, sizeof(buf), &path);
 
-	if (cgroups->mount_fd < 0 || cgroups->no_handles)
-		return NULL;
-	fd = open_cgroup(cgroups, id);
-	if (fd == -EPERM || fd == -EACCES || fd == -EOPNOTSUPP || fd == -EINVAL ||
-	    fd == -ENOSYS) {
-		cgroups->no_handles = true;
-		return NULL;
-	}
-	err = fd;
-	if (fd >= 0) {
-		err = path_below_mount(cgroups, fd, id, buf, sizeof(buf), &path);
-		close(fd);
-	}
 	if (err == -ESTALE)
 		insert(cgroups, id, "", ABSENT, now_ns);
 	return err ? NULL : insert(cgroups, id, path, LIVE, 0);
@@ -550,7 +433,7 @@ static int walk_dir(struct cgroups *cgroups, int fd, char *path, size_t len, uns
 		return err;
 	}
 	/* something else may be mounted on a cgroup's directory */
-	if (fstat(fd, &st) || st.st_dev != cgroups->mount_dev)
+	if (fstat(fd, &st) || st.st_dev != cgroups->mount.dev)
 		goto out;
 	path[len] = '\0';
 	cgroups__added(cgroups, st.st_ino, len ? path : "/");
@@ -575,9 +458,9 @@ int cgroups__walk(struct cgroups *cgroups)
 	struct entry *entry;
 	int fd, err;
 
-	if (cgroups->mount_fd < 0)
+	if (cgroups->mount.fd < 0)
 		return -ENODEV;
-	fd = openat(cgroups->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(cgroups->mount.fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	err = walk_dir(cgroups, fd, path, 0, 0);
@@ -618,28 +501,6 @@ int cgroups__each(const struct cgroups *cgroups, cgroups_fn fn, void *ctx)
 
 /* ---- its life ---- */
 
-static int open_mount(struct cgroups *cgroups, const char *mount)
-{
-	char path[PATH_MAX];
-	struct stat st;
-	int err;
-
-	cgroups->mount_fd = open(mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (cgroups->mount_fd < 0)
-		return -errno;
-	if (fstat(cgroups->mount_fd, &st))
-		return -errno;
-	cgroups->mount_dev = st.st_dev;
-	err = path_of_fd(cgroups->mount_fd, path, sizeof(path));
-	if (err) {
-		/* no /proc: the walk and the events still work */
-		cgroups->no_handles = true;
-		return 0;
-	}
-	cgroups->mount_path = strdup(path);
-	return cgroups->mount_path ? 0 : -ENOMEM;
-}
-
 int cgroups__new(struct cgroups **cgroupsp, const char *mount,
 		 const struct cgroups_limits *limits)
 {
@@ -655,7 +516,7 @@ int cgroups__new(struct cgroups **cgroupsp, const char *mount,
 	if (!cgroups)
 		return -ENOMEM;
 	cgroups->limits = *limits;
-	cgroups->mount_fd = -1;
+	cgroups->mount = CGROUP_MOUNT_NONE;
 	cgroups->num_chains = 1;
 	while (cgroups->num_chains < limits->max_live + limits->max_removed)
 		cgroups->num_chains *= 2;
@@ -667,7 +528,7 @@ int cgroups__new(struct cgroups **cgroupsp, const char *mount,
 		err = cgroups->chains[key] ? 0 : -ENOMEM;
 	}
 	if (!err && mount)
-		err = open_mount(cgroups, mount);
+		err = cgroup_mount__open(&cgroups->mount, mount);
 	if (err) {
 		cgroups__free(cgroups);
 		return err;
@@ -684,9 +545,7 @@ void cgroups__free(struct cgroups *cgroups)
 		forget(cgroups, cgroups->live.first);
 	while (cgroups->removed.first)
 		forget(cgroups, cgroups->removed.first);
-	if (cgroups->mount_fd >= 0)
-		close(cgroups->mount_fd);
-	free(cgroups->mount_path);
+	cgroup_mount__close(&cgroups->mount);
 	for (enum key key = 0; key < NUM_KEYS; key++)
 		free(cgroups->chains[key]);
 	free(cgroups);

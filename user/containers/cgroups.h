@@ -50,23 +50,13 @@ extern const struct cgroups_limits cgroups_default_limits;
 struct cgroups;
 
 /*
- * cgroups__find_mount() - where the whole hierarchy is mounted: the v2 one, or
- * if @controller is not NULL that v1 controller's ("memory", "pids", …).
- * @mountinfo is "/proc/self/mountinfo". Returns 0 and *@path (@size bytes), or
- * -ENOENT (not mounted), -EXDEV (only a part of it is, as in a cgroup namespace:
- * its paths would not match the kernel's), -ENAMETOOLONG, or another negative errno
- * if @mountinfo cannot be read.
- */
-int cgroups__find_mount(const char *mountinfo, const char *controller, char *path, size_t size);
-
-/*
  * cgroups__new() - a table for the hierarchy mounted at @mount; NULL: none is,
  * only events fill it. @limits may be NULL for the default ones. Entries are
  * allocated as they come, up to the limits; beyond them the longest removed
  * one gives way to one that is removed, and the longest unused live one to one that lives: that
- * can be asked for again. Each look-up pays for one step of the search at the most. Returns 0 and *@cgroupsp (to be
- * freed by cgroups__free()), or -ENOMEM, -EINVAL (a limit of 0), or the errno of
- * opening @mount.
+ * can be asked for again. Each look-up pays for one step of the search at the most. Returns 0 and
+ * *@cgroupsp (to be freed by cgroups__free()), or -ENOMEM, -EINVAL (a limit of 0), or the errno
+ * of opening @mount.
  */
 int cgroups__new(struct cgroups **cgroupsp, const char *mount,
 		 const struct cgroups_limits *limits);

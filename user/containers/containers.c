@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
 #include "containers/runtime_names.h"
 
@@ -405,7 +406,7 @@ int containers__parse_socket(void *field, const char *arg, char *why, size_t why
 static int open_table(struct containers *c)
 {
 	char mount[PATH_MAX];
-	int err = cgroups__find_mount("/proc/self/mountinfo", c->opts.controller, mount,
+	int err = cgroup_mount__find("/proc/self/mountinfo", c->opts.controller, mount,
 				      sizeof(mount));
 
 	/* Without the whole hierarchy, events alone fill it. */

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
 
 #define A "6e9708ee97881c2a5f4b0d33a1e7c9f25b8d0e4471c6fa92d3b5e8f07a194c6b"
@@ -451,7 +452,7 @@ static int find_in(const char *text, const char *controller, char *path, size_t 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
-	err = cgroups__find_mount(file, controller, path, size);
+	err = cgroup_mount__find(file, controller, path, size);
 	unlink(file);
 	return err;
 }
@@ -461,7 +462,7 @@ static void test_find_mount(void **state)
 	char path[256] = "as before", line[512];
 
 	(void)state;
-	assert_int_equal(cgroups__find_mount("/nowhere/mountinfo", NULL, path, sizeof(path)),
+	assert_int_equal(cgroup_mount__find("/nowhere/mountinfo", NULL, path, sizeof(path)),
 			 -ENOENT);
 	assert_int_equal(find_in("", NULL, path, sizeof(path)), -ENOENT);
 	assert_int_equal(find_in("rubbish\n\n - \n - cgroup2\n1 - cgroup2 x y\n", NULL, path,
@@ -485,7 +486,7 @@ static char child[400];
 static bool may_ask_kernel(void)
 {
 	if (geteuid() != 0 ||
-	    cgroups__find_mount("/proc/self/mountinfo", NULL, mount, sizeof(mount)))
+	    cgroup_mount__find("/proc/self/mountinfo", NULL, mount, sizeof(mount)))
 		return false;
 	snprintf(group, sizeof(group), "%s/twsnoop-test-%d", mount, (int)getpid());
 	snprintf(child, sizeof(child), "%s/docker-%s.scope", group, A);
