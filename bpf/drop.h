@@ -126,10 +126,20 @@ static __always_inline void on_segment(const struct sk_buff *skb)
 	}
 }
 
+/* The part of the filter that asks for addresses. */
+static OUT_OF_LINE bool mini_passes_filter(const struct sock *sk)
+{
+	struct tuple t;
+
+	read_mini_tuple(&t, &sk->__sk_common);
+	return filter_connection(&t);
+}
+
 /*
  * A segment for a mini-socket, which the kernel names (@sk). If it has a FIN and the mini-socket
  * is in TIME_WAIT now, it has just entered that state; or the FIN is one that was sent again.
- * User space tells the two apart: it knows which sockets it has reported.
+ * User space tells the two apart: it knows which sockets it has reported. A cookie does not tell
+ * that the socket had passed the filter: others make cookies too, such as another trace.
  */
 static __always_inline void on_mini_segment(const struct sock *sk, const struct sk_buff *skb)
 {
@@ -137,7 +147,7 @@ static __always_inline void on_mini_segment(const struct sock *sk, const struct 
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
 	if (cookie && BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
-	    tcp_flags_of(skb) & TCP_FLAG_FIN)
+	    tcp_flags_of(skb) & TCP_FLAG_FIN && (!tws.has_filter || mini_passes_filter(sk)))
 		tell_short(cookie, TWS_ENTERED, sk->__sk_common.skc_num, &sk->__sk_common, TWS_DROP);
 }
 

@@ -104,24 +104,42 @@ static unsigned int state_of(int fd)
 	return info.tcpi_state;
 }
 
-/* The client's end waits in FIN_WAIT2 without a process, and has a cookie that it was asked
- * for: its FIN's answer is seen whatever a filter says. */
-static void close_with_cookie(int listener, const union address *addr)
+#define KNOWN_AT_ONCE 100 /* the answer to a FIN may be delayed */
+
+struct known {
+	int client, server;
+};
+
+static struct known open_with_cookie(int listener, const union address *addr)
 {
-	int client = socket(addr->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), server;
+	struct known pair = { .client = socket(addr->any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0) };
 	uint64_t cookie;
 	socklen_t len = sizeof(cookie);
 
-	if (client < 0 || connect(client, &addr->any, length_of(addr)))
+	if (pair.client < 0 || connect(pair.client, &addr->any, length_of(addr)))
 		die("connect");
-	server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-	if (server < 0 || getsockopt(client, SOL_SOCKET, SO_COOKIE, &cookie, &len))
+	pair.server = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	if (pair.server < 0 || getsockopt(pair.client, SOL_SOCKET, SO_COOKIE, &cookie, &len))
 		die("accept");
-	shutdown(client, SHUT_WR);
-	while (state_of(client) != TCP_FIN_WAIT2)
-		rest();
-	close(client);
-	close(server);
+	return pair;
+}
+
+/* The clients' ends wait in FIN_WAIT2 without a process, and have cookies that they were asked
+ * for: their FINs' answers are seen, whoever else gave the cookies. */
+static void close_with_cookies(int listener, const union address *addr, unsigned long num)
+{
+	struct known pairs[KNOWN_AT_ONCE];
+
+	for (unsigned long i = 0; i < num; i++) {
+		pairs[i] = open_with_cookie(listener, addr);
+		shutdown(pairs[i].client, SHUT_WR);
+	}
+	for (unsigned long i = 0; i < num; i++) {
+		while (state_of(pairs[i].client) != TCP_FIN_WAIT2)
+			rest();
+		close(pairs[i].client);
+		close(pairs[i].server);
+	}
 }
 
 int tool__close_known(int argc, char **argv)
@@ -130,8 +148,10 @@ int tool__close_known(int argc, char **argv)
 	union address addr;
 	int listener = listen_on(AF_INET, &addr);
 
-	while (num--)
-		close_with_cookie(listener, &addr);
+	for (unsigned long some; num; num -= some) {
+		some = num < KNOWN_AT_ONCE ? num : KNOWN_AT_ONCE;
+		close_with_cookies(listener, &addr, some);
+	}
 	return 0;
 }
 

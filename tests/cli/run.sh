@@ -59,6 +59,7 @@ elif is_root; then
 	test_limits
 	test_signals
 	test_nothing_is_lost
+	test_others_are_not_lost
 	test_time_namespace
 	test_full_disk
 	test_closed_descriptors
