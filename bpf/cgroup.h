@@ -106,10 +106,9 @@ static __always_inline void tell_cgroup(__u64 id, const char *path, __u8 action)
 {
 	struct tws_cgroup *rec;
 
-	if (tws.attached) {
-		keep_path(id, path, action);
+	keep_path(id, path, action);
+	if (tws.attached)
 		return;
-	}
 	rec = bpf_ringbuf_reserve(&tws_ring, sizeof(*rec), 0);
 	if (!rec) {
 		COUNT(cgroup_lost);

@@ -221,8 +221,6 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	uint32_t records = records_of(opts);
 	bool read = !tracer->legacy || !opts->attached;
 	bool by_tuple = tracer->pending_by_tuple && read;
-	/* The legacy object keeps them for a ledger alone. */
-	bool keeps = !tracer->legacy || opts->attached;
 
 	return set_max(obj, "tws_events", records) ?:
 	       set_max(obj, "tws_owners", opts->attached ? records : LEGACY_OWNERS) ?:
@@ -236,7 +234,7 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
 	       set_max(obj, "tws_calls", tracer->calls_error ? 1 : 0) ?:
 	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES : 1) ?:
-	       set_max(obj, "tws_paths", opts->attached ? 0 : keeps ? OWN_PATHS : 1);
+	       set_max(obj, "tws_paths", opts->attached ? 0 : OWN_PATHS);
 }
 
 static int open_object(struct tracer *tracer, const struct tracer_options *opts)
