@@ -119,6 +119,9 @@ test_other_ledgers()
 	run "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach beside another layout" "another layout: 'twsnoop detach'"
 	detaches "detach of another layout" "detached what was attached since 20"
+	run "$twsnoop" attach --bpffs "$bpffs" --ring-size 1
+	judge "attach with the smallest ring" "$(status_is 0; stdout_is_one_line "last 16384 closes")"
+	run "$twsnoop" detach --bpffs "$bpffs"
 	mkdir -m 700 "$bpffs/twsnoop"
 	run "$twsnoop" attach --bpffs "$bpffs"
 	not_attached "attach beside half a recorder" "no whole recorder: 'twsnoop detach'"

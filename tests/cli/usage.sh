@@ -96,6 +96,12 @@ test_wrong_usage()
 	wrong "output xml" trace --output xml
 	wrong "ring size 12x" trace --ring-size 12x
 	wrong "ring size 0" trace --ring-size 0
+	wrong "ring size 8G" trace --ring-size 8G
+	wrong "ring size 2^63" trace --ring-size 8589934592G
+	wrong "4194305 connections" trace --max-connections 4194305
+	wrong "2^64-1 connections" trace --max-connections 18446744073709551615
+	wrong "attach: 4194305 connections" attach --max-connections 4194305
+	wrong "attach: ring size 2G" attach --ring-size 2G
 	wrong "check: unknown option" check --no-such
 	wrong "check: extra operand" check extra
 	wrong "check: output csv" check --output csv

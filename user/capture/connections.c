@@ -6,7 +6,6 @@
 #define DEFAULT_MAX (1U << 20)
 #define BYTES_FOR_CONNECTION (1U << 14) /* of the host's memory */
 #define MIN_CONNECTIONS (1U << 12)
-#define MAX_CONNECTIONS (1U << 22)
 
 /*
  * A host with more memory has more connections: up to a 500th of it. Sockets that find no
@@ -27,7 +26,7 @@ uint32_t connections__round_up(size_t wanted)
 {
 	uint32_t n = MIN_CONNECTIONS;
 
-	while (n < wanted && n < MAX_CONNECTIONS)
+	while (n < wanted && n < CONNECTIONS_MAX)
 		n *= 2;
 	return n;
 }

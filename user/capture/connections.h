@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define CONNECTIONS_DEFAULT (1U << 18) /* at the least */
+#define CONNECTIONS_MAX (1U << 22)
 
 /* connections__default() - for this host. @has_hash: the table is a hash map (before 5.12). */
 size_t connections__default(bool has_hash);

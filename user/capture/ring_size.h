@@ -10,6 +10,8 @@
 
 #include <stdint.h>
 
+#define RING_SIZE_MAX_RECORDS (1U << 24)
+
 /* ring_size__least() - the fewest records, a power of two, for so many possible @cpus. */
 uint32_t ring_size__least(unsigned int cpus);
 

@@ -25,6 +25,7 @@
 #include "commands/options.h"
 #include "commands/said.h"
 #include "capture/calls.h"
+#include "capture/connections.h"
 #include "capture/pins.h"
 #include "host/quiet.h"
 #include "capture/tracer.h"
@@ -32,6 +33,7 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN_OWNERS (1ULL << 14)
 #define MAX_OWNERS (1ULL << 22)
+#define MAX_RING_BYTES (1ULL << 30) /* the largest power of two that is not cut */
 #define MIB (1024.0 * 1024.0)
 
 struct attach_options {
@@ -162,11 +164,13 @@ static uint64_t timewait_limit(void)
 static uint64_t owners_for(const struct attach_options *opts)
 {
 	uint64_t by_bytes = opts->ring_bytes / sizeof(struct tws_record);
-	uint64_t wanted = opts->size ?: by_bytes ?: timewait_limit(), owners = MIN_OWNERS;
+	uint64_t wanted, owners = MIN_OWNERS;
 
 	/* Of a size that is asked for no more than it is taken. */
-	if (!opts->size && by_bytes)
+	if (opts->ring_bytes)
 		wanted = by_bytes / 2 + 1;
+	else
+		wanted = opts->size ?: timewait_limit();
 	while (owners < wanted && owners < MAX_OWNERS)
 		owners *= 2;
 	return owners;
@@ -317,6 +321,12 @@ int cmd_attach(int argc, char **argv)
 	if (opts.ring_bytes & (opts.ring_bytes - 1))
 		return options__exit_status(options__complain(
 			&spec, "--ring-size: not a power of two"));
+	if (opts.ring_bytes > MAX_RING_BYTES)
+		return options__exit_status(options__complain(
+			&spec, "--ring-size: at most %lluG", MAX_RING_BYTES >> 30));
+	if (opts.max_connections > CONNECTIONS_MAX)
+		return options__exit_status(options__complain(
+			&spec, "--max-connections: at most %u", CONNECTIONS_MAX));
 	err = look_first(bpffs, !opts.bpffs) ?: load(&tracer, &opts);
 	if (!err && !opts.bpffs)
 		mount_bpffs();

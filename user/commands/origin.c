@@ -16,9 +16,14 @@
 #include "base/fmt.h"
 #include "capture/attached.h"
 #include "capture/calls.h"
+#include "capture/connections.h"
 #include "capture/pins.h"
+#include "capture/ring_size.h"
 #include "capture/tracer.h"
 #include "host/quiet.h"
+
+#define MAX_RING_BYTES (4ULL << 30) /* the largest power of two that is not cut */
+_Static_assert(MAX_RING_BYTES / sizeof(struct tws_record) / 2 < RING_SIZE_MAX_RECORDS, "cut");
 
 const struct option_spec origin_option_table[] = {
 	{ 0, "since", "TIME", "begin with what the attached recorder holds from TIME on: 2m (ago),\n"
@@ -91,6 +96,10 @@ enum options_result origin__parse(struct origin *origin, const struct origin_opt
 	origin->zone = opts->utc ? &when_utc : &when_local;
 	if (opts->ring_bytes & (opts->ring_bytes - 1))
 		return options__complain(spec, "--ring-size: not a power of two");
+	if (opts->ring_bytes > MAX_RING_BYTES)
+		return options__complain(spec, "--ring-size: at most %lluG", MAX_RING_BYTES >> 30);
+	if (opts->max_connections > CONNECTIONS_MAX)
+		return options__complain(spec, "--max-connections: at most %u", CONNECTIONS_MAX);
 	rc = parse_since(origin, opts, spec, now_ns);
 	if (rc != OPTIONS_OK)
 		return rc;
