@@ -121,6 +121,36 @@ static int by_number(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+static bool is_open(const struct ring_reader *ring, uint64_t end)
+{
+	for (size_t i = 0; i < ring->num_open; i++)
+		if (ring->open[i].end == end)
+			return true;
+	return false;
+}
+
+static int by_end(const void *a, const void *b)
+{
+	const struct ring_chunk *x = a, *y = b;
+
+	return x->end < y->end ? -1 : x->end > y->end;
+}
+
+/* A writer may have taken a chunk at this very moment, and not say so yet: it is among the
+ * newest, and nothing is written in it. */
+static void open_unwritten(struct ring_reader *ring, size_t writers)
+{
+	uint64_t at = ring->scanned;
+
+	for (size_t i = 0; i < 2 * writers && at >= TWS_CHUNK; i++) {
+		at -= TWS_CHUNK;
+		if (ring->num_open == ring->room / TWS_CHUNK || ring->scanned - at >= ring->room)
+			break;
+		if (!is_open(ring, at + TWS_CHUNK) && !ring_reader__is_written(ring, at))
+			ring->open[ring->num_open++] = (struct ring_chunk){ at, at + TWS_CHUNK };
+	}
+}
+
 int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, size_t num)
 {
 	qsort(next, num, sizeof(*next), by_number);
@@ -133,6 +163,8 @@ int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, si
 		if (next[i] % TWS_CHUNK && next[i] < head && head - next[i] < ring->room)
 			ring->open[ring->num_open++] = (struct ring_chunk){
 				next[i], next[i] / TWS_CHUNK * TWS_CHUNK + TWS_CHUNK };
+	open_unwritten(ring, num + 1);
+	qsort(ring->open, ring->num_open, sizeof(*ring->open), by_end);
 	return 0;
 }
 
