@@ -189,8 +189,8 @@ struct tws_cpu {
 			__u64 fins;
 		};
 	} ring[TWS_RINGS][TWS_WRITERS];
-	/* With tws_settings.attached, when the newest record was made that each of them has written over,
-	 * CLOCK_MONOTONIC. Everything newer than all of these is still there. */
+	/* With tws_settings.attached, when the newest record was made that each of them has
+	 * written over, CLOCK_MONOTONIC. Everything newer than all of these is still there. */
 	__u64 written_over_ns[TWS_RINGS][TWS_WRITERS];
 	__u64 noted_process; /* the last one that was: see bpf/process.h */
 	__u64 netns[TWS_CACHED]; /* the low half of a namespace's cookie, and its inode */

@@ -2,7 +2,7 @@
 /*
  * The tracepoints of connect(2) and bind(2), for bpf/call.h. While they are attached, every
  * system call of the host takes the kernel's way for those that are traced, some 50 ns more:
- * so only with trace --all, and for what stays only if it is asked for. Layer: capture, above host/tracefs.h.
+ * so only with trace --all, and for what stays only if it is asked for.
  */
 #ifndef TWSNOOP_CALLS_H
 #define TWSNOOP_CALLS_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * What this kernel and these privileges allow: which way a trace will take, what is lost by that,
- * and the ledger that is attached. The real programs are loaded for it, as for a trace, but attached to
- * nothing. Prints nothing.
+ * and the ledger that is attached. The real programs are loaded for it, as for a trace, but
+ * attached to nothing. Prints nothing.
  */
 #ifndef TWSNOOP_FINDINGS_H
 #define TWSNOOP_FINDINGS_H

@@ -77,7 +77,8 @@ static void open_chunks(struct ring_reader *ring)
 	}
 }
 
-static int take_chunk(const struct ring_reader *ring, struct ring_chunk *chunk, ring_fn fn, void *ctx)
+static int take_chunk(const struct ring_reader *ring, struct ring_chunk *chunk, ring_fn fn,
+		      void *ctx)
 {
 	_Alignas(8) unsigned char record[RING_RECORD_MAX];
 	int err = 0;

@@ -35,8 +35,8 @@ struct loop_options {
 
 /*
  * loop__run() - until the stream is complete or has ended, the time is up, or a callback ends
- * it. A callback that is held up (a reader of the output takes nothing) looks at the descriptors itself.
- * Returns 0, -EINVAL for more than LOOP_MAX_FDS descriptors, or a negative errno of a callback
+ * it. A callback that is held up (a reader of the output takes nothing) looks at the descriptors
+ * itself. Returns 0, -EINVAL for more than LOOP_MAX_FDS descriptors, or a negative errno of a callback
  * or the stream; stream__failed() tells which of the two.
  */
 int loop__run(const struct loop_options *opts);

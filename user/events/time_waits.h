@@ -54,7 +54,8 @@ bool time_waits__due(const struct time_waits *table, uint64_t now_ns);
  * socket while the table changes, and a new connection that took the addresses
  * over may need a moment to show. Returns 0, or the negative value of @fn.
  */
-int time_waits__compare(struct time_waits *table, const struct snapshot *snap, time_waits_fn fn, void *ctx);
+int time_waits__compare(struct time_waits *table, const struct snapshot *snap, time_waits_fn fn,
+			void *ctx);
 
 size_t time_waits__count(const struct time_waits *table);
 

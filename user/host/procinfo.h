@@ -111,7 +111,7 @@ const char *procinfo__command_line(struct procinfo_cache *cache, uint32_t pid,
 
 /*
  * procinfo__each_pid() - call @fn for each process (not thread) under
- * @proc_root, by the number that it has there. A non-zero return of @fn ends the walk and is returned. Returns
+ * @proc_root, by the number that it has there. A non-zero return of @fn ends the walk. Returns
  * 0, that, or a negative errno if @proc_root cannot be read.
  */
 typedef int (*procinfo_pid_fn)(void *ctx, uint32_t pid);

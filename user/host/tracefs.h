@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The numbers by which perf_event_open(2) knows tracepoints: files in tracefs, which on
- * many machines is mounted nowhere. Layer: host.
+ * many machines is mounted nowhere.
  */
 #ifndef TWSNOOP_TRACEFS_H
 #define TWSNOOP_TRACEFS_H
