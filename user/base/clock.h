@@ -15,6 +15,13 @@
 uint64_t clock__now_ns(clockid_t clock);
 
 /*
+ * clock__wall_offset_ns() - what is to be added to a time of CLOCK_MONOTONIC for the time since
+ * the epoch. The two clocks are read one after the other; where this process was kept from
+ * running in between, they are read again.
+ */
+int64_t clock__wall_offset_ns(void);
+
+/*
  * clock__set_shift() - by how much the time namespace shifts what this process sees of
  * CLOCK_MONOTONIC and of CLOCK_BOOTTIME; 0 until then. Once, before there are threads:
  * see host/time_namespace.h.

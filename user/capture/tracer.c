@@ -324,8 +324,8 @@ static int put_meta(struct tracer *tracer)
 /* All programs are attached: from now on it records, and may be taken for a ledger. */
 static int stamp_meta(struct tracer *tracer)
 {
-	tracer->meta.wall_ns = clock__now_ns(CLOCK_REALTIME);
 	tracer->meta.time_ns = clock__now_ns(CLOCK_MONOTONIC);
+	tracer->meta.wall_ns = tracer->meta.time_ns + (uint64_t)clock__wall_offset_ns();
 	return put_meta(tracer);
 }
 

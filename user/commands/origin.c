@@ -57,13 +57,11 @@ static enum options_result complain_of(const struct command_spec *spec, const ch
 }
 
 /* CLOCK_MONOTONIC; what was before the host was up is its beginning. */
-static uint64_t to_monotonic(uint64_t wall_ns, uint64_t now_ns)
+static uint64_t to_monotonic(uint64_t wall_ns)
 {
-	uint64_t mono_ns = clock__now_ns(CLOCK_MONOTONIC);
+	uint64_t begin_ns = (uint64_t)clock__wall_offset_ns();
 
-	if (wall_ns >= now_ns)
-		return mono_ns + (wall_ns - now_ns);
-	return now_ns - wall_ns < mono_ns ? mono_ns - (now_ns - wall_ns) : 1;
+	return wall_ns > begin_ns ? wall_ns - begin_ns : 1;
 }
 
 static enum options_result parse_since(struct origin *origin, const struct origin_options *opts,
@@ -103,7 +101,7 @@ enum options_result origin__parse(struct origin *origin, const struct origin_opt
 	rc = parse_since(origin, opts, spec, now_ns);
 	if (rc != OPTIONS_OK)
 		return rc;
-	origin->since_ns = to_monotonic(origin->since_wall_ns, now_ns);
+	origin->since_ns = to_monotonic(origin->since_wall_ns);
 	if (!opts->until)
 		return OPTIONS_OK;
 	if (when__parse(opts->until, WHEN_UNTIL, now_ns, origin->since_wall_ns, origin->zone,
@@ -113,7 +111,7 @@ enum options_result origin__parse(struct origin *origin, const struct origin_opt
 		return complain_of(spec, "--until", opts->until,
 				   origin->looks_back ? "is not after --since" :
 							"is past: --since says from when on");
-	origin->until_ns = to_monotonic(until_ns, now_ns);
+	origin->until_ns = to_monotonic(until_ns);
 	return OPTIONS_OK;
 }
 

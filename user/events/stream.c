@@ -278,8 +278,7 @@ static int drain(struct stream *s)
 {
 	int num, err = 0;
 
-	attributor__set_clock(s->attributor,
-			      clock__now_ns(CLOCK_REALTIME) - clock__now_ns(CLOCK_MONOTONIC));
+	attributor__set_clock(s->attributor, clock__wall_offset_ns());
 	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 	num = source__poll(s->opts.events, on_record, s);
 	read_listeners(s);

@@ -193,7 +193,7 @@ int listing__take(struct listing *l, const struct sockets_source *source,
 	c.filters = !filter__is_empty(&c.filter);
 	err = sockets__each(source, &visitor, &c, flags);
 	l->taken_ns = clock__now_ns(CLOCK_MONOTONIC);
-	l->wall_ns = clock__now_ns(CLOCK_REALTIME);
+	l->wall_ns = l->taken_ns + (uint64_t)clock__wall_offset_ns();
 	if (l->num_netns)
 		qsort(l->netns, l->num_netns, sizeof(*l->netns), compare_netns);
 	return err;
