@@ -54,7 +54,7 @@ size_t batch__count(const struct batch *batch)
 /* @array with room for @room of @size bytes, or NULL and @array is as before. */
 static void *grown(void *array, size_t room, size_t size)
 {
-	return room > SIZE_MAX / size ? NULL : realloc(array, room * size);
+	return room > UINT32_MAX || room > SIZE_MAX / size ? NULL : realloc(array, room * size);
 }
 
 static size_t next_room(size_t room)
@@ -68,7 +68,7 @@ int batch__add_event(struct batch *batch, const struct tws_event *event)
 		size_t room = next_room(batch->room_events);
 		struct tws_event *more = grown(batch->events, room, sizeof(*more));
 
-		if (!more || room > UINT32_MAX)
+		if (!more)
 			return -ENOMEM;
 		batch->events = more;
 		batch->room_events = room;
@@ -83,7 +83,7 @@ int batch__add_ending(struct batch *batch, const struct tws_ending *ending)
 		size_t room = next_room(batch->room_endings);
 		struct tws_ending *more = grown(batch->endings, room, sizeof(*more));
 
-		if (!more || room > UINT32_MAX)
+		if (!more)
 			return -ENOMEM;
 		batch->endings = more;
 		batch->room_endings = room;

@@ -224,7 +224,7 @@ static int clear(int root)
 /* A detach that was interrupted after it had told the readers. */
 static int remove_ended(int root, const char *bpffs)
 {
-	struct tws_meta meta;
+	struct tws_meta meta = {}; /* there may be none yet */
 	int fd = open_folder(root, WHOLE);
 
 	if (fd < 0)
