@@ -41,6 +41,7 @@ struct tws_call {
 	__u32 fd;
 	__u32 sockaddr_len;
 	__u32 phase; /* enum call_phase */
+	__u32 write_seq; /* of the socket when it began: see was_connected_since() */
 };
 
 /* By thread: each is in one system call at a time. One that is skipped at its end is
@@ -139,6 +140,11 @@ static __always_inline bool is_fresh(const struct sock *sk)
 	       BPF_CORE_READ(socket, state) == SS_UNCONNECTED;
 }
 
+static __always_inline __u32 write_seq_of(const struct sock *sk)
+{
+	return BPF_CORE_READ((const struct tcp_sock *)sk, write_seq);
+}
+
 static __always_inline void note_call(const struct sock *sk,
 				      const struct trace_event_raw_sys_enter *ctx)
 {
@@ -148,6 +154,7 @@ static __always_inline void note_call(const struct sock *sk,
 		.sockaddr = ctx->args[1],
 		.fd = ctx->args[0],
 		.sockaddr_len = ctx->args[2],
+		.write_seq = write_seq_of(sk),
 	};
 
 	if (bpf_map_update_elem(&tws_calls, &thread, &call, BPF_ANY))
@@ -324,6 +331,22 @@ static __always_inline bool is_disconnect(const struct tws_call *call)
 	       family == AF_UNSPEC;
 }
 
+/*
+ * Whether another thread's connect() of the same socket was at work meanwhile: only what finds a
+ * way there gets a number of its own (tcp_v4_connect()). Then this one has waited for that, and
+ * has its end as an error (EPIPE, ECONNABORTED), which a transition has told.
+ */
+static __always_inline bool was_connected_since(const struct tws_call *call,
+						const struct sock *sk)
+{
+	return write_seq_of(sk) != call->write_seq;
+}
+
+static __always_inline bool is_no_attempt(const struct tws_call *call, const struct sock *sk)
+{
+	return is_disconnect(call) || was_connected_since(call, sk);
+}
+
 static __always_inline void on_call_failed(const struct tws_call *call, __u8 action, __u32 error)
 {
 	struct sock *sk = socket_at(call->fd);
@@ -331,7 +354,7 @@ static __always_inline void on_call_failed(const struct tws_call *call, __u8 act
 
 	/* Another thread may have put something else there. */
 	if (!sk || (__u64)sk != call->sk ||
-	    (action == TWS_CONNECT_FAILED && is_disconnect(call)) ||
+	    (action == TWS_CONNECT_FAILED && is_no_attempt(call, sk)) ||
 	    !read_attempt(&t, call, sk, action))
 		return;
 	tell_call(call, &t, action, error);
