@@ -54,7 +54,7 @@ static const struct budget all[] = {
 	{ "tws_cgroup_mkdir", 140, 400, 64 },
 	{ "tws_cgroup_rename", 140, 400, 64 },
 	{ "tws_cgroup_rmdir", 140, 400, 64 },
-	{ "tws_connect_enter", 200, 220, 128 },
+	{ "tws_connect_enter", 220, 240, 128 },
 	{ "tws_connect_exit", 950, 1400, 256 },
 	{ "tws_bind_enter", 180, 200, 128 },
 	{ "tws_bind_exit", 850, 1300, 256 },
