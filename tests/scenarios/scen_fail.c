@@ -9,10 +9,15 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define UNUSED(x) ((void)(x))
@@ -310,6 +315,145 @@ static void run_no_failures(struct stage *st)
 	truth__gone(st, peer);
 }
 
+/* An address in a page that is not there until it is given: a call that reads it waits. */
+struct late_address {
+	int uffd;
+	void *page;
+	long page_bytes;
+};
+
+static int late_address__new(struct late_address *late)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	late->page_bytes = sysconf(_SC_PAGESIZE);
+	late->uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+	late->page = mmap(NULL, (size_t)late->page_bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	range.range.start = (uintptr_t)late->page;
+	range.range.len = (uint64_t)late->page_bytes;
+	if (late->uffd < 0 || late->page == MAP_FAILED || ioctl(late->uffd, UFFDIO_API, &api) ||
+	    ioctl(late->uffd, UFFDIO_REGISTER, &range))
+		return -ENOSYS;
+	return 0;
+}
+
+static int late_address__await_reader(const struct late_address *late)
+{
+	struct uffd_msg msg;
+
+	return read(late->uffd, &msg, sizeof(msg)) == sizeof(msg) ? 0 : -EIO;
+}
+
+static int late_address__give(const struct late_address *late, const struct sockaddr_storage *ss)
+{
+	static _Alignas(65536) uint8_t bytes[65536]; /* a page of any size */
+	struct uffdio_copy copy = {
+		.dst = (uintptr_t)late->page, .src = (uintptr_t)bytes,
+		.len = (uint64_t)late->page_bytes,
+	};
+
+	memcpy(bytes, ss, sizeof(*ss));
+	return ioctl(late->uffd, UFFDIO_COPY, &copy) ? -errno : 0;
+}
+
+struct second {
+	const struct late_address *late;
+	socklen_t len;
+	_Atomic pid_t tid;
+	int fd, err;
+};
+
+static void *second_main(void *arg)
+{
+	struct second *second = arg;
+
+	second->tid = (pid_t)syscall(SYS_gettid);
+	if (connect(second->fd, second->late->page, second->len))
+		second->err = -errno;
+	return NULL;
+}
+
+static bool sleeps(pid_t tid)
+{
+	char path[64], text[128] = "", *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	state = fgets(text, sizeof(text), file) ? strrchr(text, ')') : NULL;
+	fclose(file);
+	return state && state[1] == ' ' && state[2] == 'S';
+}
+
+/* The first connect() is on its way, and the second, which began before it was, waits for it. */
+static long connect_by_two(int fd, struct second *second, const struct sockaddr_storage *to)
+{
+	pthread_t thread;
+	long err;
+
+	if (pthread_create(&thread, NULL, second_main, second))
+		return -EAGAIN;
+	err = late_address__await_reader(second->late);
+	if (!err && (fcntl(fd, F_SETFL, O_NONBLOCK) ||
+		     !connect(fd, (const struct sockaddr *)to, second->len) ||
+		     errno != EINPROGRESS || fcntl(fd, F_SETFL, 0)))
+		err = -EPROTO;
+	if (late_address__give(second->late, to))
+		return -EIO;
+	while (!sleeps(second->tid))
+		usleep(1000);
+	if (!err && shutdown(fd, SHUT_RDWR))
+		err = -errno;
+	pthread_join(thread, NULL);
+	return err ? err : second->err;
+}
+
+/* Nobody answers, until the process gives up. */
+static long do_connect_by_two(long fam, long to_port, long at_port)
+{
+	int fd = socket(fam == FAM_V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_storage at, to;
+	struct late_address late;
+	struct valve valve;
+	struct second second = { .late = &late, .fd = fd };
+	long err = late_address__new(&late);
+
+	second.len = net__loopback((enum fam)fam, (uint16_t)at_port, &at);
+	net__loopback((enum fam)fam, (uint16_t)to_port, &to);
+	if (!err)
+		err = valve__new(&valve);
+	if (!err)
+		err = valve__attach(&valve, fd);
+	if (!err)
+		err = valve__set(&valve, SEG_ALL);
+	if (!err && bind(fd, (struct sockaddr *)&at, second.len))
+		err = -errno;
+	if (!err)
+		err = connect_by_two(fd, &second, &to);
+	close(fd);
+	return err;
+}
+
+static void run_two_threads(struct stage *st)
+{
+	struct actor *c = actor__start(st, "sc-client", 0);
+	struct attempt *a = new_attempt(st);
+	struct truth *t;
+	long err = actor__call(c, do_connect_by_two, st->sc->fam, 20212, 20213);
+
+	if (err == -ENOSYS)
+		stage__skip(st, "no userfaultfd() that waits for the kernel");
+	EXPECT(st, err == -ECONNRESET); /* tcp_disconnect() */
+	net__loopback(st->sc->fam, 20212, &a->to);
+	net__loopback(st->sc->fam, 20213, &a->at);
+	t = fail_truth(st, c, a, A(CONNECT_FAILED), 0);
+	t->pid_optional = true;
+}
+
 /* ---- bind() ---- */
 
 /* The restart that everybody knows. */
@@ -363,6 +507,7 @@ static const struct {
 	{ "connect-tuple-in-use", run_tuple_taken, 0, FAMS_ALL },
 	{ "connect-tuple-in-time-wait", run_tuple_taken, 1, FAMS_46 },
 	{ "connect-refused-twice", run_refused_twice, 0, FAMS_46 },
+	{ "connect-by-two-threads", run_two_threads, 0, FAMS_46 },
 	{ "connect-no-failure", run_no_failures, 0, FAMS_46 },
 	{ "bind-in-use", run_in_use, 0, FAMS_ALL },
 	{ "bind-no-address", run_no_address, 0, FAMS_ALL },
