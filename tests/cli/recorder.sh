@@ -138,7 +138,7 @@ test_stopped_meanwhile()
 # What the recorder leaves out is said in a line, and how to have it.
 test_without_syscalls()
 {
-	"$twsnoop" attach --bpffs "$bpffs" --size 131072 --all >"$dir/attached" || return 1
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 --all >"$dir/attached" || return 1
 	reader --all -d 100ms
 	judge "trace --all of a recorder without system calls" "$(status_is 0
 		grep -q "^twsnoop: bind() that fails.*without --syscalls.*--own" "$err" ||
