@@ -363,6 +363,7 @@ static void take_events(struct stage *st, const struct tracer *t, struct claims 
 
 struct faults {
 	char example[160]; /* of an end that was reported twice, or wrongly */
+	char missed[1024];
 	unsigned long missing, twice, nobody, wrong_pid, wrong_side, wrong, foreign, cookies, not_in_table;
 };
 
@@ -438,7 +439,13 @@ static void compare(const struct deed *deeds, size_t n, const struct claims *tab
 			ty->cookies += cookies && in_table && c->cookie &&
 				       c->cookie != in_table->cookie;
 		}
-		ty->missing += !times;
+		if (!times && ty->missing++ < 9)
+			snprintf(ty->missed + strlen(ty->missed), sizeof(ty->missed) - strlen(ty->missed), " (port %u, cookie %lu, closed "
+				 "at %lu.%06lu by the %s)", d->key.lport,
+				 (unsigned long)(in_table ? in_table->cookie : 0),
+				 (unsigned long)(d->before_ns / 1000000000),
+				 (unsigned long)(d->before_ns / 1000 % 1000000),
+				 d->server_first ? "server" : "client");
 		ty->twice += times > 1;
 		if (times > 1 && !ty->example[0])
 			describe(&events->c[e - times], times, ty->example, sizeof(ty->example));
@@ -479,7 +486,9 @@ static void judge(struct stage *st, const struct churn *how, const struct tracer
 	 */
 	if (ty->missing > a->lost ||
 	    (!how->filter && a->delivered + ty->missing == n && ty->missing != a->lost))
-		stage__fail(st, "%lu ends missing, but lost=%lu", ty->missing, a->lost);
+		stage__fail(st, "%lu ends missing, but lost=%lu%s; delivered=%lu map_full=%lu "
+			    "recursion=%lu snapshot=%lu; %.600s", ty->missing, a->lost, ty->missed,
+			    a->delivered, a->map_full, a->recursion, a->snapshot, t->err);
 	if (ty->missing && !how->stop_reader)
 		stage__fail(st, "%lu of %zu ends missing though the reader ran", ty->missing, n);
 	if (ty->nobody > a->unattributed)

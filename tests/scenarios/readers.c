@@ -13,6 +13,13 @@ static void read_late(struct stage *st, const char *twsnoop)
 	churn__run(st, twsnoop, &how);
 }
 
+static void read_late_all(struct stage *st, const char *twsnoop)
+{
+	const struct churn how = { .procs = 4, .conns = 1000, .late = true, .all = true };
+
+	churn__run(st, twsnoop, &how);
+}
+
 /* The other one, which is stopped, finds all in the ring afterwards. */
 static void read_two(struct stage *st, const char *twsnoop)
 {
@@ -34,6 +41,7 @@ static void read_lapped(struct stage *st, const char *twsnoop)
 /* The last one leaves another recorder behind. */
 const struct solo solo_readers[] = {
 	{ "readers/late", read_late },
+	{ "readers/late-all", read_late_all },
 	{ "readers/two", read_two },
 	{ "readers/lapped", read_lapped },
 	{ NULL, NULL },
