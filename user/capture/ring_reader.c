@@ -72,21 +72,23 @@ static void open_chunks(struct ring_reader *ring)
 	forget_passed(ring, head);
 	while (ring->scanned < head && ring->num_open < ring->room / TWS_CHUNK) {
 		ring->open[ring->num_open++] = (struct ring_chunk){
-			ring->scanned, ring->scanned + TWS_CHUNK };
+			ring->scanned, ring->scanned + TWS_CHUNK, 0 };
 		ring->scanned += TWS_CHUNK;
 	}
 }
 
-static int take_chunk(const struct ring_reader *ring, struct ring_chunk *chunk, ring_fn fn,
+static int take_chunk(struct ring_reader *ring, struct ring_chunk *chunk, ring_fn fn,
 		      void *ctx)
 {
 	_Alignas(8) unsigned char record[RING_RECORD_MAX];
 	int err = 0;
 
 	while (!err && chunk->next < chunk->end && ring_reader__copy(ring, chunk->next, record)) {
+		ring->is_old = chunk->next < chunk->counted;
 		chunk->next++;
 		err = fn(ctx, record);
 	}
+	ring->is_old = false;
 	return err < 0 ? err : 0;
 }
 
@@ -148,8 +150,19 @@ static void open_unwritten(struct ring_reader *ring, size_t writers)
 		if (ring->num_open == ring->room / TWS_CHUNK || ring->scanned - at >= ring->room)
 			break;
 		if (!is_open(ring, at + TWS_CHUNK) && !ring_reader__is_written(ring, at))
-			ring->open[ring->num_open++] = (struct ring_chunk){ at, at + TWS_CHUNK };
+			ring->open[ring->num_open++] = (struct ring_chunk){ at, at + TWS_CHUNK, 0 };
 	}
+}
+
+/* The writer's chunk, if it has one at @next, from the first record on that is not whole. */
+static void open_at(struct ring_reader *ring, uint64_t next)
+{
+	uint64_t begin = (next - 1) / TWS_CHUNK * TWS_CHUNK, from = next;
+
+	while (from > begin && !ring_reader__is_written(ring, from - 1))
+		from--;
+	if (from < begin + TWS_CHUNK)
+		ring->open[ring->num_open++] = (struct ring_chunk){ from, begin + TWS_CHUNK, next };
 }
 
 int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, size_t num)
@@ -158,12 +171,10 @@ int ring_reader__cut(struct ring_reader *ring, uint64_t head, uint64_t *next, si
 	ring->num_open = 0;
 	ring->passed = 0;
 	ring->scanned = head;
-	/* What lies at a chunk's begin has none; and a chunk that a whole ring has passed since
-	 * is given up by its writer. */
+	/* A chunk that a whole ring has passed since is given up by its writer. */
 	for (size_t i = 0; i < num && ring->num_open < ring->room / TWS_CHUNK; i++)
-		if (next[i] % TWS_CHUNK && next[i] < head && head - next[i] < ring->room)
-			ring->open[ring->num_open++] = (struct ring_chunk){
-				next[i], next[i] / TWS_CHUNK * TWS_CHUNK + TWS_CHUNK };
+		if (next[i] && next[i] <= head && head - next[i] < ring->room)
+			open_at(ring, next[i]);
 	open_unwritten(ring, num + 1);
 	qsort(ring->open, ring->num_open, sizeof(*ring->open), by_end);
 	return 0;

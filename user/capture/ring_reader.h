@@ -19,6 +19,7 @@
 /* A chunk of which records are still to come. */
 struct ring_chunk {
 	uint64_t next, end; /* positions */
+	uint64_t counted;   /* those before it were taken before a cut: see is_old */
 };
 
 struct ring_reader {
@@ -30,6 +31,9 @@ struct ring_reader {
 	uint64_t passed;  /* positions that were written over before they were read */
 	struct ring_chunk *open;
 	size_t num_open;
+	/* Of the record that a callback gets: its position was taken before the cut, and it became
+	 * whole after it. Whoever counts what was made since the cut leaves it out. */
+	bool is_old;
 };
 
 /*
@@ -43,8 +47,9 @@ void ring_reader__fini(struct ring_reader *ring); /* zeroed is allowed */
 
 /*
  * ring_reader__cut() - begins anew: each of the @num writers at its own place of @next, and
- * whoever takes a chunk later at @head, where the ring was at the same moment. @next is sorted
- * meanwhile. Returns 0.
+ * whoever takes a chunk later at @head, where the ring was at the same moment. What a writer has
+ * taken and not written whole yet (its processor may have been taken away) comes later, as
+ * an old one. @next is sorted meanwhile. Returns 0.
  *
  * ring_reader__look_back() - after it: gives each record to @fn that was written before, and is
  * still there. Returns 0 or @fn's negative value.

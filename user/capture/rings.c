@@ -266,9 +266,12 @@ static int on_event(void *ctx, const void *record)
 	const struct tws_event *event = record;
 	struct rings *rings = ctx;
 
-	rings->taken += TWS_IS_OUTCOME(event->action, rings->all);
-	rings->listens.taken += event->action == TWS_LISTEN || event->action == TWS_UNLISTEN;
-	rings->fins.taken += event->action == TWS_FIN;
+	if (!rings->events.is_old) {
+		rings->taken += TWS_IS_OUTCOME(event->action, rings->all);
+		rings->listens.taken += event->action == TWS_LISTEN ||
+					event->action == TWS_UNLISTEN;
+		rings->fins.taken += event->action == TWS_FIN;
+	}
 	return keep_event(rings, event);
 }
 
@@ -277,7 +280,7 @@ static int on_ending(void *ctx, const void *record)
 	const struct tws_ending *ending = record;
 	struct rings *rings = ctx;
 
-	rings->taken += TWS_IS_OUTCOME(ending->action, rings->all);
+	rings->taken += !rings->ends.is_old && TWS_IS_OUTCOME(ending->action, rings->all);
 	return keep_ending(rings, ending);
 }
 

@@ -17,7 +17,7 @@ struct fixture {
 	struct tws_head head;
 	struct ring_reader ring;
 	uint64_t got[4 * ROOM];
-	size_t num, stop_at;
+	size_t num, num_old, stop_at;
 };
 
 static void write_at(struct fixture *f, uint64_t position)
@@ -42,6 +42,7 @@ static int collect(void *ctx, const void *record)
 	struct fixture *f = ctx;
 
 	f->got[f->num++] = e->id;
+	f->num_old += f->ring.is_old;
 	return f->stop_at && f->num == f->stop_at ? -5 : 0;
 }
 
@@ -197,6 +198,34 @@ static void test_cut(void **state)
 	ring_reader__fini(&f->ring);
 }
 
+/* A writer whose processor was taken away has taken a position, the last of its chunk or not, and
+ * the record is not whole at the cut: it comes when it is. */
+static void test_cut_in_the_making(void **state)
+{
+	struct fixture *f = begin();
+	uint64_t full = take_chunk(f), half = take_chunk(f);
+	uint64_t next[] = { half + 3, full + TWS_CHUNK };
+
+	(void)state;
+	write_chunk(f, full);
+	f->records[TWS_CHUNK - 1].seq = 0;
+	write_at(f, half);
+	write_at(f, half + 1);
+	assert_int_equal(ring_reader__cut(&f->ring, f->head.next, next, 2), 0);
+	assert_int_equal(ring_reader__look_back(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, TWS_CHUNK - 1 + 2);
+	f->num = 0;
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 0);
+	write_at(f, full + TWS_CHUNK - 1);
+	write_at(f, half + 2);
+	write_at(f, half + 3);
+	assert_int_equal(ring_reader__take(&f->ring, collect, f), 0);
+	assert_int_equal(f->num, 3);
+	assert_int_equal(f->num_old, 2); /* made before the cut */
+	ring_reader__fini(&f->ring);
+}
+
 /* A ring that came round: the oldest that is there is a ring behind. A writer that is idle since
  * before has given its chunk up. */
 static void test_cut_wrapped(void **state)
@@ -250,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_overwritten), cmocka_unit_test(test_abandoned),
 		cmocka_unit_test(test_settle),
 		cmocka_unit_test(test_copy), cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_in_the_making),
 		cmocka_unit_test(test_cut_wrapped),
 	};
 
