@@ -408,6 +408,8 @@ static long connect_by_two(int fd, struct second *second, const struct sockaddr_
 		usleep(1000);
 	if (!err && shutdown(fd, SHUT_RDWR))
 		err = -errno;
+	if (err == -EBUSY) /* it waits on, to the process's end */
+		return err;
 	pthread_join(thread, NULL);
 	return err ? err : second->err;
 }
@@ -417,11 +419,13 @@ static long do_connect_by_two(long fam, long to_port, long at_port)
 {
 	int fd = socket(fam == FAM_V4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_storage at, to;
-	struct late_address late;
+	static struct late_address late;
 	struct valve valve;
-	struct second second = { .late = &late, .fd = fd };
+	static struct second second; /* longer than this call: see connect_by_two() */
 	long err = late_address__new(&late);
 
+	second.late = &late;
+	second.fd = fd;
 	second.len = net__loopback((enum fam)fam, (uint16_t)at_port, &at);
 	net__loopback((enum fam)fam, (uint16_t)to_port, &to);
 	if (!err)
@@ -447,7 +451,11 @@ static void run_two_threads(struct stage *st)
 
 	if (err == -ENOSYS)
 		stage__skip(st, "no userfaultfd() that waits for the kernel");
-	EXPECT(st, err == -ECONNRESET); /* tcp_disconnect() */
+	if (err == -EBUSY)
+		stage__skip(st, "this kernel gives no connect() up in which a thread waits "
+				"(4faeee0cf8a5, undone by 419ce133ab92)");
+	if (err != -ECONNRESET) /* tcp_disconnect() */
+		stage__fail(st, "the second connect() ended with %ld", err);
 	net__loopback(st->sc->fam, 20212, &a->to);
 	net__loopback(st->sc->fam, 20213, &a->at);
 	t = fail_truth(st, c, a, A(CONNECT_FAILED), 0);
