@@ -651,7 +651,8 @@ static void check_edge(struct stage *st, const struct churn_shared *sh, size_t n
 	if (!(ev->side & (side | SIDE_UNKNOWN)))
 		stage__fail(st, "the side of the %s that closed first is wrong",
 			    d->server_first ? "server" : "client");
-	if (ev->opener && (d->server_first || ev->opener != d->client))
+	/* Of a server's end it is who listens, which here is who accepts and closes. */
+	if (ev->opener && ev->opener != (d->server_first ? d->pid : d->client))
 		stage__fail(st, "opener %d of a %s's end, client %d", (int)ev->opener,
 			    d->server_first ? "server" : "client", (int)d->client);
 	if (ev->pid && ev->pid != d->pid)
