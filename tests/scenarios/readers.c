@@ -10,8 +10,8 @@
  * that by snapshots, and counts it; but not for what was skipped before it began. */
 static void skip_if_skipped(struct stage *st)
 {
-	if (net__kernel_at_least(7, 0) && net__is_emulated())
-		stage__skip(st, "on an emulated processor this kernel skips programs before the "
+	if (net__kernel_at_least(7, 0))
+		stage__skip(st, "from 7.0 on the kernel may skip programs before the "
 				"reader begins, and nobody makes up for that");
 }
 
