@@ -426,7 +426,8 @@ class Readers(Ledger):
 
     kind = "twsnoop, 3 readers"
     SCRIPT = Ledger.BEGIN + (
-        'dir=$(mktemp -d) && for i in 1 2 3; do '
+        # stop() closes its input, and sends SIGINT: the readers are ended first.
+        'trap : INT; dir=$(mktemp -d) && for i in 1 2 3; do '
         'timeout 900 "$1" trace --json >/dev/null 2>"$dir/$i" & done; '
         'for i in 1 2 3; do until grep -q "^twsnoop: tracing" "$dir/$i"; do sleep 0.05; done; '
         'done; grep -h "loading programs" "$dir"/* >&2 && exit 1; '
