@@ -427,11 +427,11 @@ class Readers(Ledger):
     kind = "twsnoop, 3 readers"
     SCRIPT = Ledger.BEGIN + (
         # stop() closes its input, and sends SIGINT: the readers are ended first.
-        'trap : INT; dir=$(mktemp -d) && for i in 1 2 3; do '
-        'timeout 900 "$1" trace --json >/dev/null 2>"$dir/$i" & done; '
+        'trap : INT; pids=; dir=$(mktemp -d) && for i in 1 2 3; do '
+        'timeout 900 "$1" trace --json >/dev/null 2>"$dir/$i" & pids="$pids $!"; done; '
         'for i in 1 2 3; do until grep -q "^twsnoop: tracing" "$dir/$i"; do sleep 0.05; done; '
         'done; grep -h "loading programs" "$dir"/* >&2 && exit 1; '
-        'echo ready; read -r end; kill $(jobs -p); wait; rm -r "$dir"')
+        'echo ready; read -r end; kill $pids; wait; rm -r "$dir"')
 
 
 # The nearest that one line comes to the question: who sends the first FIN?
