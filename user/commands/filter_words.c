@@ -110,21 +110,6 @@ static int add_pid(struct tws_filter *f, const char *part, size_t len, char *why
 	return 0;
 }
 
-static int compare_pids(const void *a, const void *b)
-{
-	const __u32 *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* As filter__match() wants them. */
-static void sort_pids(struct tws_filter *f)
-{
-	qsort(f->pids, f->not_pids, sizeof(f->pids[0]), compare_pids);
-	qsort(f->pids + f->not_pids, f->num_pids - f->not_pids, sizeof(f->pids[0]),
-	      compare_pids);
-}
-
 int filter_words__map_pids(struct tws_filter *f, __u32 (*map)(void *ctx, __u32 pid), void *ctx,
 			   __u32 *unknown)
 {
@@ -143,7 +128,7 @@ int filter_words__map_pids(struct tws_filter *f, __u32 (*map)(void *ctx, __u32 p
 		with.not_pids += pid && i < f->not_pids;
 	}
 	/* A filter that excludes none of those that exist: everything passes. */
-	sort_pids(&with);
+	filter__sort_pids(&with);
 	*f = with;
 	return 0;
 }
@@ -163,7 +148,7 @@ int filter_words__add_pids(struct tws_filter *f, const char *arg, char *why, siz
 			break;
 		arg++;
 	}
-	sort_pids(&with);
+	filter__sort_pids(&with);
 	*f = with;
 	return 0;
 }

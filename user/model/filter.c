@@ -56,7 +56,14 @@ static int compare_pids(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* They may be many. Both parts of the list are in order. */
+void filter__sort_pids(struct tws_filter *f)
+{
+	qsort(f->pids, f->not_pids, sizeof(f->pids[0]), compare_pids);
+	qsort(f->pids + f->not_pids, f->num_pids - f->not_pids, sizeof(f->pids[0]),
+	      compare_pids);
+}
+
+/* They may be many: see filter__sort_pids(). */
 static bool pass_pid(const struct tws_filter *f, __u32 pid)
 {
 	if (bsearch(&pid, f->pids, f->not_pids, sizeof(pid), compare_pids))

@@ -15,6 +15,10 @@ void filter__set_family(struct tws_filter *f, int family);
 
 bool filter__is_empty(const struct tws_filter *f);
 
+/* filter__sort_pids() - whoever has put PIDs in calls it: filter__match() wants both parts of
+ * their list in order, those that exclude and the others. */
+void filter__sort_pids(struct tws_filter *f);
+
 /* filter__of_socket() - of @f what a socket without an owner can be held against:
  * addresses, ports, family, namespace. */
 struct tws_filter filter__of_socket(const struct tws_filter *f);
