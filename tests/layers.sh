@@ -26,9 +26,12 @@ capture     base model host sockets
 containers  base model host
 owners      base model host sockets containers
 events      base model host sockets capture containers owners
-inventory   base model host sockets capture containers owners
+inventory   base model host sockets capture containers owners store
+store       base model
+recording   base model host sockets capture containers owners events inventory store
 output      base model inventory
-commands    base model host sockets capture containers owners events inventory output"
+report      base model store output
+commands    base model host sockets capture containers owners events inventory store recording output report"
 
 # may_include ROOM: the rooms it may include, itself first; nothing if there is no such room.
 may_include() {

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Rows to bytes and back: a block is a header, columns (each row's value beside the next
+ * row's, as differences and places in small tables of the block) and a checksum, compressed by
+ * zstd. Pure: it knows no file. A block is read without any other, but for the ids of who and
+ * command; damaged or hostile bytes give -EBADMSG, and nothing of them is used.
+ */
+#ifndef TWSNOOP_BLOCK_H
+#define TWSNOOP_BLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/held.h"
+
+#define BLOCK_ROWS 65536 /* at most */
+#define BLOCK_BYTES_MAX (64U << 20) /* of a block that is decoded: more is refused */
+
+struct block_builder;
+
+/* block_builder__new() - returns 0 or -ENOMEM. */
+int block_builder__new(struct block_builder **builderp);
+void block_builder__free(struct block_builder *builder); /* NULL is allowed */
+
+/* block_builder__add() - copies @row. Returns 0, -ENOSPC once there are BLOCK_ROWS of them,
+ * or -ENOMEM: then it is as before. */
+int block_builder__add(struct block_builder *builder, const struct held_row *row);
+
+uint32_t block_builder__count(const struct block_builder *builder);
+
+/*
+ * block_builder__encode() - the rows from @from on (by their place in the builder), as a block
+ * of their own, which lives until the next call with this builder. The rows stay: of the
+ * rows of a minute first the new ones are written each second, and then all as one. @level
+ * is zstd's. Returns 0 and *@data, *@size, or -ENOMEM.
+ */
+int block_builder__encode(struct block_builder *builder, uint32_t from, int level,
+			  const uint8_t **data, size_t *size);
+
+/* block_builder__clear() - no rows; keeps its memory. */
+void block_builder__clear(struct block_builder *builder);
+
+struct block;
+
+/* block__decode() - checks all of it. Returns 0 and *@blockp, to be freed, -EBADMSG (damaged),
+ * -ENOTSUP (of a later format), or -ENOMEM. @data need not live on. */
+int block__decode(struct block **blockp, const uint8_t *data, size_t size);
+void block__free(struct block *block); /* NULL is allowed */
+
+uint32_t block__count(const struct block *block);
+
+/* block__row() - fills @row; its strings live as long as the block. @index is below the count. */
+void block__row(const struct block *block, uint32_t index, struct held_row *row);
+
+#endif

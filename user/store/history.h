@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A recording being read: read-only, while it is written too, in short transactions. Its
+ * bytes are hostile: whatever cannot be read is counted and passed over, and told as a gap of
+ * reason HELD_GAP_DAMAGED.
+ */
+#ifndef TWSNOOP_HISTORY_H
+#define TWSNOOP_HISTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/block.h"
+#include "store/held.h"
+#include "store/recording.h" /* struct store_failure */
+
+struct history;
+
+/* history__open() - returns 0 and *@historyp, -ENOENT, -EBADMSG (no recording, or damaged so that
+ * nothing can be read), -ENOTSUP (of a newer format) or another negative errno, and @failure. */
+int history__open(struct history **historyp, const char *path, struct store_failure *failure);
+void history__close(struct history *history); /* NULL is allowed */
+
+/* A span of wall-clock time; until_ns is not in it, 0: no end. */
+struct history_span {
+	uint64_t since_ns, until_ns;
+};
+
+struct history_status {
+	uint64_t file_bytes, size_bytes; /* with its WAL; and what it may have */
+	struct history_span all, raw, minutes; /* of what there is; 0: nothing */
+	uint64_t raw_rows, raw_bytes;	 /* in blocks, and their size on disk */
+	uint64_t minute_rows, gaps, gap_events;
+	uint64_t last_commit_ns;
+	bool is_recording; /* a twsnoop has it open for writing */
+	struct held_run last_run; /* its strings live as long as the history */
+	struct held_account account; /* the newest */
+};
+int history__status(struct history *history, struct history_status *status);
+
+/*
+ * Each of these calls @fn for what is in the span, in the order of the recording, and ends with
+ * what it returns if that is not 0. They return 0, that, or a negative errno. @fn may call
+ * history__who() and the like, but no other of these.
+ */
+#define HISTORY_EACH(name, type)                                                                   \
+	typedef int (*history_##name##_fn)(void *ctx, const struct type *name);                    \
+	int history__each_##name(struct history *history, const struct history_span *span,         \
+				 history_##name##_fn fn, void *ctx)
+
+HISTORY_EACH(run, held_run);
+HISTORY_EACH(minute, held_minute);
+HISTORY_EACH(states, held_states);
+HISTORY_EACH(limits, held_limits); /* and the last of each namespace before the span */
+HISTORY_EACH(ports, held_ports);
+HISTORY_EACH(counter, held_counter); /* likewise */
+HISTORY_EACH(account, held_account);
+HISTORY_EACH(gap, held_gap);
+HISTORY_EACH(finding, held_finding);
+
+/*
+ * Raw rows, by blocks: those that may have rows in the span, in order, one at each call. A
+ * cursor holds no transaction between the calls, so that it may wait for a slow reader for
+ * hours; what has been removed meanwhile is told as a gap.
+ */
+struct history_cursor;
+int history_cursor__new(struct history_cursor **cursorp, struct history *history,
+			const struct history_span *span);
+void history_cursor__free(struct history_cursor *cursor);
+/* Returns 1 and *@block, which lives until the next call, and @meta (without data); 0: no more
+ * now; or a negative errno. Tails and the blocks that replaced them are given once. */
+int history_cursor__next(struct history_cursor *cursor, const struct block **block,
+			 struct held_block *meta);
+
+/* By id; NULL: it is not there. They live until the history is closed, or, as there are more of
+ * them than are kept, for some thousand calls. */
+const struct held_who *history__who(struct history *history, uint32_t id);
+const char *history__command(struct history *history, uint32_t id);
+const struct held_flow *history__flow(struct history *history, uint32_t id);
+
+#endif
