@@ -27,6 +27,7 @@
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/pids.h"
+#include "model/feed.h"
 #include "output/fit.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"
@@ -62,6 +63,7 @@ struct trace {
 	struct origin_options from;
 	struct origin origin;
 	struct stream *stream;
+	struct feed *feed; /* NULL: there is none now */
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
 	bool on_terminal;      /* stdout is one */
@@ -129,7 +131,7 @@ static void read_signals(struct trace *t)
 /* The first container brings its column along, before the first record that has it. */
 static int show_containers(struct trace *t)
 {
-	if (t->shows_containers || !stream__has_containers(t->stream))
+	if (t->shows_containers || !feed__has_containers(t->feed))
 		return 0;
 	t->shows_containers = true;
 	sink__show_containers(t->sink);
@@ -160,10 +162,10 @@ static void tell(struct trace *t, const char *format, ...)
 static void print_account(struct trace *t)
 {
 	uint64_t pending = sink__pending(t->sink) + t->unwritten;
-	struct stream_account account;
+	struct feed_account account;
 	char no_end[32] = "";
 
-	stream__account(t->stream, &account);
+	feed__account(t->feed, &account);
 	if (t->opts.all)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, account.no_end);
 	tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
@@ -339,7 +341,10 @@ static int open_stream(struct trace *t)
 	};
 	int err = stream__new(&t->stream, &stream);
 
-	return err ? complain(t, "cannot start", err, NULL) : 0;
+	if (err)
+		return complain(t, "cannot start", err, NULL);
+	t->feed = stream__feed(t->stream);
+	return 0;
 }
 
 /* All is open that is needed. */
@@ -372,7 +377,7 @@ static void end_hurry(struct trace *t)
 
 static int start_stream(struct trace *t)
 {
-	struct stream_failure failure;
+	struct feed_failure failure;
 	int err;
 
 	err = stream__start(t->stream, &failure);
@@ -385,7 +390,7 @@ static int start_stream(struct trace *t)
 	err = stream__begin(t->stream, &failure);
 	if (err)
 		return complain(t, failure.what, err, failure.todo);
-	t->shows_containers = stream__has_containers(t->stream);
+	t->shows_containers = feed__has_containers(t->feed);
 	if (t->shows_containers)
 		sink__show_containers(t->sink);
 	return 0;
@@ -488,7 +493,7 @@ static int run(struct trace *t)
 		{ sink__fd(t->sink), 0, on_output },
 	};
 	const struct loop_options loop = {
-		.stream = t->stream,
+		.feed = t->feed,
 		.fds = fds,
 		.num_fds = sizeof(fds) / sizeof(fds[0]),
 		.duration_ns = time_left_ns(t),
@@ -501,7 +506,7 @@ static int run(struct trace *t)
 
 static int finish(struct trace *t)
 {
-	return stream__finish(t->stream) ?: write_out(t);
+	return feed__finish(t->feed) ?: write_out(t);
 }
 
 /* ---- from one recorder to the next ---- */
@@ -529,15 +534,16 @@ static bool await_recorder(struct trace *t)
 /* All that the next one has was not told yet. */
 static int go_over(struct trace *t)
 {
-	struct stream_account account;
+	struct feed_account account;
 	int err;
 
 	print_account(t);
-	stream__account(t->stream, &account);
+	feed__account(t->feed, &account);
 	if (t->opts.count)
 		t->opts.count -= account.delivered;
 	stream__free(t->stream);
 	t->stream = NULL;
+	t->feed = NULL;
 	t->unwritten = 0;
 	origin__close(&t->origin);
 	if (!await_recorder(t))
@@ -558,11 +564,11 @@ static int trace_all(struct trace *t)
 		err = err ?: run(t);
 		if (!err)
 			err = finish(t);
-		if (err || t->stop || !stream__has_ended(t->stream))
+		if (err || t->stop || !feed__has_ended(t->feed))
 			return err;
 		tell(t, "twsnoop: the recorder was detached%s\n",
 		     t->opts.wait ? ": waiting for the next one" : "");
-		if (!t->opts.wait || stream__is_complete(t->stream))
+		if (!t->opts.wait || feed__is_complete(t->feed))
 			return 0;
 		err = go_over(t);
 		if (err)
@@ -584,9 +590,9 @@ static void close_all(struct trace *t)
 
 static void say_failure(struct trace *t, int err)
 {
-	struct stream_failure failure;
+	struct feed_failure failure;
 
-	if (stream__failed(t->stream, &failure))
+	if (feed__failed(t->feed, &failure))
 		complain(t, failure.what, err, failure.todo);
 	else if (err && err != -EPIPE)
 		complain(t, "cannot write the output", err, NULL);
@@ -630,7 +636,7 @@ int cmd_trace(int argc, char **argv)
 		return 1;
 	}
 	err = trace_all(&t);
-	if (t.stream) { /* else it waited for the next one */
+	if (t.feed) { /* else it waited for the next one */
 		say_failure(&t, err);
 		print_account(&t);
 	}

@@ -14,10 +14,10 @@ static bool time_is_up(uint64_t end_ns)
 	return end_ns && clock__now_ns(CLOCK_MONOTONIC) >= end_ns;
 }
 
-/* Until the stream wants to be polled, or the time is up. */
+/* Until the feed wants to be polled, or the time is up. */
 static int timeout_ms(const struct loop_options *opts, uint64_t end_ns)
 {
-	int pause_ms = stream__pause_ms(opts->stream);
+	int pause_ms = feed__pause_ms(opts->feed);
 	uint64_t now = clock__now_ns(CLOCK_MONOTONIC), left_ms;
 
 	if (!end_ns)
@@ -46,7 +46,7 @@ static int serve(const struct loop_options *opts, int wait_ms)
 
 static int turn(const struct loop_options *opts, int wait_ms)
 {
-	return serve(opts, wait_ms) ?: stream__poll(opts->stream) ?:
+	return serve(opts, wait_ms) ?: feed__poll(opts->feed) ?:
 	       (opts->turn ? opts->turn(opts->ctx) : 0);
 }
 
@@ -57,7 +57,7 @@ int loop__run(const struct loop_options *opts)
 	int err = opts->num_fds > LOOP_MAX_FDS ? -EINVAL : 0;
 	bool is_first = true;
 
-	while (!err && !stream__is_complete(opts->stream) && !stream__has_ended(opts->stream) &&
+	while (!err && !feed__is_complete(opts->feed) && !feed__has_ended(opts->feed) &&
 	       !time_is_up(end_ns)) {
 		/* There may be something already. */
 		err = turn(opts, is_first ? 0 : timeout_ms(opts, end_ns));

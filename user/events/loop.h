@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The loop that the commands share which follow a stream: it sleeps until the stream is to be
+ * The loop that the commands share which follow a feed: it sleeps until the feed is to be
  * polled, a descriptor is ready, or the time is up. It reads no signals itself: a command
  * that wants some passes a signalfd in among the others.
  */
@@ -9,12 +9,12 @@
 
 #include <stdint.h>
 
-#include "events/stream.h"
+#include "model/feed.h"
 
 #define LOOP_END 1 /* a callback's answer: that was all */
 #define LOOP_MAX_FDS 8
 
-/* What is waited for beside the stream. */
+/* What is waited for beside the feed. */
 struct loop_fd {
 	int fd;	      /* negative: passed over */
 	short events; /* as for poll(2); what it always tells comes too */
@@ -23,21 +23,21 @@ struct loop_fd {
 };
 
 struct loop_options {
-	struct stream *stream; /* begun: see stream.h */
+	struct feed *feed; /* started: of a stream, see stream.h */
 	const struct loop_fd *fds;
 	unsigned int num_fds;
 	uint64_t duration_ns; /* from the call on; 0: no end */
-	/* After each poll of the stream, at least ten times a second: to show what was
+	/* After each poll of the feed, at least ten times a second: to show what was
 	 * given. As ready(). */
 	int (*turn)(void *ctx);
 	void *ctx; /* for all callbacks */
 };
 
 /*
- * loop__run() - until the stream is complete or has ended, the time is up, or a callback ends
+ * loop__run() - until the feed is complete or has ended, the time is up, or a callback ends
  * it. A callback that is held up (a reader of the output takes nothing) looks at the descriptors
  * itself. Returns 0, -EINVAL for more than LOOP_MAX_FDS descriptors, or a negative errno of a callback
- * or the stream; stream__failed() tells which of the two.
+ * or the feed; feed__failed() tells which of the two.
  */
 int loop__run(const struct loop_options *opts);
 

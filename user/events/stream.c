@@ -36,6 +36,7 @@
 #define HEAL_MAX_NS (45 * NS_PER_S)
 
 struct stream {
+	struct feed feed;
 	struct stream_options opts;
 	struct healer *healer;
 	struct join *join;
@@ -58,17 +59,22 @@ struct stream {
 	bool wants_listeners; /* a listen() was skipped, perhaps */
 	unsigned int listeners_flags; /* LISTENERS_* of the last time */
 	bool put_failed; /* in this call of the user's: an error is the callback's */
-	struct stream_failure failure;
+	struct feed_failure failure;
 };
 
 /* ---- the way of an event ---- */
+
+static bool is_complete(const struct stream *s)
+{
+	return s->opts.max_records && s->delivered >= s->opts.max_records;
+}
 
 static int put_event(struct stream *s, const struct tws_event *ev)
 {
 	struct record rec;
 	int err;
 
-	if (stream__is_complete(s))
+	if (is_complete(s))
 		return 0;
 	attributor__record(s->attributor, ev, &rec);
 	err = s->opts.put(s->opts.ctx, &rec);
@@ -228,7 +234,7 @@ static int on_record(void *ctx, const void *data, size_t len)
 	const struct tws_event *ev;
 	struct stream *s = ctx;
 
-	if (stream__is_complete(s))
+	if (is_complete(s))
 		return 0;
 	if (s->opts.events->listens_lost_since_ns)
 		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
@@ -402,7 +408,7 @@ static void set_baseline(struct stream *s)
 /* Whose error it is: all but the callback's are the stream's own. */
 static int conclude(struct stream *s, int err)
 {
-	s->failure = (struct stream_failure){};
+	s->failure = (struct feed_failure){};
 	if (err < 0 && !s->put_failed) {
 		s->failure.what = "cannot read the events";
 		s->failure.todo = err == -ENOMEM ? "there is no memory for them" : NULL;
@@ -411,8 +417,19 @@ static int conclude(struct stream *s, int err)
 	return err < 0 ? err : 0;
 }
 
-int stream__poll(struct stream *s)
+static struct stream *of(struct feed *feed)
 {
+	return (struct stream *)feed; /* its first member */
+}
+
+static const struct stream *of_const(const struct feed *feed)
+{
+	return (const struct stream *)feed;
+}
+
+static int feed_poll(struct feed *feed)
+{
+	struct stream *s = of(feed);
 	int num = drain(s);
 
 	s->backlog = num < 0 ? 0 : num;
@@ -424,42 +441,40 @@ int stream__poll(struct stream *s)
 	return conclude(s, num);
 }
 
-bool stream__failed(const struct stream *s, struct stream_failure *failure)
+static bool feed_failed(const struct feed *feed, struct feed_failure *failure)
 {
+	const struct stream *s = of_const(feed);
+
 	if (!s->failure.what)
 		return false;
 	*failure = s->failure;
 	return true;
 }
 
-bool stream__lacks_listeners(const struct stream *s)
+static int feed_pause_ms(const struct feed *feed)
 {
-	return s->listeners_flags & LISTENERS_NETNS_FAILED;
+	return of_const(feed)->backlog > BUSY_RECORDS ? BUSY_POLL_MS : POLL_MS;
 }
 
-int stream__pause_ms(const struct stream *s)
+static bool feed_is_complete(const struct feed *feed)
 {
-	return s->backlog > BUSY_RECORDS ? BUSY_POLL_MS : POLL_MS;
+	return is_complete(of_const(feed));
 }
 
-bool stream__is_complete(const struct stream *s)
+static bool feed_has_ended(const struct feed *feed)
 {
-	return s->opts.max_records && s->delivered >= s->opts.max_records;
+	return source__has_ended(of_const(feed)->opts.events);
 }
 
-bool stream__has_ended(const struct stream *s)
+static bool feed_has_containers(const struct feed *feed)
 {
-	return source__has_ended(s->opts.events);
+	return containers__any(of_const(feed)->containers);
 }
 
-bool stream__has_containers(const struct stream *s)
+static int feed_finish(struct feed *feed)
 {
-	return containers__any(s->containers);
-}
-
-int stream__finish(struct stream *s)
-{
-	bool complete = stream__is_complete(s);
+	struct stream *s = of(feed);
+	bool complete = is_complete(s);
 	bool taken = !complete && s->has_baseline && !healer__take(s->healer);
 	int err = 0;
 
@@ -474,15 +489,16 @@ int stream__finish(struct stream *s)
 	return conclude(s, err);
 }
 
-void stream__account(struct stream *s, struct stream_account *account)
+static void feed_account(struct feed *feed, struct feed_account *account)
 {
+	struct stream *s = of(feed);
 	uint64_t lost;
 
 	source__counters(s->opts.events, &s->counters, &s->recursion);
 	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
 	lost = s->counters.event_lost + s->healed_orphans;
 	lost = lost > s->found ? lost - s->found : 0;
-	*account = (struct stream_account){
+	*account = (struct feed_account){
 		.delivered = s->delivered,
 		.lost = lost + s->malformed + s->untaken + containers__dropped(s->containers),
 		.map_full = s->counters.table_full + join__dropped(s->join) +
@@ -492,6 +508,27 @@ void stream__account(struct stream *s, struct stream_account *account)
 		.unattributed = s->unattributed,
 		.no_end = s->time_waits ? time_waits__dropped(s->time_waits) : 0,
 	};
+}
+
+static const struct feed_ops stream_feed_ops = {
+	.poll = feed_poll,
+	.pause_ms = feed_pause_ms,
+	.is_complete = feed_is_complete,
+	.has_ended = feed_has_ended,
+	.has_containers = feed_has_containers,
+	.finish = feed_finish,
+	.failed = feed_failed,
+	.account = feed_account,
+};
+
+struct feed *stream__feed(struct stream *s)
+{
+	return &s->feed;
+}
+
+bool stream__lacks_listeners(const struct stream *s)
+{
+	return s->listeners_flags & LISTENERS_NETNS_FAILED;
 }
 
 /* ---- its life ---- */
@@ -595,6 +632,7 @@ int stream__new(struct stream **streamp, const struct stream_options *opts)
 
 	if (!s)
 		return -ENOMEM;
+	s->feed.ops = &stream_feed_ops;
 	s->opts = *opts;
 	s->opts.filter.by_cgroup = opts->num_containers > 0;
 	err = open_stages(s);
@@ -623,15 +661,15 @@ void stream__free(struct stream *s)
 
 /* ---- the start ---- */
 
-static int fail(struct stream_failure *failure, int err, const char *what, const char *todo)
+static int fail(struct feed_failure *failure, int err, const char *what, const char *todo)
 {
-	*failure = (struct stream_failure){ what, todo };
+	*failure = (struct feed_failure){ what, todo };
 	return err;
 }
 
 /* The baseline is taken once the source has started, or what ends in between would be
  * nobody's; what lacks one is only healed less. */
-int stream__start(struct stream *s, struct stream_failure *failure)
+int stream__start(struct stream *s, struct feed_failure *failure)
 {
 	int err = source__start(s->opts.events);
 
@@ -673,7 +711,7 @@ int stream__privileges(struct stream *s, uint64_t *mask)
 	return 0;
 }
 
-int stream__begin(struct stream *s, struct stream_failure *failure)
+int stream__begin(struct stream *s, struct feed_failure *failure)
 {
 	int err = containers__begin(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 

@@ -33,6 +33,7 @@ struct feed_account {
 	uint64_t snapshot;     /* of those delivered: found later in the kernel's table */
 	uint64_t unattributed; /* of those delivered: in TIME_WAIT, and nobody knows by whom */
 	uint64_t no_end;       /* with all: sockets of which the end will never be told */
+	uint64_t gaps;	       /* of a recording: spans of which not everything is in it */
 };
 
 struct feed;
@@ -45,7 +46,7 @@ struct feed_ops {
 	bool (*has_containers)(const struct feed *feed);
 	int (*finish)(struct feed *feed);
 	bool (*failed)(const struct feed *feed, struct feed_failure *failure);
-	void (*account)(const struct feed *feed, struct feed_account *account);
+	void (*account)(struct feed *feed, struct feed_account *account);
 };
 
 /* The first member of each kind. */
@@ -97,7 +98,8 @@ static inline bool feed__failed(const struct feed *feed, struct feed_failure *fa
 	return feed->ops->failed(feed, failure);
 }
 
-static inline void feed__account(const struct feed *feed, struct feed_account *account)
+/* feed__account() - of a feed that was started. */
+static inline void feed__account(struct feed *feed, struct feed_account *account)
 {
 	feed->ops->account(feed, account);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The loop that commands share, around a stream that is made up. */
+/* The loop that commands share, around a feed that is made up. */
 #include "tests/unit/unit.h"
 
 #include <errno.h>
@@ -24,31 +24,38 @@ static void note(char what)
 	log_text[log_len] = '\0';
 }
 
-int stream__poll(struct stream *stream)
+static int feed_poll(struct feed *feed)
 {
-	(void)stream;
+	(void)feed;
 	note('p');
 	assert_true(polls < 8);
 	return poll_answers[polls++];
 }
 
-int stream__pause_ms(const struct stream *stream)
+static int feed_pause_ms(const struct feed *feed)
 {
-	(void)stream;
+	(void)feed;
 	return pause_ms;
 }
 
-bool stream__is_complete(const struct stream *stream)
+static bool feed_is_complete(const struct feed *feed)
 {
-	(void)stream;
+	(void)feed;
 	return polls_to_completion && polls >= polls_to_completion;
 }
 
-bool stream__has_ended(const struct stream *stream)
+static bool feed_has_ended(const struct feed *feed)
 {
-	(void)stream;
+	(void)feed;
 	return polls_to_end && polls >= polls_to_end;
 }
+
+static const struct feed_ops ops = {
+	.poll = feed_poll,
+	.pause_ms = feed_pause_ms,
+	.is_complete = feed_is_complete,
+	.has_ended = feed_has_ended,
+};
 
 static int turn(void *ctx)
 {
@@ -75,8 +82,9 @@ static const struct loop_fd fds[] = { { -1, POLLIN, NULL }, { 0, POLLIN, on_pipe
 static int run(uint64_t duration_ns)
 {
 	struct loop_fd own[2] = { fds[0], fds[1] };
+	struct feed feed = { &ops };
 	const struct loop_options opts = {
-		.fds = own, .num_fds = 2, .duration_ns = duration_ns, .turn = turn,
+		.feed = &feed, .fds = own, .num_fds = 2, .duration_ns = duration_ns, .turn = turn,
 		.ctx = log_text,
 	};
 

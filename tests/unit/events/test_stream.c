@@ -240,7 +240,7 @@ static struct stream_options options(void)
 
 static struct stream *started(const struct stream_options *opts)
 {
-	struct stream_failure failure;
+	struct feed_failure failure;
 	struct stream *stream = NULL;
 
 	assert_int_equal(stream__new(&stream, opts), 0);
@@ -323,7 +323,7 @@ static void test_order(void **state)
 
 	(void)state;
 	assert_string_equal(steps, "start sockets sockets ");
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_string_equal(steps, "start sockets sockets sockets stop ");
 	stream__free(stream);
 	stream__free(NULL);
@@ -354,7 +354,7 @@ static void test_privileges(void **state)
 static void check_failure(int want, const char *what, const char *todo)
 {
 	const struct stream_options opts = options();
-	struct stream_failure failure = {};
+	struct feed_failure failure = {};
 	struct stream *stream;
 
 	assert_int_equal(stream__new(&stream, &opts), 0);
@@ -379,33 +379,33 @@ static void test_whose_error(void **state)
 {
 	const struct stream_options opts = options();
 	struct stream *stream = started(&opts);
-	struct stream_failure failure = {};
+	struct feed_failure failure = {};
 
 	(void)state;
-	assert_int_equal(stream__poll(stream), 0);
-	assert_false(stream__failed(stream, &failure));
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_false(feed__failed(stream__feed(stream), &failure));
 	poll_error = -ENOMEM;
-	assert_int_equal(stream__poll(stream), -ENOMEM);
-	assert_true(stream__failed(stream, &failure));
+	assert_int_equal(feed__poll(stream__feed(stream)), -ENOMEM);
+	assert_true(feed__failed(stream__feed(stream), &failure));
 	assert_string_equal(failure.what, "cannot read the events");
 	poll_error = 0;
 	put_error = -ENOMEM;
 	send_event(1);
-	assert_int_equal(stream__poll(stream), -ENOMEM);
-	assert_false(stream__failed(stream, &failure));
+	assert_int_equal(feed__poll(stream__feed(stream)), -ENOMEM);
+	assert_false(feed__failed(stream__feed(stream), &failure));
 	poll_error = -EIO;
-	assert_int_equal(stream__finish(stream), -EIO);
-	assert_true(stream__failed(stream, &failure));
+	assert_int_equal(feed__finish(stream__feed(stream)), -EIO);
+	assert_true(feed__failed(stream__feed(stream), &failure));
 	stream__free(stream);
 }
 
 /* ---- what is given ---- */
 
-static struct stream_account account_of(struct stream *stream)
+static struct feed_account account_of(struct stream *stream)
 {
-	struct stream_account account;
+	struct feed_account account;
 
-	stream__account(stream, &account);
+	feed__account(stream__feed(stream), &account);
 	return account;
 }
 
@@ -413,7 +413,7 @@ static void test_given(void **state)
 {
 	const struct stream_options opts = options();
 	struct stream *stream = started(&opts);
-	struct stream_account account;
+	struct feed_account account;
 
 	(void)state;
 	send_event(1);
@@ -421,12 +421,12 @@ static void test_given(void **state)
 	ring[ring_end++].len = 7;
 	counters.table_full = 5;
 	counters.walk_failed = 4;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(given[1].cookie, 2);
-	assert_false(stream__is_complete(stream));
+	assert_false(feed__is_complete(stream__feed(stream)));
 	send_event(3);
-	assert_int_equal(stream__finish(stream), 0); /* what is still in the ring */
+	assert_int_equal(feed__finish(stream__feed(stream)), 0); /* what is still in the ring */
 	assert_int_equal(num_given, 3);
 	account = account_of(stream);
 	assert_int_equal(account.delivered, 3);
@@ -444,13 +444,13 @@ static void test_pause(void **state)
 	struct stream *stream = started(&opts);
 
 	(void)state;
-	assert_int_equal(stream__pause_ms(stream), 100);
+	assert_int_equal(feed__pause_ms(stream__feed(stream)), 100);
 	more_records = 1000000;
-	assert_int_equal(stream__poll(stream), 0);
-	assert_in_range(stream__pause_ms(stream), 1, 50);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_in_range(feed__pause_ms(stream__feed(stream)), 1, 50);
 	more_records = 0;
-	assert_int_equal(stream__poll(stream), 0);
-	assert_int_equal(stream__pause_ms(stream), 100);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_int_equal(feed__pause_ms(stream__feed(stream)), 100);
 	stream__free(stream);
 }
 
@@ -466,10 +466,10 @@ static void test_max_records(void **state)
 	for (uint64_t cookie = 1; cookie <= 4; cookie++)
 		send_event(cookie);
 	add_mini(9);
-	assert_int_equal(stream__poll(stream), 0);
-	assert_true(stream__is_complete(stream));
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_true(feed__is_complete(stream__feed(stream)));
 	send_event(5);
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(account_of(stream).delivered, 2);
 	assert_int_equal(account_of(stream).lost, 0);
@@ -486,9 +486,9 @@ static void test_not_taken(void **state)
 	send_event(1);
 	send_event(2);
 	put_error = -ENOSPC;
-	assert_int_equal(stream__poll(stream), -ENOSPC);
+	assert_int_equal(feed__poll(stream__feed(stream)), -ENOSPC);
 	put_error = 0;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 1);
 	assert_int_equal(given[0].cookie, 2);
 	assert_int_equal(account_of(stream).delivered, 1);
@@ -510,7 +510,7 @@ static void test_found(void **state)
 	add_mini(3); /* is not */
 	send_event(2);
 	counters.event_lost = 1;
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(given[0].cookie, 2);
 	assert_int_equal(given[1].cookie, 3);
@@ -530,15 +530,15 @@ static void find_again(time_t rest_s)
 	add_mini(1);
 	counters.event_lost = 1;
 	later_s += 6;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 1);
 	add_mini(2);
 	counters.event_lost = 2;
 	later_s += rest_s - 2;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 1);
 	later_s += 3;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(account_of(stream).lost, 0);
 	stream__free(stream);
@@ -554,14 +554,14 @@ static void test_listeners_lost(void **state)
 	dump_takes_s = 1;
 	steps[0] = '\0';
 	events.listens_lost_since_ns = 1;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_string_equal(steps, "sockets ");
 	assert_int_equal(events.listens_lost_since_ns, 0);
 	events.listens_lost_since_ns = 1;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_string_equal(steps, "sockets ");
 	later_s += 60;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(events.listens_lost_since_ns, 0);
 	stream__free(stream);
 }
@@ -575,11 +575,11 @@ static void test_listen_skipped(void **state)
 	(void)state;
 	later_s += 2;
 	steps[0] = '\0';
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_string_equal(steps, "");
 	skips++;
 	later_s += 2;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_string_equal(steps, "sockets ");
 	stream__free(stream);
 }
@@ -610,7 +610,7 @@ static void test_filter(void **state)
 	opts.filter.peers[0].port = opts.filter.peers[0].last_port = 81;
 	stream = started(&opts);
 	add_mini(1); /* the kernel side does not see what is found */
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 0);
 	stream__free(stream);
 }
@@ -626,7 +626,7 @@ static void send_ends(struct stream *stream, uint64_t from, unsigned int num)
 		ev.time_ns = clock__now_ns(CLOCK_MONOTONIC);
 		send_ending(&ev, TWS_ENTERED);
 	}
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	ring_first = ring_end = 0;
 }
 
@@ -647,7 +647,7 @@ static void test_others_are_not_lost(void **state)
 	send_ends(stream, 0, 0); /* this one's end has not come for two minutes */
 	later_s += 121;
 	send_ends(stream, 300, 10);
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(account_of(stream).lost, 2);
 	stream__free(stream);
 }
@@ -664,7 +664,7 @@ static void test_ends(void **state)
 	stream = started(&opts);
 	send_event(1);
 	send_event(2)->action = TWS_OPEN; /* the same addresses */
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(given[1].cookie, 1);
 	assert_int_equal(given[1].action, TWS_TIME_WAIT_END);
@@ -684,8 +684,8 @@ static void test_container(void **state)
 	cgroup->id = 1ULL << 60 | 1; /* far from those that this machine has */
 	snprintf(cgroup->path, sizeof(cgroup->path), "/docker/%064d", 1);
 	ring[ring_end++].len = sizeof(*cgroup);
-	assert_int_equal(stream__poll(stream), 0);
-	assert_true(stream__has_containers(stream));
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_true(feed__has_containers(stream__feed(stream)));
 	assert_int_equal(num_given, 0);
 	assert_int_equal(account_of(stream).lost, 0);
 	stream__free(stream);
@@ -698,7 +698,7 @@ static void test_container(void **state)
 static void test_looks_back(void **state)
 {
 	struct stream_options opts = options();
-	struct stream_account account;
+	struct feed_account account;
 	struct stream *stream;
 
 	(void)state;
@@ -713,13 +713,13 @@ static void test_looks_back(void **state)
 	send_event(2)->time_ns = opts.since_ns;
 	send_event(3)->time_ns = opts.until_ns;
 	send_event(4)->time_ns = opts.until_ns + 1;
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
 	assert_int_equal(given[0].cookie, 2);
 	assert_int_equal(given[1].cookie, 3);
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 2);
-	stream__account(stream, &account);
+	feed__account(stream__feed(stream), &account);
 	assert_int_equal(account.lost, 0);
 	assert_int_equal(account.snapshot, 0);
 	stream__free(stream);
@@ -737,7 +737,7 @@ static void test_looks_back_only(void **state)
 	stream = started(&opts);
 	add_mini(9);
 	send_event(1);
-	assert_int_equal(stream__finish(stream), 0);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 1);
 	stream__free(stream);
 }
@@ -763,7 +763,7 @@ static void test_filters_by_itself(void **state)
 		ev->end = 0;
 		send_ending(ev, TWS_TIME_WAIT);
 	}
-	assert_int_equal(stream__poll(stream), 0);
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
 	assert_int_equal(num_given, 1);
 	assert_int_equal(given[0].cookie, 3);
 	stream__free(stream);
