@@ -74,6 +74,8 @@ test_wrong_usage()
 	wrong "until before since" trace --since 1m --until 2m
 	wrong "since with programs of its own" trace --since 1m --own
 	wrong "duration 0 alone" trace --duration 0
+	wrong "a socket that is not there" trace --runtime-socket /nonexistent/docker.sock
+	wrong "a socket that is none" list --runtime-socket /dev/null
 	wrong "attach: two sizes" attach --size 20000 --ring-size 8M
 	wrong "attach: ring size 3M" attach --ring-size 3M
 	wrong "pid too large" trace --pid 99999999999999999999

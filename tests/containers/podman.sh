@@ -84,7 +84,7 @@ case_podman_disk()
 {
 	podman_stays web-1 || return 1
 	in_place=$dir/storage:/var/lib/containers/storage
-	trace --json --runtime-socket "$dir/no.sock" && judge_podman_names web-1
+	trace --json && judge_podman_names web-1
 	result=$?
 	in_place=''
 	podman_remove web-1
@@ -111,7 +111,7 @@ case_podman_by_name()
 {
 	podman_stays here && podman_stays other || return 1
 	in_place=$dir/storage:/var/lib/containers/storage
-	trace --json --runtime-socket "$dir/no.sock" -C here -C later || return 1
+	trace --json -C here -C later || return 1
 	in_place=''
 	podman_here exec other /bin/end pair 7000
 	podman_here exec here /bin/end pair 7000

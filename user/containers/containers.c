@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
@@ -383,9 +384,26 @@ bool containers__await(struct containers *c, uint64_t wait_ns)
 
 /* ---- options ---- */
 
+/* 0, or why nobody can be asked there. */
+static int try_socket(const char *path)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(name.sun_path, path, strlen(path));
+	/* EAGAIN: others wait in line, so somebody listens */
+	if (connect(fd, (const struct sockaddr *)&name, sizeof(name)) && errno != EAGAIN)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
 int containers__parse_socket(void *field, const char *arg, char *why, size_t why_len)
 {
 	const char *wrong = NULL;
+	int err;
 
 	if (!runtime_source__has_sockets())
 		wrong = "this build of twsnoop can ask no sockets";
@@ -395,6 +413,11 @@ int containers__parse_socket(void *field, const char *arg, char *why, size_t why
 		wrong = "too long for a socket's path";
 	if (wrong) {
 		snprintf(why, why_len, "%s", wrong);
+		return -EINVAL;
+	}
+	err = try_socket(arg);
+	if (err) {
+		snprintf(why, why_len, "nobody listens there: %s", strerror(-err));
 		return -EINVAL;
 	}
 	*(const char **)field = arg;

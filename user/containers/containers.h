@@ -101,8 +101,8 @@ bool containers__await(struct containers *containers, uint64_t wait_ns);
 
 /*
  * containers__parse_socket() - an option_handler (options.h) for --runtime-socket: a
- * const char * into argv. -EINVAL, and why, where the path cannot be a socket's, or
- * where this build can ask none: who names one is not to be ignored in silence.
+ * const char * into argv. -EINVAL, and why, where nobody listens at that path, or where this
+ * build can ask none: who names one is not to be ignored in silence.
  */
 int containers__parse_socket(void *field, const char *arg, char *why, size_t why_len);
 

@@ -3,6 +3,7 @@
  * runtime of our own where names are needed (built with libcurl). */
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
@@ -394,10 +395,26 @@ static void refresh(void **unused)
 	containers__free(c);
 }
 
+/* A socket at a path of its own, into @path; listening, if it is told to. Returns its fd. */
+static int make_socket(char *path, size_t size, bool listens)
+{
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(fd >= 0);
+	snprintf(path, size, "/tmp/test_containers.%d.sock", (int)getpid());
+	memcpy(name.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+	assert_int_equal(listens ? listen(fd, 1) : 0, 0);
+	return fd;
+}
+
 static void socket_option(void **unused)
 {
 	const char *path = NULL;
-	char why[128] = "", longest[200];
+	char why[128] = "", longest[200], own[100];
+	bool has_sockets = runtime_source__has_sockets();
+	int fd;
 
 	(void)unused;
 	memset(longest, 'x', sizeof(longest));
@@ -406,9 +423,29 @@ static void socket_option(void **unused)
 	assert_true(why[0]);
 	assert_true(containers__parse_socket(&path, "", why, sizeof(why)) < 0);
 	assert_null(path);
-	assert_int_equal(containers__parse_socket(&path, "/run/x.sock", why, sizeof(why)) == 0,
-			 runtime_source__has_sockets());
-	assert_int_equal(path != NULL, runtime_source__has_sockets());
+	fd = make_socket(own, sizeof(own), true);
+	assert_int_equal(containers__parse_socket(&path, own, why, sizeof(why)) == 0, has_sockets);
+	assert_int_equal(path != NULL, has_sockets);
+	close(fd);
+	unlink(own);
+}
+
+/* Nothing is there, nobody listens, no socket: in words, and not as if it had not been said. */
+static void dead_socket(void **unused)
+{
+	const char *path = NULL;
+	char why[128], own[100];
+	int fd = make_socket(own, sizeof(own), false);
+
+	(void)unused;
+	why[0] = '\0';
+	assert_int_equal(containers__parse_socket(&path, own, why, sizeof(why)), -EINVAL);
+	assert_true(why[0]);
+	close(fd);
+	unlink(own);
+	assert_int_equal(containers__parse_socket(&path, own, why, sizeof(why)), -EINVAL);
+	assert_int_equal(containers__parse_socket(&path, "/dev/null", why, sizeof(why)), -EINVAL);
+	assert_null(path);
 }
 
 static void attribution(void **unused)
@@ -474,6 +511,7 @@ int main(void)
 		cmocka_unit_test(held_events),	 cmocka_unit_test(by_pod), cmocka_unit_test(nobodys),
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(refresh),	 cmocka_unit_test(socket_option),
+		cmocka_unit_test(dead_socket),
 	};
 
 	return cmocka_run_group_tests_name("containers", tests, NULL, NULL);
