@@ -49,6 +49,17 @@ struct recording_next {
 void recording__next(const struct recording *rec, struct recording_next *next);
 
 /*
+ * Ids of who, command and flow are good for an epoch: rows and minutes name only ids that were
+ * added in their own, so that all of them can go once nothing of the epoch is left. A run begins
+ * one. recording__epoch_is_over(): it has lasted for hours, or has many ids; then, when all rows
+ * are in blocks that are no tails and all minutes are flushed, recording__begin_epoch(): whatever
+ * comes from then on has new ids, the next free ones, and whoever gives ids forgets the old ones
+ * (minutes__forget_flows()). Not within a transaction.
+ */
+bool recording__epoch_is_over(const struct recording *rec);
+void recording__begin_epoch(struct recording *rec);
+
+/*
  * recording__begin() … recording__commit() - a transaction around what is added. The functions
  * in between only fail for good: what any of them returned is what commit returns. If commit
  * fails (-ENOSPC, -EROFS, -EIO, -ENOENT: the file has gone, -EFBIG: a reader holds so much that nothing
