@@ -22,6 +22,15 @@ test_refused()
 		run "$tool" hide-btf "$how" "$twsnoop" trace
 		refused "BTF $how" "/sys/kernel/btf/vmlinux"
 	done
+	if unshare -Ur true 2>/dev/null; then
+		run unshare -Ur "$twsnoop" trace
+		refused "in a user namespace" "user namespace"
+		run unshare -Ur "$twsnoop" list --netns 1
+		judge "list in a user namespace says what helps" "$(status_is 0
+			stderr_says "user namespace, .*run it there")"
+	else
+		skip "in a user namespace" "this system makes none"
+	fi
 }
 
 # The effective capabilities of $pid, and whether it could get more.

@@ -109,11 +109,13 @@ static void say_denied(const struct list *list)
 	kernel__read_files(&kernel, "/sys", "/proc");
 	admin = kernel__has_cap(&kernel, CAP_SYS_ADMIN);
 	ptrace = kernel__has_cap(&kernel, CAP_SYS_PTRACE);
-	fprintf(stderr, "twsnoop: %s%s%s cannot be read%s%s%s%s\n",
+	fprintf(stderr, "twsnoop: %s%s%s cannot be read%s%s%s%s%s\n",
 		namespaces ? "the network namespaces of some processes" : "",
 		namespaces && ledger ? " and " : "", ledger ? "the ledger of owners" : "",
 		admin && ptrace ? "" : ": missing ", admin ? "" : "CAP_SYS_ADMIN",
-		admin || ptrace ? "" : ", ", ptrace ? "" : "CAP_SYS_PTRACE");
+		admin || ptrace ? "" : ", ", ptrace ? "" : "CAP_SYS_PTRACE",
+		kernel.user_ns ? ": this is a user namespace, whose capabilities do not count "
+				 "outside: run it there" : "");
 }
 
 static void print_account(const struct list *list)
