@@ -14,6 +14,7 @@
 #include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
 #include "containers/runtime_names.h"
+#include "containers/wanted.h"
 
 #define NS_PER_S 1000000000ULL
 #define WAIT_NS (2 * NS_PER_S)	  /* for a name; the runtimes answer in milliseconds */
@@ -63,55 +64,12 @@ struct containers {
 
 /* ---- the filter ---- */
 
-static bool is_prefix(const char *wanted, const char *id)
-{
-	size_t len = strlen(wanted);
-
-	return len >= CONTAINERS_MIN_PREFIX && strspn(wanted, "0123456789abcdef") == len &&
-	       !strncmp(id, wanted, len);
-}
-
-static bool is_name(const char *wanted, const char *name)
-{
-	return name && !strcmp(wanted, name);
-}
-
-/* Takes @name and, unless it is the end, a slash off @wanted. Kubernetes' names
- * have no slash in them. */
-static bool skip_name(const char **wanted, const char *name)
-{
-	size_t len = name ? strlen(name) : 0;
-
-	if (!len || strncmp(*wanted, name, len) || ((*wanted)[len] && (*wanted)[len] != '/'))
-		return false;
-	*wanted += len + ((*wanted)[len] == '/' && (*wanted)[len + 1]);
-	return true;
-}
-
-/* POD, NAMESPACE/POD or, as the text output has it, NAMESPACE/POD/CONTAINER */
-static bool is_pod(const char *wanted, const struct workload *workload)
-{
-	if (is_name(wanted, workload->pod_name))
-		return true;
-	if (!skip_name(&wanted, workload->pod_namespace) ||
-	    !skip_name(&wanted, workload->pod_name))
-		return false;
-	return !*wanted || is_name(wanted, workload->pod_container);
-}
-
 static bool is_wanted(const struct containers *c, const struct cgroup_identity *who,
 		      const struct runtime_names_of *names, const struct workload *workload)
 {
-	for (unsigned int i = 0; i < c->opts.num_wanted; i++) {
-		const char *wanted = c->wanted[i];
+	const struct wanted wanted = { c->wanted, c->opts.num_wanted };
 
-		if (is_prefix(wanted, who->container_id) || is_prefix(wanted, who->host_id) ||
-		    !strcmp(wanted, who->container_name) ||
-		    (names && !strcmp(wanted, names->name)) ||
-		    is_name(wanted, workload->pod_container) || is_pod(wanted, workload))
-			return true;
-	}
-	return false;
+	return wanted__matches(&wanted, who, names ? names->name : NULL, workload);
 }
 
 static struct runtime_names *names_of(struct containers *c, const struct cgroup_identity *who)

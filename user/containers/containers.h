@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "containers/wanted.h" /* CONTAINERS_MIN_PREFIX */
 #include "model/record.h"
 
 struct containers;
@@ -34,8 +35,6 @@ struct containers_options {
 	int (*pass)(void *ctx, uint64_t id, bool pass);
 	void *ctx;
 };
-
-#define CONTAINERS_MIN_PREFIX 4
 
 enum containers_verdict {
 	CONTAINERS_DROP,

@@ -58,6 +58,9 @@ HISTORY_EACH(counter, held_counter); /* likewise */
 HISTORY_EACH(account, held_account);
 HISTORY_EACH(gap, held_gap);
 HISTORY_EACH(finding, held_finding);
+/* Raw blocks without their bytes (data is NULL, size theirs on disk), in the order of their rows,
+ * each row once as with a cursor: row numbers that are missing were let go. */
+HISTORY_EACH(block, held_block);
 
 /*
  * Raw rows, by blocks: those that may have rows in the span, in order, one at each call. A
