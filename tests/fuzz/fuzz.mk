@@ -37,7 +37,7 @@ $(FUZZ_LIB): $(FUZZ_OBJS)
 	$(AR) rc $@ $^
 
 $(FUZZ_PROGRAMS): $(FUZZ_DIR)/%: $(FUZZ_DIR)/%.o $(FUZZ_LIB)
-	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ -ljansson -lsqlite3 -lzstd -lm -pthread
+	$(CLANG) $(FUZZ_CFLAGS) -fsanitize=fuzzer $^ -o $@ -ljansson -lsqlite3 -lzstd -lz -lm -pthread
 
 # $(call fuzz_run,SECONDS): one after the other; stops at the first finding.
 fuzz_run = @set -e; for t in $(FUZZ_TARGETS); do \

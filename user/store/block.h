@@ -14,16 +14,27 @@
 #include "store/held.h"
 
 #define BLOCK_ROWS 65536 /* at most */
-#define BLOCK_BYTES_MAX (64U << 20) /* of a block that is decoded: more is refused */
+#define BLOCK_BYTES_MAX (32U << 20) /* of a block that is decoded: more is refused */
 
+#define BLOCK_NAME_MAX 255 /* bytes of a netns_name or an interface */
+
+/*
+ * Rows on their way into a block. It takes 9 MB, and some 200 bytes for each process, flow or
+ * kind of outcome that is new to it: with 65,536 rows of which no two have anything in common
+ * 60 MB, never more. What it has taken it keeps. One thread uses it.
+ */
 struct block_builder;
 
 /* block_builder__new() - returns 0 or -ENOMEM. */
 int block_builder__new(struct block_builder **builderp);
 void block_builder__free(struct block_builder *builder); /* NULL is allowed */
 
-/* block_builder__add() - copies @row. Returns 0, -ENOSPC once there are BLOCK_ROWS of them,
- * or -ENOMEM: then it is as before. */
+/*
+ * block_builder__add() - copies @row. Returns 0, -ENOSPC once it is full: there are BLOCK_ROWS
+ * of them, or too many names; an empty one never is. -EINVAL if no block may have it: the event
+ * is no outcome, decode__event() would refuse it, or a name is too long. -ENOMEM. In all these
+ * cases it is as before.
+ */
 int block_builder__add(struct block_builder *builder, const struct held_row *row);
 
 uint32_t block_builder__count(const struct block_builder *builder);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "store/block_format.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "model/decode.h"
+
+#define PLACE_OF(table) { .of = (table), .steps = true }
+#define NAME { .of = BLOCK_NAMES, .optional = true, .steps = true }
+#define BITS(n) { .bits = (n) }
+#define STEPS(n) { .bits = (n), .steps = true }
+
+const struct block_layout block_layouts[BLOCK_TABLES] = {
+	[BLOCK_ADDRESSES] = { ADDRESS_COLUMNS, {
+		[ADDRESS_HIGH] = BITS(64),
+		[ADDRESS_LOW] = BITS(64),
+	} },
+	[BLOCK_PLACES] = { PLACE_COLUMNS, {
+		[PLACE_NETNS] = BITS(32),
+		[PLACE_NAME] = NAME,
+		[PLACE_IFINDEX] = BITS(32),
+		[PLACE_INTERFACE] = NAME,
+	} },
+	[BLOCK_TALKS] = { TALK_COLUMNS, {
+		[TALK_FAMILY] = BITS(8),
+		[TALK_CLIENT] = PLACE_OF(BLOCK_ADDRESSES),
+		[TALK_SERVICE] = PLACE_OF(BLOCK_ADDRESSES),
+		[TALK_PORT] = BITS(16),
+	} },
+	[BLOCK_FLOWS] = { FLOW_COLUMNS, {
+		[FLOW_PLACE] = PLACE_OF(BLOCK_PLACES),
+		[FLOW_TALK] = PLACE_OF(BLOCK_TALKS),
+		[FLOW_IS_SERVICE] = BITS(1),
+	} },
+	[BLOCK_OPENERS] = { OPENER_COLUMNS, {
+		[OPENER_TGID] = STEPS(32),
+		[OPENER_COMM] = NAME,
+	} },
+	[BLOCK_ACTORS] = { ACTOR_COLUMNS, {
+		[ACTOR_WHO] = STEPS(32),
+		[ACTOR_COMMAND] = STEPS(32),
+		[ACTOR_COMM] = NAME,
+		[ACTOR_THREAD] = NAME,
+		[ACTOR_TGID] = STEPS(32),
+		[ACTOR_TID] = BITS(32),
+		[ACTOR_UID] = BITS(32),
+		[ACTOR_NS_TGID] = BITS(32),
+		[ACTOR_PID_NS] = BITS(32),
+		[ACTOR_CGROUP] = BITS(64),
+		[ACTOR_START] = STEPS(64),
+	} },
+	[BLOCK_KINDS] = { KIND_COLUMNS, {
+		[KIND_ACTION] = BITS(8),
+		[KIND_END] = BITS(8),
+		[KIND_SIDE] = BITS(8),
+		[KIND_CAUSE] = BITS(8),
+		[KIND_FLAGS] = BITS(16),
+		[KIND_ERROR] = BITS(32),
+		[KIND_HAS] = BITS(2),
+		[KIND_FLOW] = PLACE_OF(BLOCK_FLOWS),
+		[KIND_OPENER] = { .of = BLOCK_OPENERS, .optional = true, .steps = true },
+	} },
+	[BLOCK_BATCHES] = { BATCH_COLUMNS, {
+		[BATCH_NUMBER] = STEPS(64 - BLOCK_BATCH_BITS),
+	} },
+};
+
+uint32_t block_format__max(enum block_table table)
+{
+	switch (table) {
+	case BLOCK_NAMES:
+		return BLOCK_NAMES_MAX;
+	case BLOCK_ADDRESSES:
+		return BLOCK_ADDRESSES_MAX;
+	default:
+		return BLOCK_ROWS;
+	}
+}
+
+uint32_t block_format__crc(const uint8_t *data, size_t size)
+{
+	uLong crc = crc32_z(0, data, BLOCK_AT_CRC);
+
+	return (uint32_t)crc32_z(crc, data + BLOCK_HEADER, size - BLOCK_HEADER);
+}
+
+bool block_format__is_sound(const struct tws_event *ev)
+{
+	const struct tws_event *checked;
+
+	return !decode__event(ev, sizeof(*ev), &checked) &&
+	       (ev->action < TWS_LISTEN);
+}
+
+int block_guess__init(struct block_guess *guess, uint32_t kinds, uint32_t talks, uint32_t batches)
+{
+	memset(guess, 0, sizeof(*guess));
+	guess->kinds = calloc(kinds ? kinds : 1, sizeof(*guess->kinds));
+	guess->talks = calloc(talks ? talks : 1, sizeof(*guess->talks));
+	guess->batches = calloc(batches ? batches : 1, sizeof(*guess->batches));
+	if (guess->kinds && guess->talks && guess->batches)
+		return 0;
+	block_guess__fini(guess);
+	return -ENOMEM;
+}
+
+void block_guess__fini(struct block_guess *guess)
+{
+	free(guess->kinds);
+	free(guess->talks);
+	free(guess->batches);
+	memset(guess, 0, sizeof(*guess));
+}
+
+void block_guess__use(struct block_guess *guess, uint32_t rank, uint32_t batch)
+{
+	if (rank == guess->num_recent && guess->num_recent < BLOCK_RECENT)
+		guess->num_recent++;
+	else if (rank == guess->num_recent)
+		rank--;
+	memmove(&guess->recent[1], &guess->recent[0], rank * sizeof(guess->recent[0]));
+	guess->recent[0] = batch;
+}
