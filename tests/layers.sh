@@ -28,10 +28,11 @@ owners      base model host sockets containers
 events      base model host sockets capture containers owners
 inventory   base model host sockets capture containers owners store
 store       base model
+tally       base model
 recording   base model host sockets capture containers owners events inventory store
-output      base model inventory
+output      base model inventory tally
 report      base model store output
-commands    base model host sockets capture containers owners events inventory store recording output report"
+commands    base model host sockets capture containers owners events inventory store tally recording output report"
 
 # may_include ROOM: the rooms it may include, itself first; nothing if there is no such room.
 may_include() {

@@ -1,0 +1,765 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "tally/tally.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hash.h"
+#include "base/table.h"
+#include "model/key.h"
+
+#define NS_PER_S 1000000000ULL
+#define CULLED (TALLY_ROWS / 8) /* rows that give way at once */
+#define STATE_FIN_WAIT2 5	/* as the kernel and sock_diag number them */
+#define STATE_TIME_WAIT 6
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+struct view {
+	struct tally_keys keys;
+	struct table *by_hash;
+	struct tally_row *list[TALLY_ROWS]; /* the rows that there are */
+	size_t num;
+	struct tally_row *slots[TALLY_ROWS];
+	uint16_t generations[TALLY_ROWS];
+	uint16_t free_slots[TALLY_ROWS];
+	size_t num_free;
+	struct tally_row others;
+	uint64_t came; /* rows, ever */
+};
+
+/* An entry of by_hash. */
+struct hashed_row {
+	uint64_t hash;
+	uint64_t slot;
+};
+
+struct tally {
+	struct tally_options opts;
+	struct view *views[TALLY_VIEWS];
+	struct whose *whose;
+	struct port_sets *port_sets;
+	struct tally_row sum;
+	struct held unplaced;
+	struct tally_host host;
+	struct tally_netns netns; /* that is looked into */
+	uint64_t minis;		  /* in it */
+	uint32_t minute[64];
+	uint32_t now_s;
+	uint16_t look;
+	uint64_t now_ns, begin_ns, frame_ns, interval_ns;
+};
+
+/* ---- rows ---- */
+
+static const size_t string_places[] = {
+	offsetof(struct record, cgroup_path),
+	offsetof(struct record, netns_name),
+	offsetof(struct record, interface),
+	offsetof(struct record, label),
+	offsetof(struct record, workload.container_id),
+	offsetof(struct record, workload.container_name),
+	offsetof(struct record, workload.container_image),
+	offsetof(struct record, workload.container_runtime),
+	offsetof(struct record, workload.unit),
+	offsetof(struct record, workload.pod_name),
+	offsetof(struct record, workload.pod_uid),
+	offsetof(struct record, workload.pod_namespace),
+	offsetof(struct record, workload.pod_container),
+};
+
+static const char **string_at(struct record *rec, size_t i)
+{
+	return (const char **)((char *)rec + string_places[i]);
+}
+
+/* The strings of @rec become the row's own. */
+static int keep_strings(struct tally_row *row)
+{
+	size_t bytes = 0;
+	char *to;
+
+	for (size_t i = 0; i < COUNT(string_places); i++) {
+		const char *s = *string_at(&row->sample, i);
+
+		bytes += s ? strlen(s) + 1 : 0;
+	}
+	if (!bytes)
+		return 0;
+	to = row->strings = malloc(bytes);
+	if (!to)
+		return -ENOMEM;
+	for (size_t i = 0; i < COUNT(string_places); i++) {
+		const char **s = string_at(&row->sample, i);
+		size_t len = *s ? strlen(*s) + 1 : 0;
+
+		if (!*s)
+			continue;
+		memcpy(to, *s, len);
+		*s = to;
+		to += len;
+	}
+	return 0;
+}
+
+static void row__free(struct tally_row *row)
+{
+	if (!row)
+		return;
+	free(row->strings);
+	free(row->command_line);
+	free(row);
+}
+
+static struct tally_row *row__new(const struct record *rec)
+{
+	struct tally_row *row = calloc(1, sizeof(*row));
+
+	if (!row)
+		return NULL;
+	row->event = *rec->event;
+	row->sample = *rec;
+	row->sample.event = &row->event;
+	row->sample.command_line = NULL;
+	if (keep_strings(row)) {
+		row__free(row);
+		return NULL;
+	}
+	return row;
+}
+
+static void note_process(struct tally_row *row, const struct record *rec)
+{
+	const struct tws_conn *conn = &rec->event->conn;
+
+	if (!row->sample.event || !(conn->flags & TWS_F_CLOSER)) /* a row of many has none */
+		return;
+	if (!row->command_line && rec->command_line) {
+		row->command_line = strdup(rec->command_line);
+		row->sample.command_line = row->command_line;
+	}
+	for (uint32_t i = 0; i < row->num_pids && i < TALLY_PIDS; i++)
+		if (row->pids[i] == conn->tgid)
+			return;
+	if (row->num_pids < TALLY_PIDS)
+		row->pids[row->num_pids] = conn->tgid;
+	if (row->num_pids <= TALLY_PIDS)
+		row->num_pids++;
+}
+
+/* ---- views ---- */
+
+static void view__free(struct view *view)
+{
+	if (!view)
+		return;
+	for (size_t i = 0; i < view->num; i++)
+		row__free(view->list[i]);
+	table__free(view->by_hash);
+	free(view);
+}
+
+static struct view *view__new(const struct tally_keys *keys)
+{
+	const struct table_options opts = {
+		.key_bytes = sizeof(uint64_t),
+		.entry_bytes = sizeof(struct hashed_row),
+		.max = TALLY_ROWS,
+	};
+	struct view *view = calloc(1, sizeof(*view));
+
+	if (!view)
+		return NULL;
+	view->keys = *keys;
+	for (size_t i = 0; i < TALLY_ROWS; i++)
+		view->free_slots[i] = (uint16_t)(TALLY_ROWS - 1 - i);
+	view->num_free = TALLY_ROWS;
+	if (table__new(&view->by_hash, &opts)) {
+		free(view);
+		return NULL;
+	}
+	return view;
+}
+
+/* NULL: there is no room. */
+static struct tally_row *view__add(struct view *view, const struct record *rec, uint64_t hash)
+{
+	struct hashed_row *entry;
+	struct tally_row *row;
+	void *found;
+
+	if (!view->num_free)
+		return NULL;
+	row = row__new(rec);
+	if (!row)
+		return NULL;
+	if (table__get(view->by_hash, &hash, &found) < 0) {
+		row__free(row);
+		return NULL;
+	}
+	entry = found;
+	row->hash = hash;
+	row->slot = view->free_slots[--view->num_free];
+	row->place = (uint32_t)view->num;
+	row->number = view->came++;
+	entry->slot = row->slot;
+	view->slots[row->slot] = row;
+	view->list[view->num++] = row;
+	return row;
+}
+
+static struct tally_row *view__row(struct view *view, const struct record *rec, uint64_t seed)
+{
+	const struct hashed_row *entry;
+	uint64_t hash = seed;
+
+	for (size_t i = 0; i < view->keys.num; i++)
+		hash = field__hash(view->keys.keys[i], rec, hash);
+	entry = table__find(view->by_hash, &hash);
+	if (entry)
+		return view->slots[entry->slot];
+	return view__add(view, rec, hash) ?: &view->others;
+}
+
+static struct whose_row view__whose(const struct view *view, const struct tally_row *row)
+{
+	if (row == &view->others)
+		return (struct whose_row){ UINT16_MAX, 0 };
+	return (struct whose_row){ row->slot, view->generations[row->slot] };
+}
+
+/* The row, or that which its sums have gone to since. */
+static struct tally_row *view__of(struct view *view, const struct whose_row *at)
+{
+	if (at->slot >= TALLY_ROWS || view->generations[at->slot] != at->generation)
+		return &view->others;
+	return view->slots[at->slot] ?: &view->others;
+}
+
+void tally__add_counts(struct tally_counts *to, const struct tally_counts *from)
+{
+	to->closes += from->closes;
+	to->client += from->client;
+	to->server += from->server;
+	to->failed += from->failed;
+	to->lifetimes += from->lifetimes;
+	to->lifetime_ns += from->lifetime_ns;
+	for (size_t i = 0; i < TWS_CAUSE_END; i++)
+		to->causes[i] += from->causes[i];
+}
+
+static void merge(struct tally_row *to, const struct tally_row *from)
+{
+	tally__add_counts(&to->total, &from->total);
+	to->closes += from->closes;
+	to->failed += from->failed;
+	to->closes_on += from->closes_on;
+	to->failed_on += from->failed_on;
+	held__merge(&to->held, &from->held);
+	for (size_t i = 0; i < RECENT_SECONDS; i++) {
+		to->recent.counts[i] += from->recent.counts[i];
+		to->recent_failed.counts[i] += from->recent_failed.counts[i];
+	}
+	if (from->last_s > to->last_s)
+		to->last_s = from->last_s;
+}
+
+static void view__remove(struct view *view, struct tally_row *row)
+{
+	struct tally_row *last = view->list[--view->num];
+
+	merge(&view->others, row);
+	view->list[row->place] = last;
+	last->place = row->place;
+	view->slots[row->slot] = NULL;
+	view->generations[row->slot]++;
+	view->free_slots[view->num_free++] = row->slot;
+	table__remove(view->by_hash, table__find(view->by_hash, &row->hash));
+	row__free(row);
+}
+
+struct weight {
+	struct tally_row *row;
+	uint64_t weight;
+	uint32_t last_s;
+};
+
+static int compare_weights(const void *a, const void *b)
+{
+	const struct weight *x = a, *y = b;
+
+	if (x->weight != y->weight)
+		return x->weight < y->weight ? -1 : 1;
+	if (x->last_s != y->last_s)
+		return x->last_s < y->last_s ? -1 : 1;
+	return x->row->number < y->row->number ? -1 : 1;
+}
+
+/* A full view: those rows that matter least give way to what may come. */
+static void view__cull(struct view *view, uint32_t now_s)
+{
+	struct weight *weights = calloc(view->num, sizeof(*weights));
+	size_t num = view->num;
+
+	if (!weights)
+		return;
+	for (size_t i = 0; i < num; i++) {
+		struct tally_row *row = view->list[i];
+
+		weights[i] = (struct weight){
+			row, recent__sum(&row->recent, now_s) +
+			recent__sum(&row->recent_failed, now_s) + row->held.now, row->last_s };
+	}
+	qsort(weights, num, sizeof(*weights), compare_weights);
+	for (size_t i = 0; i < CULLED && i < num; i++)
+		view__remove(view, weights[i].row);
+	free(weights);
+}
+
+/* ---- time ---- */
+
+static void move_row_on(struct tally_row *row, uint32_t now_s)
+{
+	held__move_on(&row->held, now_s);
+	recent__move_on(&row->recent, now_s);
+	recent__move_on(&row->recent_failed, now_s);
+}
+
+static void move_on(struct tally *t, uint32_t now_s)
+{
+	t->now_s = now_s;
+	t->minute[now_s % COUNT(t->minute)] = 0;
+	held__move_on(&t->unplaced, now_s);
+	move_row_on(&t->sum, now_s);
+	port_sets__move_on(t->port_sets, now_s);
+	for (size_t v = 0; v < t->opts.num_views; v++) {
+		struct view *view = t->views[v];
+
+		for (size_t i = 0; i < view->num; i++)
+			move_row_on(view->list[i], now_s);
+		move_row_on(&view->others, now_s);
+	}
+}
+
+static void advance(struct tally *t, uint32_t second)
+{
+	/* What is longer ago than all that is kept leaves nothing. */
+	uint32_t from = second - t->now_s > HELD_SECONDS ? second - HELD_SECONDS : t->now_s;
+
+	for (uint32_t s = from + 1; s <= second; s++)
+		move_on(t, s);
+}
+
+void tally__tick(struct tally *t, uint64_t now_ns)
+{
+	uint32_t second = (uint32_t)(now_ns / NS_PER_S);
+
+	if (now_ns > t->now_ns)
+		t->now_ns = now_ns;
+	if (second <= t->now_s)
+		return;
+	advance(t, second);
+	for (size_t v = 0; v < t->opts.num_views; v++)
+		if (!t->views[v]->num_free)
+			view__cull(t->views[v], t->now_s);
+}
+
+/* ---- counting ---- */
+
+static void count_close(struct tally_counts *counts, const struct tws_event *ev)
+{
+	const struct tws_conn *conn = &ev->conn;
+
+	counts->closes++;
+	counts->client += conn->side == TWS_SIDE_CLIENT;
+	counts->server += conn->side == TWS_SIDE_SERVER;
+	counts->causes[conn->cause < TWS_CAUSE_END ? conn->cause : TWS_CAUSE_UNKNOWN]++;
+	if (conn->open_ns && ev->time_ns >= conn->open_ns) {
+		counts->lifetimes++;
+		counts->lifetime_ns += ev->time_ns - conn->open_ns;
+	}
+}
+
+struct closing {
+	const struct record *rec;
+	uint32_t second;
+	bool counts; /* in totals */
+	struct port_set_key remote;
+	uint64_t remote_hash;
+};
+
+static void close_in(struct tally *t, struct tally_row *row, const struct closing *c)
+{
+	if (c->counts) {
+		count_close(&row->total, c->rec->event);
+		row->closes_on++;
+	}
+	recent__add(&row->recent, c->second, t->now_s);
+	held__add(&row->held, c->second + HELD_LIFE_S, t->now_s);
+	remotes__add(&row->remotes, &c->remote, c->remote_hash);
+	note_process(row, c->rec);
+	if (c->second > row->last_s)
+		row->last_s = c->second;
+}
+
+static uint64_t hash_of(const struct tally *t, const struct tws_key *key)
+{
+	return hash__bytes(t->opts.seed, key, sizeof(*key));
+}
+
+/* The socket has ended, whatever the clock says. */
+static void end_held(struct tally *t, const struct whose_socket *socket)
+{
+	if (!socket->placed) {
+		held__remove(&t->unplaced, socket->end_s, t->now_s);
+		return;
+	}
+	held__remove(&t->sum.held, socket->end_s, t->now_s);
+	for (size_t v = 0; v < t->opts.num_views; v++)
+		held__remove(&view__of(t->views[v], &socket->rows[v])->held, socket->end_s, t->now_s);
+}
+
+/* A socket of the same addresses that was held has ended, and be it that this one was found
+ * in the kernel's table before its close was told. */
+static struct whose_socket *place(struct tally *t, const struct closing *c)
+{
+	struct tws_key key = key__of_event(c->rec->event);
+	uint64_t hash = hash_of(t, &key);
+	struct whose_socket *socket = whose__find(t->whose, hash);
+
+	if (socket)
+		end_held(t, socket);
+	else
+		socket = whose__add(t->whose, hash);
+	if (socket) {
+		socket->end_s = c->second + HELD_LIFE_S;
+		socket->look = t->look;
+		socket->placed = true;
+	}
+	return socket;
+}
+
+static void add_close(struct tally *t, const struct closing *c)
+{
+	struct whose_socket *socket = place(t, c);
+
+	close_in(t, &t->sum, c);
+	if (t->now_s - c->second < COUNT(t->minute))
+		t->minute[c->second % COUNT(t->minute)]++;
+	for (size_t v = 0; v < t->opts.num_views; v++) {
+		struct tally_row *row = view__row(t->views[v], c->rec, t->opts.seed);
+
+		close_in(t, row, c);
+		if (socket)
+			socket->rows[v] = view__whose(t->views[v], row);
+	}
+	if (c->remote.peer_port)
+		port_sets__close(t->port_sets, &c->remote, c->second, t->now_s);
+}
+
+static void fail_in(struct tally *t, struct tally_row *row, const struct closing *c)
+{
+	if (c->counts) {
+		row->total.failed++;
+		row->failed_on++;
+	}
+	recent__add(&row->recent_failed, c->second, t->now_s);
+	note_process(row, c->rec);
+	if (c->second > row->last_s)
+		row->last_s = c->second;
+}
+
+static void add_failure(struct tally *t, const struct closing *c)
+{
+	fail_in(t, &t->sum, c);
+	t->host.error = c->rec->event->error;
+	for (size_t v = 0; v < t->opts.num_views; v++)
+		fail_in(t, view__row(t->views[v], c->rec, t->opts.seed), c);
+}
+
+void tally__add(struct tally *t, const struct record *rec)
+{
+	const struct tws_event *ev = rec->event;
+	struct closing c = {
+		.rec = rec,
+		.second = (uint32_t)(ev->time_ns / NS_PER_S),
+		.counts = ev->time_ns >= t->opts.start_ns,
+	};
+
+	if (ev->action != TWS_TIME_WAIT && ev->action != TWS_CONNECT_FAILED &&
+	    ev->action != TWS_OVERFLOW)
+		return;
+	if (!t->begin_ns || ev->time_ns < t->begin_ns)
+		t->begin_ns = ev->time_ns;
+	if (c.second > t->now_s)
+		tally__tick(t, ev->time_ns);
+	if (ev->action == TWS_OVERFLOW) {
+		t->host.overflows += c.counts;
+	} else if (ev->action == TWS_CONNECT_FAILED) {
+		add_failure(t, &c);
+	} else {
+		c.remote = remotes__key(ev);
+		c.remote_hash = hash__bytes(t->opts.seed, &c.remote, sizeof(c.remote));
+		add_close(t, &c);
+	}
+}
+
+/* ---- looks ---- */
+
+void tally__look(struct tally *t, uint64_t now_ns)
+{
+	tally__tick(t, now_ns);
+	t->look++;
+	t->host.looked_ns = now_ns;
+	memset(t->host.states, 0, sizeof(t->host.states));
+	t->host.fin_wait2_minis = t->host.limit = t->host.minis_there = 0;
+	t->netns = (struct tally_netns){ 0 };
+	t->minis = 0;
+	port_sets__look(t->port_sets);
+	t->unplaced = t->sum.held = (struct held){ 0 };
+	for (size_t v = 0; v < t->opts.num_views; v++) {
+		struct view *view = t->views[v];
+
+		for (size_t i = 0; i < view->num; i++)
+			view->list[i]->held = (struct held){ 0 };
+		view->others.held = (struct held){ 0 };
+	}
+}
+
+/* Of the namespace that was looked into. */
+static void note_limit(struct tally *t)
+{
+	struct tally_host *host = &t->host;
+
+	if (!t->netns.max_tw_buckets)
+		return;
+	/* minis / limit, compared without rounding */
+	if (!host->limit || t->minis * host->limit > host->minis_there * t->netns.max_tw_buckets) {
+		host->limit = t->netns.max_tw_buckets;
+		host->minis_there = t->minis;
+	}
+}
+
+void tally__look_into(struct tally *t, const struct tally_netns *netns)
+{
+	note_limit(t);
+	t->netns = *netns;
+	t->minis = 0;
+}
+
+static void add_held(struct tally *t, const struct whose_socket *socket)
+{
+	held__add(&t->sum.held, socket->end_s, t->now_s);
+	for (size_t v = 0; v < t->opts.num_views; v++)
+		held__add(&view__of(t->views[v], &socket->rows[v])->held, socket->end_s, t->now_s);
+}
+
+static void see_time_wait(struct tally *t, const struct tally_socket *sk, uint32_t end_s)
+{
+	uint64_t hash = hash_of(t, &sk->key);
+	struct whose_socket *socket = whose__find(t->whose, hash) ?: whose__add(t->whose, hash);
+
+	if (socket) {
+		socket->look = t->look;
+		socket->end_s = end_s;
+	}
+	if (socket && socket->placed)
+		add_held(t, socket);
+	else
+		held__add(&t->unplaced, end_s, t->now_s);
+}
+
+/* The next second of which it is sure that it will have ended, if its timer is in time; one
+ * that is late ends now. */
+static uint32_t end_of(const struct tally *t, uint32_t expires_ms)
+{
+	uint64_t ends_ns = t->host.looked_ns + expires_ms * 1000000ULL;
+	uint32_t end_s = (uint32_t)(ends_ns / NS_PER_S) + 1;
+
+	return end_s - t->now_s < HELD_SECONDS ? end_s : t->now_s + HELD_SECONDS - 1;
+}
+
+static struct port_set_key port_set_of(const struct tally_socket *sk)
+{
+	struct port_set_key key = { .netns = sk->key.netns, .family = sk->family,
+				    .peer_port = sk->key.peer_port };
+
+	memcpy(key.local_addr, sk->key.local_addr, sizeof(key.local_addr));
+	memcpy(key.peer_addr, sk->key.peer_addr, sizeof(key.peer_addr));
+	return key;
+}
+
+void tally__socket(struct tally *t, const struct tally_socket *sk)
+{
+	bool is_time_wait = sk->mini && sk->state == STATE_TIME_WAIT;
+	uint32_t end_s = is_time_wait ? end_of(t, sk->expires_ms) : 0;
+
+	t->minis += sk->mini;
+	if (sk->mini && sk->state == STATE_FIN_WAIT2)
+		t->host.fin_wait2_minis++;
+	else if (sk->state < TALLY_STATES)
+		t->host.states[sk->state]++;
+	if (is_time_wait)
+		see_time_wait(t, sk, end_s);
+	if (sk->takes_port) {
+		struct port_set_key key = port_set_of(sk);
+
+		port_sets__take(t->port_sets, &key, t->netns.usable_ports, end_s, t->now_s);
+	}
+}
+
+static bool was_seen(void *ctx, struct whose_socket *socket)
+{
+	const struct tally *t = ctx;
+
+	return socket->look == t->look;
+}
+
+/* Of what could not be looked into the clock alone tells. */
+static bool is_seen_or_young(void *ctx, struct whose_socket *socket)
+{
+	struct tally *t = ctx;
+
+	if (socket->look == t->look)
+		return true;
+	if (socket->end_s <= t->now_s)
+		return false;
+	if (socket->placed)
+		add_held(t, socket);
+	return true;
+}
+
+void tally__looked(struct tally *t, bool whole)
+{
+	note_limit(t);
+	whose__keep(t->whose, whole ? was_seen : is_seen_or_young, t);
+	port_sets__looked(t->port_sets, t->now_s);
+	t->host.was_looked_at = true;
+}
+
+bool tally__wants_look(const struct tally *t)
+{
+	return whose__is_full(t->whose);
+}
+
+/* ---- what came out ---- */
+
+uint64_t tally__rate_milli(const struct tally *t, const struct recent *recent)
+{
+	uint64_t window_ns = RECENT_WINDOW * NS_PER_S + t->now_ns % NS_PER_S;
+	uint64_t sum = recent__sum(recent, t->now_s);
+
+	if (t->now_ns - t->begin_ns < window_ns)
+		window_ns = t->now_ns - t->begin_ns;
+	if (window_ns < NS_PER_S)
+		window_ns = NS_PER_S;
+	return sum * 1000000 / (window_ns / 1000000);
+}
+
+unsigned int tally__permille(const struct tally *t, const struct tally_row *row)
+{
+	unsigned int most = 0;
+
+	for (uint32_t i = 0; i < row->remotes.num; i++) {
+		const struct remote *remote = &row->remotes.kept[i];
+		const struct port_set_use *use;
+
+		if (!remote->key.peer_port)
+			continue;
+		use = port_sets__find(t->port_sets, &remote->key);
+		if (use && port_set__permille(use) > most)
+			most = port_set__permille(use);
+	}
+	return most;
+}
+
+static void end_interval(struct tally_row *row)
+{
+	row->closes = row->closes_on;
+	row->failed = row->failed_on;
+	row->closes_on = row->failed_on = 0;
+}
+
+static void fill_host(const struct tally *t, struct tally_host *host)
+{
+	*host = t->host;
+	host->time_wait = (uint64_t)t->sum.held.now + t->unplaced.now;
+	host->unplaced = t->unplaced.now;
+	host->rate_milli = tally__rate_milli(t, &t->sum.recent);
+	host->failed_rate_milli = tally__rate_milli(t, &t->sum.recent_failed);
+	for (uint32_t i = 0; i < TALLY_MINUTE; i++)
+		host->minute[i] = t->minute[(t->now_s - TALLY_MINUTE + i) % COUNT(t->minute)];
+	host->fullest = port_sets__fullest(t->port_sets);
+	if (host->fullest) {
+		host->fullest_rate_milli = tally__rate_milli(t, &host->fullest->closes);
+		host->fullest_in_s = port_set__full_in(host->fullest, host->fullest_rate_milli,
+						       t->now_s);
+	}
+}
+
+void tally__again(const struct tally *t, size_t view, struct tally_frame *frame)
+{
+	const struct view *v = t->views[view];
+
+	*frame = (struct tally_frame){
+		.interval_ns = t->interval_ns,
+		.sum = &t->sum,
+		.others = &v->others,
+		.num_rows = v->num,
+		.rows = v->list,
+		.now_s = t->now_s,
+	};
+	fill_host(t, &frame->host);
+}
+
+void tally__frame(struct tally *t, size_t view, uint64_t now_ns, struct tally_frame *frame)
+{
+	tally__tick(t, now_ns);
+	t->interval_ns = t->now_ns - (t->frame_ns ?: t->opts.start_ns ?: t->begin_ns);
+	t->frame_ns = t->now_ns;
+	end_interval(&t->sum);
+	for (size_t v = 0; v < t->opts.num_views; v++) {
+		for (size_t i = 0; i < t->views[v]->num; i++)
+			end_interval(t->views[v]->list[i]);
+		end_interval(&t->views[v]->others);
+	}
+	tally__again(t, view, frame);
+}
+
+/* ---- its life ---- */
+
+int tally__new(struct tally **tallyp, const struct tally_options *opts)
+{
+	struct tally *t = calloc(1, sizeof(*t));
+	int err = t ? 0 : -ENOMEM;
+
+	if (err)
+		return err;
+	t->opts = *opts;
+	t->opts.seed = opts->seed ?: hash__random_seed();
+	t->begin_ns = t->now_ns = opts->start_ns;
+	t->now_s = (uint32_t)(opts->start_ns / NS_PER_S);
+	err = whose__new(&t->whose, WHOSE_MAX) ?: port_sets__new(&t->port_sets);
+	for (size_t v = 0; !err && v < opts->num_views; v++) {
+		t->views[v] = view__new(&opts->views[v]);
+		err = t->views[v] ? 0 : -ENOMEM;
+	}
+	if (err) {
+		tally__free(t);
+		return err;
+	}
+	*tallyp = t;
+	return 0;
+}
+
+void tally__free(struct tally *t)
+{
+	if (!t)
+		return;
+	for (size_t v = 0; v < TALLY_VIEWS; v++)
+		view__free(t->views[v]);
+	whose__free(t->whose);
+	port_sets__free(t->port_sets);
+	free(t);
+}
