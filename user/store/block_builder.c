@@ -7,7 +7,9 @@
 
 #include "base/hash.h"
 
-#define NAMES_BYTES (1U << 20) /* of all names: enough for any block but a hostile one */
+/* Of all dictionaries: enough for any block but a hostile one. */
+#define NAMES_BYTES (1U << 20)
+#define ENTRIES (3 * BLOCK_ROWS)
 
 /* The words that entries are found by; where they are no cells, the cells follow. */
 struct actor_key {
@@ -89,6 +91,7 @@ static int intern(struct block_builder *b, enum block_table which, const void *k
 	*index = table__index(entry);
 	if (!ret)
 		return 0;
+	b->num_entries++;
 	own = entry;
 	if (cells) {
 		own += d->words;
@@ -137,6 +140,7 @@ static int intern_name(struct block_builder *b, const char *bytes, size_t len, u
 		name->len = (uint32_t)len;
 		outbuf__bytes(&b->names, bytes, len);
 		d->cells[table__index(name)] = entry;
+		b->num_entries++;
 	}
 	*cell = table__index(name) + 1ULL;
 	return 0;
@@ -365,7 +369,7 @@ int block_builder__add(struct block_builder *b, const struct held_row *row)
 
 	if (!block_format__is_sound(ev))
 		return -EINVAL;
-	if (b->num_rows == BLOCK_ROWS)
+	if (b->num_rows == BLOCK_ROWS || b->num_entries >= ENTRIES)
 		return -ENOSPC;
 	err = add_kind(b, row, &fresh.kind) ?: add_actor(b, row, &fresh.actor) ?:
 	      intern(b, BLOCK_BATCHES, &batch, NULL, &fresh.batch);
@@ -384,6 +388,7 @@ void block_builder__clear(struct block_builder *b)
 	for (unsigned int i = 0; i < BLOCK_TABLES; i++)
 		table__clear(b->dictionaries[i].table);
 	b->names.len = 0;
+	b->num_entries = 0;
 	b->num_rows = 0;
 }
 
@@ -396,6 +401,7 @@ int block_builder__new(struct block_builder **builderp)
 		return err;
 	b->seed = hash__random_seed();
 	b->rows = calloc(BLOCK_ROWS, sizeof(*b->rows));
+	b->kinds = calloc(BLOCK_ROWS, sizeof(*b->kinds));
 	b->zstd = ZSTD_createCCtx();
 	for (unsigned int i = 0; i < ROW_COLUMNS && !err; i++) {
 		b->cells[i] = calloc(i ? BLOCK_ROWS : BLOCK_ADDRESSES_MAX, sizeof(*b->cells[i]));
@@ -403,7 +409,7 @@ int block_builder__new(struct block_builder **builderp)
 	}
 	for (unsigned int i = 0; i < BLOCK_TABLES && !err; i++)
 		err = dictionary_init(&b->dictionaries[i], i);
-	if (err || !b->rows || !b->zstd) {
+	if (err || !b->rows || !b->kinds || !b->zstd) {
 		block_builder__free(b);
 		return -ENOMEM;
 	}
@@ -424,5 +430,6 @@ void block_builder__free(struct block_builder *b)
 	outbuf__free(&b->packed);
 	ZSTD_freeCCtx(b->zstd);
 	free(b->rows);
+	free(b->kinds);
 	free(b);
 }

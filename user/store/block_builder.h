@@ -44,11 +44,13 @@ struct block_builder {
 	uint32_t num_rows;
 	struct block_dictionary dictionaries[BLOCK_TABLES];
 	struct outbuf names;
+	uint32_t num_entries; /* of all dictionaries */
 	uint64_t seed;
 	/* Of the block that is being written. */
+	uint32_t *kinds; /* of its rows */
 	uint64_t *cells[ROW_COLUMNS]; /* the first has room for any table's */
 	struct outbuf plain, packed;
-	uint32_t ends[512]; /* where in @plain the kind of its bytes changes */
+	uint32_t ends[2048]; /* where in @plain the kind of its bytes changes */
 	uint32_t num_ends;
 	ZSTD_CCtx *zstd;
 };

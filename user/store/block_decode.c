@@ -216,13 +216,19 @@ static int take_tables(struct block *block, struct reader *r)
 
 /* ---- rows ---- */
 
-static bool take_kind(const struct block *block, struct block_guess *g, uint64_t told,
-		      uint32_t *kind)
+static bool take_kinds(const struct block *block, struct block_guess *g, const uint64_t *told,
+		       uint32_t *kinds)
 {
-	uint64_t at = told ? told - 1 : g->next_kind++;
+	uint64_t kind;
 
-	*kind = (uint32_t)at;
-	return at < block->num[BLOCK_KINDS];
+	for (uint32_t i = 0; i < block->num_rows; i++) {
+		kind = told[i] ? told[i] - 1 : g->next_kind++;
+		if (kind >= block->num[BLOCK_KINDS])
+			return false;
+		kinds[i] = (uint32_t)kind;
+	}
+	block_guess__begin(g, kinds, block->num_rows, block->num[BLOCK_KINDS]);
+	return true;
 }
 
 static bool take_actor(const struct block *block, struct block_guess *g,
@@ -277,17 +283,33 @@ static uint64_t take_cookie(const struct block *block, struct block_guess *g, ui
 	       g->batches[batch];
 }
 
+static void take_open(struct block_guess *g, uint64_t told, uint32_t talk, bool is_end,
+		      struct numbers *row)
+{
+	struct block_opening opening = {
+		.time_ns = row->time_ns,
+		.talk = talk,
+		.port = row->port,
+		.is_end = is_end,
+	};
+	uint64_t open_ns;
+
+	if (block_guess__open(g, &opening, &open_ns))
+		row->open_ns = open_ns + block_format__unzigzag(told);
+	else
+		row->open_ns = row->time_ns - told;
+	opening.open_ns = row->open_ns;
+	block_guess__opened(g, &opening);
+}
+
 static bool take_row(const struct block *block, struct block_guess *g,
 		     const uint64_t told[ROW_COLUMNS], struct numbers *row)
 {
-	struct block_kind_guess *kind;
+	struct block_kind_guess *kind = &g->kinds[row->kind];
 	uint64_t flow, talk;
 	uint32_t batch;
 	bool is_end;
 
-	if (!take_kind(block, g, told[ROW_KIND], &row->kind))
-		return false;
-	kind = &g->kinds[row->kind];
 	if (!take_actor(block, g, kind, told[ROW_ACTOR], &row->actor) ||
 	    !take_batch(block, g, told[ROW_BATCH], &batch))
 		return false;
@@ -301,23 +323,23 @@ static bool take_row(const struct block *block, struct block_guess *g,
 		(uint16_t)block_format__unzigzag(told[ROW_PORT]);
 	row->tx_bytes = step(&kind->tx, told[ROW_TX]);
 	row->rx_bytes = step(&kind->rx, told[ROW_RX]);
-	if (!(cell(block, BLOCK_KINDS, KIND_HAS, row->kind) & BLOCK_HAS_OPEN))
-		row->open_ns = 0;
-	else if (is_end)
-		row->open_ns = step(&g->open_ns[1], told[ROW_OPEN]);
-	else
-		row->open_ns = row->time_ns - block_format__unzigzag(told[ROW_OPEN]);
+	if (cell(block, BLOCK_KINDS, KIND_HAS, row->kind) & BLOCK_HAS_OPEN)
+		take_open(g, told[ROW_OPEN], (uint32_t)talk, is_end, row);
 	return true;
 }
 
-static bool take_all_rows(struct block *block, struct block_guess *guess, uint64_t *columns)
+static bool take_all_rows(struct block *block, struct block_guess *guess, const uint64_t *columns,
+			  const uint32_t *kinds)
 {
 	uint64_t told[ROW_COLUMNS];
 	struct held_row row;
+	size_t at;
 
 	for (uint32_t i = 0; i < block->num_rows; i++) {
-		for (unsigned int column = 0; column < ROW_COLUMNS; column++)
-			told[column] = columns[(size_t)column * block->num_rows + i];
+		at = guess->kinds[kinds[i]].at++;
+		for (unsigned int column = ROW_KIND + 1; column < ROW_COLUMNS; column++)
+			told[column] = columns[column * (size_t)block->num_rows + at];
+		block->rows[i].kind = kinds[i];
 		if (!take_row(block, guess, told, &block->rows[i]))
 			return false;
 		block__row(block, i, &row);
@@ -331,11 +353,12 @@ static int take_rows(struct block *block, struct reader *r)
 {
 	size_t num = block->num_rows;
 	uint64_t *columns = calloc(num * ROW_COLUMNS + 1, sizeof(*columns));
+	uint32_t *kinds = calloc(num + 1, sizeof(*kinds));
 	struct block_guess guess = { 0 };
 	int err = -ENOMEM;
 
 	block->rows = calloc(num + 1, sizeof(*block->rows));
-	if (!columns || !block->rows ||
+	if (!columns || !kinds || !block->rows ||
 	    block_guess__init(&guess, block->num[BLOCK_KINDS], block->num[BLOCK_TALKS],
 			      block->num[BLOCK_BATCHES]))
 		goto out;
@@ -343,11 +366,13 @@ static int take_rows(struct block *block, struct reader *r)
 	for (unsigned int i = 0; i < ROW_COLUMNS; i++)
 		if (!take_column(r, columns + i * num, block->num_rows))
 			goto out;
-	if (r->at == r->end && take_all_rows(block, &guess, columns))
+	if (r->at == r->end && take_kinds(block, &guess, columns, kinds) &&
+	    take_all_rows(block, &guess, columns, kinds))
 		err = 0;
 out:
 	block_guess__fini(&guess);
 	free(columns);
+	free(kinds);
 	return err;
 }
 

@@ -4,8 +4,10 @@
 
 #include "store/block_builder.h"
 
-/* Bytes of different kinds are compressed apart, unless there are few. */
+/* Bytes of different columns, and in these of different kinds of rows, are compressed apart,
+ * unless there are few. */
 #define PIECE_BYTES 1024U
+#define KIND_PIECE_BYTES 8192U
 
 /* ---- which entries it needs, in the order of their first use ---- */
 
@@ -75,12 +77,12 @@ static uint32_t number_of(const struct block_builder *b, enum block_table which,
 /* ---- columns ---- */
 
 /* Here other bytes follow. */
-static void end_piece(struct block_builder *b)
+static void end_piece(struct block_builder *b, size_t end, size_t least)
 {
 	size_t since = b->num_ends ? b->ends[b->num_ends - 1] : 0;
 
-	if (b->plain.len - since >= PIECE_BYTES && b->num_ends < sizeof(b->ends) / sizeof(*b->ends))
-		b->ends[b->num_ends++] = (uint32_t)b->plain.len;
+	if (end >= since + least && b->num_ends < sizeof(b->ends) / sizeof(*b->ends))
+		b->ends[b->num_ends++] = (uint32_t)end;
 }
 
 static void put_byte(struct outbuf *ob, uint8_t byte)
@@ -96,8 +98,10 @@ static void put_u32(struct outbuf *ob, uint32_t value)
 	outbuf__bytes(ob, (const char *)bytes, sizeof(bytes));
 }
 
-/* How many bytes the largest has; then the lowest byte of all values, the next one of all, … */
-static void put_column(struct block_builder *b, const uint64_t *values, uint32_t num)
+/* How many bytes the largest has; then the lowest byte of all values, the next one of all, …
+ * If they are in the order of @kinds, these know where each one's end. */
+static void put_column(struct block_builder *b, const uint64_t *values, uint32_t num,
+		       const struct block_kind_guess *kinds, uint32_t num_kinds)
 {
 	uint64_t all = 0;
 	unsigned int width = 0;
@@ -114,8 +118,10 @@ static void put_column(struct block_builder *b, const uint64_t *values, uint32_t
 			return;
 		for (uint32_t i = 0; i < num; i++)
 			to[i] = (char)(values[i] >> 8 * byte);
+		for (uint32_t i = 0; i < num_kinds; i++)
+			end_piece(b, b->plain.len + kinds[i].at, KIND_PIECE_BYTES);
 		b->plain.len += num;
-		end_piece(b);
+		end_piece(b, b->plain.len, PIECE_BYTES);
 	}
 }
 
@@ -137,7 +143,7 @@ static void put_names(struct block_builder *b)
 		name = (const void *)d->cells[d->used[i]];
 		outbuf__bytes(&b->plain, b->names.data + name->at, name->len);
 	}
-	end_piece(b);
+	end_piece(b, b->plain.len, PIECE_BYTES);
 }
 
 /* As it stands in the block: a place there instead of one in the builder's table. */
@@ -164,7 +170,7 @@ static void put_table(struct block_builder *b, enum block_table which)
 					     block_format__zigzag(cell - before) : cell;
 			before = cell;
 		}
-		put_column(b, values, d->num_used);
+		put_column(b, values, d->num_used, NULL, 0);
 	}
 }
 
@@ -233,15 +239,24 @@ static uint64_t guess_cookie(struct block_guess *g, uint32_t batch, uint64_t coo
 	return block_format__zigzag(now - before);
 }
 
-static uint64_t guess_open(struct block_guess *g, const struct block_row *row)
+static uint64_t guess_open(struct block_guess *g, const struct block_row *row, uint32_t talk)
 {
-	if (row->is_end)
-		return step(&g->open_ns[1], row->open_ns);
-	return block_format__zigzag(row->time_ns - row->open_ns);
+	const struct block_opening opening = {
+		.time_ns = row->time_ns,
+		.open_ns = row->open_ns,
+		.talk = talk,
+		.port = row->port,
+		.is_end = row->is_end,
+	};
+	uint64_t open_ns;
+	bool expected = block_guess__open(g, &opening, &open_ns);
+
+	block_guess__opened(g, &opening);
+	return expected ? block_format__zigzag(row->open_ns - open_ns) :
+			  row->time_ns - row->open_ns;
 }
 
-static void fill_row(struct block_builder *b, struct block_guess *g, const struct block_row *row,
-		     uint32_t at)
+static void fill_row(struct block_builder *b, struct block_guess *g, const struct block_row *row)
 {
 	const uint64_t *kind_cells = b->dictionaries[BLOCK_KINDS].cells[row->kind];
 	const uint64_t *flow_cells =
@@ -250,13 +265,13 @@ static void fill_row(struct block_builder *b, struct block_guess *g, const struc
 	uint32_t talk = number_of(b, BLOCK_TALKS, (uint32_t)flow_cells[FLOW_TALK]);
 	uint32_t batch = number_of(b, BLOCK_BATCHES, row->batch);
 	uint64_t **cells = b->cells;
+	uint32_t at = g->kinds[kind].at++;
 
-	cells[ROW_KIND][at] = guess_kind(g, kind);
 	cells[ROW_ACTOR][at] = guess_actor(g, &g->kinds[kind],
 					   number_of(b, BLOCK_ACTORS, row->actor));
 	cells[ROW_TIME][at] = step(&g->time_ns[row->is_end], row->time_ns);
 	cells[ROW_WALL][at] = step(&g->wall_offset_ns, row->wall_ns - row->time_ns);
-	cells[ROW_OPEN][at] = row->open_ns ? guess_open(g, row) : 0;
+	cells[ROW_OPEN][at] = row->open_ns ? guess_open(g, row, talk) : 0;
 	cells[ROW_BATCH][at] = guess_batch(g, batch);
 	cells[ROW_COOKIE][at] = guess_cookie(g, batch, row->cookie);
 	cells[ROW_PORT][at] = step16(&g->talks[talk].port[row->is_end], row->port);
@@ -266,18 +281,24 @@ static void fill_row(struct block_builder *b, struct block_guess *g, const struc
 
 static int put_rows(struct block_builder *b, uint32_t from)
 {
-	uint32_t num = b->num_rows - from;
+	uint32_t num = b->num_rows - from, num_kinds = b->dictionaries[BLOCK_KINDS].num_used;
 	struct block_guess guess;
-	int err = block_guess__init(&guess, b->dictionaries[BLOCK_KINDS].num_used,
+	int err = block_guess__init(&guess, num_kinds,
 				    b->dictionaries[BLOCK_TALKS].num_used,
 				    b->dictionaries[BLOCK_BATCHES].num_used);
 
 	if (err)
 		return err;
+	for (uint32_t i = 0; i < num; i++) {
+		b->kinds[i] = number_of(b, BLOCK_KINDS, b->rows[from + i].kind);
+		b->cells[ROW_KIND][i] = guess_kind(&guess, b->kinds[i]);
+	}
+	block_guess__begin(&guess, b->kinds, num, num_kinds);
 	for (uint32_t i = 0; i < num; i++)
-		fill_row(b, &guess, &b->rows[from + i], i);
-	for (unsigned int i = 0; i < ROW_COLUMNS; i++)
-		put_column(b, b->cells[i], num);
+		fill_row(b, &guess, &b->rows[from + i]);
+	put_column(b, b->cells[ROW_KIND], num, NULL, 0);
+	for (unsigned int i = ROW_KIND + 1; i < ROW_COLUMNS; i++)
+		put_column(b, b->cells[i], num, guess.kinds, num_kinds);
 	block_guess__fini(&guess);
 	return 0;
 }

@@ -101,7 +101,8 @@ int block_guess__init(struct block_guess *guess, uint32_t kinds, uint32_t talks,
 	guess->kinds = calloc(kinds ? kinds : 1, sizeof(*guess->kinds));
 	guess->talks = calloc(talks ? talks : 1, sizeof(*guess->talks));
 	guess->batches = calloc(batches ? batches : 1, sizeof(*guess->batches));
-	if (guess->kinds && guess->talks && guess->batches)
+	guess->tuples = calloc(BLOCK_TUPLES, sizeof(*guess->tuples));
+	if (guess->kinds && guess->talks && guess->batches && guess->tuples)
 		return 0;
 	block_guess__fini(guess);
 	return -ENOMEM;
@@ -112,7 +113,67 @@ void block_guess__fini(struct block_guess *guess)
 	free(guess->kinds);
 	free(guess->talks);
 	free(guess->batches);
+	free(guess->tuples);
 	memset(guess, 0, sizeof(*guess));
+}
+
+void block_guess__begin(struct block_guess *guess, const uint32_t *kinds, uint32_t rows,
+			uint32_t num_kinds)
+{
+	uint32_t at = 0, num;
+
+	for (uint32_t i = 0; i < rows; i++)
+		guess->kinds[kinds[i]].at++;
+	for (uint32_t i = 0; i < num_kinds; i++) {
+		num = guess->kinds[i].at;
+		guess->kinds[i].at = at;
+		at += num;
+	}
+}
+
+static struct block_tuple *tuple_of(const struct block_guess *guess,
+				    const struct block_opening *opening, bool *same)
+{
+	uint32_t at = (opening->talk * 0x9e37U + opening->port) % BLOCK_TUPLES;
+	struct block_tuple *tuple = &guess->tuples[at];
+
+	*same = tuple->talk == opening->talk && tuple->port == opening->port;
+	return tuple;
+}
+
+bool block_guess__open(const struct block_guess *guess, const struct block_opening *opening,
+		       uint64_t *open_ns)
+{
+	bool same;
+	const struct block_tuple *tuple = tuple_of(guess, opening, &same);
+	uint64_t apart_ns = opening->time_ns - tuple->time_ns + BLOCK_PAIR_NS;
+	enum block_told told = same ? tuple->told : BLOCK_TOLD_NOTHING;
+
+	*open_ns = tuple->open_ns;
+	if (told == BLOCK_TOLD_ONE_END)
+		return opening->is_end || apart_ns < 2 * BLOCK_PAIR_NS;
+	if (told == (opening->is_end ? BLOCK_TOLD_BOTH_ENDS : BLOCK_TOLD_NEXT))
+		return true;
+	*open_ns = guess->end_open_ns;
+	return opening->is_end;
+}
+
+void block_guess__opened(struct block_guess *guess, const struct block_opening *opening)
+{
+	bool same;
+	struct block_tuple *tuple = tuple_of(guess, opening, &same);
+	bool other = same && !opening->is_end && tuple->told == BLOCK_TOLD_ONE_END;
+
+	if (opening->is_end)
+		guess->end_open_ns = opening->open_ns;
+	*tuple = (struct block_tuple){
+		.open_ns = opening->is_end ? opening->time_ns : opening->open_ns,
+		.time_ns = opening->time_ns,
+		.talk = opening->talk,
+		.port = opening->port,
+		.told = opening->is_end ? BLOCK_TOLD_NEXT :
+			other ? BLOCK_TOLD_BOTH_ENDS : BLOCK_TOLD_ONE_END,
+	};
 }
 
 void block_guess__use(struct block_guess *guess, uint32_t rank, uint32_t batch)

@@ -99,13 +99,16 @@ extern const struct block_layout block_layouts[BLOCK_TABLES];
 /* block_format__max() - how many entries @table may have. */
 uint32_t block_format__max(enum block_table table);
 
-/* The columns of the rows. */
+/*
+ * The columns of the rows. All but the first are in the order of kinds, and of the rows in each:
+ * what is alike stands together.
+ */
 enum block_row_column {
 	ROW_KIND,   /* 0: the first of the next kind; else its place plus one */
 	ROW_ACTOR,  /* see BLOCK_ACTOR_* */
 	ROW_TIME,   /* time_ns: the step from the row before of its class */
 	ROW_WALL,   /* wall_ns less time_ns: the step from the row before */
-	ROW_OPEN,   /* how long it was open; of ends the step of open_ns */
+	ROW_OPEN,   /* the step from what block_guess__open() expects; else how long it was open */
 	ROW_BATCH,  /* see BLOCK_BATCH_* */
 	ROW_COOKIE, /* the step from the one before of its batch */
 	ROW_PORT,   /* the client's: the step from the one before of its talk and class */
@@ -156,11 +159,34 @@ bool block_format__is_sound(const struct tws_event *ev);
 
 /* ---- what is to be expected ---- */
 
-/* The row before of a kind. */
+/* Of a kind: the row before, and the next one. */
 struct block_kind_guess {
 	uint64_t tx, rx;
 	uint32_t actor; /* place plus one; 0: there was none */
+	uint32_t at;	/* where in the columns the next row of this kind stands */
 };
+
+/*
+ * What rows tell of one connection: both of its ends, if these are on this host, opened at about
+ * the same time; and the next one with its addresses when this one's TIME_WAIT gave way.
+ */
+struct block_tuple {
+	uint64_t open_ns;
+	uint64_t time_ns; /* of the row that told it */
+	uint32_t talk;
+	uint16_t port; /* the client's */
+	uint8_t told;  /* enum block_told */
+};
+
+enum block_told {
+	BLOCK_TOLD_NOTHING,
+	BLOCK_TOLD_ONE_END,
+	BLOCK_TOLD_BOTH_ENDS,
+	BLOCK_TOLD_NEXT, /* open_ns is that of the next one */
+};
+
+#define BLOCK_TUPLES 4096U
+#define BLOCK_PAIR_NS (1ULL << 28) /* from one end's row to the other's, at most */
 
 /* The row before of a talk. Ends of TIME_WAIT are a class of their own. */
 struct block_talk_guess {
@@ -168,12 +194,14 @@ struct block_talk_guess {
 };
 
 struct block_guess {
-	uint64_t time_ns[2], open_ns[2]; /* by class */
+	uint64_t time_ns[2]; /* by class */
+	uint64_t end_open_ns;
 	uint64_t wall_offset_ns;
 	uint32_t next_kind, next_actor, next_batch;
 	struct block_kind_guess *kinds;
 	struct block_talk_guess *talks;
 	uint16_t *batches;	       /* the low bits of the cookie */
+	struct block_tuple *tuples;    /* by talk and port: the last one of each place */
 	uint32_t recent[BLOCK_RECENT]; /* batches, the last one first */
 	uint32_t num_recent;
 };
@@ -181,6 +209,25 @@ struct block_guess {
 /* block_guess__init() - for a block with so many of them. Returns 0 or -ENOMEM. */
 int block_guess__init(struct block_guess *guess, uint32_t kinds, uint32_t talks, uint32_t batches);
 void block_guess__fini(struct block_guess *guess);
+
+/* block_guess__begin() - the columns of @rows are told next: the kind of each. */
+void block_guess__begin(struct block_guess *guess, const uint32_t *kinds, uint32_t rows,
+			uint32_t num_kinds);
+
+/* What a row tells of when its connection was opened. */
+struct block_opening {
+	uint64_t time_ns, open_ns;
+	uint32_t talk;
+	uint16_t port;
+	bool is_end;
+};
+
+/* block_guess__open() - whether something tells about when it was opened: *@open_ns. */
+bool block_guess__open(const struct block_guess *guess, const struct block_opening *opening,
+		       uint64_t *open_ns);
+
+/* block_guess__opened() - it is known now. */
+void block_guess__opened(struct block_guess *guess, const struct block_opening *opening);
 
 /* block_guess__use() - @batch, which is at @rank of the recent (num_recent: at none), was used. */
 void block_guess__use(struct block_guess *guess, uint32_t rank, uint32_t batch);
