@@ -401,7 +401,6 @@ int block_builder__new(struct block_builder **builderp)
 		return err;
 	b->seed = hash__random_seed();
 	b->rows = calloc(BLOCK_ROWS, sizeof(*b->rows));
-	b->kinds = calloc(BLOCK_ROWS, sizeof(*b->kinds));
 	b->zstd = ZSTD_createCCtx();
 	for (unsigned int i = 0; i < ROW_COLUMNS && !err; i++) {
 		b->cells[i] = calloc(i ? BLOCK_ROWS : BLOCK_ADDRESSES_MAX, sizeof(*b->cells[i]));
@@ -409,7 +408,7 @@ int block_builder__new(struct block_builder **builderp)
 	}
 	for (unsigned int i = 0; i < BLOCK_TABLES && !err; i++)
 		err = dictionary_init(&b->dictionaries[i], i);
-	if (err || !b->rows || !b->kinds || !b->zstd) {
+	if (err || !b->rows || !b->zstd) {
 		block_builder__free(b);
 		return -ENOMEM;
 	}
@@ -430,6 +429,5 @@ void block_builder__free(struct block_builder *b)
 	outbuf__free(&b->packed);
 	ZSTD_freeCCtx(b->zstd);
 	free(b->rows);
-	free(b->kinds);
 	free(b);
 }

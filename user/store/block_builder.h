@@ -47,7 +47,6 @@ struct block_builder {
 	uint32_t num_entries; /* of all dictionaries */
 	uint64_t seed;
 	/* Of the block that is being written. */
-	uint32_t *kinds; /* of its rows */
 	uint64_t *cells[ROW_COLUMNS]; /* the first has room for any table's */
 	struct outbuf plain, packed;
 	uint32_t ends[2048]; /* where in @plain the kind of its bytes changes */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@ struct block {
 	struct numbers *rows;
 	uint32_t num_rows;
 	uint32_t num[BLOCK_TABLES];
-	uint64_t *cells[BLOCK_TABLES]; /* column after column; of names: where each begins */
+	uint64_t *cells[BLOCK_TABLES]; /* entry after entry; of names: where each begins */
 	char *names; /* each followed by a NUL */
 };
 
@@ -47,33 +48,43 @@ static bool take_u32(struct reader *r, uint32_t *value)
 	return true;
 }
 
-static bool take_column(struct reader *r, uint64_t *values, uint32_t num)
-{
-	const uint8_t *width, *bytes;
+/* The values of a column: the lowest byte of each, the next one of each, … */
+struct column {
+	const uint8_t *bytes;
+	unsigned int width;
+	uint32_t num;
+};
 
-	if (!take(r, 1, &width) || *width > 8 || !take(r, (size_t)*width * num, &bytes))
+static bool take_column(struct reader *r, uint32_t num, struct column *column)
+{
+	const uint8_t *width;
+
+	if (!take(r, 1, &width) || *width > 8 || !take(r, (size_t)*width * num, &column->bytes))
 		return false;
-	memset(values, 0, num * sizeof(*values));
-	for (unsigned int byte = 0; byte < *width; byte++, bytes += num)
-		for (uint32_t i = 0; i < num; i++)
-			values[i] |= (uint64_t)bytes[i] << 8 * byte;
+	column->width = *width;
+	column->num = num;
 	return true;
+}
+
+static uint64_t value_at(const struct column *column, size_t at)
+{
+	const uint8_t *byte = column->bytes + at;
+	uint64_t value = 0;
+
+	for (unsigned int i = 0; i < column->width; i++, byte += column->num)
+		value |= (uint64_t)*byte << 8 * i;
+	return value;
 }
 
 /* ---- tables ---- */
 
-static uint64_t *column_of(const struct block *block, enum block_table which, unsigned int column)
+static const uint64_t *entry_of(const struct block *block, enum block_table which, uint64_t at)
 {
-	return block->cells[which] + (size_t)column * block->num[which];
+	return block->cells[which] + at * block_layouts[which].columns;
 }
 
-static uint64_t cell(const struct block *block, enum block_table which, unsigned int column,
-		     uint64_t at)
-{
-	return column_of(block, which, column)[at];
-}
-
-static int take_num(struct block *block, struct reader *r, enum block_table which, unsigned int columns)
+static int take_num(struct block *block, struct reader *r, enum block_table which,
+		    unsigned int columns)
 {
 	uint32_t num;
 
@@ -113,60 +124,52 @@ static int take_names(struct block *block, struct reader *r)
 	return 0;
 }
 
-static bool undo_steps(const struct block_column *column, uint64_t *values, uint32_t num)
+/* The most that a value may be; false: none may be. */
+static bool most_of(const struct block *block, const struct block_column *column, uint64_t *most)
 {
-	uint64_t before = 0;
+	uint64_t values = UINT64_MAX;
 
-	for (uint32_t i = 0; i < num; i++) {
-		if (column->steps)
-			values[i] = before += block_format__unzigzag(values[i]);
-		if (column->bits && column->bits < 64 && values[i] >> column->bits)
+	if (!column->bits)
+		values = (uint64_t)block->num[column->of] + column->optional;
+	else if (column->bits < 64)
+		values = 1ULL << column->bits;
+	*most = values == UINT64_MAX ? values : values - 1;
+	return values;
+}
+
+/* One cell of each of @num entries. */
+static bool fill_cells(const struct block *block, const struct block_column *layout,
+		       const struct column *told, uint64_t *cells, unsigned int columns)
+{
+	uint64_t before = 0, most;
+
+	if (!most_of(block, layout, &most))
+		return !told->num;
+	for (uint32_t i = 0; i < told->num; i++, cells += columns) {
+		*cells = value_at(told, i);
+		if (layout->steps)
+			*cells = before += block_format__unzigzag(*cells);
+		if (*cells > most)
 			return false;
 	}
 	return true;
 }
 
+/* Tables come after those of which they name entries. */
 static int take_table(struct block *block, struct reader *r, enum block_table which)
 {
 	const struct block_layout *layout = &block_layouts[which];
 	int err = take_num(block, r, which, layout->columns);
-	uint64_t *values;
+	struct column told;
 
 	if (err)
 		return err;
-	for (unsigned int i = 0; i < layout->columns; i++) {
-		values = column_of(block, which, i);
-		if (!take_column(r, values, block->num[which]) ||
-		    !undo_steps(&layout->column[i], values, block->num[which]))
+	for (unsigned int i = 0; i < layout->columns; i++)
+		if (!take_column(r, block->num[which], &told) ||
+		    !fill_cells(block, &layout->column[i], &told, block->cells[which] + i,
+				layout->columns))
 			return -EBADMSG;
-	}
 	return 0;
-}
-
-static bool is_within(const uint64_t *values, uint32_t num, uint64_t below)
-{
-	for (uint32_t i = 0; i < num; i++)
-		if (values[i] >= below)
-			return false;
-	return true;
-}
-
-/* Places are in their tables. */
-static bool places_are_sound(const struct block *block)
-{
-	for (unsigned int which = 0; which < BLOCK_TABLES; which++) {
-		const struct block_layout *layout = &block_layouts[which];
-
-		for (unsigned int i = 0; i < layout->columns; i++) {
-			const struct block_column *column = &layout->column[i];
-
-			if (!column->bits &&
-			    !is_within(column_of(block, which, i), block->num[which],
-				       (uint64_t)block->num[column->of] + column->optional))
-				return false;
-		}
-	}
-	return true;
 }
 
 static size_t name_len(const struct block *block, uint64_t name)
@@ -176,21 +179,21 @@ static size_t name_len(const struct block *block, uint64_t name)
 	return (size_t)(begins[name + 1] - begins[name]) - 1;
 }
 
-/* @column has names of processes, of @max bytes, or strings, which have no NUL inside. */
+/* @column has names of processes, of @max bytes, or strings, which have no NUL inside: 0. */
 static bool names_fit(const struct block *block, enum block_table which, unsigned int column,
 		      size_t max)
 {
-	const uint64_t *values = column_of(block, which, column);
+	const char *bytes;
+	uint64_t name;
+	size_t len;
 
 	for (uint32_t i = 0; i < block->num[which]; i++) {
-		const char *name;
-		size_t len;
-
-		if (!values[i])
+		name = entry_of(block, which, i)[column];
+		if (!name)
 			continue;
-		name = block->names + block->cells[BLOCK_NAMES][values[i] - 1];
-		len = name_len(block, values[i] - 1);
-		if (max ? len > max : memchr(name, '\0', len) != NULL)
+		bytes = block->names + block->cells[BLOCK_NAMES][name - 1];
+		len = name_len(block, name - 1);
+		if (max ? len > max : memchr(bytes, '\0', len) != NULL)
 			return false;
 	}
 	return true;
@@ -204,8 +207,7 @@ static int take_tables(struct block *block, struct reader *r)
 		err = take_table(block, r, i);
 	if (err)
 		return err;
-	if (!places_are_sound(block) ||
-	    !names_fit(block, BLOCK_OPENERS, OPENER_COMM, TWS_COMM_LEN) ||
+	if (!names_fit(block, BLOCK_OPENERS, OPENER_COMM, TWS_COMM_LEN) ||
 	    !names_fit(block, BLOCK_ACTORS, ACTOR_COMM, TWS_COMM_LEN) ||
 	    !names_fit(block, BLOCK_ACTORS, ACTOR_THREAD, TWS_COMM_LEN) ||
 	    !names_fit(block, BLOCK_PLACES, PLACE_NAME, 0) ||
@@ -216,18 +218,19 @@ static int take_tables(struct block *block, struct reader *r)
 
 /* ---- rows ---- */
 
-static bool take_kinds(const struct block *block, struct block_guess *g, const uint64_t *told,
-		       uint32_t *kinds)
+static bool take_kinds(struct block *block, struct block_guess *g, const struct column *told)
 {
 	uint64_t kind;
 
 	for (uint32_t i = 0; i < block->num_rows; i++) {
-		kind = told[i] ? told[i] - 1 : g->next_kind++;
+		kind = value_at(told, i);
+		kind = kind ? kind - 1 : g->next_kind++;
 		if (kind >= block->num[BLOCK_KINDS])
 			return false;
-		kinds[i] = (uint32_t)kind;
+		block->rows[i].kind = (uint32_t)kind;
+		g->kinds[kind].at++;
 	}
-	block_guess__begin(g, kinds, block->num_rows, block->num[BLOCK_KINDS]);
+	block_guess__begin(g, block->num[BLOCK_KINDS]);
 	return true;
 }
 
@@ -279,7 +282,7 @@ static uint64_t take_cookie(const struct block *block, struct block_guess *g, ui
 	uint64_t low = g->batches[batch] + block_format__unzigzag(told);
 
 	g->batches[batch] = (uint16_t)(low & ((1U << BLOCK_BATCH_BITS) - 1));
-	return cell(block, BLOCK_BATCHES, BATCH_NUMBER, batch) << BLOCK_BATCH_BITS |
+	return entry_of(block, BLOCK_BATCHES, batch)[BATCH_NUMBER] << BLOCK_BATCH_BITS |
 	       g->batches[batch];
 }
 
@@ -305,45 +308,51 @@ static void take_open(struct block_guess *g, uint64_t told, uint32_t talk, bool 
 static bool take_row(const struct block *block, struct block_guess *g,
 		     const uint64_t told[ROW_COLUMNS], struct numbers *row)
 {
-	struct block_kind_guess *kind = &g->kinds[row->kind];
-	uint64_t flow, talk;
+	struct block_kind_guess *guess = &g->kinds[row->kind];
+	const uint64_t *kind = entry_of(block, BLOCK_KINDS, row->kind);
+	uint64_t talk = entry_of(block, BLOCK_FLOWS, kind[KIND_FLOW])[FLOW_TALK];
+	bool is_end = kind[KIND_ACTION] == TWS_TIME_WAIT_END;
 	uint32_t batch;
-	bool is_end;
 
-	if (!take_actor(block, g, kind, told[ROW_ACTOR], &row->actor) ||
+	if (!take_actor(block, g, guess, told[ROW_ACTOR], &row->actor) ||
 	    !take_batch(block, g, told[ROW_BATCH], &batch))
 		return false;
-	flow = cell(block, BLOCK_KINDS, KIND_FLOW, row->kind);
-	talk = cell(block, BLOCK_FLOWS, FLOW_TALK, flow);
-	is_end = cell(block, BLOCK_KINDS, KIND_ACTION, row->kind) == TWS_TIME_WAIT_END;
 	row->time_ns = step(&g->time_ns[is_end], told[ROW_TIME]);
 	row->wall_ns = row->time_ns + step(&g->wall_offset_ns, told[ROW_WALL]);
 	row->cookie = take_cookie(block, g, batch, told[ROW_COOKIE]);
 	row->port = g->talks[talk].port[is_end] +=
 		(uint16_t)block_format__unzigzag(told[ROW_PORT]);
-	row->tx_bytes = step(&kind->tx, told[ROW_TX]);
-	row->rx_bytes = step(&kind->rx, told[ROW_RX]);
-	if (cell(block, BLOCK_KINDS, KIND_HAS, row->kind) & BLOCK_HAS_OPEN)
+	row->tx_bytes = step(&guess->tx, told[ROW_TX]);
+	row->rx_bytes = step(&guess->rx, told[ROW_RX]);
+	if (kind[KIND_HAS] & BLOCK_HAS_OPEN)
 		take_open(g, told[ROW_OPEN], (uint32_t)talk, is_end, row);
 	return true;
 }
 
-static bool take_all_rows(struct block *block, struct block_guess *guess, const uint64_t *columns,
-			  const uint32_t *kinds)
+/* What decode__event() checks is told by the kind and the actor. */
+static bool is_sound(const struct block *block, uint32_t at)
 {
-	uint64_t told[ROW_COLUMNS];
 	struct held_row row;
-	size_t at;
+
+	block__row(block, at, &row);
+	return block_format__is_sound(&row.event);
+}
+
+static bool take_all_rows(struct block *block, struct block_guess *g, const struct column *columns)
+{
+	struct block_kind_guess *kind;
+	uint64_t told[ROW_COLUMNS];
+	uint32_t actor;
 
 	for (uint32_t i = 0; i < block->num_rows; i++) {
-		at = guess->kinds[kinds[i]].at++;
+		kind = &g->kinds[block->rows[i].kind];
+		actor = kind->actor;
 		for (unsigned int column = ROW_KIND + 1; column < ROW_COLUMNS; column++)
-			told[column] = columns[column * (size_t)block->num_rows + at];
-		block->rows[i].kind = kinds[i];
-		if (!take_row(block, guess, told, &block->rows[i]))
+			told[column] = value_at(&columns[column], kind->at);
+		kind->at++;
+		if (!take_row(block, g, told, &block->rows[i]))
 			return false;
-		block__row(block, i, &row);
-		if (!block_format__is_sound(&row.event))
+		if (kind->actor != actor && !is_sound(block, i))
 			return false;
 	}
 	return true;
@@ -351,28 +360,26 @@ static bool take_all_rows(struct block *block, struct block_guess *guess, const 
 
 static int take_rows(struct block *block, struct reader *r)
 {
-	size_t num = block->num_rows;
-	uint64_t *columns = calloc(num * ROW_COLUMNS + 1, sizeof(*columns));
-	uint32_t *kinds = calloc(num + 1, sizeof(*kinds));
-	struct block_guess guess = { 0 };
-	int err = -ENOMEM;
+	struct column columns[ROW_COLUMNS];
+	struct block_guess guess;
+	int err;
 
-	block->rows = calloc(num + 1, sizeof(*block->rows));
-	if (!columns || !kinds || !block->rows ||
-	    block_guess__init(&guess, block->num[BLOCK_KINDS], block->num[BLOCK_TALKS],
-			      block->num[BLOCK_BATCHES]))
-		goto out;
-	err = -EBADMSG;
 	for (unsigned int i = 0; i < ROW_COLUMNS; i++)
-		if (!take_column(r, columns + i * num, block->num_rows))
-			goto out;
-	if (r->at == r->end && take_kinds(block, &guess, columns, kinds) &&
-	    take_all_rows(block, &guess, columns, kinds))
-		err = 0;
-out:
+		if (!take_column(r, block->num_rows, &columns[i]))
+			return -EBADMSG;
+	if (r->at != r->end)
+		return -EBADMSG;
+	block->rows = calloc(block->num_rows + 1U, sizeof(*block->rows));
+	if (!block->rows)
+		return -ENOMEM;
+	err = block_guess__init(&guess, block->num[BLOCK_KINDS], block->num[BLOCK_TALKS],
+				block->num[BLOCK_BATCHES]);
+	if (err)
+		return err;
+	if (!take_kinds(block, &guess, &columns[ROW_KIND]) ||
+	    !take_all_rows(block, &guess, columns))
+		err = -EBADMSG;
 	block_guess__fini(&guess);
-	free(columns);
-	free(kinds);
 	return err;
 }
 
@@ -476,90 +483,87 @@ static void fill_comm(const struct block *block, uint64_t name, char comm[TWS_CO
 
 static void fill_address(const struct block *block, uint64_t address, uint8_t addr[16])
 {
-	uint64_t high = cell(block, BLOCK_ADDRESSES, ADDRESS_HIGH, address);
-	uint64_t low = cell(block, BLOCK_ADDRESSES, ADDRESS_LOW, address);
+	const uint64_t *cells = entry_of(block, BLOCK_ADDRESSES, address);
+	const uint64_t halves[2] = { htobe64(cells[ADDRESS_HIGH]), htobe64(cells[ADDRESS_LOW]) };
 
-	for (int i = 0; i < 8; i++) {
-		addr[i] = (uint8_t)(high >> (56 - 8 * i));
-		addr[8 + i] = (uint8_t)(low >> (56 - 8 * i));
-	}
+	memcpy(addr, halves, sizeof(halves));
 }
 
-static void fill_flow(const struct block *block, uint64_t flow, uint16_t client_port,
+static void fill_flow(const struct block *block, uint64_t at, uint16_t client_port,
 		      struct held_row *row)
 {
+	const uint64_t *flow = entry_of(block, BLOCK_FLOWS, at);
+	const uint64_t *place = entry_of(block, BLOCK_PLACES, flow[FLOW_PLACE]);
+	const uint64_t *talk = entry_of(block, BLOCK_TALKS, flow[FLOW_TALK]);
 	struct tws_event *ev = &row->event;
-	bool service = cell(block, BLOCK_FLOWS, FLOW_IS_SERVICE, flow);
-	uint64_t place = cell(block, BLOCK_FLOWS, FLOW_PLACE, flow);
-	uint64_t talk = cell(block, BLOCK_FLOWS, FLOW_TALK, flow);
-	uint16_t port = (uint16_t)cell(block, BLOCK_TALKS, TALK_PORT, talk);
+	uint16_t port = (uint16_t)talk[TALK_PORT];
+	bool service = flow[FLOW_IS_SERVICE];
 
-	ev->netns = (uint32_t)cell(block, BLOCK_PLACES, PLACE_NETNS, place);
-	ev->conn.ifindex = (uint32_t)cell(block, BLOCK_PLACES, PLACE_IFINDEX, place);
-	row->netns_name = string_of(block, cell(block, BLOCK_PLACES, PLACE_NAME, place));
-	row->interface = string_of(block, cell(block, BLOCK_PLACES, PLACE_INTERFACE, place));
-	ev->family = (uint8_t)cell(block, BLOCK_TALKS, TALK_FAMILY, talk);
-	fill_address(block, cell(block, BLOCK_TALKS, TALK_CLIENT, talk),
-		     service ? ev->peer_addr : ev->local_addr);
-	fill_address(block, cell(block, BLOCK_TALKS, TALK_SERVICE, talk),
-		     service ? ev->local_addr : ev->peer_addr);
+	ev->netns = (uint32_t)place[PLACE_NETNS];
+	ev->conn.ifindex = (uint32_t)place[PLACE_IFINDEX];
+	row->netns_name = string_of(block, place[PLACE_NAME]);
+	row->interface = string_of(block, place[PLACE_INTERFACE]);
+	ev->family = (uint8_t)talk[TALK_FAMILY];
+	fill_address(block, talk[TALK_CLIENT], service ? ev->peer_addr : ev->local_addr);
+	fill_address(block, talk[TALK_SERVICE], service ? ev->local_addr : ev->peer_addr);
 	ev->local_port = service ? port : client_port;
 	ev->peer_port = service ? client_port : port;
 }
 
-static void fill_actor(const struct block *block, uint32_t actor, struct held_row *row)
+static void fill_actor(const struct block *block, uint32_t at, struct held_row *row)
 {
+	const uint64_t *actor = entry_of(block, BLOCK_ACTORS, at);
 	struct tws_conn *conn = &row->event.conn;
 
-	row->who = (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_WHO, actor);
-	row->command = (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_COMMAND, actor);
-	conn->tgid = (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_TGID, actor);
-	conn->tid = conn->tgid + (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_TID, actor);
-	conn->uid = (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_UID, actor);
-	conn->ns_tgid = conn->tgid + (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_NS_TGID, actor);
-	conn->pid_ns = (uint32_t)cell(block, BLOCK_ACTORS, ACTOR_PID_NS, actor);
-	conn->cgroup_id = cell(block, BLOCK_ACTORS, ACTOR_CGROUP, actor);
-	conn->closer_start_ns = cell(block, BLOCK_ACTORS, ACTOR_START, actor);
-	fill_comm(block, cell(block, BLOCK_ACTORS, ACTOR_COMM, actor), conn->comm);
-	fill_comm(block, cell(block, BLOCK_ACTORS, ACTOR_THREAD, actor), conn->thread_comm);
+	row->who = (uint32_t)actor[ACTOR_WHO];
+	row->command = (uint32_t)actor[ACTOR_COMMAND];
+	conn->tgid = (uint32_t)actor[ACTOR_TGID];
+	conn->tid = conn->tgid + (uint32_t)actor[ACTOR_TID];
+	conn->uid = (uint32_t)actor[ACTOR_UID];
+	conn->ns_tgid = conn->tgid + (uint32_t)actor[ACTOR_NS_TGID];
+	conn->pid_ns = (uint32_t)actor[ACTOR_PID_NS];
+	conn->cgroup_id = actor[ACTOR_CGROUP];
+	conn->closer_start_ns = actor[ACTOR_START];
+	fill_comm(block, actor[ACTOR_COMM], conn->comm);
+	fill_comm(block, actor[ACTOR_THREAD], conn->thread_comm);
 }
 
-static void fill_opener(const struct block *block, uint32_t kind, struct tws_conn *conn)
+static void fill_opener(const struct block *block, const uint64_t *kind, struct tws_conn *conn)
 {
-	uint64_t opener = cell(block, BLOCK_KINDS, KIND_OPENER, kind);
+	const uint64_t *opener;
 
 	conn->opener_tgid = 0;
 	memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
-	if (cell(block, BLOCK_KINDS, KIND_HAS, kind) & BLOCK_HAS_SELF) {
+	if (kind[KIND_HAS] & BLOCK_HAS_SELF) {
 		conn->opener_tgid = conn->tgid;
 		memcpy(conn->opener_comm, conn->comm, sizeof(conn->comm));
-	} else if (opener) {
-		conn->opener_tgid = (uint32_t)cell(block, BLOCK_OPENERS, OPENER_TGID, opener - 1);
-		fill_comm(block, cell(block, BLOCK_OPENERS, OPENER_COMM, opener - 1),
-			  conn->opener_comm);
+	} else if (kind[KIND_OPENER]) {
+		opener = entry_of(block, BLOCK_OPENERS, kind[KIND_OPENER] - 1);
+		conn->opener_tgid = (uint32_t)opener[OPENER_TGID];
+		fill_comm(block, opener[OPENER_COMM], conn->opener_comm);
 	}
 }
 
 void block__row(const struct block *block, uint32_t index, struct held_row *row)
 {
 	const struct numbers *numbers = &block->rows[index];
+	const uint64_t *kind = entry_of(block, BLOCK_KINDS, numbers->kind);
 	struct tws_event *ev = &row->event;
-	uint32_t kind = numbers->kind;
 
-	ev->action = (uint8_t)cell(block, BLOCK_KINDS, KIND_ACTION, kind);
-	ev->end = (uint8_t)cell(block, BLOCK_KINDS, KIND_END, kind);
+	ev->action = (uint8_t)kind[KIND_ACTION];
+	ev->end = (uint8_t)kind[KIND_END];
 	ev->pad = 0;
-	ev->error = (uint32_t)cell(block, BLOCK_KINDS, KIND_ERROR, kind);
+	ev->error = (uint32_t)kind[KIND_ERROR];
 	ev->time_ns = numbers->time_ns;
 	ev->cookie = numbers->cookie;
 	ev->tx_bytes = numbers->tx_bytes;
 	ev->rx_bytes = numbers->rx_bytes;
 	ev->conn.open_ns = numbers->open_ns;
-	ev->conn.side = (uint8_t)cell(block, BLOCK_KINDS, KIND_SIDE, kind);
-	ev->conn.cause = (uint8_t)cell(block, BLOCK_KINDS, KIND_CAUSE, kind);
-	ev->conn.flags = (uint16_t)cell(block, BLOCK_KINDS, KIND_FLAGS, kind);
+	ev->conn.side = (uint8_t)kind[KIND_SIDE];
+	ev->conn.cause = (uint8_t)kind[KIND_CAUSE];
+	ev->conn.flags = (uint16_t)kind[KIND_FLAGS];
 	row->wall_ns = numbers->wall_ns;
-	fill_flow(block, cell(block, BLOCK_KINDS, KIND_FLOW, kind), numbers->port, row);
+	fill_flow(block, kind[KIND_FLOW], numbers->port, row);
 	fill_actor(block, numbers->actor, row);
 	fill_opener(block, kind, &ev->conn);
 }

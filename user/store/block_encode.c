@@ -178,6 +178,7 @@ static void put_table(struct block_builder *b, enum block_table which)
 
 static uint64_t guess_kind(struct block_guess *g, uint32_t kind)
 {
+	g->kinds[kind].at++;
 	if (kind != g->next_kind)
 		return kind + 1ULL;
 	g->next_kind++;
@@ -283,6 +284,7 @@ static int put_rows(struct block_builder *b, uint32_t from)
 {
 	uint32_t num = b->num_rows - from, num_kinds = b->dictionaries[BLOCK_KINDS].num_used;
 	struct block_guess guess;
+	uint32_t kind;
 	int err = block_guess__init(&guess, num_kinds,
 				    b->dictionaries[BLOCK_TALKS].num_used,
 				    b->dictionaries[BLOCK_BATCHES].num_used);
@@ -290,10 +292,10 @@ static int put_rows(struct block_builder *b, uint32_t from)
 	if (err)
 		return err;
 	for (uint32_t i = 0; i < num; i++) {
-		b->kinds[i] = number_of(b, BLOCK_KINDS, b->rows[from + i].kind);
-		b->cells[ROW_KIND][i] = guess_kind(&guess, b->kinds[i]);
+		kind = number_of(b, BLOCK_KINDS, b->rows[from + i].kind);
+		b->cells[ROW_KIND][i] = guess_kind(&guess, kind);
 	}
-	block_guess__begin(&guess, b->kinds, num, num_kinds);
+	block_guess__begin(&guess, num_kinds);
 	for (uint32_t i = 0; i < num; i++)
 		fill_row(b, &guess, &b->rows[from + i]);
 	put_column(b, b->cells[ROW_KIND], num, NULL, 0);

@@ -117,13 +117,10 @@ void block_guess__fini(struct block_guess *guess)
 	memset(guess, 0, sizeof(*guess));
 }
 
-void block_guess__begin(struct block_guess *guess, const uint32_t *kinds, uint32_t rows,
-			uint32_t num_kinds)
+void block_guess__begin(struct block_guess *guess, uint32_t num_kinds)
 {
 	uint32_t at = 0, num;
 
-	for (uint32_t i = 0; i < rows; i++)
-		guess->kinds[kinds[i]].at++;
 	for (uint32_t i = 0; i < num_kinds; i++) {
 		num = guess->kinds[i].at;
 		guess->kinds[i].at = at;

@@ -185,7 +185,7 @@ enum block_told {
 	BLOCK_TOLD_NEXT, /* open_ns is that of the next one */
 };
 
-#define BLOCK_TUPLES 4096U
+#define BLOCK_TUPLES 1024U
 #define BLOCK_PAIR_NS (1ULL << 28) /* from one end's row to the other's, at most */
 
 /* The row before of a talk. Ends of TIME_WAIT are a class of their own. */
@@ -210,9 +210,9 @@ struct block_guess {
 int block_guess__init(struct block_guess *guess, uint32_t kinds, uint32_t talks, uint32_t batches);
 void block_guess__fini(struct block_guess *guess);
 
-/* block_guess__begin() - the columns of @rows are told next: the kind of each. */
-void block_guess__begin(struct block_guess *guess, const uint32_t *kinds, uint32_t rows,
-			uint32_t num_kinds);
+/* block_guess__begin() - the other columns come next; the first one has counted its rows into
+ * each kind's @at. */
+void block_guess__begin(struct block_guess *guess, uint32_t num_kinds);
 
 /* What a row tells of when its connection was opened. */
 struct block_opening {
