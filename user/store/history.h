@@ -22,7 +22,8 @@ struct history;
 int history__open(struct history **historyp, const char *path, struct store_failure *failure);
 void history__close(struct history *history); /* NULL is allowed */
 
-/* A span of wall-clock time; until_ns is not in it, 0: no end. */
+/* A span of wall-clock time; until_ns is not in it, 0: no end. What has a length of its own, as a
+ * minute, is in it if some of it is. */
 struct history_span {
 	uint64_t since_ns, until_ns;
 };
@@ -40,9 +41,10 @@ struct history_status {
 int history__status(struct history *history, struct history_status *status);
 
 /*
- * Each of these calls @fn for what is in the span, in the order of the recording, and ends with
- * what it returns if that is not 0. They return 0, that, or a negative errno. @fn may call
- * history__who() and the like, but no other of these.
+ * Each of these calls @fn for what is in the span, and ends with what it returns if that is not
+ * 0. They return 0, that, or a negative errno. Minutes and samples come in the order of time,
+ * runs, blocks, gaps and findings in that of the recording. No transaction is open while @fn
+ * runs, which may take its time, and call history__who() and the like, but no other of these.
  */
 #define HISTORY_EACH(name, type)                                                                   \
 	typedef int (*history_##name##_fn)(void *ctx, const struct type *name);                    \
@@ -50,13 +52,14 @@ int history__status(struct history *history, struct history_status *status);
 				 history_##name##_fn fn, void *ctx)
 
 HISTORY_EACH(run, held_run);
+HISTORY_EACH(block, held_block); /* without data, but with its size */
 HISTORY_EACH(minute, held_minute);
 HISTORY_EACH(states, held_states);
-HISTORY_EACH(limits, held_limits); /* and the last of each namespace before the span */
+HISTORY_EACH(limits, held_limits); /* before these the last of each namespace before the span */
 HISTORY_EACH(ports, held_ports);
-HISTORY_EACH(counter, held_counter); /* likewise */
+HISTORY_EACH(counter, held_counter); /* likewise, if it was told in the three hours before */
 HISTORY_EACH(account, held_account);
-HISTORY_EACH(gap, held_gap);
+HISTORY_EACH(gap, held_gap); /* and then what has been found to be damaged so far */
 HISTORY_EACH(finding, held_finding);
 /* Raw blocks without their bytes (data is NULL, size theirs on disk), in the order of their rows,
  * each row once as with a cursor: row numbers that are missing were let go. */
@@ -65,14 +68,15 @@ HISTORY_EACH(block, held_block);
 /*
  * Raw rows, by blocks: those that may have rows in the span, in order, one at each call. A
  * cursor holds no transaction between the calls, so that it may wait for a slow reader for
- * hours; what has been removed meanwhile is told as a gap.
+ * hours. Where row numbers are missing between two blocks, rows were let go.
  */
 struct history_cursor;
 int history_cursor__new(struct history_cursor **cursorp, struct history *history,
 			const struct history_span *span);
 void history_cursor__free(struct history_cursor *cursor);
 /* Returns 1 and *@block, which lives until the next call, and @meta (without data); 0: no more
- * now; or a negative errno. Tails and the blocks that replaced them are given once. */
+ * now; or a negative errno. No row is given twice: of a block that has replaced tails, of which
+ * some were given, the rest is. */
 int history_cursor__next(struct history_cursor *cursor, const struct block **block,
 			 struct held_block *meta);
 
