@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -101,8 +102,9 @@ static int open_process(const char *proc_root, uint32_t pid)
 
 /* ---- the host's numbers and those of /proc ---- */
 
-/* NULL: they are the same. */
+/* NULL: they are the same. Whoever asks them may change what they know: one at a time. */
 static struct pid_numbers *pid_numbers;
+static pthread_mutex_t pid_numbers_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void procinfo__use_numbers(struct pid_numbers *numbers)
 {
@@ -123,12 +125,10 @@ static bool has_started_at(int dir_fd, uint64_t start_ns)
 	return !parse_stat(text, &info) && info.start_ticks == procinfo__ticks_of_ns(start_ns);
 }
 
-/* As open_process(), of the host's @pid. A number that is not known is asked for again by
- * those who look, and one that is another process's by now once more here. */
-static int open_host_process(const char *proc_root, uint32_t pid)
+/* A number that is not known is asked for again by those who look, and one that is another
+ * process's by now once more here. */
+static int open_by_numbers(const char *proc_root, uint32_t pid)
 {
-	if (!pid_numbers)
-		return open_process(proc_root, pid);
 	for (int attempt = 0; attempt < 2; attempt++) {
 		const struct tws_process *found = pid_numbers__find_host(pid_numbers, pid);
 		int dir_fd = found ? open_process(proc_root, found->pid) : -ESRCH;
@@ -143,22 +143,40 @@ static int open_host_process(const char *proc_root, uint32_t pid)
 	return -ESRCH;
 }
 
+/* As open_process(), of the host's @pid. */
+static int open_host_process(const char *proc_root, uint32_t pid)
+{
+	int dir_fd;
+
+	if (!pid_numbers)
+		return open_process(proc_root, pid);
+	pthread_mutex_lock(&pid_numbers_lock);
+	dir_fd = open_by_numbers(proc_root, pid);
+	pthread_mutex_unlock(&pid_numbers_lock);
+	return dir_fd;
+}
+
 /* The host's number of the process that has @pid in /proc; 0: not known. */
 static uint32_t host_pid_of(const char *proc_root, uint32_t pid)
 {
 	const struct tws_process *found;
+	struct tws_process process;
 	bool same;
 	int dir_fd;
 
 	if (!pid_numbers)
 		return pid;
+	pthread_mutex_lock(&pid_numbers_lock);
 	found = pid_numbers__find(pid_numbers, pid);
+	if (found)
+		process = *found;
+	pthread_mutex_unlock(&pid_numbers_lock);
 	dir_fd = found ? open_process(proc_root, pid) : -ESRCH;
 	if (dir_fd < 0)
 		return 0;
-	same = has_started_at(dir_fd, found->start_ns);
+	same = has_started_at(dir_fd, process.start_ns);
 	close(dir_fd);
-	return same ? found->host_pid : 0;
+	return same ? process.host_pid : 0;
 }
 
 /* ---- one process ---- */
@@ -537,8 +555,11 @@ int procinfo__each_socket(const char *proc_root, size_t max_fds, procinfo_socket
 	};
 	int err;
 
-	if (pid_numbers)
+	if (pid_numbers) {
+		pthread_mutex_lock(&pid_numbers_lock);
 		pid_numbers__refresh(pid_numbers);
+		pthread_mutex_unlock(&pid_numbers_lock);
+	}
 	err = procinfo__each_pid(proc_root, each_process_socket, &walk);
 	if (flags)
 		*flags |= walk.flags;
