@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | list | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | record | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -26,6 +26,10 @@ _twsnoop() {
 	local trace='-a --all -n --count -d --duration --since --until --utc --own --wait --bpffs
 		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
+	local record='--size --keep --raw --time-wait-only -d --duration -q --quiet --status --json --since
+		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
+		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
+		--netns -h --help'
 
 	COMPREPLY=()
 	case $prev in
@@ -81,18 +85,26 @@ _twsnoop() {
 		return
 		;;
 	--since | --until | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
+		--keep | --raw | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace list attach detach check help $trace $output --version"
+		_twsnoop_words "trace list record attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
 		_twsnoop_words '-a --all --syscalls --size --ring-size --max-connections --bpffs -h --help'
 	elif [[ $(_twsnoop_command) == detach ]]; then
 		_twsnoop_words '--bpffs -h --help'
+	elif [[ $(_twsnoop_command) == record ]]; then
+		if [[ $cur == -* ]]; then
+			_twsnoop_words "$record"
+		else
+			compopt -o filenames 2>/dev/null
+			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		fi
 	elif [[ $(_twsnoop_command) == list ]]; then
 		_twsnoop_words "$list $output"
 	elif [[ $(_twsnoop_command) == trace ]]; then

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace list attach detach check help
+set -l commands trace list record attach detach check help
 set -l keys local local-port remote remote-port netns process pid uid container state side cause
 set -l tracing "not __fish_seen_subcommand_from attach detach check help"
-set -l only_trace "not __fish_seen_subcommand_from list attach detach check help"
+set -l printing "not __fish_seen_subcommand_from record attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list record attach detach check help"
+set -l from "not __fish_seen_subcommand_from list attach detach check help"
+set -l recording "__fish_seen_subcommand_from record"
 set -l listing "__fish_seen_subcommand_from list"
 
 complete -c twsnoop -f
@@ -12,6 +15,8 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a trace \
     -d 'Print each active close (the default)'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a list \
     -d 'Print the TIME_WAIT sockets that exist now'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a record \
+    -d 'Record each end of a connection into a file'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a attach \
     -d 'Let the kernel keep the owners of closed connections'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a detach \
@@ -25,7 +30,7 @@ complete -c twsnoop -s h -l help -d 'Show help'
 
 complete -c twsnoop -n "not __fish_seen_subcommand_from attach detach help" -l json \
     -d 'Short for --output json'
-complete -c twsnoop -n "$tracing" -s o -l output -x -a 'text json csv' -d 'Form of the output'
+complete -c twsnoop -n "$printing" -s o -l output -x -a 'text json csv' -d 'Form of the output'
 complete -c twsnoop -n "__fish_seen_subcommand_from check" -s o -l output -x -a 'text json' \
     -d 'Form of the output'
 
@@ -43,17 +48,17 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l ring-size -x \
 
 complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
 complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
-complete -c twsnoop -n "$only_trace" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
-complete -c twsnoop -n "$only_trace" -l since -x -a '1m 5m 1h' \
+complete -c twsnoop -n "$from" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
+complete -c twsnoop -n "$from" -l since -x -a '1m 5m 1h' \
     -d 'Begin with what the recorder holds'
-complete -c twsnoop -n "$only_trace" -l until -x -d 'End at a time'
-complete -c twsnoop -n "$only_trace" -l utc -d 'Times are in UTC'
-complete -c twsnoop -n "$only_trace" -l own -d 'Load programs, even if a recorder is attached'
+complete -c twsnoop -n "$from" -l until -x -d 'End at a time'
+complete -c twsnoop -n "$from" -l utc -d 'Times are in UTC'
+complete -c twsnoop -n "$from" -l own -d 'Load programs, even if a recorder is attached'
 complete -c twsnoop -n "$only_trace" -l wait -d 'Go on with the next recorder'
-complete -c twsnoop -n "$only_trace" -l bpffs -x -a '(__fish_complete_directories)' \
+complete -c twsnoop -n "$from" -l bpffs -x -a '(__fish_complete_directories)' \
     -d 'Where the recorder is pinned'
-complete -c twsnoop -n "$only_trace" -l ring-size -x -d 'Size of the ring of events'
-complete -c twsnoop -n "$only_trace" -l max-connections -x -d 'That are watched at once'
+complete -c twsnoop -n "$from" -l ring-size -x -d 'Size of the ring of events'
+complete -c twsnoop -n "$from" -l max-connections -x -d 'That are watched at once'
 complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'
 complete -c twsnoop -n "$tracing" -l runtime-socket -r -F \
     -d 'Ask Docker or Podman at this socket for names'
@@ -77,3 +82,11 @@ complete -c twsnoop -n "$listing" -l reverse -d 'The other way round'
 complete -c twsnoop -n "$listing" -l by -x -a "$keys" -d 'Count by this, or by several'
 complete -c twsnoop -n "$listing" -l states -d 'Count connections in each state'
 complete -c twsnoop -n "$listing" -l ports -d 'Local ports that are taken, and left'
+
+complete -c twsnoop -n "$recording" -F
+complete -c twsnoop -n "$recording" -l size -x -d 'Of the recording at most'
+complete -c twsnoop -n "$recording" -l keep -x -a '7d 28d 90d' -d 'What is older goes'
+complete -c twsnoop -n "$recording" -l raw -x -d 'Share of the size for single events'
+complete -c twsnoop -n "$recording" -l time-wait-only -d 'Record entries into TIME_WAIT alone'
+complete -c twsnoop -n "$recording" -s q -l quiet -d 'No line that shows how it grows'
+complete -c twsnoop -n "$recording" -l status -d 'Say what the file holds'

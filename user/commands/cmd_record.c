@@ -1,0 +1,885 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop record: a stream into a recording. The stream is polled here; the disk is another
+ * thread's (see recording/recorder.h).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/fdwriter.h"
+#include "base/parse.h"
+#include "capture/calls.h"
+#include "commands/command.h"
+#include "commands/filter_words.h"
+#include "commands/options.h"
+#include "commands/origin.h"
+#include "commands/pids.h"
+#include "commands/record_text.h"
+#include "commands/said.h"
+#include "containers/containers.h"
+#include "events/loop.h"
+#include "events/stream.h"
+#include "host/kernel.h"
+#include "host/privileges.h"
+#include "model/filter.h"
+#include "output/fit.h"
+#include "recording/port_sample.h"
+#include "recording/recorder.h"
+#include "sockets/sockiter.h"
+#include "store/history.h"
+
+#define DEFAULT_DIR "/var/lib/twsnoop"
+#define DEFAULT_FILE DEFAULT_DIR "/recording.db"
+#define DEFAULT_SIZE (1ULL << 30)
+#define DEFAULT_KEEP_NS (28 * 86400ULL * NS_PER_S)
+#define DEFAULT_RAW_PERCENT 25
+
+#define NS_PER_S 1000000000ULL
+#define PATIENCE_MS 300	  /* with a reader of stderr, once it is to end */
+#define HURRY_NICE (-10)  /* as trace: to load the programs takes half a second */
+#define AWAIT_MS 100	  /* how often it looks for signals while the disk is waited for */
+#define FIND_NS (3 * NS_PER_S) /* how long the next attached recorder is looked for */
+#define FIND_MS 100
+
+struct record_options {
+	uint64_t size_bytes, keep_ns, duration_ns;
+	unsigned int raw_percent;
+	bool time_wait_only, quiet, status, json;
+	bool no_names;
+	const char *runtime_socket;
+};
+
+struct recording_command {
+	struct record_options opts;
+	struct filter_options filters;
+	struct origin_options from;
+	const char *path;
+	char *words; /* of the command line, if there are filters */
+	struct kernel kernel;
+	struct sockets_source source;
+	struct origin origin;
+	struct stream *stream;
+	struct feed *feed;
+	struct recorder *recorder;
+	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
+	int signals;		  /* signalfd */
+	struct fdwriter messages; /* to stderr */
+	bool stop, wants_account; /* a signal said so */
+	uint64_t end_ns;	  /* CLOCK_MONOTONIC, 0: none */
+	int nice;		  /* as it was started */
+	/* What earlier streams told, before the attached recorder was detached. */
+	struct feed_account before;
+	/* The line on a terminal. */
+	bool has_line, line_is_shown;
+	uint64_t next_line_ns, line_rows, line_ns;
+};
+
+static int parse_percent(void *field, const char *arg, char *why, size_t why_len)
+{
+	size_t len = strlen(arg);
+	uint64_t percent;
+	char quoted[64];
+
+	if (len && arg[len - 1] == '%')
+		len--;
+	if (parse__u64_n(arg, len, 0, 100, &percent)) {
+		snprintf(why, why_len, "'%s' is not a share from 0%% to 100%%",
+			 escape__quote(quoted, sizeof(quoted), arg));
+		return -EINVAL;
+	}
+	*(unsigned int *)field = (unsigned int)percent;
+	return 0;
+}
+
+static const struct option_spec record_table[] = {
+	{ 0, "size", "SIZE", "of the recording at most, with all that belongs to it (default 1G)",
+	  option__size, offsetof(struct record_options, size_bytes) },
+	{ 0, "keep", "TIME", "what is older goes, even if there is room (default 28d)",
+	  option__duration, offsetof(struct record_options, keep_ns) },
+	{ 0, "raw", "PERCENT", "of the size, for single events; the rest is for their sums by the\n"
+	  "minute (default 25%)", parse_percent, offsetof(struct record_options, raw_percent) },
+	{ 0, "time-wait-only", NULL, "record entries into TIME_WAIT, and no other end of a "
+	  "connection", option__flag, offsetof(struct record_options, time_wait_only) },
+	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h", option__duration,
+	  offsetof(struct record_options, duration_ns) },
+	{ 'q', "quiet", NULL, "no line that shows how the recording grows", option__flag,
+	  offsetof(struct record_options, quiet) },
+	{ 0, "status", NULL, "say what FILE holds, and whether it is being recorded into",
+	  option__flag, offsetof(struct record_options, status) },
+	{ 0, "json", NULL, "with --status: as JSON", option__flag,
+	  offsetof(struct record_options, json) },
+	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
+	  offsetof(struct record_options, no_names) },
+	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
+	  containers__parse_socket, offsetof(struct record_options, runtime_socket) },
+	{ 0 },
+};
+
+/* ---- what is said ---- */
+
+/* Only takes note of them; the second one that ends it waits for nobody. */
+static void read_signals(struct recording_command *c)
+{
+	struct signalfd_siginfo info;
+
+	while (read(c->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1) {
+			c->wants_account = true;
+			continue;
+		}
+		fdwriter__hurry(&c->messages, c->stop ? 0 : PATIENCE_MS);
+		c->stop = true;
+	}
+}
+
+static void write_message(struct recording_command *c, const char *text, size_t len)
+{
+	size_t done = 0, written;
+
+	while (fdwriter__write(&c->messages, text + done, len - done, &written) == -EINTR) {
+		done += written;
+		read_signals(c);
+	}
+}
+
+static void erase_line(struct recording_command *c)
+{
+	if (c->line_is_shown)
+		write_message(c, "\r\033[K", 4);
+	c->line_is_shown = false;
+}
+
+static void tell(struct recording_command *c, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void tell(struct recording_command *c, const char *format, ...)
+{
+	char line[1200];
+	va_list ap;
+	int num;
+
+	va_start(ap, format);
+	num = vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	erase_line(c);
+	write_message(c, line, num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num :
+									  sizeof(line) - 1);
+}
+
+static int complain(struct recording_command *c, const char *what, int err, const char *todo)
+{
+	tell(c, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "", todo ?: "");
+	return err;
+}
+
+static void say(void *ctx, const char *line)
+{
+	tell(ctx, "twsnoop: %s\n", line);
+}
+
+/* ---- the account ---- */
+
+/* Of all streams so far. */
+static void add_up(void *ctx, struct feed_account *sum)
+{
+	struct recording_command *c = ctx;
+	struct feed_account now = { 0 };
+
+	if (c->feed)
+		feed__account(c->feed, &now);
+	*sum = c->before;
+	sum->delivered += now.delivered;
+	sum->lost += now.lost;
+	sum->map_full += now.map_full;
+	sum->recursion += now.recursion;
+	sum->snapshot += now.snapshot;
+	sum->unattributed += now.unattributed;
+	sum->no_end += now.no_end;
+}
+
+/* What was let go does not count as delivered. */
+static void print_account(struct recording_command *c)
+{
+	struct recorder_status status;
+	struct feed_account account;
+	char no_end[32] = "";
+
+	add_up(c, &account);
+	recorder__status(c->recorder, &status);
+	if (!c->opts.time_wait_only)
+		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, account.no_end);
+	tell(c, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
+	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s gap=%" PRIu64
+	     "\n", account.delivered - status.gap, account.lost, account.map_full,
+	     account.recursion, account.snapshot, account.unattributed, no_end, status.gap);
+}
+
+static void attend(struct recording_command *c)
+{
+	read_signals(c);
+	while (c->wants_account) {
+		c->wants_account = false;
+		print_account(c);
+	}
+}
+
+/* ---- the line on a terminal ---- */
+
+static void show_line(struct recording_command *c, const struct clock_moment *now)
+{
+	struct recorder_status status;
+	struct feed_account account;
+	uint64_t span_ns, rate;
+	char text[512];
+	struct outbuf line;
+
+	if (!c->has_line || now->monotonic_ns < c->next_line_ns)
+		return;
+	recorder__status(c->recorder, &status);
+	add_up(c, &account);
+	span_ns = now->monotonic_ns - c->line_ns;
+	rate = c->line_ns && span_ns ? (status.rows - c->line_rows) * NS_PER_S / span_ns : 0;
+	c->line_rows = status.rows;
+	c->line_ns = now->monotonic_ns;
+	c->next_line_ns = now->monotonic_ns + NS_PER_S;
+	outbuf__init_fixed(&line, text, sizeof(text));
+	outbuf__lit(&line, "\r");
+	record_text__line(&line, &status, rate, account.lost, c->opts.size_bytes, now->wall_ns,
+			  fit__terminal(STDERR_FILENO) ?: 80);
+	outbuf__lit(&line, "\033[K");
+	write_message(c, line.data, line.len);
+	c->line_is_shown = true;
+}
+
+/* ---- setting up ---- */
+
+static void end_signals(sigset_t *set)
+{
+	struct sigaction hangup;
+
+	sigemptyset(set);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGTERM);
+	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
+		sigaddset(set, SIGHUP);
+}
+
+/* As trace: those that end it do so by themselves until it records. */
+static int open_signals(struct recording_command *c)
+{
+	sigset_t all, account;
+
+	end_signals(&all);
+	sigaddset(&all, SIGUSR1);
+	sigemptyset(&account);
+	sigaddset(&account, SIGUSR1);
+	if (sigprocmask(SIG_BLOCK, &account, NULL))
+		return complain(c, "cannot block signals", -errno, NULL);
+	c->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (c->signals < 0)
+		return complain(c, "cannot wait for signals", -errno, NULL);
+	fdwriter__wake_by(&c->messages, c->signals);
+	return 0;
+}
+
+/* Before there are threads, which would be ended by them. */
+static int hold_signals(struct recording_command *c)
+{
+	sigset_t set;
+
+	end_signals(&set);
+	return sigprocmask(SIG_BLOCK, &set, NULL) ?
+		       complain(c, "cannot block signals", -errno, NULL) : 0;
+}
+
+static bool is_all(const struct recording_command *c)
+{
+	return !c->opts.time_wait_only;
+}
+
+static int look_around(struct recording_command *c)
+{
+	const char *why;
+
+	c->origin.say = say;
+	c->origin.ctx = c;
+	if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
+		return 0;
+	kernel__probe(&c->kernel, "/sys", "/proc");
+	why = kernel__why_not(&c->kernel);
+	if (!why)
+		return 0;
+	tell(c, "twsnoop: cannot record: %s\n", why);
+	return -EPERM;
+}
+
+static int load_own(struct recording_command *c)
+{
+	struct tws_filter filter = c->filters.filter;
+
+	if (c->origin.attached)
+		return 0;
+	filter.by_cgroup = c->filters.num_containers > 0;
+	return origin__load(&c->origin, &c->from, &filter, is_all(c), &c->kernel);
+}
+
+static int put_record(void *ctx, const struct record *rec)
+{
+	struct recording_command *c = ctx;
+
+	recorder__put(c->recorder, rec);
+	return 0;
+}
+
+static int open_stream(struct recording_command *c)
+{
+	const struct stream_options stream = {
+		.kernel = &c->kernel,
+		.events = origin__source(&c->origin),
+		.source = &c->source,
+		.proc_root = "/proc",
+		.filter = c->filters.filter,
+		.containers = c->filters.containers,
+		.num_containers = c->filters.num_containers,
+		.all = is_all(c),
+		.no_names = c->opts.no_names,
+		.runtime_socket = c->opts.runtime_socket,
+		.max_connections = c->from.max_connections,
+		.since_ns = c->origin.since_ns,
+		.until_ns = c->origin.until_ns,
+		.put = put_record,
+		.ctx = c,
+	};
+	int err = stream__new(&c->stream, &stream);
+
+	if (err)
+		return complain(c, "cannot start", err, NULL);
+	c->feed = stream__feed(c->stream);
+	return 0;
+}
+
+static int start_stream(struct recording_command *c)
+{
+	struct feed_failure failure;
+	int err = stream__start(c->stream, &failure);
+
+	return err ? complain(c, failure.what, err, failure.todo) : 0;
+}
+
+static int begin_stream(struct recording_command *c)
+{
+	struct feed_failure failure;
+	int err = stream__begin(c->stream, &failure);
+
+	return err ? complain(c, failure.what, err, failure.todo) : 0;
+}
+
+static int hurry(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	if (nice > HURRY_NICE)
+		setpriority(PRIO_PROCESS, 0, HURRY_NICE);
+	return nice;
+}
+
+static void end_hurry(struct recording_command *c)
+{
+	setpriority(PRIO_PROCESS, 0, c->nice);
+}
+
+/* ---- the file ---- */
+
+/* The default place is ours to make, and no other. */
+static void prepare(const char *path)
+{
+	if (!strcmp(path, DEFAULT_FILE))
+		mkdir(DEFAULT_DIR, 0750);
+}
+
+static void read_line(const char *path, char *to, size_t size)
+{
+	FILE *file = fopen(path, "re");
+
+	to[0] = '\0';
+	if (!file)
+		return;
+	if (!fgets(to, (int)size, file))
+		to[0] = '\0';
+	to[strcspn(to, "\n")] = '\0';
+	fclose(file);
+}
+
+/* "Europe/Berlin", as TZ or the link says, else the offset. */
+static const char *zone_name(char *to, size_t size)
+{
+	const char *tz = getenv("TZ"), *part;
+	time_t now = time(NULL);
+	struct tm tm;
+	ssize_t len;
+
+	if (tz && tz[0])
+		return tz[0] == ':' ? tz + 1 : tz;
+	len = readlink("/etc/localtime", to, size - 1);
+	if (len > 0) {
+		to[len] = '\0';
+		part = strstr(to, "/zoneinfo/");
+		if (part)
+			return part + strlen("/zoneinfo/");
+	}
+	if (!localtime_r(&now, &tm) || !strftime(to, size, "%z", &tm))
+		return "UTC";
+	return to;
+}
+
+static int open_recorder(struct recording_command *c)
+{
+	static char host[256], zone[256], boot_id[64];
+	struct recorder_options opts = {
+		.path = c->path,
+		.recording = {
+			.size_bytes = c->opts.size_bytes,
+			.keep_ns = c->opts.keep_ns,
+			.raw_percent = c->opts.raw_percent,
+		},
+		.run = {
+			.version = TWSNOOP_VERSION,
+			.kernel = c->kernel.release,
+			.host = host,
+			.zone = zone_name(zone, sizeof(zone)),
+			.all = is_all(c),
+			.calls = is_all(c) && !origin__calls_obstacle(&c->origin),
+			.filter = c->words,
+		},
+		.source = &c->source,
+		.filter = &c->filters.filter,
+		.take_ports = port_sample__take,
+		.wants_reach = c->has_line,
+		.prepare = prepare,
+		.account = add_up,
+		.say = say,
+		.ctx = c,
+	};
+	struct store_failure failure = { "" };
+	int err;
+
+	if (gethostname(host, sizeof(host) - 1))
+		host[0] = '\0';
+	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
+	snprintf(opts.run.boot_id, sizeof(opts.run.boot_id), "%.36s", boot_id);
+	opts.run.since_ns = opts.run.until_ns = clock__now_ns(CLOCK_REALTIME);
+	prepare(c->path);
+	err = recorder__open(&c->recorder, &opts, &failure);
+	if (!err)
+		return 0;
+	if (failure.text[0])
+		tell(c, "twsnoop: cannot record: %s\n", failure.text);
+	else
+		complain(c, "cannot record", err, NULL);
+	return err;
+}
+
+/*
+ * The file and its folder belong to whom they belong: where what is left would not do to write
+ * there, one more is kept. SQLite makes files beside the recording, and so do we when it is
+ * removed.
+ */
+static uint64_t to_write(const struct recording_command *c, uint64_t mask)
+{
+	char dir[4096];
+	const char *slash = strrchr(c->path, '/');
+	size_t len = slash ? (size_t)(slash - c->path) : 0;
+	bool can_write;
+
+	if (len >= sizeof(dir))
+		return 0;
+	memcpy(dir, c->path, len);
+	snprintf(dir + len, sizeof(dir) - len, "%s", !slash ? "." : len ? "" : "/");
+	if (privileges__use(mask))
+		return 0;
+	can_write = !faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) &&
+		    !faccessat(AT_FDCWD, c->path, R_OK | W_OK, AT_EACCESS);
+	return can_write ? 0 : PRIVILEGE(CAP_DAC_OVERRIDE);
+}
+
+/* All is open that is needed. */
+static int give_up_privileges(struct recording_command *c)
+{
+	uint64_t mask;
+	int err = stream__privileges(c->stream, &mask);
+
+	if (!err) {
+		mask |= to_write(c, mask);
+		err = privileges__keep_only(mask);
+	}
+	return err ? complain(c, "cannot give up privileges", err, NULL) : 0;
+}
+
+static int start_threads(struct recording_command *c)
+{
+	int err = recorder__start(c->recorder);
+
+	return err ? complain(c, "cannot start", err, NULL) : 0;
+}
+
+/* ---- the start ---- */
+
+/* There is one iterator, which one thread may use at a time: see sockiter.h. */
+static int dump_by_turns(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+			 unsigned int *flags)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int err;
+
+	pthread_mutex_lock(&lock);
+	err = sockiter__dump(netns_fd, states, fn, ctx, flags);
+	pthread_mutex_unlock(&lock);
+	return err;
+}
+
+static const char *choose_way(struct recording_command *c)
+{
+	const char *way = NULL;
+
+	c->source.places = &netns_default_places;
+	c->source.wants_cookies = is_all(c); /* for the ends of TIME_WAIT */
+	if (sockiter__choose(&c->source.dump, &way))
+		way = NULL; /* as check says */
+	if (c->source.dump == sockiter__dump)
+		c->source.dump = dump_by_turns;
+	return way;
+}
+
+static void set_end(struct recording_command *c)
+{
+	c->end_ns = c->origin.until_ns;
+	if (c->opts.duration_ns) {
+		uint64_t end_ns = clock__now_ns(CLOCK_MONOTONIC) + c->opts.duration_ns;
+
+		c->end_ns = c->end_ns && c->end_ns < end_ns ? c->end_ns : end_ns;
+	}
+}
+
+static void tell_start(struct recording_command *c, const char *way)
+{
+	const struct calls_obstacle *obstacle;
+	char path[512];
+
+	obstacle = is_all(c) ? origin__calls_obstacle(&c->origin) : NULL;
+	origin__say(&c->origin);
+	tell(c, "twsnoop: recording %s on Linux %s into '%s'\n",
+	     is_all(c) ? "every close" : "entries into TIME_WAIT", c->kernel.release,
+	     escape__quote(path, sizeof(path), c->path));
+	if (way)
+		tell(c, "twsnoop: %s\n", way);
+	if (stream__lacks_listeners(c->stream))
+		tell(c, "twsnoop: who listens in some network namespace could not be read: "
+		     "connections that it accepts have no opener\n");
+	if (obstacle)
+		tell(c, "twsnoop: bind() that fails, and connect() that finds no way there, are not "
+		     "seen: %s: %s\n", obstacle->what, obstacle->remedy);
+}
+
+static int start(struct recording_command *c)
+{
+	const char *way;
+	int err;
+
+	c->nice = hurry();
+	err = open_signals(c) ?: look_around(c) ?: pids__open(&c->pids, &c->filters.filter);
+	if (err)
+		return err;
+	way = choose_way(c);
+	err = load_own(c) ?: open_stream(c) ?: start_stream(c);
+	if (err)
+		return err;
+	end_hurry(c);
+	err = open_recorder(c) ?: give_up_privileges(c) ?: hold_signals(c) ?: begin_stream(c) ?:
+	      start_threads(c);
+	if (err)
+		return err;
+	set_end(c);
+	tell_start(c, way);
+	return 0;
+}
+
+/* ---- running ---- */
+
+static int on_signals(void *ctx, short revents)
+{
+	struct recording_command *c = ctx;
+
+	(void)revents;
+	attend(c);
+	return c->stop ? LOOP_END : 0;
+}
+
+static int turn(void *ctx)
+{
+	struct recording_command *c = ctx;
+	struct clock_moment now = clock_moment__now();
+	int err = recorder__turn(c->recorder, &now);
+
+	if (err)
+		return complain(c, "cannot record", err, NULL);
+	show_line(c, &now);
+	attend(c);
+	return c->stop ? LOOP_END : 0;
+}
+
+static uint64_t time_left_ns(const struct recording_command *c)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (!c->end_ns)
+		return 0;
+	return c->end_ns > now_ns ? c->end_ns - now_ns : 1; /* 0 would be for ever */
+}
+
+static int run(struct recording_command *c)
+{
+	const struct loop_fd fds[] = { { c->signals, POLLIN, on_signals } };
+	const struct loop_options loop = {
+		.feed = c->feed,
+		.fds = fds,
+		.num_fds = 1,
+		.duration_ns = time_left_ns(c),
+		.turn = turn,
+		.ctx = c,
+	};
+
+	return loop__run(&loop);
+}
+
+/* ---- from an attached recorder to what comes after it ---- */
+
+/* The next one, or else programs of one's own. */
+static int find_origin(struct recording_command *c)
+{
+	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
+
+	while (!c->stop && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
+		if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
+			return 0;
+		if (turn(c) < 0)
+			return -ENOMEM;
+		poll(&(struct pollfd){ .fd = c->signals, .events = POLLIN }, 1, FIND_MS);
+	}
+	if (c->stop)
+		return LOOP_END;
+	kernel__probe(&c->kernel, "/sys", "/proc");
+	return load_own(c);
+}
+
+static int go_over(struct recording_command *c)
+{
+	struct held_gap gap = { .since_ns = clock__now_ns(CLOCK_REALTIME),
+				.reason = HELD_GAP_STOPPED,
+				.detail = "the attached recorder was detached" };
+	int err;
+
+	tell(c, "twsnoop: the recorder was detached: looking for the next one\n");
+	add_up(c, &c->before);
+	stream__free(c->stream);
+	c->stream = NULL;
+	c->feed = NULL;
+	origin__close(&c->origin);
+	err = find_origin(c);
+	if (err)
+		return err;
+	c->origin.since_ns = 1;
+	c->origin.looks_back = false;
+	err = open_stream(c) ?: start_stream(c) ?: begin_stream(c);
+	if (err)
+		return err;
+	gap.until_ns = clock__now_ns(CLOCK_REALTIME);
+	recorder__add_gap(c->recorder, &gap);
+	tell(c, "twsnoop: recording goes on, %s\n",
+	     c->origin.attached ? "from the next recorder" : "by programs of its own");
+	return 0;
+}
+
+static int record_all(struct recording_command *c)
+{
+	int err;
+
+	for (;;) {
+		err = run(c);
+		if (!err)
+			err = feed__finish(c->feed);
+		if (err || c->stop || !feed__has_ended(c->feed))
+			return err;
+		err = go_over(c);
+		if (err)
+			return err == LOOP_END ? 0 : err;
+	}
+}
+
+/* The disk is waited for, for a while, and not from the second signal on. */
+static void end_recording(struct recording_command *c)
+{
+	struct clock_moment now = clock_moment__now();
+	bool waits = true;
+
+	recorder__end(c->recorder, &now);
+	c->stop = false;
+	while (!recorder__await(c->recorder, AWAIT_MS)) {
+		attend(c);
+		if (c->stop && waits)
+			recorder__end(c->recorder, &now);
+		waits &= !c->stop;
+	}
+}
+
+static void close_all(struct recording_command *c)
+{
+	stream__free(c->stream);
+	recorder__free(c->recorder);
+	pids__close(c->pids);
+	origin__close(&c->origin);
+	sockiter__close();
+	fdwriter__fini(&c->messages);
+	if (c->signals >= 0)
+		close(c->signals);
+	free(c->words);
+}
+
+static int record(struct recording_command *c)
+{
+	struct feed_failure failure;
+	int err = start(c);
+
+	if (err) {
+		close_all(c);
+		return 1;
+	}
+	err = record_all(c);
+	if (c->feed && feed__failed(c->feed, &failure))
+		complain(c, failure.what, err, failure.todo);
+	end_recording(c);
+	print_account(c);
+	close_all(c);
+	return err != 0;
+}
+
+/* ---- --status ---- */
+
+static int print_status(struct recording_command *c)
+{
+	struct history_status status = { 0 };
+	struct store_failure failure = { "" };
+	struct history *history;
+	struct outbuf text;
+	int err = history__open(&history, c->path, &failure);
+
+	if (err) {
+		fprintf(stderr, "twsnoop: %s\n", failure.text[0] ? failure.text : strerror(-err));
+		return 1;
+	}
+	err = history__status(history, &status) ?: outbuf__init(&text, 4096);
+	if (err) {
+		fprintf(stderr, "twsnoop: cannot read the recording: %s\n", strerror(-err));
+		history__close(history);
+		return 1;
+	}
+	if (c->opts.json)
+		record_text__json(&text, c->path, &status);
+	else
+		record_text__status(&text, c->path, &status, clock__now_ns(CLOCK_REALTIME),
+				    c->from.utc ? &when_utc : &when_local);
+	err = said__status(text.failed ? -ENOMEM :
+					 fdwriter__write_all(STDOUT_FILENO, text.data, text.len));
+	outbuf__free(&text);
+	history__close(history);
+	return err;
+}
+
+/* ---- the command ---- */
+
+static enum options_result check(struct recording_command *c, const struct command_spec *spec)
+{
+	if (c->opts.json && !c->opts.status)
+		return options__complain(spec, "--json is for --status");
+	if (c->opts.size_bytes < RECORDING_SIZE_MIN)
+		return options__complain(spec, "--size: at least %lluM", RECORDING_SIZE_MIN >> 20);
+	if (c->opts.status)
+		return OPTIONS_OK;
+	return origin__parse(&c->origin, &c->from, spec);
+}
+
+/* The command line, where it has filters: for who reads the recording. */
+static char *join_words(int argc, char **argv)
+{
+	size_t size = 1;
+	char *words;
+
+	for (int i = 1; i < argc; i++)
+		size += strlen(argv[i]) + 1;
+	words = calloc(1, size);
+	for (int i = 1; words && i < argc; i++) {
+		if (i > 1)
+			words[strlen(words)] = ' ';
+		memcpy(words + strlen(words), argv[i], strlen(argv[i]));
+	}
+	return words;
+}
+
+int cmd_record(int argc, char **argv)
+{
+	static struct recording_command c = {
+		.opts = { .size_bytes = DEFAULT_SIZE, .keep_ns = DEFAULT_KEEP_NS,
+			  .raw_percent = DEFAULT_RAW_PERCENT },
+		.signals = -1,
+	};
+	const struct option_part parts[] = {
+		{ NULL, record_table, &c.opts },
+		{ "Where from", origin_option_table, &c.from },
+		{ "Filters", filter_option_table, &c.filters },
+	};
+	const struct command_spec spec = {
+		"record", "[OPTION]... [FILE]",
+		"Record each end of a connection into FILE (default " DEFAULT_FILE "),\n"
+		"which keeps single events for hours and their sums for weeks, within a size.\n"
+		"Runs until it is interrupted.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	char *words = join_words(argc, argv);
+	int operand, err = options__parse(&spec, argc, argv, &operand);
+
+	if (err == OPTIONS_OK && argc - operand > 1)
+		err = options__complain(&spec, "one FILE at most");
+	if (err == OPTIONS_OK)
+		err = check(&c, &spec);
+	if (err != OPTIONS_OK) {
+		free(words);
+		return options__exit_status(err);
+	}
+	c.path = operand < argc ? argv[operand] : DEFAULT_FILE;
+	if (c.opts.status) {
+		free(words);
+		return print_status(&c);
+	}
+	if (filter__is_empty(&c.filters.filter) && !c.filters.num_containers) {
+		free(words);
+		words = NULL;
+	}
+	c.words = words;
+	fdwriter__init(&c.messages, STDERR_FILENO);
+	c.has_line = !c.opts.quiet && isatty(STDERR_FILENO) && fit__takes_escapes();
+	return record(&c);
+}
