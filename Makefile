@@ -157,7 +157,14 @@ $(BENCH_READER): tests/bench/reader.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
 
-bench-reader: $(BENCH_READER)
+# And the blocks of a recording, likewise.
+BENCH_BLOCKS := $(BUILD)/tests/bench/blocks
+
+$(BENCH_BLOCKS): tests/bench/blocks.c $(USER_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) -lm
+
+bench-reader: $(BENCH_READER) $(BENCH_BLOCKS)
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk

@@ -162,17 +162,22 @@ def flood(ctx):
     return figures
 
 
-def reader_alone(ctx):
-    """Section 5, by a program of its own that prints its table."""
+def run_alone(ctx, name):
+    """A program of the user side by itself: the JSON objects that it prints."""
     made = subprocess.run(["make", "-s", "-C", b.TOP, f"BUILD={b.BUILD}", "bench-reader"],
                           check=False, stdout=subprocess.DEVNULL)
     if made.returncode:
-        raise b.BenchError("the reader's own benchmark does not build")
-    argv = [b.program("reader")] + (["--quick"] if ctx.quick else [])
+        raise b.BenchError(f"{name} does not build")
+    argv = [b.program(name)] + (["--quick"] if ctx.quick else [])
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise b.BenchError(f"reader: {done.stderr.strip()[:200]}")
-    figures = [json.loads(line) for line in done.stdout.splitlines()]
+        raise b.BenchError(f"{name}: {done.stderr.strip()[:200]}")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def reader_alone(ctx):
+    """Section 5, by a program of its own that prints its table."""
+    figures = run_alone(ctx, "reader")
     stages = [f for f in figures if "stage" in f]
     outputs = [f for f in figures if "output" in f]
     if stages:
@@ -180,4 +185,14 @@ def reader_alone(ctx):
                 ["stage", "ns an event"], [[f["stage"], f"{f['ns']:.0f}"] for f in stages])
     b.table("   and through all of them", ["output", "events/s a core", "CPU ns an event"],
             [[f["output"], f"{1e9 / f['median']:,.0f}", b.show(f)] for f in outputs])
+    return figures
+
+
+def blocks(ctx):
+    """Section 6: how small the raw rows of a recording become."""
+    figures = run_alone(ctx, "blocks")
+    b.table("6. The raw rows of a recording, every outcome recorded (traffic that is made up)",
+            ["traffic", "bytes a row", "ns to add", "to encode", "to decode"],
+            [[f["traffic"], f"{f['bytes']:.1f}", f["add"], f["encode"], f["decode"]]
+             for f in figures])
     return figures
