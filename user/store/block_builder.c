@@ -395,10 +395,10 @@ void block_builder__clear(struct block_builder *b)
 int block_builder__new(struct block_builder **builderp)
 {
 	struct block_builder *b = calloc(1, sizeof(*b));
-	int err = b ? 0 : -ENOMEM;
+	int err = 0;
 
-	if (err)
-		return err;
+	if (!b)
+		return -ENOMEM;
 	b->seed = hash__random_seed();
 	b->rows = calloc(BLOCK_ROWS, sizeof(*b->rows));
 	b->zstd = ZSTD_createCCtx();
