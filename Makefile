@@ -35,7 +35,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
 	-I. -Iuser -I$(BUILD) -pthread
-LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd
+LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
 HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
@@ -44,7 +44,7 @@ HAVE_LIBCURL := $(if $(HAVE_JANSSON),$(shell \
 NAMES_DISK := $(if $(HAVE_JANSSON),-DHAVE_JANSSON)
 NAMES_CFLAGS := $(if $(HAVE_LIBCURL),-DHAVE_LIBCURL,$(NAMES_DISK))
 NAMES_LIBS := $(if $(HAVE_LIBCURL),-lcurl) $(if $(HAVE_JANSSON),-ljansson)
-STATIC_LIBS := -lbpf -lelf -lsqlite3 -lm -lzstd -lz
+STATIC_LIBS := -lbpf -lelf -lsqlite3 -lm -lzstd -lz -lncursesw -ltinfo
 
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*/*.c))

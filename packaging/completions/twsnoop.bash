@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | list | record | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | top | record | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -19,7 +19,7 @@ _twsnoop_command() {
 _twsnoop() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	local output='-o --output --json -h --help'
-	local keys='local local-port remote remote-port netns process pid uid container state side
+	local keys='local local-port remote remote-port netns process pid uid container pod state side
 		cause'
 	local list='--all --sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
 		-C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
@@ -30,6 +30,9 @@ _twsnoop() {
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
 		--netns -h --help'
+	local top='-i --interval -n --count -b --batch --json --by --sort --reverse --rows --since --until --utc
+		--own --bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C
+		--container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
 
 	COMPREPLY=()
 	case $prev in
@@ -51,7 +54,11 @@ _twsnoop() {
 		return
 		;;
 	--sort)
-		_twsnoop_words "age left $keys"
+		if [[ $(_twsnoop_command) == top ]]; then
+			_twsnoop_words 'name closes held total client ports failed lifetime'
+		else
+			_twsnoop_words "age left $keys"
+		fi
 		return
 		;;
 	--by)
@@ -84,14 +91,14 @@ _twsnoop() {
 			grep -x '[A-Za-z0-9_.-]*' | sort -u)" -- "$cur")
 		return
 		;;
-	--since | --until | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
+	--since | --until | -i | --interval | --rows | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
 		--keep | --raw | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace list record attach detach check help $trace $output --version"
+		_twsnoop_words "trace list top record attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
@@ -105,6 +112,8 @@ _twsnoop() {
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
+	elif [[ $(_twsnoop_command) == top ]]; then
+		_twsnoop_words "$top"
 	elif [[ $(_twsnoop_command) == list ]]; then
 		_twsnoop_words "$list $output"
 	elif [[ $(_twsnoop_command) == trace ]]; then

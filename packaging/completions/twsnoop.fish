@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace list record attach detach check help
-set -l keys local local-port remote remote-port netns process pid uid container state side cause
+set -l commands trace list top record attach detach check help
+set -l keys local local-port remote remote-port netns process pid uid container pod state side cause
 set -l tracing "not __fish_seen_subcommand_from attach detach check help"
-set -l printing "not __fish_seen_subcommand_from record attach detach check help"
-set -l only_trace "not __fish_seen_subcommand_from list record attach detach check help"
+set -l printing "not __fish_seen_subcommand_from top record attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list top record attach detach check help"
 set -l from "not __fish_seen_subcommand_from list attach detach check help"
 set -l recording "__fish_seen_subcommand_from record"
 set -l listing "__fish_seen_subcommand_from list"
+set -l top "__fish_seen_subcommand_from top"
 
 complete -c twsnoop -f
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a trace \
     -d 'Print each active close (the default)'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a list \
     -d 'Print the TIME_WAIT sockets that exist now'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a top \
+    -d 'Show who closes, how often, and how near ports are to their end'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a record \
     -d 'Record each end of a connection into a file'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a attach \
@@ -48,7 +51,7 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l ring-size -x \
 
 complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
 complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
-complete -c twsnoop -n "$from" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
+complete -c twsnoop -n "$from; and not __fish_seen_subcommand_from top" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
 complete -c twsnoop -n "$from" -l since -x -a '1m 5m 1h' \
     -d 'Begin with what the recorder holds'
 complete -c twsnoop -n "$from" -l until -x -d 'End at a time'
@@ -90,3 +93,11 @@ complete -c twsnoop -n "$recording" -l raw -x -d 'Share of the size for single e
 complete -c twsnoop -n "$recording" -l time-wait-only -d 'Record entries into TIME_WAIT alone'
 complete -c twsnoop -n "$recording" -s q -l quiet -d 'No line that shows how it grows'
 complete -c twsnoop -n "$recording" -l status -d 'Say what the file holds'
+complete -c twsnoop -n "$top" -s i -l interval -x -d 'From one frame to the next: 500ms, 5, 1m'
+complete -c twsnoop -n "$top" -s n -l count -x -d 'Stop after N frames'
+complete -c twsnoop -n "$top" -s b -l batch -d 'Frames of plain text'
+complete -c twsnoop -n "$top" -l by -x -a "$keys" -d 'What rows have in common'
+complete -c twsnoop -n "$top" -l sort -x -a 'name closes held total client ports failed lifetime' \
+    -d 'Order of the rows'
+complete -c twsnoop -n "$top" -l reverse -d 'The other way round'
+complete -c twsnoop -n "$top" -l rows -x -d 'At most so many; the rest is ~other'

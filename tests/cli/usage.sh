@@ -61,7 +61,7 @@ test_wrong_usage()
 	wrong "netns '!'" trace --netns '!'
 	wrong "no command" ""
 	wrong "empty operand" trace ""
-	for command in trace list attach detach check; do
+	for command in trace list top attach detach check; do
 		wrong_if_empty $command
 	done
 	for time in '' now 24:00 tomorrow 2026-02-30 @ '2m '; do
@@ -122,6 +122,20 @@ test_wrong_usage()
 	wrong "list: order of counts" list --by pid --sort age
 	wrong "list: states of a process" list --states --pid 1
 	wrong "list: ports of a side" list --ports --side client
+	wrong "top: unknown option" top --no-such
+	wrong "top: extra operand" top extra
+	wrong "top: an option of trace" top --duration 1
+	wrong "top: interval 0" top --interval 0
+	wrong "top: interval 99ms" top --interval 99ms
+	wrong "top: count 0" top --count 0
+	wrong "top: rows 0" top --rows 0
+	wrong "top: sort by a key" top --sort pid
+	wrong "top: sort with an escape" top --sort "${esc}[31m"
+	wrong "top: by an unknown key" top --by nosuch
+	wrong "top: by age" top --by age
+	wrong "top: by state" top --by pid,state
+	wrong "top: by a key twice" top --by pid,pid
+	wrong "top: since the future" top --since 2999-01-01
 	wrong "attach: an option of trace" attach --json
 	wrong "attach: a filter" attach --pid 1
 	wrong "attach: extra operand" attach extra
@@ -169,6 +183,7 @@ test_help()
 	helps "trace -h" trace -h
 	helps "check --help" check --help
 	helps "list --help" list --help
+	helps "top --help" top --help
 	helps "attach --help" attach --help
 	helps "detach --help" detach --help
 	helps "--version" --version

@@ -9,7 +9,7 @@ UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Ius
 # All but the commands and what needs libbpf.
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
 	capture/attached capture/pinned capture/pending capture/pin_files capture/arguments capture/ledger capture/pins \
-	sockets/sockiter sockets/bindhash
+	sockets/sockiter sockets/bindhash commands/live
 UNIT_MODULES := $(filter-out commands/main commands/cmd_% commands/check_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
 	$(sort $(wildcard user/*/*.c))))
 # A test stands in the room of what it tests. test_abi, test_budget and test_sockiter need the BPF objects: the top Makefile has

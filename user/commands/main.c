@@ -18,6 +18,7 @@ struct command {
 static const struct command commands[] = {
 	{ "trace", cmd_trace, "print each active close as it enters TIME_WAIT (the default)" },
 	{ "list", cmd_list, "print the TIME_WAIT sockets that exist now, each with its owner" },
+	{ "top", cmd_top, "show who closes, how often, and how near ports are to their end" },
 	{ "record", cmd_record, "record each end of a connection into a file, for months" },
 	{ "attach", cmd_attach, "let the kernel record closes from now on, for trace and list" },
 	{ "detach", cmd_detach, "remove what attach has left in the kernel" },

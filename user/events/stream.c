@@ -40,7 +40,7 @@ struct stream {
 	struct stream_options opts;
 	struct healer *healer;
 	struct join *join;
-	struct time_waits *time_waits; /* NULL without opts.all */
+	struct time_waits *time_waits; /* NULL without opts.all, or with no_ends */
 	struct procinfo_cache *processes;
 	struct listeners *listeners;
 	struct containers *containers;
@@ -606,7 +606,7 @@ static int open_stages(struct stream *s)
 	err = join__new(&s->join, &join) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
-	      (s->opts.all ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
+	      (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
 	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
 	      ifnames__new(&s->interfaces, s->opts.source ? s->opts.source->places :

@@ -45,6 +45,7 @@ struct stream_options {
 	const char *const *containers;	     /* as containers_options.wanted */
 	unsigned int num_containers;	     /* 0: no such filter */
 	bool all;			     /* every outcome, not only TIME_WAIT */
+	bool no_ends;			     /* with all: but not how each TIME_WAIT ended */
 	bool no_names;			     /* ask no container runtime for names */
 	const char *runtime_socket;	     /* as containers_options.socket, or NULL */
 	uint64_t max_connections;	     /* as in struct tracer_options; 0: the default */

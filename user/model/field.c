@@ -53,6 +53,8 @@ const struct field_key field__keys[] = {
 	{ "container", read_workload, FIELD_NAME, .text = { "container" },
 	  .data = { "container.id", "container.name", "k8s.pod.name", "k8s.namespace.name",
 		    "k8s.container.name", "systemd.unit" } },
+	{ "pod", read_pod, FIELD_NAME, .text = { "pod" },
+	  .data = { "k8s.pod.name", "k8s.namespace.name" } },
 	{ "state", read_state, FIELD_WORD, .text = { "tcp.state" } },
 	{ "side", read_side, FIELD_WORD, .text = { "tcp.side" } },
 	{ "cause", read_cause, FIELD_WORD, .text = { "tcp.cause" } },

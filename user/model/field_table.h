@@ -342,6 +342,25 @@ static inline bool read_workload(const struct record *rec, struct field_value *v
 	return v->text;
 }
 
+/* namespace/pod */
+static inline bool read_pod(const struct record *rec, struct field_value *v)
+{
+	const struct workload *w = &rec->workload;
+	struct outbuf ob;
+
+	if (!w->pod_name)
+		return false;
+	outbuf__init_fixed(&ob, v->own, sizeof(v->own));
+	if (w->pod_namespace) {
+		outbuf__bytes(&ob, w->pod_namespace, strlen(w->pod_namespace));
+		outbuf__char(&ob, '/');
+	}
+	outbuf__bytes(&ob, w->pod_name, strlen(w->pod_name));
+	v->text = v->own;
+	v->len = ob.len;
+	return true;
+}
+
 /* Sorted as the kernel numbers them: FIN_WAIT2 before TIME_WAIT. */
 static inline bool read_state(const struct record *rec, struct field_value *v)
 {
@@ -506,6 +525,7 @@ static inline bool read_what(const struct record *rec, struct field_value *v)
 	X("container", read_workload, FIELD_NAME, 0, 0, \
 	  "CONTAINER", .trace = 120, .list = 110, .least = 12, .keep = 7, \
 	  .when = FIELD_WHEN_CONTAINERS) \
+	X("pod", read_pod, FIELD_NAME, 0, 0, "POD", .least = 12, .keep = 7) \
 	X("tcp.state", read_state, FIELD_WORD, 0, FIELD_IN_SOCKETS, \
 	  "STATE", .list = 10, .keep = 6) \
 	X("tcp.expires_ns", read_expires, FIELD_NUMBER, FIELD_NS, FIELD_IN_SOCKETS, \

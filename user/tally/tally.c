@@ -11,6 +11,7 @@
 
 #define NS_PER_S 1000000000ULL
 #define CULLED (TALLY_ROWS / 8) /* rows that give way at once */
+#define MAX_GONE TALLY_ROWS	/* that gave way, and may be shown still */
 #define STATE_FIN_WAIT2 5	/* as the kernel and sock_diag number them */
 #define STATE_TIME_WAIT 6
 
@@ -27,6 +28,8 @@ struct view {
 	size_t num_free;
 	struct tally_row others;
 	uint64_t came; /* rows, ever */
+	struct tally_row *gone; /* since the last frame, by next_gone */
+	size_t num_gone;
 };
 
 /* An entry of by_hash. */
@@ -48,6 +51,7 @@ struct tally {
 	uint32_t minute[64];
 	uint32_t now_s;
 	uint16_t look;
+	bool is_looking;
 	uint64_t now_ns, begin_ns, frame_ns, interval_ns;
 };
 
@@ -150,12 +154,25 @@ static void note_process(struct tally_row *row, const struct record *rec)
 
 /* ---- views ---- */
 
+/* What gave way is in no frame any more. */
+static void view__bury(struct view *view)
+{
+	while (view->gone) {
+		struct tally_row *row = view->gone;
+
+		view->gone = row->next_gone;
+		row__free(row);
+	}
+	view->num_gone = 0;
+}
+
 static void view__free(struct view *view)
 {
 	if (!view)
 		return;
 	for (size_t i = 0; i < view->num; i++)
 		row__free(view->list[i]);
+	view__bury(view);
 	table__free(view->by_hash);
 	free(view);
 }
@@ -276,7 +293,9 @@ static void view__remove(struct view *view, struct tally_row *row)
 	view->generations[row->slot]++;
 	view->free_slots[view->num_free++] = row->slot;
 	table__remove(view->by_hash, table__find(view->by_hash, &row->hash));
-	row__free(row);
+	row->next_gone = view->gone;
+	view->gone = row;
+	view->num_gone++;
 }
 
 struct weight {
@@ -361,7 +380,7 @@ void tally__tick(struct tally *t, uint64_t now_ns)
 		return;
 	advance(t, second);
 	for (size_t v = 0; v < t->opts.num_views; v++)
-		if (!t->views[v]->num_free)
+		if (!t->views[v]->num_free && t->views[v]->num_gone < MAX_GONE)
 			view__cull(t->views[v], t->now_s);
 }
 
@@ -411,6 +430,8 @@ static uint64_t hash_of(const struct tally *t, const struct tws_key *key)
 /* The socket has ended, whatever the clock says. */
 static void end_held(struct tally *t, const struct whose_socket *socket)
 {
+	if (t->is_looking && socket->look != t->look) /* not counted anew yet */
+		return;
 	if (!socket->placed) {
 		held__remove(&t->unplaced, socket->end_s, t->now_s);
 		return;
@@ -511,6 +532,7 @@ void tally__look(struct tally *t, uint64_t now_ns)
 {
 	tally__tick(t, now_ns);
 	t->look++;
+	t->is_looking = true;
 	t->host.looked_ns = now_ns;
 	memset(t->host.states, 0, sizeof(t->host.states));
 	t->host.fin_wait2_minis = t->host.limit = t->host.minis_there = 0;
@@ -558,8 +580,13 @@ static void add_held(struct tally *t, const struct whose_socket *socket)
 static void see_time_wait(struct tally *t, const struct tally_socket *sk, uint32_t end_s)
 {
 	uint64_t hash = hash_of(t, &sk->key);
-	struct whose_socket *socket = whose__find(t->whose, hash) ?: whose__add(t->whose, hash);
+	struct whose_socket *socket = whose__find(t->whose, hash);
 
+	/* A dump may show one twice, and one that was told meanwhile. */
+	if (socket && socket->look == t->look)
+		return;
+	if (!socket)
+		socket = whose__add(t->whose, hash);
 	if (socket) {
 		socket->look = t->look;
 		socket->end_s = end_s;
@@ -630,12 +657,13 @@ static bool is_seen_or_young(void *ctx, struct whose_socket *socket)
 	return true;
 }
 
-void tally__looked(struct tally *t, bool whole)
+void tally__looked(struct tally *t, enum tally_look what)
 {
 	note_limit(t);
-	whose__keep(t->whose, whole ? was_seen : is_seen_or_young, t);
+	whose__keep(t->whose, what == TALLY_SAW_ALL ? was_seen : is_seen_or_young, t);
 	port_sets__looked(t->port_sets, t->now_s);
-	t->host.was_looked_at = true;
+	t->host.was_looked_at = what != TALLY_SAW_NOTHING;
+	t->is_looking = false;
 }
 
 bool tally__wants_look(const struct tally *t)
@@ -720,6 +748,7 @@ void tally__frame(struct tally *t, size_t view, uint64_t now_ns, struct tally_fr
 	t->frame_ns = t->now_ns;
 	end_interval(&t->sum);
 	for (size_t v = 0; v < t->opts.num_views; v++) {
+		view__bury(t->views[v]);
 		for (size_t i = 0; i < t->views[v]->num; i++)
 			end_interval(t->views[v]->list[i]);
 		end_interval(&t->views[v]->others);

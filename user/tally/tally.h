@@ -66,14 +66,18 @@ struct tally_row {
 	uint32_t last_s; /* when something was last counted */
 	uint32_t num_pids; /* TALLY_PIDS + 1: more than there is room for */
 	uint32_t pids[TALLY_PIDS]; /* of closers, the first ones */
-	uint64_t settled; /* for those who sort: see output/top_frame.h */
 	uint64_t number;  /* in the order of their coming */
+	/* For those who show them, see output/top_frame.h: what it was last sorted by, and where it
+	 * stood then, from 1 on. */
+	uint64_t settled;
+	uint32_t rank;
 	/* private */
 	struct tws_event event;
 	uint64_t hash;
 	uint64_t closes_on, failed_on; /* in the interval that goes on */
 	char *strings; /* what sample points to */
 	char *command_line;
+	struct tally_row *next_gone;
 	uint32_t place; /* in the view's list */
 	uint16_t slot;
 };
@@ -108,15 +112,20 @@ struct tally_socket {
 	uint32_t expires_ms; /* of a mini-socket */
 };
 
-/*
- * tally__look() - a look begins at @now_ns; no record comes until tally__looked(). In between
- * come each namespace, with tally__look_into(), and each of its sockets. @whole: each namespace
- * was read; else what is not seen is left to the clock.
- */
+/* What came of a look. */
+enum tally_look {
+	TALLY_SAW_ALL,
+	TALLY_SAW_SOME,	   /* some namespace could not be read: the clock tells of what was not seen */
+	TALLY_SAW_NOTHING, /* there is no way to look */
+};
+
+/* tally__look() - a look begins at @now_ns, and ends with tally__looked(). In between come each
+ * namespace, with tally__look_into(), and each of its sockets; records may come, too. What
+ * is held is not right meanwhile. */
 void tally__look(struct tally *tally, uint64_t now_ns);
 void tally__look_into(struct tally *tally, const struct tally_netns *netns);
 void tally__socket(struct tally *tally, const struct tally_socket *socket);
-void tally__looked(struct tally *tally, bool whole);
+void tally__looked(struct tally *tally, enum tally_look what);
 
 /* tally__wants_look() - there is no room for more sockets until the next one. */
 bool tally__wants_look(const struct tally *tally);
@@ -153,9 +162,10 @@ struct tally_frame {
 };
 
 /*
- * tally__frame() - how view number @view stands at @now_ns: valid until the next call of
- * any of these functions. The rows' closes and failed are those of the interval; it ends
- * here, for all views.
+ * tally__frame() - how view number @view stands at @now_ns. The rows' closes and failed are
+ * those of the interval; it ends here, for all views. @frame is valid until the next call that
+ * is not of tally__again() or of what is below it; the rows themselves until the next
+ * tally__frame(), though they go on to count.
  */
 void tally__frame(struct tally *tally, size_t view, uint64_t now_ns, struct tally_frame *frame);
 

@@ -209,7 +209,7 @@ static void looks(void **unused)
 	sk.mini = false;
 	sk.state = ESTABLISHED;
 	tally__socket(tally, &sk);
-	tally__looked(tally, true);
+	tally__looked(tally, TALLY_SAW_ALL);
 	tally__frame(tally, 0, START + 2 * S, &frame);
 	check_sums(&frame);
 	assert_int_equal(frame.rows[0]->held.now, 1);
@@ -242,7 +242,7 @@ static void seen_before_told(void **unused)
 	tally__look(tally, START + S);
 	tally__look_into(tally, &netns);
 	tally__socket(tally, &sk);
-	tally__looked(tally, true);
+	tally__looked(tally, TALLY_SAW_ALL);
 	add(tally, &ev);
 	tally__frame(tally, 0, START + S, &frame);
 	assert_int_equal(frame.host.unplaced, 0);
@@ -260,6 +260,39 @@ static void seen_before_told(void **unused)
 	tally__free(tally);
 }
 
+/* Records go on to come while the table is read: none is forgotten, none counted twice. */
+static void told_during_a_look(void **unused)
+{
+	struct tally *tally = make("process", NULL);
+	struct tws_event old = close_of("a", 1, START + S), early = close_of("a", 2, START + 2 * S);
+	struct tws_event late = close_of("a", 3, START + 2 * S);
+	struct tally_socket sk;
+	struct tally_frame frame;
+
+	(void)unused;
+	add(tally, &old);
+	tally__look(tally, START + 2 * S);
+	tally__look_into(tally, &netns);
+	add(tally, &early); /* that the dump shows */
+	sk = socket_of(&early, 60000);
+	tally__socket(tally, &sk);
+	tally__socket(tally, &sk); /* twice */
+	add(tally, &late); /* that it does not */
+	old.time_ns += S; /* and the former one's addresses anew, before it was come to */
+	add(tally, &old);
+	sk = socket_of(&old, 60000);
+	tally__socket(tally, &sk);
+	tally__looked(tally, TALLY_SAW_ALL);
+	tally__frame(tally, 0, START + 2 * S, &frame);
+	assert_int_equal(frame.rows[0]->held.now, 3);
+	assert_int_equal(frame.host.time_wait, 3);
+	check_sums(&frame);
+	tally__frame(tally, 0, START + (2 + HELD_LIFE_S) * S, &frame);
+	assert_int_equal(frame.host.time_wait, 0);
+	check_sums(&frame);
+	tally__free(tally);
+}
+
 /* Where some namespace cannot be read, its sockets are left to the clock. */
 static void partial_look(void **unused)
 {
@@ -269,12 +302,12 @@ static void partial_look(void **unused)
 	(void)unused;
 	add_closes(tally, "a", 1, 5, START + S);
 	tally__look(tally, START + 2 * S);
-	tally__looked(tally, false);
+	tally__looked(tally, TALLY_SAW_SOME);
 	tally__frame(tally, 0, START + 2 * S, &frame);
 	assert_int_equal(frame.rows[0]->held.now, 5);
 	check_sums(&frame);
 	tally__look(tally, START + 3 * S);
-	tally__looked(tally, true);
+	tally__looked(tally, TALLY_SAW_ALL);
 	tally__again(tally, 0, &frame);
 	assert_int_equal(frame.rows[0]->held.now, 0);
 	tally__free(tally);
@@ -340,6 +373,10 @@ static void bounded_and_exact(void **unused)
 		ev.local_port = (uint16_t)i;
 		ev.peer_port = (uint16_t)(80 + (i >> 16));
 		add(tally, &ev);
+		if (i % 2000 == 0) {
+			tally__frame(tally, 0, ev.time_ns, &frame);
+			check_sums(&frame);
+		}
 		if (i < 95000)
 			continue;
 		ev.conn.tgid = 7;
@@ -361,7 +398,7 @@ static void bounded_and_exact(void **unused)
 	check_sums(&frame);
 	/* A look finds none of them: whosever they were, none is held. */
 	tally__look(tally, START + 60 * S);
-	tally__looked(tally, true);
+	tally__looked(tally, TALLY_SAW_ALL);
 	tally__again(tally, 0, &frame);
 	assert_int_equal(frame.host.time_wait, 0);
 	check_sums(&frame);
@@ -465,7 +502,7 @@ static void ports_of_a_row(void **unused)
 		sk.key = key__of_event(&ev);
 		tally__socket(tally, &sk);
 	}
-	tally__looked(tally, true);
+	tally__looked(tally, TALLY_SAW_ALL);
 	tally__frame(tally, 0, START + S, &frame);
 	assert_int_equal(tally__permille(tally, frame.rows[0]), 250);
 	assert_non_null(frame.host.fullest);
@@ -513,6 +550,7 @@ int main(void)
 		cmocka_unit_test(held_for_a_minute),
 		cmocka_unit_test(looks),
 		cmocka_unit_test(seen_before_told),
+		cmocka_unit_test(told_during_a_look),
 		cmocka_unit_test(partial_look),
 		cmocka_unit_test(looking_back),
 		cmocka_unit_test(failures),

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "commands/live.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "capture/calls.h"
+#include "commands/pids.h"
+#include "events/stream.h"
+#include "host/privileges.h"
+#include "sockets/sockiter.h"
+
+#define HURRY_NICE (-10) /* some nine times the share of others */
+
+static void say(const struct live *live, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void say(const struct live *live, const char *format, ...)
+{
+	char line[480];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	live->say(live->ctx, line);
+}
+
+static int complain(const struct live *live, const char *what, int err, const char *todo)
+{
+	say(live, "%s: %s%s%s", what, strerror(-err), todo ? ": " : "", todo ?: "");
+	return err;
+}
+
+/* The recorder, or whether programs of one's own are possible. */
+static int look_around(struct live *live, const struct live_options *opts)
+{
+	const char *why;
+
+	live->has_all = opts->all;
+	if (origin__find(&live->origin, opts->from, opts->all, &live->kernel))
+		return 0;
+	live->has_all = false;
+	if (opts->all && opts->spare_all &&
+	    origin__find(&live->origin, opts->from, false, &live->kernel))
+		return 0;
+	live->has_all = opts->all;
+	kernel__probe(&live->kernel, "/sys", "/proc");
+	why = kernel__why_not(&live->kernel);
+	if (!why)
+		return 0;
+	say(live, "cannot trace: %s", why);
+	return -EPERM;
+}
+
+static int load_own(struct live *live, const struct live_options *opts)
+{
+	struct tws_filter filter = live->filter;
+
+	if (live->origin.attached)
+		return 0;
+	filter.by_cgroup = opts->filters->num_containers > 0;
+	return origin__load(&live->origin, opts->from, &filter, opts->all, &live->kernel);
+}
+
+static uint64_t since_ns(const struct live *live, const struct live_options *opts)
+{
+	uint64_t since_ns = live->origin.since_ns;
+
+	if (!live->origin.attached || live->origin.looks_back || !opts->warm_up_ns)
+		return since_ns;
+	return since_ns > opts->warm_up_ns ? since_ns - opts->warm_up_ns : 1;
+}
+
+static int open_stream(struct live *live, const struct live_options *opts)
+{
+	const struct stream_options stream = {
+		.kernel = &live->kernel,
+		.events = origin__source(&live->origin),
+		.source = &live->source,
+		.proc_root = "/proc",
+		.filter = live->filter,
+		.containers = opts->filters->containers,
+		.num_containers = opts->filters->num_containers,
+		.all = live->has_all,
+		.no_ends = true,
+		.no_names = opts->no_names,
+		.runtime_socket = opts->runtime_socket,
+		.max_connections = opts->from->max_connections,
+		.since_ns = since_ns(live, opts),
+		.until_ns = live->origin.until_ns,
+		.put = opts->put,
+		.ctx = opts->put_ctx,
+	};
+	int err = stream__new(&live->stream, &stream);
+
+	if (err)
+		return complain(live, "cannot start", err, NULL);
+	live->feed = stream__feed(live->stream);
+	return 0;
+}
+
+/*
+ * To start takes half a second of CPU time, most of it the verifier's: on a loaded host that were
+ * seconds, of just what was to be seen. So it goes before others until it traces, if it may.
+ */
+static int hurry(void)
+{
+	int nice = getpriority(PRIO_PROCESS, 0);
+
+	if (nice > HURRY_NICE)
+		setpriority(PRIO_PROCESS, 0, HURRY_NICE);
+	return nice;
+}
+
+static int start_stream(struct live *live, int nice)
+{
+	struct feed_failure failure;
+	uint64_t mask;
+	int err = stream__start(live->stream, &failure);
+
+	if (err)
+		return complain(live, failure.what, err, failure.todo);
+	setpriority(PRIO_PROCESS, 0, nice); /* before there are threads, which would have it too */
+	err = stream__privileges(live->stream, &mask) ?: privileges__keep_only(mask);
+	if (err)
+		return complain(live, "cannot give up privileges", err, NULL);
+	err = stream__begin(live->stream, &failure);
+	return err ? complain(live, failure.what, err, failure.todo) : 0;
+}
+
+int live__start(struct live *live, const struct live_options *opts)
+{
+	const char *way = NULL;
+	int nice = hurry(), err;
+
+	live->origin.say = live->say;
+	live->origin.ctx = live->ctx;
+	live->filter = opts->filters->filter;
+	err = look_around(live, opts) ?: pids__open(&live->pids, &live->filter);
+	if (err)
+		return err;
+	live->source.places = &netns_default_places;
+	live->can_list = !sockiter__choose(&live->source.dump, &way);
+	err = load_own(live, opts) ?: open_stream(live, opts) ?: start_stream(live, nice);
+	if (err)
+		return err;
+	origin__say(&live->origin);
+	if (live->can_list && way)
+		say(live, "%s", way);
+	if (stream__lacks_listeners(live->stream))
+		say(live, "who listens in some network namespace could not be read: connections that "
+			  "it accepts have no opener");
+	return 0;
+}
+
+const char *live__blind(const struct live *live)
+{
+	if (!live->has_all)
+		return "the recorder was attached without --all: --own shows them";
+	if (origin__calls_obstacle(&live->origin))
+		return "no address and no route: see 'twsnoop check', or --own";
+	return NULL;
+}
+
+void live__close(struct live *live)
+{
+	stream__free(live->stream);
+	pids__close(live->pids);
+	origin__close(&live->origin);
+	sockiter__close();
+	live->stream = NULL;
+	live->feed = NULL;
+	live->pids = NULL;
+}
