@@ -351,6 +351,15 @@ static int add_kind(struct block_builder *b, const struct held_row *row, uint32_
 
 /* ---- the builder ---- */
 
+void block_builder__clear(struct block_builder *b)
+{
+	for (unsigned int i = 0; i < BLOCK_TABLES; i++)
+		table__clear(b->dictionaries[i].table);
+	b->names.len = 0;
+	b->num_entries = 0;
+	b->num_rows = 0;
+}
+
 int block_builder__add(struct block_builder *b, const struct held_row *row)
 {
 	const struct tws_event *ev = &row->event;
@@ -369,6 +378,8 @@ int block_builder__add(struct block_builder *b, const struct held_row *row)
 
 	if (!block_format__is_sound(ev))
 		return -EINVAL;
+	if (!b->num_rows && b->num_entries)
+		block_builder__clear(b); /* of rows that were refused half-way */
 	if (b->num_rows == BLOCK_ROWS || b->num_entries >= ENTRIES)
 		return -ENOSPC;
 	err = add_kind(b, row, &fresh.kind) ?: add_actor(b, row, &fresh.actor) ?:
@@ -381,15 +392,6 @@ int block_builder__add(struct block_builder *b, const struct held_row *row)
 uint32_t block_builder__count(const struct block_builder *b)
 {
 	return b->num_rows;
-}
-
-void block_builder__clear(struct block_builder *b)
-{
-	for (unsigned int i = 0; i < BLOCK_TABLES; i++)
-		table__clear(b->dictionaries[i].table);
-	b->names.len = 0;
-	b->num_entries = 0;
-	b->num_rows = 0;
 }
 
 int block_builder__new(struct block_builder **builderp)

@@ -2,11 +2,13 @@
 #include "tests/unit/unit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "output/sink.h"
@@ -14,7 +16,7 @@
 #include "store/block_format.h"
 #include "tests/unit/support.h"
 
-#define LEVEL 3
+#define LEVEL 1
 #define NS_PER_S 1000000000ULL
 
 /* ---- rows of all kinds ---- */
@@ -458,6 +460,111 @@ static void names_are_bounded(void **unused)
 	block_builder__free(builder);
 }
 
+/* More batches of cookies than are remembered, each used again. */
+static void cookies_come_back(void **unused)
+{
+	struct block_builder *builder = new_builder();
+	struct held_row row;
+	struct block *block;
+
+	(void)unused;
+	for (uint64_t i = 0; i < 4 * BLOCK_RECENT; i++) {
+		make_common(&row);
+		row.event.cookie = i % (2 * BLOCK_RECENT) * 5000 + i;
+		assert_int_equal(block_builder__add(builder, &row), 0);
+	}
+	block = turn(builder, 0);
+	for (uint64_t i = 0; i < 4 * BLOCK_RECENT; i++) {
+		make_common(&row);
+		row.event.cookie = i % (2 * BLOCK_RECENT) * 5000 + i;
+		check_row(block, (uint32_t)i, &row);
+	}
+	block__free(block);
+	block_builder__free(builder);
+}
+
+/* ---- what real traffic is like ---- */
+
+static uint64_t roll(uint64_t *chance, uint64_t sides)
+{
+	*chance = scramble(*chance + 1);
+	return *chance % sides;
+}
+
+static void turn_round(struct tws_event *ev)
+{
+	const struct tws_event seen = *ev;
+
+	memcpy(ev->local_addr, seen.peer_addr, 16);
+	memcpy(ev->peer_addr, seen.local_addr, 16);
+	ev->local_port = seen.peer_port;
+	ev->peer_port = seen.local_port;
+	ev->tx_bytes = seen.rx_bytes;
+	ev->rx_bytes = seen.tx_bytes;
+	ev->conn.side = TWS_SIDE_SERVER;
+	ev->conn.tid = ev->conn.tgid = 99;
+	ev->action = TWS_PASSIVE_CLOSE;
+}
+
+/*
+ * A connection each millisecond, of which the times are as good as random: one row of each end,
+ * and one of the end of the TIME_WAIT: of an earlier connection, or of this one's, which
+ * the next one with its addresses has ended.
+ */
+static void make_connection(struct held_row rows[3], uint64_t number, uint64_t *chance)
+{
+	struct held_row *client = &rows[0], *server = &rows[1], *end = &rows[2];
+
+	make_common(client);
+	make_self_opened(client);
+	client->event.time_ns += number * 1000000 + roll(chance, 1000000);
+	client->event.conn.open_ns = client->event.time_ns - 200000 - roll(chance, 1U << 20);
+	client->event.cookie += 2 * number;
+	client->event.local_port = (uint16_t)(32768 + 2 * (number % 5000));
+	client->wall_ns += client->event.time_ns;
+	*server = *client;
+	turn_round(&server->event);
+	server->event.time_ns += 30000 + roll(chance, 10000);
+	server->wall_ns = client->wall_ns + 40000;
+	server->event.conn.open_ns += 20000 + roll(chance, 10000);
+	server->event.cookie++;
+	*end = *client;
+	make_end_reused(end);
+	end->event.conn.open_ns = client->event.conn.open_ns;
+	end->wall_ns = client->wall_ns + 60 * NS_PER_S;
+	if (roll(chance, 2))
+		end->event.conn.open_ns -= 60 * NS_PER_S + roll(chance, 1U << 20);
+}
+
+static void real_traffic_is_small(void **unused)
+{
+	struct block_builder *builder = new_builder();
+	const uint32_t connections = 20000;
+	uint64_t chance = 1;
+	struct held_row rows[3];
+	struct block *block;
+	const uint8_t *data;
+	size_t size;
+
+	(void)unused;
+	for (uint64_t i = 0; i < connections; i++) {
+		make_connection(rows, i, &chance);
+		for (size_t at = 0; at < COUNT(rows); at++)
+			assert_int_equal(block_builder__add(builder, &rows[at]), 0);
+	}
+	assert_int_equal(block_builder__encode(builder, 0, LEVEL, &data, &size), 0);
+	assert_true(size < 8 * COUNT(rows) * connections);
+	block = decode(data, size);
+	chance = 1;
+	for (uint64_t i = 0; i < connections; i++) {
+		make_connection(rows, i, &chance);
+		for (size_t at = 0; at < COUNT(rows); at++)
+			check_row(block, (uint32_t)(COUNT(rows) * i + at), &rows[at]);
+	}
+	block__free(block);
+	block_builder__free(builder);
+}
+
 static void unsound_rows_are_refused(void **unused)
 {
 	struct block_builder *builder = new_builder();
@@ -474,6 +581,116 @@ static void unsound_rows_are_refused(void **unused)
 	memset(row.event.conn.comm, 'x', TWS_COMM_LEN);
 	assert_int_equal(block_builder__add(builder, &row), -EINVAL);
 	assert_int_equal(block_builder__count(builder), 0);
+	block_builder__free(builder);
+}
+
+/* ---- another reader ---- */
+
+/* "-" for none; an empty one is nothing between two spaces. */
+static void print_hex(FILE *out, const void *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		fprintf(out, "%02x", ((const uint8_t *)bytes)[i]);
+	fputc(' ', out);
+}
+
+static void print_string(FILE *out, const char *s)
+{
+	if (s)
+		print_hex(out, s, strlen(s));
+	else
+		fputs("- ", out);
+}
+
+static void print_comm(FILE *out, const char comm[TWS_COMM_LEN])
+{
+	size_t len = TWS_COMM_LEN;
+
+	while (len && !comm[len - 1])
+		len--;
+	if (len)
+		print_hex(out, comm, len);
+	else
+		fputs("- ", out);
+}
+
+/* As tests/unit/store/block.py does. */
+static void print_row(FILE *out, const struct held_row *row)
+{
+	const struct tws_event *ev = &row->event;
+	const struct tws_conn *conn = &ev->conn;
+
+	fprintf(out, "%u %u %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %u ",
+		ev->action, ev->family, ev->end, ev->error, (uint64_t)ev->time_ns, row->wall_ns,
+		(uint64_t)ev->cookie, (uint64_t)ev->tx_bytes, (uint64_t)ev->rx_bytes, ev->netns);
+	print_string(out, row->netns_name);
+	fprintf(out, "%u ", conn->ifindex);
+	print_string(out, row->interface);
+	print_hex(out, ev->local_addr, 16);
+	fprintf(out, "%u ", ev->local_port);
+	print_hex(out, ev->peer_addr, 16);
+	fprintf(out, "%u %" PRIu64 " %u %u %u %u ", ev->peer_port, (uint64_t)conn->open_ns,
+		row->who, row->command, conn->tgid, conn->tid);
+	print_comm(out, conn->comm);
+	print_comm(out, conn->thread_comm);
+	fprintf(out, "%u %u %u %" PRIu64 " %" PRIu64 " %u ", conn->uid, conn->ns_tgid,
+		conn->pid_ns, (uint64_t)conn->cgroup_id, (uint64_t)conn->closer_start_ns,
+		conn->opener_tgid);
+	print_comm(out, conn->opener_comm);
+	fprintf(out, "%u %u %u\n", conn->side, conn->cause, conn->flags);
+}
+
+/* What it prints for the block in @data. */
+static char *read_by_document(const uint8_t *data, size_t size)
+{
+	int in = support__memfd(), out = support__memfd(), status;
+	char *text;
+	pid_t pid;
+
+	assert_int_equal(write(in, data, size), size);
+	assert_int_equal(lseek(in, 0, SEEK_SET), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0)
+			execlp("python3", "python3", "tests/unit/store/block.py", NULL);
+		_exit(127);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	text = support__contents(out, NULL);
+	close(in);
+	close(out);
+	return text;
+}
+
+/* A program that knows no more than docs/formats.md reads the same. */
+static void document_is_right(void **unused)
+{
+	struct block_builder *builder = new_builder();
+	struct held_row rows[3];
+	uint64_t chance = 1;
+	char *want, *got;
+	const uint8_t *data;
+	size_t size, want_size;
+	FILE *out = open_memstream(&want, &want_size);
+
+	(void)unused;
+	for (uint64_t i = 0; i < 3000; i++) {
+		make_row(&rows[0], i / 3);
+		if (i % 3)
+			make_connection(rows, i, &chance);
+		for (size_t at = 0; at < (i % 3 ? COUNT(rows) : 1); at++) {
+			assert_int_equal(block_builder__add(builder, &rows[at]), 0);
+			print_row(out, &rows[at]);
+		}
+	}
+	fclose(out);
+	assert_int_equal(block_builder__encode(builder, 0, LEVEL, &data, &size), 0);
+	got = read_by_document(data, size);
+	assert_string_equal(got, want);
+	free(got);
+	free(want);
 	block_builder__free(builder);
 }
 
@@ -567,6 +784,9 @@ int main(void)
 		cmocka_unit_test(full_is_said),
 		cmocka_unit_test(variety_is_bounded),
 		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(cookies_come_back),
+		cmocka_unit_test(real_traffic_is_small),
+		cmocka_unit_test(document_is_right),
 		cmocka_unit_test(unsound_rows_are_refused),
 		cmocka_unit_test(damage_is_seen),
 		cmocka_unit_test(lies_are_seen),
