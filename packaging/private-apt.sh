@@ -146,17 +146,26 @@ write_apt_config()
 	done >"$dir/sources.list"
 }
 
-# fetch_packages DIR INTO NAME...: these packages and all that they need, by the private apt in DIR,
-# unpacked into INTO.
+# download_packages DIR NAME...: these packages and all that they need, by the private apt in DIR, into
+# DIR/cache/archives.
+download_packages()
+{
+	local dir=$1
+	shift
+	rm -rf "$dir/cache/archives"
+	mkdir -p "$dir/cache/archives/partial"
+	apt-get -c "$dir/apt.conf" -qq -y --download-only --no-install-recommends install "$@" \
+		>>"$dir/apt.log" 2>&1 ||
+		die "these packages cannot be had: $* (apt's words: $dir/apt.log)"
+}
+
+# fetch_packages DIR INTO NAME...: the same, unpacked into INTO.
 fetch_packages()
 {
 	local dir=$1 into=$2 deb
 	shift 2
-	rm -rf "$dir/cache/archives"
-	mkdir -p "$dir/cache/archives/partial" "$into"
-	apt-get -c "$dir/apt.conf" -qq -y --download-only --no-install-recommends install "$@" \
-		>>"$dir/apt.log" 2>&1 ||
-		die "these packages cannot be had: $* (apt's words: $dir/apt.log)"
+	mkdir -p "$into"
+	download_packages "$dir" "$@"
 	for deb in "$dir"/cache/archives/*.deb; do
 		dpkg-deb -x "$deb" "$into"
 	done

@@ -10,6 +10,8 @@ set -euo pipefail
 prog=mkinitramfs.sh
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source-path=SCRIPTDIR source=modules.sh
+. "$matrix_src/modules.sh"
 
 usage()
 {
@@ -93,58 +95,12 @@ make_skeleton()
 	done
 }
 
-# module_closure NAME: the module's file and, before it, those that it needs, as paths below
-# lib/modules/RELEASE. Nothing if the kernel has no such module. modules.dep names each module's
-# whole closure, the nearest first, so it is read backwards.
-module_closure()
-{
-	awk -v name="$1" '
-	{
-		file = $1
-		sub(/:$/, "", file)
-		base = file
-		sub(/.*\//, "", base)
-		sub(/\.ko(\.[a-z0-9]+)?$/, "", base)
-		gsub(/-/, "_", base)
-		if (base != name)
-			next
-		for (i = NF; i >= 2; i--)
-			print $i
-		print file
-		exit
-	}' "$modules/modules.dep"
-}
-
-# add_module_file PATH: copy it decompressed: busybox cannot read every format in use, and
-# unpacking it once here is faster than in each guest.
-add_module_file()
-{
-	local src=$modules/$1 dst=$stage/lib/modules/$release/$1
-	dst=${dst%.xz}
-	dst=${dst%.zst}
-	dst=${dst%.gz}
-	[ ! -f "$dst" ] || return 0
-	mkdir -p "$(dirname "$dst")"
-	case $src in
-	*.xz) xz -dc "$src" >"$dst" ;;
-	*.zst) zstd -q -dc "$src" >"$dst" ;;
-	*.gz) gzip -dc "$src" >"$dst" ;;
-	*) cp "$src" "$dst" ;;
-	esac
-}
-
 add_modules()
 {
-	local name path paths absent=
-	mkdir -p "$stage/lib/modules/$release"
+	local name absent=
 	: >"$stage/etc/modules.load"
 	for name in $modules_load $extra_modules $modules_carry; do
-		paths=$(module_closure "${name//-/_}")
-		if [ -n "$paths" ]; then
-			for path in $paths; do
-				add_module_file "$path"
-			done
-		elif ! grep -q "/${name//_/[-_]}\\.ko" "$modules/modules.builtin" 2>/dev/null; then
+		if ! add_module "$name"; then
 			absent="$absent $name"
 			continue
 		fi
@@ -152,10 +108,7 @@ add_modules()
 		*" $name "*) echo "$name" >>"$stage/etc/modules.load" ;;
 		esac
 	done
-	for name in modules.order modules.builtin modules.builtin.modinfo; do
-		[ ! -f "$modules/$name" ] || cp "$modules/$name" "$stage/lib/modules/$release/"
-	done
-	depmod -b "$stage" "$release" 2>/dev/null
+	index_modules
 	[ -z "$absent" ] || say "note: $release has no$absent"
 }
 

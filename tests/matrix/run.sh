@@ -9,6 +9,8 @@ set -euo pipefail
 prog=run.sh
 # shellcheck source-path=SCRIPTDIR source=common.sh
 . "$(dirname "$0")/common.sh"
+# shellcheck source-path=SCRIPTDIR source=qemu.sh
+. "$matrix_src/qemu.sh"
 
 usage()
 {
@@ -48,41 +50,10 @@ build_selftest()
 	payload=$dir
 }
 
-# machine SERIES: QEMU's program and the machine. All that it can emulate, but for what costs it
-# most: a string instruction goes byte by byte, a miss of the TLB through one more level, and each
-# look at a user's page through two switches; on arm64 the signing of pointers.
-machine()
+# guest_args SERIES TOKEN: the kernel's.
+guest_args()
 {
-	case $(series_arch "$1") in
-	arm64) echo "qemu-system-aarch64 -M virt -cpu max,pauth=off,sve=off,sme=off" ;;
-	*) echo "qemu-system-x86_64 -cpu max,-erms,-la57,-smap" ;;
-	esac
-}
-
-# kernel_args SERIES TOKEN: speed (no mitigations or timer check to emulate, no page or object cleared
-# that nobody asked to be, no huge page cleared whole), a clock that the guest reads
-# without leaving the emulator (5.10 judges the emulated TSC unsynchronised, and would use the
-# HPET), and death, not survival, on an oops.
-kernel_args()
-{
-	local console=ttyS0
-	[ "$(series_arch "$1")" = amd64 ] || console=ttyAMA0
-	echo "console=$console loglevel=3 panic=-1 oops=panic mitigations=off no_timer_check" \
-		"init_on_alloc=0 hardened_usercopy=off transparent_hugepage=madvise audit=0" \
-		"tsc=reliable nokaslr random.trust_cpu=on matrix.token=$2$append"
-}
-
-# The accelerator. With one processor the guest's clock goes by its instructions, 4 ns each, and
-# jumps ahead when it has nothing to do: no test there runs out of time because this machine
-# is slow, or was stopped for a while, and waiting costs nothing. QEMU can do that only if it
-# runs the processors one after the other, and then the second one of two never comes up.
-accel()
-{
-	if [ "$cpus" = 1 ]; then
-		echo "-accel tcg,thread=single -icount shift=2,sleep=off -smp 1"
-	else
-		echo "-accel tcg,thread=multi -smp $cpus"
-	fi
+	echo "$(kernel_args "$1") matrix.token=$2$append"
 }
 
 # guest_run SERIES TOKEN: until it powers off or the deadline; the console's text on stdout. Its
@@ -93,11 +64,11 @@ guest_run()
 	# shellcheck disable=SC2046
 	timeout --foreground -k 5 "$deadline" \
 		$(machine "$series") -name "matrix-$series" -pidfile "$matrix_dir/$series.pid" \
-		$(accel) -m "$memory" \
+		$(accel "$cpus") -m "$memory" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-chardev stdio,id=console,signal=off -serial chardev:console \
 		-kernel "$kernel_dir/$series/vmlinuz" -initrd "$matrix_dir/$series.cpio" \
-		-append "$(kernel_args "$series" "$2")" </dev/null 2>&1
+		-append "$(guest_args "$series" "$2")" </dev/null 2>&1
 }
 
 # log_counts LOG TOKEN: "PASSED FAILED SKIPPED LINES", the sums of the payload's closing lines.

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# How QEMU is asked for a guest: machine, clock, the kernel's arguments. Sourced, never run, after
+# common.sh.
+
+# machine SERIES: QEMU's program and the machine. All that it can emulate, but for what costs it
+# most: a string instruction goes byte by byte, a miss of the TLB through one more level, and each
+# look at a user's page through two switches; on arm64 the signing of pointers.
+machine()
+{
+	case $(series_arch "$1") in
+	arm64) echo "qemu-system-aarch64 -M virt -cpu max,pauth=off,sve=off,sme=off" ;;
+	*) echo "qemu-system-x86_64 -cpu max,-erms,-la57,-smap" ;;
+	esac
+}
+
+# kernel_args SERIES: speed (no mitigations or timer check to emulate, no page or object cleared
+# that nobody asked to be, no huge page cleared whole), a clock that the guest reads
+# without leaving the emulator (5.10 judges the emulated TSC unsynchronised, and would use the
+# HPET), and death, not survival, on an oops.
+kernel_args()
+{
+	local console=ttyS0
+	[ "$(series_arch "$1")" = amd64 ] || console=ttyAMA0
+	echo "console=$console loglevel=3 panic=-1 oops=panic mitigations=off no_timer_check" \
+		"init_on_alloc=0 hardened_usercopy=off transparent_hugepage=madvise audit=0" \
+		"tsc=reliable nokaslr random.trust_cpu=on"
+}
+
+# accel CPUS: the accelerator. With one processor the guest's clock goes by its instructions, 4 ns
+# each, and jumps ahead when it has nothing to do: no test there runs out of time because this
+# machine is slow, or was stopped for a while, and waiting costs nothing. QEMU can do that only if
+# it runs the processors one after the other, and then the second one of two never comes up.
+accel()
+{
+	if [ "$1" = 1 ]; then
+		echo "-accel tcg,thread=single -icount shift=2,sleep=off -smp 1"
+	else
+		echo "-accel tcg,thread=multi -smp $1"
+	fi
+}
