@@ -216,6 +216,14 @@ matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 		--payload $(PAYLOAD) --with-host-binary crun --with-host-binary runc \
 		$(if $(CROSS),--library-root $(CROSS)/root) --deadline 2400 $(SERIES)
 
+# The units under a real systemd, in a guest; what is recorded on a disk that fails, CUTS=200 for more
+# power cuts: tests/guests.
+guests-systemd: all $(CLITOOL)
+	BUILD=$(abspath $(BUILD)) MAKE='$(MAKE)' tests/guests/systemd.sh
+
+guests-record: all $(CLITOOL)
+	BUILD=$(abspath $(BUILD)) MAKE='$(MAKE)' tests/guests/record.sh $(if $(CUTS),--cuts $(CUTS))
+
 # Likely mistakes, as two programs see them: .clang-tidy says which kinds. clang-tidy reads its
 # flags out of a file, and counts on stderr what it does not show.
 LINT_FLAGS := -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(NAMES_CFLAGS) \
@@ -256,5 +264,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix lint install uninstall clean
+.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix \
+	guests-systemd guests-record lint install uninstall clean
 .DELETE_ON_ERROR:
