@@ -120,25 +120,50 @@ int sink__set_width(struct sink *sink, unsigned int width)
 	return sink__begin(sink);
 }
 
+/* Before another line is appended. */
+static int make_room(struct sink *sink)
+{
+	return sink->state.out.len >= FLUSH_BYTES ? sink__flush(sink) : 0;
+}
+
+/* What began at @start has been appended. */
+static int take_line(struct sink *sink, size_t start)
+{
+	int rc = check_line(&sink->state.out, start);
+
+	if (!rc)
+		sink->pending++;
+	return rc;
+}
+
 int sink__put(struct sink *sink, const struct record *rec)
 {
-	struct outbuf *out = &sink->state.out;
 	size_t start;
 	int rc;
 
 	if (rec->event->action >= TWS_LISTEN)
 		return -EINVAL;
-	if (out->len >= FLUSH_BYTES) {
-		rc = sink__flush(sink);
-		if (rc)
-			return rc;
-	}
-	start = out->len;
+	rc = make_room(sink);
+	if (rc)
+		return rc;
+	start = sink->state.out.len;
 	sink->format->put(&sink->state, rec);
-	rc = check_line(out, start);
-	if (!rc)
-		sink->pending++;
-	return rc;
+	return take_line(sink, start);
+}
+
+int sink__put_sum(struct sink *sink, const struct sink_sum *sum)
+{
+	size_t start;
+	int rc;
+
+	if (sum->rec.event->action >= TWS_LISTEN)
+		return -EINVAL;
+	rc = make_room(sink);
+	if (rc)
+		return rc;
+	start = sink->state.out.len;
+	sink->format->put_sum(&sink->state, sum);
+	return take_line(sink, start);
 }
 
 /* A record is one line in each format, so lines tell how many are out. */

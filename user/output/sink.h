@@ -19,6 +19,7 @@ struct sink_options {
 	bool containers; /* text only: print the CONTAINER column */
 	bool actions;	 /* text only: print the EVENT column (--all) */
 	bool sockets;	 /* JSON and CSV: records are sockets that exist, not events */
+	bool sums;	 /* CSV: columns for sink__put_sum(), too */
 	unsigned int width; /* text only: no line is longer than this; 0: as it comes */
 	long utc_offset_s; /* text only: seconds east of UTC to print times in;
 			    * LONG_MIN: the system's local time zone */
@@ -53,6 +54,25 @@ int sink__set_width(struct sink *sink, unsigned int width);
  * that a full buffer forced (-EPIPE: the reader has gone; -ENOSPC: disk full).
  */
 int sink__put(struct sink *sink, const struct record *rec);
+
+/*
+ * What some events have in common that are no longer known one by one, and their sums: of
+ * a minute, as a recording keeps them.
+ */
+struct sink_sum {
+	/* A time_wait or another event, with what is known of all of them; wall_ns is the begin of the
+	 * span. Of a port that is 0, and of a closer's PID, nothing is known. */
+	struct record rec;
+	bool is_other; /* of anything else: but the time and the sums nothing is known */
+	uint8_t peer_len; /* bits of the peer's address that are known */
+	uint64_t interval_ns;
+	uint64_t count;
+	uint64_t lifetimes, lifetime_ns; /* how many have one that is known, and their sum */
+	uint64_t tx_bytes, rx_bytes;
+};
+
+/* sink__put_sum() - as sink__put(): one line, or one object of event.action "minute". */
+int sink__put_sum(struct sink *sink, const struct sink_sum *sum);
 
 /*
  * sink__flush() - write all that is buffered. Returns as sink__put(); what

@@ -8,6 +8,7 @@
 #include "base/escape.h"
 #include "model/field_table.h"
 #include "output/sink_format.h"
+#include "output/sink_sum.h"
 
 static unsigned int fields_of(const struct sink_state *s)
 {
@@ -27,6 +28,11 @@ static void put_heading(struct sink_state *s)
 			outbuf__char(&s->out, ',');
 		any = true;
 		outbuf__bytes(&s->out, f->name, strlen(f->name));
+	}
+	for (size_t i = 0; s->opts.sums && i < SINK_SUM_MEMBERS; i++) {
+		outbuf__char(&s->out, ',');
+		outbuf__bytes(&s->out, sink_sum__members[i].name,
+			      strlen(sink_sum__members[i].name));
 	}
 	outbuf__char(&s->out, '\n');
 }
@@ -61,6 +67,8 @@ static inline __attribute__((always_inline)) void
 put_fields(struct sink_state *s, const struct record *rec, unsigned int of)
 {
 	FIELD_TABLE(PUT)
+	if (s->opts.sums) /* one comma is there */
+		outbuf__fill(&s->out, ',', SINK_SUM_MEMBERS);
 	if (s->out.len)
 		s->out.data[s->out.len - 1] = '\n'; /* the last comma */
 }
@@ -73,4 +81,35 @@ static void put_record(struct sink_state *s, const struct record *rec)
 		put_fields(s, rec, FIELD_IN_EVENTS);
 }
 
-const struct sink_writer sink_csv = { .heading = put_heading, .put = put_record };
+/* ---- sums ---- */
+
+static void put_column(struct sink_state *s, enum field_type type, const struct field_value *v)
+{
+	char text[SINK_SHORT_MAX];
+
+	if (v && type == FIELD_NAME)
+		escape__csv(&s->out, v->text, v->len);
+	else if (v)
+		outbuf__bytes(&s->out, text,
+			      (size_t)(sink_format__short(s, text, type, v) - text));
+	outbuf__char(&s->out, ',');
+}
+
+static void put_sum(struct sink_state *s, const struct sink_sum *sum)
+{
+	struct field_value v;
+
+	for (size_t i = 0; i < field__count; i++)
+		if (field__table[i].in & FIELD_IN_EVENTS)
+			put_column(s, field__table[i].type,
+				   sink_sum__read(sum, i, &v) ? &v : NULL);
+	for (size_t i = 0; i < SINK_SUM_MEMBERS; i++)
+		put_column(s, sink_sum__members[i].type,
+			   sink_sum__members[i].read(sum, &v) ? &v : NULL);
+	if (s->out.len)
+		s->out.data[s->out.len - 1] = '\n'; /* the last comma */
+}
+
+const struct sink_writer sink_csv = {
+	.heading = put_heading, .put = put_record, .put_sum = put_sum,
+};

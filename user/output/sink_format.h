@@ -42,6 +42,7 @@ struct sink_writer {
 	void (*heading)(struct sink_state *s); /* NULL: the format has none */
 	bool (*resize)(struct sink_state *s); /* opts.width has changed: do the columns? */
 	void (*put)(struct sink_state *s, const struct record *rec);
+	void (*put_sum)(struct sink_state *s, const struct sink_sum *sum);
 };
 
 extern const struct sink_writer sink_text;

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "model/field_table.h"
 #include "output/sink_format.h"
+#include "output/sink_sum.h"
 
 #define BETWEEN_MAX 96 /* bytes of it, at most */
 #define COPIED_AT_ONCE 32
@@ -156,6 +157,50 @@ static void put_record(struct sink_state *s, const struct record *rec)
 		put_fields(s, rec, FIELD_IN_EVENTS);
 }
 
+/* ---- sums ---- */
+
+/* The member of a sum, after that of the name @before; returns its own. */
+static const char *put_member(struct sink_state *s, const char *before, const char *name,
+			      enum field_type type, const struct field_value *v)
+{
+	bool quoted = type == FIELD_WORD || type == FIELD_ADDRESS || type == FIELD_TIME;
+	struct outbuf *ob = &s->out;
+	char text[SINK_SHORT_MAX];
+
+	json__member(ob, before, name);
+	if (type == FIELD_NAME) {
+		escape__json(ob, v->text, v->len);
+		return name;
+	}
+	if (quoted)
+		outbuf__char(ob, '"');
+	outbuf__bytes(ob, text, (size_t)(sink_format__short(s, text, type, v) - text));
+	if (quoted)
+		outbuf__char(ob, '"');
+	return name;
+}
+
+static void put_sum(struct sink_state *s, const struct sink_sum *sum)
+{
+	const char *before = NULL;
+	struct field_value v;
+
+	for (size_t i = 0; i < field__count; i++) {
+		const struct field *f = &field__table[i];
+
+		if (f->in & FIELD_IN_EVENTS && sink_sum__read(sum, i, &v))
+			before = put_member(s, before, f->name, f->type, &v);
+		for (size_t j = 0; j < SINK_SUM_MEMBERS; j++) {
+			const struct sink_sum_member *m = &sink_sum__members[j];
+
+			if (m->behind == i && m->read(sum, &v))
+				before = put_member(s, before, m->name, m->type, &v);
+		}
+	}
+	json__finish(&s->out, before);
+	outbuf__char(&s->out, '\n');
+}
+
 const struct sink_writer sink_json = {
-	.open = open_json, .close = close_json, .put = put_record,
+	.open = open_json, .close = close_json, .put = put_record, .put_sum = put_sum,
 };

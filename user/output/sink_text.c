@@ -16,6 +16,7 @@
 #include "model/field_table.h"
 #include "output/fit.h"
 #include "output/sink_format.h"
+#include "output/sink_sum.h"
 
 #define DAY_S 86400
 #define VALUE_MAX 72 /* the longest value that is no name: an address and its port */
@@ -430,7 +431,120 @@ static void put_record(struct sink_state *s, const struct record *rec)
 	put_cells(s, rec, true);
 }
 
+/* ---- sums ---- */
+
+/* "10.0.0.0/24:*": what is not known is a star. */
+static size_t sum_end(char *to, const struct tws_event *ev, const uint8_t *addr, unsigned int len,
+		      uint16_t port)
+{
+	bool is_v4 = ev->family == AF_INET;
+	char *p = to;
+
+	if (!is_v4)
+		*p++ = '[';
+	p += is_v4 ? fmt__ipv4(p, addr) : fmt__ipv6(p, addr);
+	if (len && len < (is_v4 ? 32 : 128)) {
+		*p++ = '/';
+		p += fmt__u64(p, len);
+	}
+	if (!is_v4)
+		*p++ = ']';
+	*p++ = ':';
+	if (port)
+		p += fmt__u64(p, port);
+	else
+		*p++ = '*';
+	return (size_t)(p - to);
+}
+
+/* As people read the column at @place; false: not known. @to has VALUE_MAX bytes of room. */
+static bool sum_text(struct sink_state *s, const struct sink_sum *sum, size_t place,
+		     struct field_value *v, char *to)
+{
+	const struct field *f = &field__table[place];
+	const struct tws_event *ev = sum->rec.event;
+
+	v->text = to;
+	switch (place) {
+	case AT_read_timestamp:
+		clock_text(s, to, sum->rec.wall_ns);
+		v->len = 5; /* the minute */
+		return true;
+	case AT_read_pid: /* instead of it: how many */
+		v->len = fmt__u64(to, sum->count);
+		to[v->len++] = 'x';
+		return true;
+	case AT_read_local:
+		v->len = sum_end(to, ev, ev->local_addr, 0, ev->local_port);
+		return !sum->is_other;
+	case AT_read_peer:
+		v->len = sum_end(to, ev, ev->peer_addr, sum->peer_len, ev->peer_port);
+		return !sum->is_other && has_peer(&sum->rec);
+	case AT_read_name:
+		if (sum->is_other)
+			return LITERAL(v, "~other");
+		break;
+	case AT_read_what:
+		if (sum->is_other)
+			return LITERAL(v, "any");
+		break;
+	default:
+		break;
+	}
+	if (!sink_sum__read(sum, place, v) || v->vague)
+		return false;
+	if (f->type == FIELD_NUMBER) {
+		v->len = number_text(to, f->unit, v->number);
+		v->text = to;
+	}
+	return true;
+}
+
+/* @spare: as with put_cell(). */
+static unsigned int put_sum_cell(struct sink_state *s, const struct column *c, bool last,
+				 const struct sink_sum *sum, unsigned int spare)
+{
+	unsigned int limit = s->opts.width ? c->width + spare : 0;
+	enum field_type type = c->field->type;
+	char text[VALUE_MAX + FMT_U64_MAX];
+	struct field_value v;
+	size_t used;
+
+	if (!sum_text(s, sum, c->place, &v, text)) {
+		put_dash(s, c->field->column.right, c->width);
+		used = 1;
+	} else if (c->field->column.right) {
+		pad(&s->out, v.len, c->width);
+		outbuf__bytes(&s->out, v.text, v.len);
+		used = v.len;
+	} else if (type == FIELD_NAME) {
+		used = put_name(&s->out, &v, limit ?: c->field->column.width);
+	} else if (limit) {
+		used = put_cut(&s->out, type, v.text, v.len, limit);
+	} else {
+		outbuf__bytes(&s->out, v.text, v.len);
+		used = v.len;
+	}
+	if (!last && !c->field->column.right)
+		pad(&s->out, used, c->width);
+	used = used > c->width ? used - c->width : 0;
+	return limit ? spare - (unsigned int)(used < spare ? used : spare) : 0;
+}
+
+static void put_sum(struct sink_state *s, const struct sink_sum *sum)
+{
+	const struct plan *p = s->plan;
+	unsigned int spare = p->spare;
+
+	for (size_t i = 0; i < p->shown_num; i++) {
+		if (i)
+			outbuf__char(&s->out, ' ');
+		spare = put_sum_cell(s, &p->shown[i], i + 1 == p->shown_num, sum, spare);
+	}
+	outbuf__char(&s->out, '\n');
+}
+
 const struct sink_writer sink_text = {
 	.open = open_text, .close = close_text, .heading = put_heading, .resize = resize,
-	.put = put_record,
+	.put = put_record, .put_sum = put_sum,
 };
