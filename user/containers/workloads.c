@@ -158,6 +158,30 @@ static int keep_strings(struct entry *e, const struct record *rec)
 	return 0;
 }
 
+static bool has_name(const struct workload *w)
+{
+	return w->container_name || w->pod_name;
+}
+
+int workloads__put(struct workloads *w, uint64_t cgroup_id, const char *path,
+		   const struct workload *workload)
+{
+	const struct record rec = { .cgroup_path = path, .workload = *workload };
+	struct entry *e;
+	void *entry;
+	int err = table__get(w->entries, &cgroup_id, &entry);
+
+	if (err < 0)
+		return -ENOMEM;
+	e = entry;
+	if (!err && (has_name(&e->of.workload) || !has_name(workload)))
+		return 0;
+	e->of.kept = true;
+	err = keep_strings(e, &rec);
+	w->any |= e->of.label != NULL;
+	return err;
+}
+
 static int look_up(struct workloads *w, struct containers *containers, struct entry *e)
 {
 	struct tws_event ev = { .conn.cgroup_id = e->of.cgroup_id };

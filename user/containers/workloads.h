@@ -46,6 +46,14 @@ int workloads__want(struct workloads *workloads, uint64_t cgroup_id, bool v1);
  * names. Returns 0, or as containers__new() and containers__begin(). */
 int workloads__resolve(struct workloads *workloads);
 
+/*
+ * workloads__put() - what is known already of a cgroup, as of one that was recorded: @path may be NULL.
+ * Strings are copied. Of several for one cgroup the first that has a name counts. It is @kept.
+ * Not for who calls the two above. Returns 0 or -ENOMEM.
+ */
+int workloads__put(struct workloads *workloads, uint64_t cgroup_id, const char *path,
+		   const struct workload *workload);
+
 /* workloads__get() - NULL: was not wanted. */
 const struct workload_of *workloads__get(const struct workloads *workloads, uint64_t cgroup_id);
 

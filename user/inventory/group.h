@@ -23,6 +23,10 @@ struct group_context {
 	const struct listing *listing;
 	const struct workloads *workloads;
 	struct ifnames *interfaces; /* names of devices; NULL: they are not asked for */
+	/* Adds what is known of a row beside what it says, where it is of the past; then nothing
+	 * else is asked. NULL: it is not. */
+	void (*tell)(void *ctx, const struct listing_row *row, struct record *rec);
+	void *tell_ctx;
 };
 
 /*

@@ -6,6 +6,22 @@
  * closed after that: a timer is no clock. */
 #define TIMER_SLACK_NS (NS_PER_S / 2)
 
+void list_account__count_rows(struct list_account *account, const struct listing *listing)
+{
+	for (size_t i = 0; i < listing->num; i++) {
+		const struct listing_row *row = &listing->rows[i];
+
+		if (!row->mini) { /* nobody has closed these to the end */
+			account->open++;
+			continue;
+		}
+		account->listed++;
+		account->seen += row->evidence == OWNER_SEEN;
+		account->inferred += row->evidence == OWNER_INFERRED;
+		account->unknown += row->evidence == OWNER_UNKNOWN;
+	}
+}
+
 void list_account__count(struct list_account *account, const struct listing *listing,
 			 const struct ledger *ledger)
 {
@@ -19,18 +35,13 @@ void list_account__count(struct list_account *account, const struct listing *lis
 		.taken_ns = listing->taken_ns,
 		.wall_ns = listing->wall_ns,
 	};
+	list_account__count_rows(account, listing);
 	for (size_t i = 0; i < listing->num; i++) {
 		const struct listing_row *row = &listing->rows[i];
 		bool after = since_ns && row->since_ns > (int64_t)(since_ns + TIMER_SLACK_NS);
 
-		if (!row->mini) { /* nobody has closed these to the end */
-			account->open++;
+		if (!row->mini)
 			continue;
-		}
-		account->listed++;
-		account->seen += row->evidence == OWNER_SEEN;
-		account->inferred += row->evidence == OWNER_INFERRED;
-		account->unknown += row->evidence == OWNER_UNKNOWN;
 		account->missed += !row->seen && after;
 		account->before += !row->seen && !after;
 		account->written_over += !row->seen && after && whole_ns > since_ns &&

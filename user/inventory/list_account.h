@@ -29,4 +29,8 @@ struct list_account {
 void list_account__count(struct list_account *account, const struct listing *listing,
 			 const struct ledger *ledger);
 
+/* list_account__count_rows() - of a listing without a ledger: adds up how many there are, and how
+ * their owners are known. The rest of @account is left as it is. */
+void list_account__count_rows(struct list_account *account, const struct listing *listing);
+
 #endif

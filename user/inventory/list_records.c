@@ -44,6 +44,8 @@ const struct record *list_records__get(struct list_records *r, const struct list
 	struct record *rec = &r->rec, asked;
 
 	row_record__fill(r->ctx, row, &r->ev, rec);
+	if (r->ctx->tell) /* all that is known */
+		return rec;
 	attributor__record(r->attributor, &r->ev, &asked);
 	rec->event = asked.event; /* with the listener */
 	rec->command_line = asked.command_line;

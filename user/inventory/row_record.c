@@ -32,4 +32,6 @@ void row_record__fill(const struct group_context *ctx, const struct listing_row 
 		rec->label = of->label;
 		rec->cgroup_path = of->path;
 	}
+	if (ctx->tell)
+		ctx->tell(ctx->tell_ctx, row, rec);
 }

@@ -214,7 +214,7 @@ static int setup(void **state)
 	dump_error = 0;
 	assert_int_equal(listeners__new(&listeners, 16), 0);
 	assert_int_equal(workloads__new(&workloads, &opts), 0);
-	ctx = (struct group_context){ &l, workloads, NULL };
+	ctx = (struct group_context){ .listing = &l, .workloads = workloads };
 	return 0;
 }
 
