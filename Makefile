@@ -170,6 +170,7 @@ include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk
 include tests/scenarios/scenarios.mk
 include tests/cli/cli.mk
+include tests/past/past.mk
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 

@@ -58,6 +58,7 @@ suite_bench_builds() {
 }
 suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
+suite_past() { "$MAKE" --no-print-directory past; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
 # The same, and some of the containers, read from one recorder.
@@ -82,9 +83,9 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli scenarios attached real containers systemd matrix \
+all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past scenarios attached real containers systemd matrix \
 	matrix_arm64"
-quick="layers docs headers unit budget sockiter scenarios_half"
+quick="layers docs headers unit budget sockiter past scenarios_half"
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
 # "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".

@@ -21,9 +21,9 @@ _twsnoop() {
 	local output='-o --output --json -h --help'
 	local keys='local local-port remote remote-port netns process pid uid container pod state side
 		cause'
-	local list='--all --sort --reverse --by --states --ports --no-names --runtime-socket -p --pid -c --comm
-		-C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
-	local trace='-a --all -n --count -d --duration --since --until --utc --own --wait --bpffs
+	local list='--all --sort --reverse --by --states --ports --no-names --runtime-socket --from --at --utc
+		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
+	local trace='-a --all -n --count -d --duration --since --until --utc --from --at --own --wait --bpffs
 		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
 	local record='--size --keep --raw --time-wait-only -d --duration -q --quiet --status --json --since
@@ -68,7 +68,7 @@ _twsnoop() {
 		_twsnoop_words "$keys"
 		return
 		;;
-	--runtime-socket)
+	--runtime-socket | --from)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -91,7 +91,7 @@ _twsnoop() {
 			grep -x '[A-Za-z0-9_.-]*' | sort -u)" -- "$cur")
 		return
 		;;
-	--since | --until | -i | --interval | --rows | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
+	--since | --until | --at | -i | --interval | --rows | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
 		--keep | --raw | \
 		-C | --container | -l | --local | -r | --remote)
 		return

@@ -62,6 +62,9 @@ complete -c twsnoop -n "$from" -l bpffs -x -a '(__fish_complete_directories)' \
     -d 'Where the recorder is pinned'
 complete -c twsnoop -n "$from" -l ring-size -x -d 'Size of the ring of events'
 complete -c twsnoop -n "$from" -l max-connections -x -d 'That are watched at once'
+complete -c twsnoop -n "$printing" -l from -r -F -d 'Answer from a recording'
+complete -c twsnoop -n "$printing" -l at -x -d 'With --from: at this moment'
+complete -c twsnoop -n "$listing" -l utc -d 'Times of a recording are in UTC'
 complete -c twsnoop -n "$tracing" -l no-names -d 'Ask no container runtime for names'
 complete -c twsnoop -n "$tracing" -l runtime-socket -r -F \
     -d 'Ask Docker or Podman at this socket for names'

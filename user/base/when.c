@@ -303,6 +303,14 @@ int when__parse(const char *arg, enum when_edge edge, uint64_t now_ns, uint64_t 
 	return to_epoch(&m, edge, now_ns, since_ns, zone, ns, why);
 }
 
+uint64_t when__width_ns(const char *arg)
+{
+	const char *minute = strchr(arg, ':');
+
+	/* "HH:MM" is the first that has a colon, and what follows may be an offset's. */
+	return minute && strnlen(minute, 4) >= 3 && minute[3] != ':' ? 60 * NS_PER_S : NS_PER_S;
+}
+
 /* ---- as text ---- */
 
 char *when__format(char to[WHEN_BYTES], uint64_t ns, const struct when_zone *zone)

@@ -36,6 +36,10 @@ enum when_edge { WHEN_SINCE, WHEN_UNTIL };
 int when__parse(const char *arg, enum when_edge edge, uint64_t now_ns, uint64_t since_ns,
 		const struct when_zone *zone, uint64_t *ns, const char **why);
 
+/* when__width_ns() - how long that lasts which @arg, understood by when__parse(), names: a minute
+ * if it has one and no seconds ("03:12"), else a second. */
+uint64_t when__width_ns(const char *arg);
+
 /* when__format() - "2026-11-29 03:12:40 CET", or "?"; cut off at the second. Returns @to. */
 #define WHEN_BYTES 64
 char *when__format(char to[WHEN_BYTES], uint64_t ns, const struct when_zone *zone);

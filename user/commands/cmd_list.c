@@ -23,7 +23,9 @@
 #include "output/list_text.h"
 #include "commands/filter_words.h"
 #include "commands/group_words.h"
+#include "commands/list_past.h"
 #include "commands/options.h"
+#include "commands/past.h"
 #include "commands/pids.h"
 #include "host/pid_iter.h"
 #include "commands/said.h"
@@ -38,6 +40,7 @@ struct list_options {
 	struct group_keys sort, by;
 	bool no_names;
 	const char *runtime_socket;
+	bool utc;
 };
 
 struct list {
@@ -48,6 +51,7 @@ struct list {
 	struct sockets_source source;
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
 	struct gathered gathered;
+	struct past_options past;
 };
 
 static const struct option_spec list_table[] = {
@@ -71,6 +75,8 @@ static const struct option_spec list_table[] = {
 	  offsetof(struct list_options, no_names) },
 	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
 	  containers__parse_socket, offsetof(struct list_options, runtime_socket) },
+	{ 0, "utc", NULL, "with --from: times are in UTC, not in the local zone", option__flag,
+	  offsetof(struct list_options, utc) },
 	{ 0 },
 };
 
@@ -209,8 +215,9 @@ static int wrote(int err)
 
 static int write_rows(const struct list *list, struct ifnames *interfaces)
 {
-	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads,
-					   interfaces };
+	const struct group_context ctx = { .listing = &list->gathered.listing,
+					   .workloads = list->gathered.workloads,
+					   .interfaces = interfaces };
 	const struct list_records_sources sources = {
 		list->gathered.ledger, list->gathered.listeners, "/proc",
 	};
@@ -239,7 +246,8 @@ static int print_rows(const struct list *list)
 
 static int print_groups(struct list *list)
 {
-	const struct group_context ctx = { &list->gathered.listing, list->gathered.workloads, NULL };
+	const struct group_context ctx = { .listing = &list->gathered.listing,
+					   .workloads = list->gathered.workloads };
 	struct group *groups = NULL;
 	size_t num = 0;
 	int err = group__count(&ctx, &list->opts.by, &groups, &num);
@@ -365,6 +373,36 @@ static const char *conflict(const struct list *list)
 	return NULL;
 }
 
+static const char *conflict_of_times(const struct list *list)
+{
+	const struct list_options *o = &list->opts;
+
+	if (!list->past.from)
+		return list->past.at ? "--at is a moment of a recording: --from says which" :
+		       o->utc	     ? "--utc is for the times of a recording: --from says which" :
+				       NULL;
+	if (o->all)
+		return "--all: sockets that nobody had closed are in no recording: not with --from";
+	if (o->no_names || o->runtime_socket)
+		return "--no-names and --runtime-socket are for what is there now: not with --from";
+	return NULL;
+}
+
+static struct list_past_options of_past(const struct list *list)
+{
+	return (struct list_past_options){
+		.past = &list->past,
+		.utc = list->opts.utc,
+		.filters = &list->filters,
+		.style = &list->style,
+		.states = list->opts.states,
+		.ports = list->opts.ports,
+		.reverse = list->opts.reverse,
+		.sort = &list->opts.sort,
+		.by = &list->opts.by,
+	};
+}
+
 static int choose_way(struct list *list)
 {
 	const char *why;
@@ -391,6 +429,7 @@ int cmd_list(int argc, char **argv)
 	static struct list list;
 	const struct option_part parts[] = {
 		{ NULL, list_table, &list.opts },
+		{ "What was recorded", past_option_table, &list.past },
 		{ "Output", output_option_table, &list.output },
 		{ "Filters", filter_option_table, &list.filters },
 	};
@@ -406,7 +445,7 @@ int cmd_list(int argc, char **argv)
 
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	why = conflict(&list);
+	why = conflict(&list) ?: conflict_of_times(&list);
 	if (why)
 		return options__exit_status(options__complain(&spec, "%s", why));
 	list.style = (struct list_style){
@@ -414,6 +453,11 @@ int cmd_list(int argc, char **argv)
 		.color = isatty(STDOUT_FILENO) && fit__wants_color(),
 		.width = fit__terminal(STDOUT_FILENO),
 	};
+	if (list.past.from) {
+		const struct list_past_options past = of_past(&list);
+
+		return list_past__print(&past, &spec);
+	}
 	if (choose_way(&list))
 		return 1;
 	progress__begin(STDERR_FILENO);

@@ -22,10 +22,12 @@
 #include "capture/tracer.h"
 #include "commands/command.h"
 #include "containers/containers.h"
+#include "containers/wanted.h"
 #include "host/kernel.h"
 #include "commands/filter_words.h"
 #include "commands/options.h"
 #include "commands/origin.h"
+#include "commands/past.h"
 #include "commands/pids.h"
 #include "model/feed.h"
 #include "output/fit.h"
@@ -34,6 +36,8 @@
 #include "events/loop.h"
 #include "events/stream.h"
 #include "host/privileges.h"
+#include "store/minute_filter.h"
+#include "store/playback.h"
 
 #define PATIENCE_MS 300 /* with a reader that takes nothing, once the trace is to end */
 
@@ -62,8 +66,11 @@ struct trace {
 	struct sockets_source source;
 	struct origin_options from;
 	struct origin origin;
-	struct stream *stream;
-	struct feed *feed; /* NULL: there is none now */
+	struct past_options past_opts;
+	struct past past;
+	struct stream *stream;	   /* either of the two */
+	struct playback *playback;
+	struct feed *feed; /* of it; NULL: there is none now */
 	struct sink *sink;
 	bool shows_containers; /* the sink's column */
 	bool on_terminal;      /* stdout is one */
@@ -128,6 +135,14 @@ static void read_signals(struct trace *t)
 
 /* ---- what is printed ---- */
 
+/* Before anything was printed. */
+static void begin_containers(struct trace *t)
+{
+	t->shows_containers = feed__has_containers(t->feed);
+	if (t->shows_containers)
+		sink__show_containers(t->sink);
+}
+
 /* The first container brings its column along, before the first record that has it. */
 static int show_containers(struct trace *t)
 {
@@ -161,17 +176,24 @@ static void tell(struct trace *t, const char *format, ...)
 /* What the sink was given and could not write does not count as delivered. */
 static void print_account(struct trace *t)
 {
-	uint64_t pending = sink__pending(t->sink) + t->unwritten;
+	uint64_t pending = sink__pending(t->sink) + t->unwritten, sums;
+	char no_end[32] = "", past[96] = "";
 	struct feed_account account;
-	char no_end[32] = "";
 
 	feed__account(t->feed, &account);
 	if (t->opts.all)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, account.no_end);
+	if (t->playback) {
+		/* The last lines are those that were not written. */
+		sums = playback__minutes(t->playback).rows;
+		account.delivered += sums;
+		snprintf(past, sizeof(past), " minutes=%" PRIu64 " gaps=%" PRIu64, sums,
+			 account.gaps);
+	}
 	tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s\n",
+	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s%s\n",
 	     account.delivered - pending, account.lost + pending, account.map_full,
-	     account.recursion, account.snapshot, account.unattributed, no_end);
+	     account.recursion, account.snapshot, account.unattributed, no_end, past);
 }
 
 static int complain(struct trace *t, const char *what, int err, const char *todo)
@@ -198,6 +220,43 @@ static int put_record(void *ctx, const struct record *rec)
 
 	if (!t->gave_up) {
 		while ((err = show_containers(t) ?: sink__put(t->sink, rec)) == -EINTR)
+			attend(t);
+		t->gave_up = err == -ECANCELED;
+	}
+	if (!t->gave_up)
+		return err;
+	t->unwritten++;
+	return 0;
+}
+
+/* The sum of a minute that has lost its events. */
+static int put_minute(void *ctx, const struct held_minute *minute, const struct held_who *who,
+		      const struct held_flow *flow)
+{
+	struct sink_sum sum = {
+		.is_other = !flow,
+		.peer_len = flow ? flow->peer_len : 0,
+		.interval_ns = COVERAGE_MINUTE_NS,
+		.count = minute->count,
+		.lifetimes = minute->lifetimes,
+		.lifetime_ns = minute->lifetime_ns,
+		.tx_bytes = minute->tx_bytes,
+		.rx_bytes = minute->rx_bytes,
+	};
+	struct tws_event ev = {};
+	struct trace *t = ctx;
+	int err = 0;
+
+	if (flow)
+		minute_filter__event(who, flow, &ev);
+	sum.rec = (struct record){ .event = &ev, .wall_ns = minute->wall_ns };
+	if (who) {
+		sum.rec.command_line = who->command_line;
+		sum.rec.cgroup_path = who->cgroup_path;
+		sum.rec.workload = who->workload;
+	}
+	if (!t->gave_up) {
+		while ((err = show_containers(t) ?: sink__put_sum(t->sink, &sum)) == -EINTR)
 			attend(t);
 		t->gave_up = err == -ECANCELED;
 	}
@@ -310,6 +369,7 @@ static int open_sink(struct trace *t)
 		.actions = t->opts.all,
 		.width = fit__terminal(STDOUT_FILENO),
 		.utc_offset_s = t->from.utc ? 0 : LONG_MIN,
+		.sums = t->playback && playback__coverage(t->playback)->num,
 	};
 	int err = sink__new(&t->sink, STDOUT_FILENO, &sink);
 
@@ -390,9 +450,7 @@ static int start_stream(struct trace *t)
 	err = stream__begin(t->stream, &failure);
 	if (err)
 		return complain(t, failure.what, err, failure.todo);
-	t->shows_containers = feed__has_containers(t->feed);
-	if (t->shows_containers)
-		sink__show_containers(t->sink);
+	begin_containers(t);
 	return 0;
 }
 
@@ -446,6 +504,63 @@ static int start(struct trace *t)
 	if (way)
 		tell(t, "twsnoop: %s\n", way);
 	tell_limits(t);
+	return 0;
+}
+
+/* ---- what was recorded ---- */
+
+static bool wants(void *ctx, const struct held_who *who)
+{
+	const struct trace *t = ctx;
+	const struct wanted wanted = { t->filters.containers, t->filters.num_containers };
+
+	return wanted__matches_recorded(&wanted, who->cgroup_path, &who->workload);
+}
+
+static int open_playback(struct trace *t)
+{
+	const struct playback_options playback = {
+		.history = t->past.history,
+		.span = t->past.span,
+		.filter = t->filters.filter,
+		.wants = t->filters.num_containers ? wants : NULL,
+		.all = t->opts.all,
+		.max_records = t->opts.count,
+		.put = put_record,
+		.put_minute = put_minute,
+		.ctx = t,
+	};
+	int err = playback__new(&t->playback, &playback);
+
+	if (err)
+		return complain(t, "cannot read the recording", err, NULL);
+	t->feed = playback__feed(t->playback);
+	return 0;
+}
+
+/* Returns the exit status, 0: it may begin. */
+static int start_past(struct trace *t, const struct command_spec *spec)
+{
+	enum options_result rc;
+	int err;
+
+	t->past.say = say;
+	t->past.ctx = t;
+	if (open_signals(t) || past__open(&t->past, &t->past_opts, t->from.utc))
+		return 1;
+	rc = past__set_span(&t->past, &t->past_opts, t->from.since, t->from.until, spec);
+	if (rc != OPTIONS_OK)
+		return options__exit_status(rc);
+	err = open_playback(t) ?: open_sink(t) ?: hold_signals(t) ?:
+	      /* What is left to do is to read an open file, of which nothing is to be trusted. */
+	      privileges__keep_only(PRIVILEGE(CAP_DAC_READ_SEARCH));
+	if (err)
+		return 1;
+	begin_containers(t);
+	past__say_span(&t->past, playback__coverage(t->playback));
+	past__say_outcomes(&t->past, t->opts.all);
+	if (t->filters.filter.num_pids && playback__coverage(t->playback)->num)
+		say(t, "sums of minutes know processes by name: -p passes none of them");
 	return 0;
 }
 
@@ -564,7 +679,7 @@ static int trace_all(struct trace *t)
 		err = err ?: run(t);
 		if (!err)
 			err = finish(t);
-		if (err || t->stop || !feed__has_ended(t->feed))
+		if (err || t->stop || t->playback || !feed__has_ended(t->feed))
 			return err;
 		tell(t, "twsnoop: the recorder was detached%s\n",
 		     t->opts.wait ? ": waiting for the next one" : "");
@@ -579,6 +694,8 @@ static int trace_all(struct trace *t)
 static void close_all(struct trace *t)
 {
 	stream__free(t->stream);
+	playback__free(t->playback);
+	past__close(&t->past);
 	pids__close(t->pids);
 	origin__close(&t->origin);
 	sockiter__close();
@@ -598,8 +715,36 @@ static void say_failure(struct trace *t, int err)
 		complain(t, "cannot write the output", err, NULL);
 }
 
+/* What a recording cannot be asked for. */
+static enum options_result check_past(const struct trace *t, const struct command_spec *spec)
+{
+	const struct {
+		bool given;
+		const char *option;
+	} none[] = {
+		{ t->from.own, "--own" },
+		{ t->from.bpffs, "--bpffs" },
+		{ t->from.ring_bytes, "--ring-size" },
+		{ t->from.max_connections, "--max-connections" },
+		{ t->opts.wait, "--wait" },
+		{ t->opts.duration.is_given, "--duration" },
+		{ t->opts.runtime_socket, "--runtime-socket" },
+		{ t->opts.no_names, "--no-names" },
+	};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (none[i].given)
+			return options__complain(spec, "%s is for what happens now: not with --from",
+						 none[i].option);
+	return OPTIONS_OK;
+}
+
 static enum options_result check_times(struct trace *t, const struct command_spec *spec)
 {
+	if (t->past_opts.from)
+		return check_past(t, spec);
+	if (t->past_opts.at)
+		return options__complain(spec, "--at is a moment of a recording: --from says which");
 	if (t->opts.duration.is_given && !t->opts.duration.ns && !t->from.since)
 		return options__complain(spec, "--duration 0 looks back only: --since says how far");
 	if (t->opts.wait && t->from.own)
@@ -613,6 +758,7 @@ int cmd_trace(int argc, char **argv)
 	const struct option_part parts[] = {
 		{ NULL, trace_table, &t.opts },
 		{ "Where from", origin_option_table, &t.from },
+		{ "What was recorded", past_option_table, &t.past_opts },
 		{ "Output", output_option_table, &t.output },
 		{ "Filters", filter_option_table, &t.filters },
 	};
@@ -631,9 +777,10 @@ int cmd_trace(int argc, char **argv)
 		return options__exit_status(err);
 	fdwriter__init(&t.messages, STDERR_FILENO);
 	t.on_terminal = isatty(STDOUT_FILENO);
-	if (start(&t)) {
+	err = t.past_opts.from ? start_past(&t, &spec) : start(&t) ? 1 : 0;
+	if (err) {
 		close_all(&t);
-		return 1;
+		return err;
 	}
 	err = trace_all(&t);
 	if (t.feed) { /* else it waited for the next one */

@@ -169,6 +169,22 @@ static void test_other_zones(void **state)
 	use_zone("UTC0");
 }
 
+static void test_width(void **state)
+{
+	const uint64_t second = 1000000000ULL, minute = 60 * second;
+
+	(void)state;
+	assert_int_equal(when__width_ns("03:12"), minute);
+	assert_int_equal(when__width_ns("yesterday 03:12"), minute);
+	assert_int_equal(when__width_ns("2026-11-29 03:12"), minute);
+	assert_int_equal(when__width_ns("2026-11-29T03:12+01:00"), minute);
+	assert_int_equal(when__width_ns("03:12:40"), second);
+	assert_int_equal(when__width_ns("2026-11-29T03:12:00Z"), second);
+	assert_int_equal(when__width_ns("03:12:40.5"), second);
+	assert_int_equal(when__width_ns("2m"), second);
+	assert_int_equal(when__width_ns("@1764385920"), second);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_fractions),
 		cmocka_unit_test(test_refused), cmocka_unit_test(test_summer_time),
 		cmocka_unit_test(test_other_zones),
+		cmocka_unit_test(test_width),
 	};
 
 	return cmocka_run_group_tests_name("when", tests, NULL, NULL);

@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Commands on the past: usage: run.sh TWSNOOP MAKEREC CLITOOL [TEST...]
+# Prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" for each test, and the sums at the end; exits 1
+# if any failed. makerec.c says what is in the recordings that it makes. Needs no privilege.
+set -u
+
+twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
+makerec=$(readlink -f "${2:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
+tool=$(readlink -f "${3:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
+here=$(dirname "$(readlink -f "$0")")
+dir=$(mktemp -d) || exit 1
+pid=
+trap 'rc=$?; [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"; exit $rc' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$dir" || exit 1
+TZ=UTC
+export TZ
+
+# shellcheck disable=SC1091
+. "$here/../cli/lib.sh"
+# shellcheck disable=SC1091
+. "$here/recordings.sh"
+
+if [ $# -gt 3 ]; then
+	shift 3
+	for test in "$@"; do "$test"; done
+else
+	test_trace
+	test_span
+	test_formats
+	test_filters
+	test_minutes
+	test_gaps
+	test_clock_put_back
+	test_summer_time
+	test_hostile_names
+	test_list
+	test_list_samples
+	test_list_minutes
+	test_refused
+	test_no_recording
+	test_damaged
+	test_stopped
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" = 0 ]
