@@ -122,6 +122,7 @@ static const char *const sql[STMTS] = {
 			   "FROM block WHERE first_row >= ?1 AND first_row + rows > ?2 "
 			   "ORDER BY first_row LIMIT 1",
 	[STMT_BLOCK_DATA] = "SELECT data FROM block_data WHERE first_row = ?1",
+	[STMT_REMOVE_STOPPED] = "DELETE FROM gap WHERE run = ?1 AND reason = ?2 AND since_ns = ?3",
 	[STMT_END_TAILS] = "UPDATE block SET is_tail = 0 WHERE is_tail",
 };
 

@@ -219,6 +219,18 @@ static int count_rest(struct resumption *res)
 	return ret ? ret : recording__set_counted(rec, end);
 }
 
+static int remove_stopped(struct recording *rec, const struct held_gap *gap)
+{
+	sqlite3_stmt *stmt = recording__stmt(rec, STMT_REMOVE_STOPPED);
+
+	if (!stmt)
+		return rec->err;
+	db__bind_number(stmt, 1, gap->run);
+	db__bind_number(stmt, 2, gap->reason);
+	db__bind_number(stmt, 3, gap->since_ns);
+	return recording__run(rec, stmt);
+}
+
 static int add_stopped(struct recording *rec, uint64_t now_ns)
 {
 	struct held_gap gap = {
@@ -237,7 +249,9 @@ static int add_stopped(struct recording *rec, uint64_t now_ns)
 	/* The clock was put back meanwhile: how long it was is not known. */
 	if (gap.since_ns > now_ns)
 		gap.since_ns = now_ns;
-	return recording__add_gap(rec, &gap);
+	/* One that was killed before it had begun has said the same. */
+	err = remove_stopped(rec, &gap);
+	return err ? err : recording__add_gap(rec, &gap);
 }
 
 int recording__resume(struct recording *rec, uint64_t now_ns)

@@ -31,7 +31,7 @@ struct writer {
 	uint64_t made; /* rows, ever */
 };
 
-/* A new folder below TMPDIR or /tmp, and a path in it; both to be freed and removed by
+/* A new folder in memory or below /tmp, and a path in it; both to be freed and removed by
  * store_support__remove(). Aborts on failure. */
 char *store_support__path(void);
 void store_support__remove(char *path);
