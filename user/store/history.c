@@ -18,7 +18,7 @@
 
 #define BUSY_MS 2000
 #define WORK_STEPS 10000 /* of SQLite's machine, between two looks */
-#define WORK_MAX 10000	 /* looks without a row: seconds */
+#define WORK_MAX 2000	 /* looks without a row: parts of a second */
 #define LENGTH_MAX (80 << 20)
 
 static int say(struct store_failure *failure, int err, const char *path, const char *what)
@@ -46,12 +46,14 @@ static int on_progress(void *ctx)
 {
 	struct history *history = ctx;
 
-	return ++history->work > WORK_MAX;
+	history->is_endless |= ++history->work > WORK_MAX;
+	return history->is_endless;
 }
 
 int history__step(struct history *history, sqlite3_stmt *stmt)
 {
 	history->work = 0;
+	history->is_endless = false;
 	return sqlite3_step(stmt);
 }
 
@@ -173,6 +175,13 @@ bool history__has_table(const struct history *history, const char *name)
 		if (!strcmp(schema_tables[i], name))
 			return history->usable & 1U << i;
 	return false;
+}
+
+void history__give_up(struct history *history, const char *name)
+{
+	for (unsigned int i = 0; schema_tables[i]; i++)
+		if (!strcmp(schema_tables[i], name))
+			history->usable &= ~(1U << i);
 }
 
 /* No view, nothing virtual, and no column that is an expression. */

@@ -34,6 +34,7 @@ struct history {
 	bool is_live; /* opened with the locks that a writer needs */
 	uint32_t usable; /* schema_tables by their bits: they are tables */
 	unsigned int work; /* of SQLite since the last row */
+	bool is_endless;   /* it was too much */
 	struct history_damage damage;
 	sqlite3_stmt *name_stmts[NAMES];
 	struct table *names[NAMES];
@@ -52,6 +53,9 @@ int history__step(struct history *history, sqlite3_stmt *stmt);
 int history__refresh(struct history *history);
 
 bool history__has_table(const struct history *history, const char *name);
+
+/* history__give_up() - no more is read of a table that is made so that there is no end. */
+void history__give_up(struct history *history, const char *name);
 
 /* history__note_damage() - a gap for history__each_gap(); @detail is a constant. */
 void history__note_damage(struct history *history, uint64_t since_ns, uint64_t until_ns,

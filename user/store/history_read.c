@@ -15,7 +15,7 @@
 
 #define ARENA_BYTES 65536
 #define TRIES 3
-#define SKIPS 1000 /* of a reading: then the rest is one gap */
+#define SKIPS 256 /* of a reading: then the rest is one gap */
 
 struct batch {
 	void *items;
@@ -252,6 +252,8 @@ int history__read(struct history *history, const struct history_reading *reading
 			ret = fn(ctx, (char *)batch.items + i * reading->item_bytes);
 		if (!err || ret)
 			continue;
+		if (history->is_endless)
+			history__give_up(history, reading->table);
 		batch.key[0] = pass_over(history, reading, span, batch.key, end, skips++ >= SKIPS) - 1;
 		batch.key[1] = batch.key[2] = INT64_MAX;
 		batch.is_last = batch.key[0] >= end - 1;

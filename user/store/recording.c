@@ -119,8 +119,8 @@ static const char *const sql[STMTS] = {
 	[STMT_REMOVE_FLOWS] = "DELETE FROM flow WHERE id >= ?1 AND id < ?2",
 	[STMT_REMOVE_EPOCH] = "DELETE FROM epoch WHERE id = ?1",
 	[STMT_UNCOUNTED] = "SELECT first_row, rows, run, epoch, since_ns, until_ns, is_tail, keep "
-			   "FROM block WHERE first_row >= ?1 AND first_row + rows > ?2 "
-			   "ORDER BY first_row LIMIT 1",
+			   "FROM block WHERE first_row >= ?1 AND (first_row + rows > ?2 OR "
+			   "is_tail) ORDER BY first_row LIMIT 1",
 	[STMT_BLOCK_DATA] = "SELECT data FROM block_data WHERE first_row = ?1",
 	[STMT_REMOVE_STOPPED] = "DELETE FROM gap WHERE run = ?1 AND reason = ?2 AND since_ns = ?3",
 	[STMT_END_TAILS] = "UPDATE block SET is_tail = 0 WHERE is_tail",
