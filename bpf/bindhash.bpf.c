@@ -6,8 +6,10 @@
  * passed over for every destination (__inet_hash_connect()). An object of its own: no
  * other program needs it, and it is loaded only where it is used.
  *
- * It is an iterator over an array with one element for each chain, because that is the
- * one kind of program that kernels from 5.9 on run once for each of so many.
+ * Who reads runs the program himself, once for each chain that is not empty
+ * (BPF_PROG_TEST_RUN of a raw tracepoint's program, 5.10, 1b4d60ec162f); it is attached to
+ * nothing. An iterator over an array would do, but some hardened kernels refuse all
+ * iterators over the elements of maps.
  */
 #include "vmlinux.h"
 
@@ -19,17 +21,11 @@
 
 #define AF_INET 2
 #define AF_INET6 10
-#define MAX_BUCKETS 128 /* of a chain */
 #define MAX_OWNERS 8	/* of a bucket are looked at */
 
 char LICENSE[] SEC("license") = "GPL";
 
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1); /* set before loading: TWS_BINDHASH_MAX */
-	__type(key, __u32);
-	__type(value, __u32);
-} tws_chains SEC(".maps");
+struct tws_bind_page tws_page;
 
 static __always_inline const struct inet_hashinfo *hashinfo(void)
 {
@@ -72,20 +68,29 @@ static __always_inline void find_bound(struct tws_bind *to, const struct inet_bi
 		BPF_CORE_READ_INTO((struct in6_addr *)to->addr, skc, skc_v6_rcv_saddr);
 }
 
-static __always_inline int put_bucket(struct seq_file *seq, const struct inet_bind_bucket *tb)
+static __always_inline void put(const struct tws_bind *bind)
+{
+	__u32 place = tws_page.num;
+
+	if (place <= TWS_BINDHASH_BUCKETS) {
+		tws_page.binds[place] = *bind;
+		tws_page.num = place + 1;
+	}
+}
+
+static __always_inline void put_bucket(const struct inet_bind_bucket *tb)
 {
 	struct tws_bind to = {};
 
 	/* -1: connect() alone has made it, and shares it with others like it. */
 	if (BPF_CORE_READ(tb, fastreuse) < 0 && BPF_CORE_READ(tb, fastreuseport) < 0)
-		return 0;
+		return;
 	to.netns = BPF_CORE_READ(tb, ib_net.net, ns.inum);
 	to.port = BPF_CORE_READ(tb, port);
 	to.l3mdev = BPF_CORE_READ(tb, l3mdev);
 	find_bound(&to, tb);
-	if (!to.netns || !to.port)
-		return 0;
-	return bpf_seq_write(seq, &to, sizeof(to));
+	if (to.netns && to.port)
+		put(&to);
 }
 
 /* inet_bhashfn(). One that is not was freed, and made again elsewhere, since the walk began. */
@@ -97,39 +102,44 @@ static __always_inline bool is_of_chain(const struct inet_bind_bucket *tb, __u32
 	return ((BPF_CORE_READ(tb, port) + mix) & (chains - 1)) == chain;
 }
 
-SEC("iter/bpf_map_elem")
-int tws_bindhash(struct bpf_iter__bpf_map_elem *ctx)
+static __always_inline void follow(const struct hlist_node *node, __u32 chain, __u32 chains)
 {
-	struct seq_file *seq = ctx->meta->seq;
-	const struct inet_hashinfo *info;
 	const struct inet_bind_bucket *tb;
-	const struct hlist_node *node;
 	struct tws_bind torn = {};
-	const __u32 *key = ctx->key;
-	__u32 chains;
-	__u64 head;
 
-	if (!key) /* the end */
-		return 0;
-	info = hashinfo();
-	chains = BPF_CORE_READ(info, bhash_size);
-	if (*key >= chains)
-		return 0;
-	head = (__u64)BPF_CORE_READ(info, bhash) +
-	       (__u64)*key * bpf_core_type_size(struct inet_bind_hashbucket);
-	node = BPF_CORE_READ((const struct inet_bind_hashbucket *)head, chain.first);
 	/* No lock is held: a bucket that is freed meanwhile may lead astray, but the end
 	 * always comes: of the chain, of what can be read (0), or of the count. */
-	for (int i = 0; i < MAX_BUCKETS && node; i++) {
+	for (int i = 0; i < TWS_BINDHASH_BUCKETS && node; i++) {
 		tb = (const void *)node - bpf_core_field_offset(struct inet_bind_bucket, node);
-		if (!is_of_chain(tb, *key, chains))
+		if (!is_of_chain(tb, chain, chains))
 			break;
-		/* Where it does not fit the kernel comes back with this chain. */
-		if (put_bucket(seq, tb))
-			return 0;
+		put_bucket(tb);
 		node = BPF_CORE_READ(node, next);
 	}
 	if (node)
-		bpf_seq_write(seq, &torn, sizeof(torn));
+		put(&torn);
+}
+
+/* args[0] is the chain to begin with. */
+SEC("raw_tracepoint")
+int tws_bindhash(const __u64 *args)
+{
+	const struct inet_hashinfo *info = hashinfo();
+	__u32 chains = BPF_CORE_READ(info, bhash_size), chain = (__u32)args[0];
+	const struct hlist_node *node = NULL;
+	__u64 heads = (__u64)BPF_CORE_READ(info, bhash);
+
+	tws_page.num = 0;
+	tws_page.chains = chains;
+	for (int i = 0; i < TWS_BINDHASH_STEP && chain < chains; i++, chain++) {
+		__u64 head = heads + (__u64)chain * bpf_core_type_size(struct inet_bind_hashbucket);
+
+		node = BPF_CORE_READ((const struct inet_bind_hashbucket *)head, chain.first);
+		if (node)
+			break;
+	}
+	tws_page.next = node ? chain + 1 : chain;
+	if (node)
+		follow(node, chain, chains);
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One local port that is taken for every destination, as the iterator of
- * bpf/bindhash.bpf.c writes it into a stream that user/sockets/bindhash.c reads. Both
- * sides include this file. Host byte order; the address is in network byte order.
+ * Local ports that are taken for every destination, as the program of bpf/bindhash.bpf.c
+ * leaves them for user/sockets/bindhash.c, chain by chain. Both sides include this file.
+ * Host byte order; the address is in network byte order.
  */
 #ifndef TWSNOOP_BINDHASH_RECORD_H
 #define TWSNOOP_BINDHASH_RECORD_H
@@ -12,6 +12,8 @@
 #endif
 
 #define TWS_BINDHASH_MAX 65536 /* chains: inet_hashinfo_init() makes no more */
+#define TWS_BINDHASH_BUCKETS 128 /* of a chain are told */
+#define TWS_BINDHASH_STEP 512 /* chains that one run passes over if they are empty */
 
 struct tws_bind {
 	__u32 netns;  /* inode; 0: a chain could not be followed to its end */
@@ -24,5 +26,15 @@ struct tws_bind {
 };
 
 _Static_assert(sizeof(struct tws_bind) == 32, "no padding");
+
+/* What one run of the program found, beginning with the chain that it was given: the first
+ * chain that is not empty, if there is one among so many. */
+struct tws_bind_page {
+	__u32 next;   /* the chain to go on with */
+	__u32 chains; /* how many there are */
+	__u32 num;    /* of binds */
+	__u32 zero;
+	struct tws_bind binds[TWS_BINDHASH_BUCKETS + 1]; /* and that of a torn chain */
+};
 
 #endif

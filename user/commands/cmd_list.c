@@ -274,7 +274,7 @@ static const char *why_no_binds(int err)
 	case -EAGAIN:
 		return "the table changed too fast, try again";
 	case -EOPNOTSUPP:
-		return "this kernel has no BPF iterator for it";
+		return "this kernel cannot run a BPF program for it";
 	default:
 		return strerror(-err);
 	}

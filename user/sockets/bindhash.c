@@ -2,50 +2,62 @@
 #include "sockets/bindhash.h"
 
 #include <errno.h>
-#include <unistd.h>
+#include <stdint.h>
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "base/records.h"
 #include "bindhash.skel.h"
 #include "host/quiet.h"
 
-static int add_record(void *binds, const void *record)
+/* One run, from @chain on. */
+static int run_from(const struct bindhash_bpf *skel, uint32_t chain)
 {
-	return binds__add(binds, record);
+	uint64_t args[1] = { chain };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = args, .ctx_size_in = sizeof(args));
+	int err = bpf_prog_test_run_opts(bpf_program__fd(skel->progs.tws_bindhash), &opts);
+
+	return err ? -errno : 0;
 }
 
-static int run(struct binds *binds, struct bindhash_bpf *skel)
+/* What the kernel side left is copied before it is looked at. */
+static int add_page(struct binds *binds, const struct tws_bind_page *page)
 {
-	union bpf_iter_link_info info = { .map.map_fd = (__u32)bpf_map__fd(skel->maps.tws_chains) };
-	LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info,
-		    .link_info_len = sizeof(info));
-	struct bpf_link *link = bpf_program__attach_iter(skel->progs.tws_bindhash, &opts);
-	int fd, err;
+	uint32_t num = page->num;
+	int err = num > TWS_BINDHASH_BUCKETS + 1 ? -EPROTO : 0;
 
-	if (!link)
-		return -errno;
-	fd = bpf_iter_create(bpf_link__fd(link));
-	err = fd < 0 ? -errno : records__read(fd, sizeof(struct tws_bind), add_record, binds);
-	if (fd >= 0)
-		close(fd);
-	bpf_link__destroy(link);
+	for (uint32_t i = 0; !err && i < num; i++) {
+		const struct tws_bind bind = page->binds[i];
+
+		err = binds__add(binds, &bind);
+	}
+	return err;
+}
+
+static int run(struct binds *binds, const struct bindhash_bpf *skel)
+{
+	const struct tws_bind_page *page = &skel->bss->tws_page;
+	uint32_t chain = 0;
+	int err;
+
+	do {
+		err = run_from(skel, chain) ?: add_page(binds, page);
+		if (!err && (page->chains > TWS_BINDHASH_MAX ||
+			     (page->next <= chain && chain < page->chains)))
+			err = -EPROTO;
+		chain = page->next;
+	} while (!err && chain < page->chains);
 	return err;
 }
 
 static int load_and_run(struct binds *binds)
 {
-	struct bindhash_bpf *skel = bindhash_bpf__open();
+	struct bindhash_bpf *skel = bindhash_bpf__open_and_load();
 	int err;
 
 	if (!skel)
 		return -errno;
-	err = bpf_map__set_max_entries(skel->maps.tws_chains, TWS_BINDHASH_MAX);
-	if (!err)
-		err = bindhash_bpf__load(skel);
-	if (!err)
-		err = run(binds, skel);
+	err = run(binds, skel);
 	bindhash_bpf__destroy(skel);
 	return err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Reading the kernel's table of bound local ports, which no system call shows, by a BPF
- * iterator (bpf/bindhash.bpf.c).
+ * program that is run for it (bpf/bindhash.bpf.c).
  */
 #ifndef TWSNOOP_BINDHASH_H
 #define TWSNOOP_BINDHASH_H
