@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/fmt.h"
 
 /* The last byte tells whether a member stands before: no value ends in one of these. */
 static void put_comma(struct outbuf *ob)
@@ -55,6 +56,25 @@ void json__u64(struct outbuf *ob, const char *key, uint64_t value)
 {
 	put_key(ob, key);
 	outbuf__u64(ob, value);
+}
+
+void json__real(struct outbuf *ob, const char *key, double value)
+{
+	uint64_t thousandths = 0;
+	char digits[3];
+	size_t len = 3;
+
+	if (value > 0)
+		thousandths = value < 1e16 ? (uint64_t)(value * 1000 + 0.5) :
+					     10000000000000000000ULL;
+	json__u64(ob, key, thousandths / 1000);
+	fmt__padded(digits, thousandths, 3);
+	while (len && digits[len - 1] == '0')
+		len--;
+	if (!len)
+		return;
+	outbuf__char(ob, '.');
+	outbuf__bytes(ob, digits, len);
 }
 
 /* The length of what two names have in common, up to and with the last dot. */

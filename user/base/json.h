@@ -26,6 +26,8 @@ void json__close(struct outbuf *ob, char bracket);
 void json__string(struct outbuf *ob, const char *key, const char *value);
 void json__bool(struct outbuf *ob, const char *key, bool value);
 void json__u64(struct outbuf *ob, const char *key, uint64_t value);
+/* Rounded to three digits after the point; what is negative or no number is 0. */
+void json__real(struct outbuf *ob, const char *key, double value);
 
 /* ---- flat names with dots for the nesting ---- */
 

@@ -43,6 +43,26 @@ static void member_by_member(void **unused)
 	outbuf__free(&ob);
 }
 
+static void real_numbers(void **unused)
+{
+	struct outbuf ob;
+
+	(void)unused;
+	assert_int_equal(outbuf__init(&ob, 8), 0);
+	json__open(&ob, NULL, '[');
+	json__real(&ob, NULL, 0);
+	json__real(&ob, NULL, 0.0004);
+	json__real(&ob, NULL, 2.5);
+	json__real(&ob, NULL, 17.0506);
+	json__real(&ob, NULL, 0.9996);
+	json__real(&ob, NULL, -1);
+	json__real(&ob, NULL, 0.0 / 0.0);
+	json__real(&ob, NULL, 1e300);
+	json__close(&ob, ']');
+	check(&ob, "[0,0,2.5,17.051,1,0,0,10000000000000000]");
+	outbuf__free(&ob);
+}
+
 /* The names of the members, each with its number as its value. */
 static void check_flat(struct outbuf *ob, const char *const *names, size_t num, const char *want)
 {
@@ -78,6 +98,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(member_by_member),
+		cmocka_unit_test(real_numbers),
 		cmocka_unit_test(flat_names),
 	};
 
