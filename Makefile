@@ -171,6 +171,7 @@ include tests/fuzz/fuzz.mk
 include tests/scenarios/scenarios.mk
 include tests/cli/cli.mk
 include tests/past/past.mk
+include tests/report/report.mk
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "report/style.h"
+
+/*
+ * Colours of series are told apart by people who see no red or green, and each has a pattern of
+ * its own; severities have a sign and a word. Charts come twice, and a narrow screen shows the
+ * narrow one.
+ */
+#define LIGHT                                                                                      \
+	"--page:#fff;--card:#f6f7f9;--ink:#1b1f24;--soft:#57606a;--rule:#d5dae0;--grid:#e4e8ec;"   \
+	"--band:#f3c8b4;--over:#fff;--s0:#d55e00;--s1:#0072b2;--s2:#009e73;--s3:#e0a100;"          \
+	"--s4:#b8659a;--s5:#a8b0b8;--level:#4f7ca8;--bad:#c0271d;--less:#d98c3f;--gap:#eceff2;"   \
+	"--gapline:#aab2ba;--limit:#c0271d;--ok:#1a7f4b;--notice:#0b62a5;--warning:#8a5a00;"       \
+	"--critical:#b3170f;--oktint:#e8f5ee;--noticetint:#e8f1f9;--warningtint:#fdf3dc;"          \
+	"--criticaltint:#fdeceb;"
+
+#define DARK                                                                                       \
+	"--page:#14171b;--card:#1d2228;--ink:#e6e9ec;--soft:#a3acb5;--rule:#39414a;--grid:#2a3037;" \
+	"--band:#5a3524;--over:#14171b;--s0:#f0803c;--s1:#4fa3dd;--s2:#2fb98f;--s3:#e8b93a;"       \
+	"--s4:#d78fbd;--s5:#6d7680;--level:#7fa9d1;--bad:#f0685c;--less:#dba063;--gap:#22282e;"   \
+	"--gapline:#59636d;--limit:#f0685c;--ok:#5fc98f;--notice:#75b8ee;--warning:#e6b450;"       \
+	"--critical:#ff8a80;--oktint:#16291f;--noticetint:#152635;--warningtint:#2e2612;"          \
+	"--criticaltint:#361a18;"
+
+const char report_style[] =
+	":root{color-scheme:light dark;" LIGHT "}"
+	"@media (prefers-color-scheme:dark){:root{" DARK "}}"
+	"*{box-sizing:border-box}"
+	"body{margin:0;background:var(--page);color:var(--ink);font:16px/1.5 system-ui,"
+	"-apple-system,\"Segoe UI\",Roboto,\"Liberation Sans\",\"DejaVu Sans\",sans-serif;"
+	"-webkit-text-size-adjust:100%}"
+	"main{max-width:60rem;margin:0 auto;padding:1.5rem 1.25rem 3rem}"
+	".fills{position:absolute}"
+	"b{font-weight:600;unicode-bidi:isolate;overflow-wrap:anywhere}"
+	".over1{color:var(--soft);margin:0 0 .75rem;overflow-wrap:anywhere}"
+	"h1{font-size:1.6rem;line-height:1.25;font-weight:650;margin:.5rem 0 0;text-wrap:balance;"
+	"overflow-wrap:anywhere}"
+	"h2{font-size:1.15rem;font-weight:650;margin:2.5rem 0 .75rem;line-height:1.3}"
+	"h3{font-size:1rem;font-weight:600;margin:0;line-height:1.35;overflow-wrap:anywhere}"
+	"p{margin:.5rem 0}"
+	".verdict{border-left:6px solid var(--c);background:var(--tint);padding:1rem 1.25rem;"
+	"border-radius:0 8px 8px 0}"
+	".ok{--c:var(--ok);--tint:var(--oktint)}"
+	".notice{--c:var(--notice);--tint:var(--noticetint)}"
+	".warning{--c:var(--warning);--tint:var(--warningtint)}"
+	".critical{--c:var(--critical);--tint:var(--criticaltint)}"
+	".badge{display:inline-flex;align-items:center;gap:.4em;color:var(--c);font-weight:700;"
+	"font-size:.8rem;letter-spacing:.06em;text-transform:uppercase}"
+	".badge svg{width:1.1em;height:1.1em;fill:var(--c)}"
+	".mark{fill:none;stroke:var(--tint,var(--page));stroke-width:1.6;stroke-linecap:round;"
+	"stroke-linejoin:round}"
+	".facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.75rem;"
+	"margin:1rem 0 0;padding:0}"
+	".facts div{background:var(--card);border-radius:8px;padding:.75rem 1rem}"
+	".facts dt{color:var(--soft);font-size:.85rem}"
+	".facts dd{margin:0;font-size:1.5rem;font-weight:650;line-height:1.3;"
+	"font-variant-numeric:tabular-nums}"
+	".facts .sub{font-size:.85rem;font-weight:400;color:var(--soft);display:block}"
+	".case{border:1px solid var(--rule);border-radius:8px;padding:1rem 1.25rem;margin:0 0 1rem;"
+	"break-inside:avoid}"
+	".case header{display:flex;flex-wrap:wrap;gap:.25rem .75rem;align-items:baseline;"
+	"margin-bottom:.5rem}"
+	".no{display:inline-block;min-width:1.5em;padding:0 .35em;border-radius:.75em;"
+	"background:var(--band);text-align:center;font-weight:650;font-size:.9rem}"
+	"dl.parts{display:grid;grid-template-columns:7rem 1fr;gap:.4rem 1rem;margin:0}"
+	".parts dt{color:var(--soft)}"
+	".parts dd{margin:0;overflow-wrap:anywhere}"
+	".example b{font:13px/1.5 ui-monospace,SFMono-Regular,Menlo,\"DejaVu Sans Mono\",monospace;"
+	"font-weight:400;background:var(--card);padding:.1rem .35rem;border-radius:4px;"
+	"-webkit-box-decoration-break:clone;box-decoration-break:clone}"
+	".remedy{font-weight:600}"
+	"figure{margin:0 0 1.75rem;break-inside:avoid}"
+	"figcaption{font-weight:600;margin-bottom:.15rem}"
+	".caption{color:var(--soft);font-size:.9rem;margin:0 0 .35rem}"
+	"figure svg.wide,figure svg.narrow{display:block;width:100%;height:auto;font-size:12px}"
+	"figure svg.narrow{display:none}"
+	".s0{fill:var(--s0)}.s1{fill:var(--s1)}.s2{fill:var(--s2)}.s3{fill:var(--s3)}"
+	".s4{fill:var(--s4)}.s5{fill:var(--s5)}.level{fill:var(--level)}.bad{fill:var(--bad)}"
+	".less{fill:var(--less)}.gap{fill:var(--gap)}"
+	".over{fill:none;stroke:var(--over);stroke-width:1.1;opacity:.6}"
+	"#gap .over{stroke:var(--gapline);opacity:1}"
+	".grid{stroke:var(--grid)}.base,.tick{stroke:var(--soft)}"
+	".area{stroke:none}"
+	".incident{fill:var(--band);opacity:.4}"
+	".hole{stroke:var(--gapline)}"
+	".limit{stroke:var(--limit);stroke-width:1.5;stroke-dasharray:6 4}"
+	"text{fill:var(--soft);font-variant-numeric:tabular-nums}"
+	".value{text-anchor:end}.time{text-anchor:middle}.time.first{text-anchor:start}"
+	".time.last{text-anchor:end}.number{text-anchor:middle;font-weight:650;fill:var(--ink)}"
+	".gaplabel{text-anchor:middle}"
+	".limitlabel{text-anchor:end;fill:var(--limit);font-weight:600;paint-order:stroke;"
+	"stroke:var(--page);stroke-width:3px;stroke-linejoin:round}"
+	".keys{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;margin:.1rem 0 .4rem;"
+	"padding:0;font-size:.9rem}"
+	".keys li{display:flex;gap:.4em;align-items:center;overflow-wrap:anywhere;min-width:0}"
+	".key{width:14px;height:14px;flex:none;border-radius:2px}"
+	".scroll{overflow-x:auto}"
+	"table{border-collapse:collapse;width:100%;font-size:.9rem}"
+	"caption{text-align:left;font-weight:600;margin-bottom:.25rem}"
+	"th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;"
+	"border-bottom:1px solid var(--rule);overflow-wrap:anywhere}"
+	"th{color:var(--soft);font-weight:600}"
+	"tbody th{color:inherit;font-weight:400}"
+	".num{text-align:right;white-space:nowrap;overflow-wrap:normal;"
+	"font-variant-numeric:tabular-nums}"
+	"th.num:last-child,td.num:last-child{padding-right:0}"
+	"details{margin:1rem 0}summary{cursor:pointer;color:var(--notice)}"
+	".unknown{padding-left:1.1rem;margin:.5rem 0}.unknown li{margin:.25rem 0;"
+	"overflow-wrap:anywhere}"
+	"footer{margin-top:2.5rem;padding-top:.75rem;border-top:1px solid var(--rule);"
+	"color:var(--soft);font-size:.85rem;overflow-wrap:anywhere}"
+	"@media (max-width:40rem){main{padding:1rem .9rem 2rem}h1{font-size:1.3rem}"
+	".verdict{padding:.8rem .9rem}.case{padding:.8rem .9rem}"
+	"dl.parts{grid-template-columns:1fr;gap:0}.parts dt{margin-top:.5rem;font-size:.85rem}"
+	".facts{grid-template-columns:1fr 1fr;gap:.5rem}.facts div{padding:.6rem .75rem}"
+	".facts dd{font-size:1.25rem}"
+	"figure svg.wide{display:none}figure svg.narrow{display:block}}"
+	"@media print{:root{" LIGHT "color-scheme:light}"
+	"*{-webkit-print-color-adjust:exact;print-color-adjust:exact}"
+	"body{font-size:11pt}main{max-width:none;padding:0}h2{break-after:avoid}"
+	"tr{break-inside:avoid}details{display:none}"
+	"figure svg.wide{display:block}figure svg.narrow{display:none}}"
+	"@media (forced-colors:active){.area,.key rect{stroke:CanvasText}}";
