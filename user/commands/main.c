@@ -20,6 +20,7 @@ static const struct command commands[] = {
 	{ "list", cmd_list, "print the TIME_WAIT sockets that exist now, each with its owner" },
 	{ "top", cmd_top, "show who closes, how often, and how near ports are to their end" },
 	{ "record", cmd_record, "record each end of a connection into a file, for months" },
+	{ "report", cmd_report, "tell what happened, out of a recording" },
 	{ "attach", cmd_attach, "let the kernel record closes from now on, for trace and list" },
 	{ "detach", cmd_detach, "remove what attach has left in the kernel" },
 	{ "check", cmd_check, "tell what this kernel and these privileges allow" },

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop report: what happened, out of a recording, as text, JSON or HTML.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/fdwriter.h"
+#include "base/newfile.h"
+#include "base/when.h"
+#include "commands/command.h"
+#include "commands/options.h"
+#include "commands/said.h"
+#include "report/input_history.h"
+#include "report/report_html.h"
+#include "report/report_json.h"
+#include "report/report_text.h"
+#include "store/history.h"
+
+#define RECORDING "/var/lib/twsnoop/recording.db"
+#define HOUR_NS 3600000000000ULL
+#define TRIES 3
+#define MODE 0640 /* it has command lines */
+
+struct report_options {
+	const char *since, *until, *at, *html;
+	bool json, utc;
+};
+
+static const struct option_spec report_table[] = {
+	{ 0, "since", "TIME", "begin at TIME: 2h (before the recording's end), 03:12,\n"
+	  "'yesterday 03:12', '2026-11-29 03:12', RFC 3339 or @EPOCH; the\n"
+	  "default is an hour before the end", option__string,
+	  offsetof(struct report_options, since) },
+	{ 0, "until", "TIME", "end at TIME", option__string, offsetof(struct report_options, until) },
+	{ 0, "at", "TIME", "half an hour before TIME, and after", option__string,
+	  offsetof(struct report_options, at) },
+	{ 0, "html", "OUT", "one self-contained HTML file; '-': to standard output",
+	  option__string, offsetof(struct report_options, html) },
+	{ 0, "json", NULL, "one JSON object", option__flag, offsetof(struct report_options, json) },
+	{ 0, "utc", NULL, "times are in UTC, not in the local zone", option__flag,
+	  offsetof(struct report_options, utc) },
+	{ 0 },
+};
+
+struct report {
+	struct report_options opts;
+	const char *path;
+	const struct when_zone *zone;
+	struct history *history;
+	struct history_status status;
+	struct history_span span;
+};
+
+/* ---- the span ---- */
+
+/* What times are as of: the recording's end, or the present while it goes on. */
+static uint64_t end_of(const struct report *r)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_REALTIME);
+
+	return r->status.is_recording || !r->status.all.until_ns ? now_ns : r->status.all.until_ns;
+}
+
+static enum options_result parse(const struct report *r, const struct command_spec *spec,
+				 const char *option, const char *arg, enum when_edge edge,
+				 uint64_t *ns)
+{
+	char quoted[128];
+	const char *why;
+
+	if (!when__parse(arg, edge, end_of(r), r->span.since_ns, r->zone, ns, &why))
+		return OPTIONS_OK;
+	return options__complain(spec, "%s: '%s' %s", option,
+				 escape__quote(quoted, sizeof(quoted), arg), why);
+}
+
+static uint64_t before(uint64_t ns, uint64_t by_ns)
+{
+	return ns > by_ns ? ns - by_ns : 0;
+}
+
+static enum options_result set_around(struct report *r, const struct command_spec *spec)
+{
+	uint64_t at_ns, end_ns = end_of(r);
+	enum options_result rc = parse(r, spec, "--at", r->opts.at, WHEN_SINCE, &at_ns);
+
+	if (rc != OPTIONS_OK)
+		return rc;
+	r->span.since_ns = before(at_ns, HOUR_NS / 2);
+	r->span.until_ns = at_ns + HOUR_NS / 2;
+	/* Of what has not come yet nothing can be told. */
+	if (r->span.until_ns > end_ns && at_ns < end_ns)
+		r->span.until_ns = end_ns;
+	return OPTIONS_OK;
+}
+
+static enum options_result set_span(struct report *r, const struct command_spec *spec)
+{
+	enum options_result rc = OPTIONS_OK;
+
+	if (r->opts.at)
+		return set_around(r, spec);
+	r->span.until_ns = r->status.all.until_ns ?: end_of(r);
+	r->span.since_ns = before(r->span.until_ns, HOUR_NS);
+	if (r->opts.since)
+		rc = parse(r, spec, "--since", r->opts.since, WHEN_SINCE, &r->span.since_ns);
+	if (rc == OPTIONS_OK && r->opts.until)
+		rc = parse(r, spec, "--until", r->opts.until,
+			   r->opts.since ? WHEN_UNTIL : WHEN_SINCE, &r->span.until_ns);
+	if (rc != OPTIONS_OK)
+		return rc;
+	if (r->opts.until && !r->opts.since)
+		r->span.since_ns = before(r->span.until_ns, HOUR_NS);
+	if (r->span.until_ns > r->span.since_ns)
+		return OPTIONS_OK;
+	return options__complain(spec, r->opts.until ? "--until: is not after --since" :
+						       "--since: is after the recording's end");
+}
+
+/* ---- reading and writing ---- */
+
+static int complain(const struct report *r, int err)
+{
+	char quoted[256];
+
+	fprintf(stderr, "twsnoop: cannot read %s: %s\n",
+		escape__quote(quoted, sizeof(quoted), r->path), strerror(-err));
+	return err;
+}
+
+static int open_recording(struct report *r)
+{
+	struct store_failure failure = { "" };
+	int err = history__open(&r->history, r->path, &failure);
+
+	if (err) {
+		fprintf(stderr, "twsnoop: %s%s\n", failure.text, err == -ENOENT ?
+			": 'twsnoop record' makes one" : "");
+		return err;
+	}
+	err = history__status(r->history, &r->status);
+	return err ? complain(r, err) : 0;
+}
+
+/* A recorder may sum up a minute meanwhile: then once more. */
+static int tell(struct report *r, struct story **storyp)
+{
+	for (unsigned int try = 1;; try++) {
+		struct input_history *input;
+		bool moved;
+		int err = input_history__new(&input, r->history);
+
+		if (err)
+			return err;
+		err = story__tell(storyp, input_history__input(input), &r->span);
+		moved = input_history__has_moved(input);
+		input_history__free(input);
+		if (err || !moved || try == TRIES)
+			return err;
+		story__free(*storyp);
+	}
+}
+
+static void write_report(struct outbuf *to, const struct report *r, const struct story *story)
+{
+	if (r->opts.html)
+		report_html__write(to, story, r->zone);
+	else if (r->opts.json)
+		report_json__write(to, story, r->zone);
+	else
+		report_text__write(to, story, r->zone);
+}
+
+/* Returns the exit status. */
+static int put(const struct report *r, const struct outbuf *ob)
+{
+	const char *path = r->opts.html;
+	char quoted[256];
+	int err;
+
+	if (!path || !strcmp(path, "-"))
+		return said__status(fdwriter__write_all(STDOUT_FILENO, ob->data, ob->len));
+	err = newfile__write(path, MODE, ob->data, ob->len);
+	if (err)
+		fprintf(stderr, "twsnoop: cannot write %s: %s\n",
+			escape__quote(quoted, sizeof(quoted), path), strerror(-err));
+	return err != 0;
+}
+
+static int report(struct report *r)
+{
+	struct outbuf ob = { 0 };
+	struct story *story;
+	int err = tell(r, &story), status;
+
+	if (err) {
+		complain(r, err);
+		return 1;
+	}
+	err = outbuf__init(&ob, 65536);
+	if (!err)
+		write_report(&ob, r, story);
+	if (err || ob.failed) {
+		fprintf(stderr, "twsnoop: cannot write the report: %s\n", strerror(ENOMEM));
+		status = 1;
+	} else {
+		status = put(r, &ob);
+	}
+	outbuf__free(&ob);
+	story__free(story);
+	return status;
+}
+
+/* ---- the command ---- */
+
+static enum options_result check(const struct report_options *opts, int operands,
+				 const struct command_spec *spec)
+{
+	if (operands > 1)
+		return options__complain(spec, "one recording at a time");
+	if (opts->html && opts->json)
+		return options__complain(spec, "--html and --json: one of them");
+	if (opts->at && (opts->since || opts->until))
+		return options__complain(spec, "--at is for itself: not with --since or --until");
+	return OPTIONS_OK;
+}
+
+int cmd_report(int argc, char **argv)
+{
+	struct report r = { .path = RECORDING };
+	const struct option_part parts[] = { { NULL, report_table, &r.opts } };
+	const struct command_spec spec = {
+		"report", "[OPTION]... [FILE]",
+		"Tell what happened, out of what 'twsnoop record' has recorded into FILE\n"
+		"(default " RECORDING "): when closes or TIME_WAITs were more\n"
+		"than usual, who did it, and what it did to ports and connects.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	int operand, status = 1;
+	enum options_result rc = options__parse(&spec, argc, argv, &operand);
+
+	if (rc == OPTIONS_OK)
+		rc = check(&r.opts, argc - operand, &spec);
+	if (rc != OPTIONS_OK)
+		return options__exit_status(rc);
+	if (operand < argc)
+		r.path = argv[operand];
+	if (!r.path[0])
+		return options__exit_status(options__complain(&spec, "FILE is empty"));
+	r.zone = r.opts.utc ? &when_utc : &when_local;
+	if (!open_recording(&r)) {
+		rc = set_span(&r, &spec);
+		status = rc == OPTIONS_OK ? report(&r) : options__exit_status(rc);
+	}
+	history__close(r.history);
+	return status;
+}
