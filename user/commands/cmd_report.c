@@ -84,6 +84,15 @@ static uint64_t before(uint64_t ns, uint64_t by_ns)
 	return ns > by_ns ? ns - by_ns : 0;
 }
 
+/* Of what was recorded, if that is less. */
+static uint64_t hour_before(const struct report *r, uint64_t ns)
+{
+	uint64_t since_ns = before(ns, HOUR_NS);
+
+	return since_ns < r->status.all.since_ns && r->status.all.since_ns < ns ?
+	       r->status.all.since_ns : since_ns;
+}
+
 static enum options_result set_around(struct report *r, const struct command_spec *spec)
 {
 	uint64_t at_ns, end_ns = end_of(r);
@@ -106,7 +115,7 @@ static enum options_result set_span(struct report *r, const struct command_spec 
 	if (r->opts.at)
 		return set_around(r, spec);
 	r->span.until_ns = r->status.all.until_ns ?: end_of(r);
-	r->span.since_ns = before(r->span.until_ns, HOUR_NS);
+	r->span.since_ns = hour_before(r, r->span.until_ns);
 	if (r->opts.since)
 		rc = parse(r, spec, "--since", r->opts.since, WHEN_SINCE, &r->span.since_ns);
 	if (rc == OPTIONS_OK && r->opts.until)
@@ -115,7 +124,7 @@ static enum options_result set_span(struct report *r, const struct command_spec 
 	if (rc != OPTIONS_OK)
 		return rc;
 	if (r->opts.until && !r->opts.since)
-		r->span.since_ns = before(r->span.until_ns, HOUR_NS);
+		r->span.since_ns = hour_before(r, r->span.until_ns);
 	if (r->span.until_ns > r->span.since_ns)
 		return OPTIONS_OK;
 	return options__complain(spec, r->opts.until ? "--until: is not after --since" :
