@@ -3,26 +3,27 @@
  * twsnoop report: what happened, out of a recording, as text, JSON or HTML.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/escape.h"
 #include "base/fdwriter.h"
 #include "base/newfile.h"
 #include "base/when.h"
 #include "commands/command.h"
 #include "commands/options.h"
+#include "commands/past.h"
 #include "commands/said.h"
 #include "report/input_history.h"
 #include "report/report_html.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
-#include "store/history.h"
 
 #define RECORDING "/var/lib/twsnoop/recording.db"
 #define HOUR_NS 3600000000000ULL
+#define DAY_NS (24 * HOUR_NS)
 #define TRIES 3
 #define MODE 0640 /* it has command lines */
 
@@ -50,53 +51,30 @@ static const struct option_spec report_table[] = {
 struct report {
 	struct report_options opts;
 	const char *path;
-	const struct when_zone *zone;
-	struct history *history;
-	struct history_status status;
+	struct past past;
 	struct history_span span;
 };
 
 /* ---- the span ---- */
-
-/* What times are as of: the recording's end, or the present while it goes on. */
-static uint64_t end_of(const struct report *r)
-{
-	uint64_t now_ns = clock__now_ns(CLOCK_REALTIME);
-
-	return r->status.is_recording || !r->status.all.until_ns ? now_ns : r->status.all.until_ns;
-}
-
-static enum options_result parse(const struct report *r, const struct command_spec *spec,
-				 const char *option, const char *arg, enum when_edge edge,
-				 uint64_t *ns)
-{
-	char quoted[128];
-	const char *why;
-
-	if (!when__parse(arg, edge, end_of(r), r->span.since_ns, r->zone, ns, &why))
-		return OPTIONS_OK;
-	return options__complain(spec, "%s: '%s' %s", option,
-				 escape__quote(quoted, sizeof(quoted), arg), why);
-}
 
 static uint64_t before(uint64_t ns, uint64_t by_ns)
 {
 	return ns > by_ns ? ns - by_ns : 0;
 }
 
-/* Of what was recorded, if that is less. */
+/* The hour before @ns, or as much of it as was recorded. */
 static uint64_t hour_before(const struct report *r, uint64_t ns)
 {
-	uint64_t since_ns = before(ns, HOUR_NS);
+	uint64_t since_ns = before(ns, HOUR_NS), first_ns = r->past.status.all.since_ns;
 
-	return since_ns < r->status.all.since_ns && r->status.all.since_ns < ns ?
-	       r->status.all.since_ns : since_ns;
+	return since_ns < first_ns && first_ns < ns ? first_ns : since_ns;
 }
 
-static enum options_result set_around(struct report *r, const struct command_spec *spec)
+static enum options_result set_around(struct report *r, const struct past_options *from,
+				      const struct command_spec *spec)
 {
-	uint64_t at_ns, end_ns = end_of(r);
-	enum options_result rc = parse(r, spec, "--at", r->opts.at, WHEN_SINCE, &at_ns);
+	enum options_result rc = past__set_moment(&r->past, from, spec);
+	uint64_t at_ns = r->past.at_ns, end_ns = r->past.status.all.until_ns;
 
 	if (rc != OPTIONS_OK)
 		return rc;
@@ -108,27 +86,27 @@ static enum options_result set_around(struct report *r, const struct command_spe
 	return OPTIONS_OK;
 }
 
-static enum options_result set_span(struct report *r, const struct command_spec *spec)
+/* Without --since, --until is the last such time of the recording, and not the first. */
+static enum options_result set_span(struct report *r, const struct past_options *from,
+				    const struct command_spec *spec)
 {
-	enum options_result rc = OPTIONS_OK;
+	const struct history_span *all = &r->past.status.all;
+	const char *since = r->opts.since;
+	enum options_result rc;
+	char last_day[24];
 
-	if (r->opts.at)
-		return set_around(r, spec);
-	r->span.until_ns = r->status.all.until_ns ?: end_of(r);
-	r->span.since_ns = hour_before(r, r->span.until_ns);
-	if (r->opts.since)
-		rc = parse(r, spec, "--since", r->opts.since, WHEN_SINCE, &r->span.since_ns);
-	if (rc == OPTIONS_OK && r->opts.until)
-		rc = parse(r, spec, "--until", r->opts.until,
-			   r->opts.since ? WHEN_UNTIL : WHEN_SINCE, &r->span.until_ns);
-	if (rc != OPTIONS_OK)
-		return rc;
-	if (r->opts.until && !r->opts.since)
+	if (!since && r->opts.until) {
+		snprintf(last_day, sizeof(last_day), "@%" PRIu64,
+			 before(all->until_ns, DAY_NS) / 1000000000);
+		since = last_day;
+	}
+	rc = past__set_span(&r->past, from, since, r->opts.until, spec);
+	r->span = r->past.span;
+	if (rc == OPTIONS_OK && !r->opts.since)
 		r->span.since_ns = hour_before(r, r->span.until_ns);
-	if (r->span.until_ns > r->span.since_ns)
-		return OPTIONS_OK;
-	return options__complain(spec, r->opts.until ? "--until: is not after --since" :
-						       "--since: is after the recording's end");
+	if (rc == OPTIONS_OK && r->span.since_ns >= r->span.until_ns)
+		rc = options__complain(spec, "--since: is after the recording's end");
+	return rc;
 }
 
 /* ---- reading and writing ---- */
@@ -142,18 +120,10 @@ static int complain(const struct report *r, int err)
 	return err;
 }
 
-static int open_recording(struct report *r)
+static void say(void *ctx, const char *line)
 {
-	struct store_failure failure = { "" };
-	int err = history__open(&r->history, r->path, &failure);
-
-	if (err) {
-		fprintf(stderr, "twsnoop: %s%s\n", failure.text, err == -ENOENT ?
-			": 'twsnoop record' makes one" : "");
-		return err;
-	}
-	err = history__status(r->history, &r->status);
-	return err ? complain(r, err) : 0;
+	(void)ctx;
+	fprintf(stderr, "twsnoop: %s\n", line);
 }
 
 /* A recorder may sum up a minute meanwhile: then once more. */
@@ -162,7 +132,7 @@ static int tell(struct report *r, struct story **storyp)
 	for (unsigned int try = 1;; try++) {
 		struct input_history *input;
 		bool moved;
-		int err = input_history__new(&input, r->history);
+		int err = input_history__new(&input, r->past.history);
 
 		if (err)
 			return err;
@@ -178,11 +148,11 @@ static int tell(struct report *r, struct story **storyp)
 static void write_report(struct outbuf *to, const struct report *r, const struct story *story)
 {
 	if (r->opts.html)
-		report_html__write(to, story, r->zone);
+		report_html__write(to, story, r->past.zone);
 	else if (r->opts.json)
-		report_json__write(to, story, r->zone);
+		report_json__write(to, story, r->past.zone);
 	else
-		report_text__write(to, story, r->zone);
+		report_text__write(to, story, r->past.zone);
 }
 
 /* Returns the exit status. */
@@ -242,6 +212,7 @@ static enum options_result check(const struct report_options *opts, int operands
 int cmd_report(int argc, char **argv)
 {
 	struct report r = { .path = RECORDING };
+	struct past_options from = { 0 };
 	const struct option_part parts[] = { { NULL, report_table, &r.opts } };
 	const struct command_spec spec = {
 		"report", "[OPTION]... [FILE]",
@@ -250,7 +221,7 @@ int cmd_report(int argc, char **argv)
 		"than usual, who did it, and what it did to ports and connects.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
-	int operand, status = 1;
+	int operand, status;
 	enum options_result rc = options__parse(&spec, argc, argv, &operand);
 
 	if (rc == OPTIONS_OK)
@@ -261,11 +232,13 @@ int cmd_report(int argc, char **argv)
 		r.path = argv[operand];
 	if (!r.path[0])
 		return options__exit_status(options__complain(&spec, "FILE is empty"));
-	r.zone = r.opts.utc ? &when_utc : &when_local;
-	if (!open_recording(&r)) {
-		rc = set_span(&r, &spec);
-		status = rc == OPTIONS_OK ? report(&r) : options__exit_status(rc);
-	}
-	history__close(r.history);
+	from.from = r.path;
+	from.at = r.opts.at;
+	r.past.say = say;
+	if (past__open(&r.past, &from, r.opts.utc))
+		return 1;
+	rc = from.at ? set_around(&r, &from, &spec) : set_span(&r, &from, &spec);
+	status = rc == OPTIONS_OK ? report(&r) : options__exit_status(rc);
+	past__close(&r.past);
 	return status;
 }
