@@ -491,12 +491,32 @@ static void fail_in(struct tally *t, struct tally_row *row, const struct closing
 		row->last_s = c->second;
 }
 
+/* An answer that refuses a connection has no caller; who had called it is the opener. */
+static struct tws_event failed_by(const struct tws_event *ev)
+{
+	struct tws_event by = *ev;
+
+	if (!(ev->conn.flags & TWS_F_OPENER) || ev->conn.flags & TWS_F_CLOSER)
+		return by;
+	by.conn.flags |= TWS_F_CLOSER;
+	by.conn.tgid = ev->conn.opener_tgid;
+	memcpy(by.conn.comm, ev->conn.opener_comm, sizeof(by.conn.comm));
+	by.conn.side = TWS_SIDE_CLIENT;
+	return by;
+}
+
 static void add_failure(struct tally *t, const struct closing *c)
 {
-	fail_in(t, &t->sum, c);
-	t->host.error = c->rec->event->error;
+	const struct tws_event ev = failed_by(c->rec->event);
+	struct record rec = *c->rec;
+	struct closing by = *c;
+
+	rec.event = &ev;
+	by.rec = &rec;
+	fail_in(t, &t->sum, &by);
+	t->host.error = ev.error;
 	for (size_t v = 0; v < t->opts.num_views; v++)
-		fail_in(t, view__row(t->views[v], c->rec, t->opts.seed), c);
+		fail_in(t, view__row(t->views[v], &rec, t->opts.seed), &by);
 }
 
 void tally__add(struct tally *t, const struct record *rec)

@@ -341,17 +341,22 @@ static void failures(void **unused)
 	ev.action = TWS_CONNECT_FAILED;
 	ev.error = 99;
 	add(tally, &ev);
+	/* Refused by an answer: it is the opener's. */
+	ev.conn.flags = TWS_F_OPENER;
+	support__set_comm(ev.conn.comm, "");
+	support__set_comm(ev.conn.opener_comm, "a");
+	add(tally, &ev);
 	ev.action = TWS_OVERFLOW;
 	add(tally, &ev);
 	ev.action = TWS_RESET;
 	add(tally, &ev);
 	tally__frame(tally, 0, START + S, &frame);
 	assert_int_equal(frame.num_rows, 1);
-	assert_int_equal(frame.rows[0]->failed, 1);
-	assert_int_equal(frame.rows[0]->total.failed, 1);
+	assert_int_equal(frame.rows[0]->failed, 2);
+	assert_int_equal(frame.rows[0]->total.failed, 2);
 	assert_int_equal(frame.rows[0]->total.closes, 0);
 	assert_int_equal(frame.host.error, 99);
-	assert_int_equal(frame.host.failed_rate_milli, 1000);
+	assert_int_equal(frame.host.failed_rate_milli, 2000);
 	assert_int_equal(frame.host.overflows, 1);
 	check_sums(&frame);
 	tally__free(tally);
