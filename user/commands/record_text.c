@@ -61,12 +61,10 @@ static int fill_parts(char parts[][PART_BYTES], const struct recorder_status *st
 		snprintf(parts[num++], PART_BYTES, "gap %" PRIu64, status->gap);
 	if (lost)
 		snprintf(parts[num++], PART_BYTES, "lost %" PRIu64, lost);
-	if (writer->has_reach) {
-		snprintf(parts[num++], PART_BYTES, "raw %s",
-			 span_text(one, writer->reach.raw.since_ns, now_ns));
-		snprintf(parts[num++], PART_BYTES, "minutes %s",
-			 span_text(one, writer->reach.minutes.since_ns, now_ns));
-	}
+	snprintf(parts[num++], PART_BYTES, "raw %s",
+		 span_text(one, writer->reach.raw_since_ns, now_ns));
+	snprintf(parts[num++], PART_BYTES, "minutes %s",
+		 span_text(one, writer->reach.minutes_since_ns, now_ns));
 	if (!lost)
 		snprintf(parts[num++], PART_BYTES, "lost 0");
 	if (!status->gap && !writer->error)

@@ -13,8 +13,7 @@
 
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MINUTE (60 * NS_PER_S)
-#define TAIL_LEVEL 1  /* of zstd: a tail lives for a minute */
-#define WHOLE_LEVEL 3
+#define LEVEL 1 /* of zstd: see block.h */
 #define TAIL_MAX_ROWS 16384 /* so many are compressed well alone: they become no tail */
 #define ROW_BYTES_GUESS 24  /* of a tail, for whether there will be room */
 /* Once there was none, rows wait for so much: a gap of a minute is better than sixty. */
@@ -27,7 +26,8 @@ struct span {
 
 struct collector {
 	struct collector_options opts;
-	struct bundle *open; /* NULL: to be made */
+	struct bundle *open;   /* that is being filled; NULL: to be made */
+	struct queue *waiting; /* bundles that are full, for the queue */
 	struct interner *interner;
 	struct block_builder *builder;
 	struct minutes *minutes;
@@ -36,7 +36,7 @@ struct collector {
 	uint64_t first_row;	 /* the number of the builder's first */
 	uint32_t queued;	 /* of the builder's rows, in tails that are in the queue */
 	struct span all, fresh;	 /* of the builder's rows, and of those that are in no tail */
-	struct span opened;	 /* of rows in the open bundle */
+	struct span opened;	 /* of rows in bundles that are not in the queue */
 	uint64_t next_second_ns; /* CLOCK_MONOTONIC */
 	uint64_t minute;	 /* since the epoch, by the wall clock; 0: none yet */
 	uint64_t keep_until_ns;	 /* by the wall clock */
@@ -48,6 +48,13 @@ struct collector {
 };
 
 /* ---- its life ---- */
+
+/* What comes is for another one: each is a transaction, and those must not be too large. */
+static void seal(struct collector *c)
+{
+	if (c->open && !bundle__is_empty(c->open) && !queue__put(c->waiting, c->open))
+		c->open = NULL;
+}
 
 /* The bundle that is being filled; NULL without memory. */
 static struct bundle *open_bundle(struct collector *c)
@@ -61,16 +68,24 @@ static struct bundle *open_bundle(struct collector *c)
 	return c->open;
 }
 
+/* For names, of which there may be any number. */
+static struct bundle *roomy_bundle(struct collector *c)
+{
+	if (c->open && bundle__bytes(c->open) > COLLECTOR_BUNDLE_BYTES)
+		seal(c);
+	return open_bundle(c);
+}
+
 static int add_who(void *ctx, const struct held_who *who)
 {
-	struct bundle *bundle = open_bundle(ctx);
+	struct bundle *bundle = roomy_bundle(ctx);
 
 	return bundle ? bundle__add_who(bundle, who) : -ENOMEM;
 }
 
 static int add_command(void *ctx, const struct held_command *command)
 {
-	struct bundle *bundle = open_bundle(ctx);
+	struct bundle *bundle = roomy_bundle(ctx);
 
 	return bundle ? bundle__add_command(bundle, command) : -ENOMEM;
 }
@@ -84,8 +99,11 @@ int collector__new(struct collector **collectorp, const struct collector_options
 	if (!c)
 		return -ENOMEM;
 	c->opts = *opts;
+	if (!c->opts.block_rows || c->opts.block_rows > BLOCK_ROWS)
+		c->opts.block_rows = BLOCK_ROWS;
 	c->first_row = opts->next.row;
-	err = interner__new(&c->interner, &sink, opts->next.who, opts->next.command) ?:
+	err = queue__new(&c->waiting, SIZE_MAX) ?:
+	      interner__new(&c->interner, &sink, opts->next.who, opts->next.command) ?:
 	      block_builder__new(&c->builder) ?:
 	      minutes__new(&c->minutes, opts->next.flow);
 	if (err) {
@@ -101,6 +119,7 @@ void collector__free(struct collector *c)
 	if (!c)
 		return;
 	bundle__free(c->open);
+	queue__free(c->waiting);
 	interner__free(c->interner);
 	block_builder__free(c->builder);
 	minutes__free(c->minutes);
@@ -282,8 +301,7 @@ static int add_block(struct collector *c, uint32_t from, bool is_tail)
 
 	if (!bundle)
 		return -ENOMEM;
-	err = block_builder__encode(c->builder, from, is_tail ? TAIL_LEVEL : WHOLE_LEVEL,
-				    &block.data, &block.size) ?:
+	err = block_builder__encode(c->builder, from, LEVEL, &block.data, &block.size) ?:
 	      bundle__add_block(bundle, &block);
 	if (err)
 		return err;
@@ -296,7 +314,7 @@ static int add_block(struct collector *c, uint32_t from, bool is_tail)
 /* Rows leave some of the queue to what is small and lives long. */
 static bool has_room(const struct collector *c, uint32_t rows)
 {
-	size_t open = c->open ? bundle__bytes(c->open) : 0;
+	size_t open = (c->open ? bundle__bytes(c->open) : 0) + queue__bytes(c->waiting);
 	size_t need = open + COLLECTOR_RESERVE_BYTES + rows * (size_t)ROW_BYTES_GUESS +
 		      (c->gap.reason ? ROOM_AFTER_GAP_BYTES : 0);
 
@@ -314,48 +332,82 @@ static void queue_tail(struct collector *c)
 	end_gap(c);
 }
 
-/* All rows that there are, as one block; or they are let go, but for those in tails. The number
- * of a row that was let go is nobody's: a reader sees where some are missing. */
+/* Of all rows up to the builder's first. In the bundle of their block: so what is said to be
+ * counted is, whatever happens. */
+static void count_rows(struct collector *c)
+{
+	struct bundle *bundle;
+
+	flush_minutes(c);
+	bundle = open_bundle(c);
+	if (bundle && minutes__is_empty(c->minutes))
+		bundle__add_counted(bundle, c->first_row);
+}
+
+/*
+ * All rows that there are, as one block, with the counts of their minutes; or they are let go, but
+ * for those in tails. The number of a row that was let go is nobody's: a reader sees where
+ * some are missing.
+ */
 static void queue_whole(struct collector *c)
 {
 	uint32_t count = block_builder__count(c->builder);
 
 	if (!count)
 		return;
-	if (has_room(c, count) && !add_block(c, 0, false))
+	if (c->open && bundle__bytes(c->open) > COLLECTOR_BUNDLE_BYTES)
+		seal(c);
+	if (has_room(c, count) && !add_block(c, 0, false)) {
+		empty_builder(c);
+		count_rows(c);
 		end_gap(c);
-	else
+	} else {
 		drop_rows(c);
-	empty_builder(c);
+		empty_builder(c);
+	}
+	seal(c);
 }
 
 /* ---- bundles ---- */
 
+static uint64_t rows_waiting(const struct collector *c)
+{
+	return queue__rows(c->waiting) + (c->open ? bundle__rows(c->open) : 0);
+}
+
 /* Nothing of what waits can be kept any longer: all that has ids goes, and ids begin anew. */
 static void give_up(struct collector *c)
 {
-	note_dropped(c, c->open ? bundle__rows(c->open) : 0, &c->opened);
+	note_dropped(c, rows_waiting(c), &c->opened);
 	drop_rows(c);
 	empty_builder(c);
 	bundle__free(c->open);
 	c->open = NULL;
+	while (queue__front(c->waiting, 0))
+		queue__pop(c->waiting);
 	c->opened = (struct span){ 0 };
 	interner__forget(c->interner);
 	forget_minutes(c);
 	critical__forget_who(&c->critical);
 }
 
-/* Hands over what was collected; without room it stays, and grows up to a bound. */
-static void hand_over(struct collector *c)
+/* Hands over what was collected; without room it stays, and grows up to a bound. Returns whether
+ * all of it went. */
+static bool hand_over(struct collector *c)
 {
-	if (!c->open || bundle__is_empty(c->open))
-		return;
-	if (!queue__put(c->opts.queue, c->open)) {
-		c->open = NULL;
+	int err;
+
+	seal(c);
+	do
+		err = queue__move(c->waiting, c->opts.queue);
+	while (!err);
+	if (err == -ENODATA) {
 		c->opened = (struct span){ 0 };
-	} else if (bundle__bytes(c->open) > COLLECTOR_OPEN_BYTES) {
-		give_up(c);
+		return true;
 	}
+	if (queue__bytes(c->waiting) > COLLECTOR_OPEN_BYTES)
+		give_up(c);
+	return false;
 }
 
 /* ---- records ---- */
@@ -370,6 +422,18 @@ static void fill_row(struct held_row *row, const struct record *rec)
 	};
 }
 
+static int add_to_block(struct collector *c, const struct held_row *row)
+{
+	int err = block_builder__count(c->builder) >= c->opts.block_rows ?
+			  -ENOSPC : block_builder__add(c->builder, row);
+
+	if (err != -ENOSPC)
+		return err;
+	queue_whole(c);
+	hand_over(c);
+	return block_builder__add(c->builder, row);
+}
+
 void collector__put(struct collector *c, const struct record *rec)
 {
 	struct held_row row;
@@ -379,11 +443,9 @@ void collector__put(struct collector *c, const struct record *rec)
 	fill_row(&row, rec);
 	/* Without memory it is of nobody who is known. */
 	interner__get(c->interner, rec, &row);
-	if (block_builder__count(c->builder) >= BLOCK_ROWS)
-		queue_whole(c);
 	if (critical__note(&c->critical, &row))
 		collector__keep_until(c, row.wall_ns + CRITICAL_AROUND_NS);
-	if (block_builder__add(c->builder, &row)) {
+	if (add_to_block(c, &row)) {
 		const struct span span = { row.wall_ns, row.wall_ns };
 
 		note_dropped(c, 1, &span);
@@ -454,23 +516,19 @@ static void begin_epoch(struct collector *c)
 	c->wants_epoch = false;
 }
 
-/* Whole block, counts and account go into one bundle, so into one transaction: what is counted
- * then is said beside it. */
 static void end_minute(struct collector *c, uint64_t wall_ns)
 {
 	bool ends;
 
 	queue_whole(c);
-	flush_minutes(c);
+	if (!minutes__is_empty(c->minutes))
+		count_rows(c);
 	ends = minutes__is_empty(c->minutes);
-	if (ends && open_bundle(c)) {
-		bundle__add_counted(c->open, c->first_row);
-		bundle__end_epoch(c->open);
-	}
 	add_account(c, wall_ns);
-	hand_over(c);
+	if (ends && c->open)
+		bundle__end_epoch(c->open);
 	/* Only if all of it is on its way. */
-	if (c->wants_epoch && ends && !c->open)
+	if (hand_over(c) && c->wants_epoch && ends)
 		begin_epoch(c);
 	interner__minute(c->interner);
 }
@@ -486,7 +544,8 @@ static void end_second(struct collector *c, const struct clock_moment *now)
 		end_minute(c, now->wall_ns);
 		return;
 	}
-	if (block_builder__count(c->builder) - c->queued >= TAIL_MAX_ROWS)
+	if (block_builder__count(c->builder) - c->queued >= TAIL_MAX_ROWS ||
+	    block_builder__count(c->builder) >= c->opts.block_rows)
 		queue_whole(c);
 	else
 		queue_tail(c);
@@ -520,8 +579,7 @@ void collector__finish(struct collector *c, const struct clock_moment *now)
 	queue_whole(c);
 	end_gap(c);
 	end_minute(c, now->wall_ns);
-	if (c->open)
-		c->dropped += bundle__rows(c->open);
+	c->dropped += rows_waiting(c);
 }
 
 int collector__restart(struct collector *c, const struct recording_next *next, uint64_t file,

@@ -6,8 +6,8 @@
  * counts these, and tells the gap as soon as there is room again. The clock is passed in.
  *
  * Memory: a block of BLOCK_ROWS rows (some 20 MB), the tables of interner.h (some 10, at
- * most 40), the minutes that are counted (some 2), and a bundle of up to COLLECTOR_OPEN_BYTES that
- * waits for the queue; the queue has its own bound.
+ * most 40), the minutes that are counted (some 2), and bundles of up to COLLECTOR_OPEN_BYTES that
+ * wait for the queue; the queue has its own bound.
  */
 #ifndef TWSNOOP_COLLECTOR_H
 #define TWSNOOP_COLLECTOR_H
@@ -23,6 +23,7 @@
 struct collector;
 
 #define COLLECTOR_OPEN_BYTES (8U << 20)
+#define COLLECTOR_BUNDLE_BYTES (512U << 10) /* what is larger is parted, where it may be */
 #define COLLECTOR_RESERVE_BYTES (8U << 20) /* of the queue, that rows leave to what is small */
 
 /* Why rows find no room: see writer.h. */
@@ -34,6 +35,7 @@ struct collector_trouble {
 struct collector_options {
 	struct queue *queue;
 	struct recording_next next; /* of the file that is open */
+	uint32_t block_rows;	    /* at most in one block, up to BLOCK_ROWS */
 	/* What is known by now of the whole: wall_ns and run are filled in after it. */
 	void (*account)(void *ctx, struct held_account *account);
 	/* Why there is no room in the queue. */

@@ -120,7 +120,7 @@ struct bundle *queue__front(struct queue *queue, int timeout_ms)
 	return bundle;
 }
 
-void queue__pop(struct queue *queue)
+static struct entry *take_out(struct queue *queue)
 {
 	struct entry *entry;
 
@@ -133,10 +133,27 @@ void queue__pop(struct queue *queue)
 		queue->bytes -= entry->bytes;
 	}
 	pthread_mutex_unlock(&queue->lock);
+	return entry;
+}
+
+void queue__pop(struct queue *queue)
+{
+	struct entry *entry = take_out(queue);
+
 	if (!entry)
 		return;
 	bundle__free(entry->bundle);
 	free(entry);
+}
+
+int queue__move(struct queue *from, struct queue *to)
+{
+	struct bundle *bundle = queue__front(from, 0);
+	int err = bundle ? queue__put(to, bundle) : -ENODATA;
+
+	if (!err)
+		free(take_out(from));
+	return err;
 }
 
 void queue__wait(struct queue *queue, int timeout_ms)
@@ -188,4 +205,14 @@ uint64_t queue__rows(struct queue *queue)
 		rows += bundle__rows(entry->bundle);
 	pthread_mutex_unlock(&queue->lock);
 	return rows;
+}
+
+size_t queue__bytes(struct queue *queue)
+{
+	size_t bytes;
+
+	pthread_mutex_lock(&queue->lock);
+	bytes = queue->bytes;
+	pthread_mutex_unlock(&queue->lock);
+	return bytes;
 }

@@ -34,6 +34,10 @@ struct bundle *queue__front(struct queue *queue, int timeout_ms);
 /* queue__pop() - what queue__front() gave has been seen to; frees it. */
 void queue__pop(struct queue *queue);
 
+/* queue__move() - the oldest of @from into @to. Returns 0, -ENODATA if there is none, or as
+ * queue__put(): then it stays. For who owns @from. */
+int queue__move(struct queue *from, struct queue *to);
+
 /* queue__wait() - for @timeout_ms, or until queue__wake(). */
 void queue__wait(struct queue *queue, int timeout_ms);
 void queue__wake(struct queue *queue);
@@ -42,7 +46,8 @@ void queue__wake(struct queue *queue);
 void queue__close(struct queue *queue);
 bool queue__is_closed(struct queue *queue);
 
-/* queue__rows() - in all that is in it now. */
+/* queue__rows() - in all that is in it now; and the bytes that this takes. */
 uint64_t queue__rows(struct queue *queue);
+size_t queue__bytes(struct queue *queue);
 
 #endif

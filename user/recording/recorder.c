@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/escape.h"
+#include "store/block.h"
 
 #define LOOK_NS 200000000ULL /* how often it is asked how the writer fares */
 #define CALM_NS 10000000000ULL
@@ -128,8 +129,12 @@ static int see_to_restart(struct recorder *r, const struct writer_status *now)
 		return err;
 	r->told_lost = now->lost_rows;
 	sampler__restart(r->sampler);
-	say(r, "'%s' was removed or replaced: it was made anew",
-	    escape__quote(path, sizeof(path), r->opts.path));
+	escape__quote(path, sizeof(path), r->opts.path);
+	if (now->was_damaged)
+		say(r, "'%s' was damaged: it was moved to '%s.damaged', and another one was begun",
+		    path, path);
+	else
+		say(r, "'%s' was removed or replaced: it was made anew", path);
 	return 0;
 }
 
@@ -233,6 +238,9 @@ int recorder__open(struct recorder **recorderp, const struct recorder_options *o
 	if (!err) {
 		writer__status(r->writer, &r->seen);
 		collector.queue = r->queue;
+		/* A block must fit in a small file's WAL, too. */
+		collector.block_rows = opts->recording.size_bytes / 1024 < BLOCK_ROWS ?
+			(uint32_t)(opts->recording.size_bytes / 1024) : BLOCK_ROWS;
 		collector.next = r->seen.next;
 		err = collector__new(&r->collector, &collector);
 	}
@@ -268,9 +276,13 @@ bool recorder__await(struct recorder *r, int timeout_ms)
 	bool has_ended = writer__await(r->writer, timeout_ms);
 
 	writer__status(r->writer, &r->seen);
-	if (has_ended)
-		r->unwritten = queue__rows(r->queue);
-	return has_ended;
+	if (!has_ended)
+		return false;
+	r->unwritten = queue__rows(r->queue);
+	if (r->unwritten)
+		say(r, "events that could not be written any more: %" PRIu64 "%s%s", r->unwritten,
+		    r->seen.error ? ": " : "", r->seen.error ? strerror(-r->seen.error) : "");
+	return true;
 }
 
 void recorder__free(struct recorder *r)

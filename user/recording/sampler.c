@@ -329,6 +329,7 @@ static uint64_t sample(struct sampler *s, take_fn take, uint64_t period_ns)
 static void *work(void *arg)
 {
 	uint64_t states_ns = 0, ports_ns = clock__now_ns(CLOCK_MONOTONIC) + 2 * NS_PER_S;
+	uint64_t all_ns = clock__now_ns(CLOCK_MONOTONIC) + SAMPLER_ALL_NS;
 	struct sampler *s = arg;
 
 	while (!atomic_load(&s->stops)) {
@@ -337,6 +338,10 @@ static void *work(void *arg)
 		if (atomic_exchange(&s->restarts, false)) {
 			table__clear(s->told);
 			states_ns = 0;
+		}
+		if (now_ns >= all_ns) {
+			table__clear(s->told);
+			all_ns = now_ns + SAMPLER_ALL_NS;
 		}
 		if (now_ns >= states_ns)
 			states_ns = sample(s, sampler__take, SAMPLER_STATES_NS);

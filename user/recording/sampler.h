@@ -2,8 +2,9 @@
 /*
  * A thread that looks at the host now and then, and puts what it sees into the queue: how many
  * sockets are in each state, limits and counters of each namespace (every ten seconds), and the
- * fullest sets of ports (every minute). What has not changed is not told again but every ten
- * minutes; the host's sum is always told. Of very many namespaces those with the most sockets.
+ * fullest sets of ports (every minute). What has not changed is told again every ten minutes
+ * (states) or every hour (the rest); the host's sum always is. Of very many namespaces those with
+ * the most sockets.
  *
  * It takes less than a hundredth of a core: the more sockets there are, the rarer it looks.
  * Memory: ports are not counted among more sockets than SAMPLER_PORTS_SOCKETS, of some 100 bytes
@@ -24,6 +25,7 @@ struct sampler;
 #define SAMPLER_STATES_NS 10000000000ULL
 #define SAMPLER_PORTS_NS 60000000000ULL
 #define SAMPLER_AGAIN_NS 600000000000ULL /* what has not changed is told this late at the latest */
+#define SAMPLER_ALL_NS 3600000000000ULL	 /* everything is, counters and limits too */
 #define SAMPLER_NETNS 64	 /* in one sample */
 #define SAMPLER_PORTS 10	 /* sets of ports in one sample */
 #define SAMPLER_PORTS_SOCKETS 400000

@@ -15,6 +15,8 @@
 #define LOOK_MS 1000 /* how often it is looked whether the file is still there */
 #define REACH_NS (5 * NS_PER_S)
 #define HANG_MS 2000 /* the disk answers nothing */
+#define LARGE_BYTES (1U << 20)
+#define REFUSED_NS (60 * NS_PER_S)
 #define PATH_BYTES 4096
 
 struct writer {
@@ -23,6 +25,7 @@ struct writer {
 	pthread_t thread;
 	bool has_thread, has_begun_epoch; /* the second: for the bundle in front */
 	uint64_t next_look_ns, next_reach_ns; /* CLOCK_MONOTONIC */
+	uint64_t failing_ns; /* since when a large bundle in front finds no room; 0: it does not */
 	pthread_mutex_t lock; /* of the rest */
 	struct writer_status status;
 	uint64_t deadline_ns; /* CLOCK_MONOTONIC, once it is to end; 0: it is not */
@@ -79,25 +82,6 @@ static uint64_t bytes_of(const char *path, const char *suffix)
 	return (uint64_t)st.st_size;
 }
 
-/* Another connection, for a moment: what the recording holds. */
-static void look_at_reach(struct writer *w)
-{
-	struct history_status reach = { 0 };
-	struct store_failure failure;
-	struct history *history;
-	bool has_reach;
-
-	if (history__open(&history, w->opts.path, &failure))
-		return;
-	has_reach = !history__status(history, &reach);
-	reach.last_run = (struct held_run){ 0 };
-	history__close(history);
-	pthread_mutex_lock(&w->lock);
-	w->status.has_reach = has_reach;
-	w->status.reach = reach;
-	pthread_mutex_unlock(&w->lock);
-}
-
 static void look_at_file(struct writer *w, uint64_t now_ns)
 {
 	uint64_t bytes = bytes_of(w->opts.path, "") + bytes_of(w->opts.path, "-wal") +
@@ -106,9 +90,14 @@ static void look_at_file(struct writer *w, uint64_t now_ns)
 	pthread_mutex_lock(&w->lock);
 	w->status.file_bytes = bytes;
 	pthread_mutex_unlock(&w->lock);
-	if (w->opts.wants_reach && now_ns >= w->next_reach_ns) {
+	if (w->rec && w->opts.wants_reach && now_ns >= w->next_reach_ns) {
+		struct recording_reach reach;
+
 		w->next_reach_ns = now_ns + REACH_NS;
-		look_at_reach(w);
+		recording__reach(w->rec, &reach);
+		pthread_mutex_lock(&w->lock);
+		w->status.reach = reach;
+		pthread_mutex_unlock(&w->lock);
 	}
 }
 
@@ -145,6 +134,33 @@ static int open_again(struct writer *w)
 	return 0;
 }
 
+static void move_beside(const char *path, const char *suffix, const char *to)
+{
+	char from[PATH_BYTES], there[PATH_BYTES];
+
+	if (snprintf(from, sizeof(from), "%s%s", path, suffix) < (int)sizeof(from) &&
+	    snprintf(there, sizeof(there), "%s%s", to, suffix) < (int)sizeof(there))
+		rename(from, there);
+}
+
+/* What can be read of it may be wanted; it takes the place of an earlier one. */
+static void set_damaged_aside(struct writer *w)
+{
+	char to[PATH_BYTES];
+
+	recording__close(w->rec);
+	w->rec = NULL;
+	if (snprintf(to, sizeof(to), "%s.damaged", w->opts.path) >= (int)sizeof(to))
+		return;
+	move_beside(w->opts.path, "-wal", to);
+	move_beside(w->opts.path, "-shm", to);
+	move_beside(w->opts.path, "", to);
+	pthread_mutex_lock(&w->lock);
+	w->status.was_damaged = true;
+	pthread_mutex_unlock(&w->lock);
+	w->next_look_ns = 0;
+}
+
 /* Returns whether there is a file to write to. */
 static bool see_to_file(struct writer *w)
 {
@@ -155,6 +171,9 @@ static bool see_to_file(struct writer *w)
 		if (w->rec && recording__is_gone(w->rec)) {
 			recording__close(w->rec);
 			w->rec = NULL;
+			pthread_mutex_lock(&w->lock);
+			w->status.was_damaged = false;
+			pthread_mutex_unlock(&w->lock);
 		}
 		if (!w->rec)
 			open_again(w);
@@ -177,6 +196,31 @@ static void note_written(struct writer *w, const struct bundle *bundle)
 	pthread_mutex_unlock(&w->lock);
 }
 
+static void pass_over(struct writer *w, const struct bundle *bundle)
+{
+	pthread_mutex_lock(&w->lock);
+	w->status.lost_rows += bundle__rows(bundle);
+	pthread_mutex_unlock(&w->lock);
+	w->failing_ns = 0;
+	w->has_begun_epoch = false;
+	queue__pop(w->opts.queue);
+}
+
+/* Not the disk's fault but the bundle's: to try again would be of no use. A large one that finds no
+ * room in the file for long may be too large for it. */
+static bool is_refused(struct writer *w, const struct bundle *bundle, int err)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+
+	if (err == -EEXIST || err == -EINVAL || err == -ERANGE)
+		return true;
+	if (err != -EFBIG || bundle__bytes(bundle) < LARGE_BYTES)
+		return false;
+	if (!w->failing_ns)
+		w->failing_ns = now_ns;
+	return now_ns - w->failing_ns > REFUSED_NS;
+}
+
 static int write_bundle(struct writer *w, const struct bundle *bundle)
 {
 	int err;
@@ -189,22 +233,21 @@ static int write_bundle(struct writer *w, const struct bundle *bundle)
 		pthread_mutex_unlock(&w->lock);
 	}
 	err = bundle__write(bundle, w->rec, clock__now_ns(CLOCK_REALTIME));
+	if (err == -EBADMSG)
+		set_damaged_aside(w);
+	if (err && is_refused(w, bundle, err)) {
+		pass_over(w, bundle);
+		return 0;
+	}
 	if (err) {
 		set_error(w, err, NULL);
 		return err;
 	}
 	note_written(w, bundle);
+	w->failing_ns = 0;
 	w->has_begun_epoch = false;
 	queue__pop(w->opts.queue);
 	return 0;
-}
-
-static void pass_over(struct writer *w, const struct bundle *bundle)
-{
-	pthread_mutex_lock(&w->lock);
-	w->status.lost_rows += bundle__rows(bundle);
-	pthread_mutex_unlock(&w->lock);
-	queue__pop(w->opts.queue);
 }
 
 static bool is_over(struct writer *w)

@@ -2,7 +2,7 @@
 /*
  * The thread that owns the recording: it takes bundles out of the queue and writes each until that
  * succeeds, however long the disk fails. If somebody removes or replaces the file, it begins
- * another one at the same place. Nothing is printed here: writer__status() tells.
+ * another one at the same place, and so it does if the file is damaged, which is moved aside. Nothing is printed here: writer__status() tells.
  */
 #ifndef TWSNOOP_WRITER_H
 #define TWSNOOP_WRITER_H
@@ -12,7 +12,6 @@
 
 #include "recording/collector.h"
 #include "recording/queue.h"
-#include "store/history.h"
 #include "store/recording.h"
 
 struct writer;
@@ -39,13 +38,13 @@ struct writer_status {
 	int error; /* of the last attempt to write, a negative errno; 0: it went well */
 	struct store_failure why; /* of one to open; "" otherwise */
 	uint64_t restarts; /* how often another file was begun */
+	bool was_damaged; /* the one before, which is FILE.damaged now */
 	struct recording_next next; /* of the file that is open, as it was then */
-	uint64_t lost_rows;  /* that were in the queue for a file that is gone */
+	uint64_t lost_rows;  /* that were in the queue for a file that is gone, or were refused */
 	bool epoch_is_over;  /* ids are to be given anew: see recording__epoch_is_over() */
 	uint64_t file_bytes; /* with what SQLite keeps beside it */
 	uint64_t written_rows;
-	bool has_reach;
-	struct history_status reach; /* as of some seconds ago; without strings */
+	struct recording_reach reach; /* as of some seconds ago, with wants_reach */
 };
 
 void writer__status(struct writer *writer, struct writer_status *status);

@@ -86,6 +86,14 @@ int recording__add_finding(struct recording *rec, const struct held_finding *fin
 int recording__keep_raw(struct recording *rec, uint64_t since_ns, uint64_t until_ns);
 int recording__commit(struct recording *rec, uint64_t now_wall_ns);
 
+/* How far it goes back, by the wall clock; 0: there is nothing. */
+struct recording_reach {
+	uint64_t raw_since_ns, minutes_since_ns;
+};
+
+/* recording__reach() - of what was committed. Quick; not within a transaction. */
+void recording__reach(struct recording *rec, struct recording_reach *reach);
+
 /* recording__is_gone() - the file is no longer at its path: someone removed or replaced it. */
 bool recording__is_gone(const struct recording *rec);
 

@@ -271,6 +271,12 @@ int recording__commit(struct recording *rec, uint64_t now_wall_ns)
 	return err;
 }
 
+void recording__reach(struct recording *rec, struct recording_reach *reach)
+{
+	(void)rec;
+	*reach = (struct recording_reach){ 0 };
+}
+
 bool recording__is_gone(const struct recording *rec)
 {
 	(void)rec;

@@ -157,6 +157,32 @@ static void test_removed(void **state)
 	assert_int_equal(fake.opens, 3);
 }
 
+/* A bundle that no file takes holds none of those behind it; a damaged file is moved aside. */
+static void test_not_the_disk(void **state)
+{
+	(void)state;
+	set_up();
+	SET(commit_error, -EEXIST);
+	put_rows(9, 0);
+	AWAIT(status().lost_rows == 9);
+	SET(commit_error, 0);
+	put_rows(1, 0);
+	AWAIT(status().written_rows == 1);
+	SET(commit_error, -EBADMSG);
+	put_rows(2, 0);
+	AWAIT(FAKE_LOCKED(fake.failed_commits) == 2);
+	SET(commit_error, 0);
+	AWAIT(status().restarts == 1);
+	assert_true(status().was_damaged);
+	AWAIT(status().lost_rows == 11);
+	put_rows(3, 1);
+	AWAIT(status().written_rows == 4);
+	SET(is_gone, true);
+	AWAIT(status().restarts == 2);
+	assert_false(status().was_damaged);
+	tear_down();
+}
+
 static void test_refused(void **state)
 {
 	const struct writer_options opts = { .path = "there" };
@@ -178,6 +204,7 @@ int main(void)
 		cmocka_unit_test(test_disk_fails),
 		cmocka_unit_test(test_end_without_disk),
 		cmocka_unit_test(test_removed),
+		cmocka_unit_test(test_not_the_disk),
 		cmocka_unit_test(test_refused),
 	};
 
