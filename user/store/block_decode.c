@@ -286,46 +286,52 @@ static uint64_t take_cookie(const struct block *block, struct block_guess *g, ui
 	       g->batches[batch];
 }
 
-static void take_open(struct block_guess *g, uint64_t told, uint32_t talk, bool is_end,
-		      struct numbers *row)
+/* When it was opened, and its bytes. */
+static void take_rest(struct block_guess *g, const uint64_t told[ROW_COLUMNS],
+		      const struct block_known *known, struct numbers *row)
 {
-	struct block_opening opening = {
-		.time_ns = row->time_ns,
-		.talk = talk,
-		.port = row->port,
-		.is_end = is_end,
-	};
-	uint64_t open_ns;
+	struct block_rest rest;
 
-	if (block_guess__open(g, &opening, &open_ns))
-		row->open_ns = open_ns + block_format__unzigzag(told);
+	block_guess__expect(g, known, &rest);
+	rest.tx_bytes += block_format__unzigzag(told[ROW_TX]);
+	rest.rx_bytes += block_format__unzigzag(told[ROW_RX]);
+	if (!known->has_open)
+		rest.open_ns = 0;
+	else if (rest.has_open)
+		rest.open_ns += block_format__unzigzag(told[ROW_OPEN]);
 	else
-		row->open_ns = row->time_ns - told;
-	opening.open_ns = row->open_ns;
-	block_guess__opened(g, &opening);
+		rest.open_ns = row->time_ns - told[ROW_OPEN];
+	block_guess__learn(g, known, &rest);
+	row->open_ns = rest.open_ns;
+	row->tx_bytes = rest.tx_bytes;
+	row->rx_bytes = rest.rx_bytes;
 }
 
 static bool take_row(const struct block *block, struct block_guess *g,
 		     const uint64_t told[ROW_COLUMNS], struct numbers *row)
 {
-	struct block_kind_guess *guess = &g->kinds[row->kind];
 	const uint64_t *kind = entry_of(block, BLOCK_KINDS, row->kind);
-	uint64_t talk = entry_of(block, BLOCK_FLOWS, kind[KIND_FLOW])[FLOW_TALK];
-	bool is_end = kind[KIND_ACTION] == TWS_TIME_WAIT_END;
+	const uint64_t *flow = entry_of(block, BLOCK_FLOWS, kind[KIND_FLOW]);
+	struct block_known known = {
+		.kind = row->kind,
+		.talk = (uint32_t)flow[FLOW_TALK],
+		.is_end = kind[KIND_ACTION] == TWS_TIME_WAIT_END,
+		.is_service = flow[FLOW_IS_SERVICE],
+		.has_open = kind[KIND_HAS] & BLOCK_HAS_OPEN,
+	};
 	uint32_t batch;
 
-	if (!take_actor(block, g, guess, told[ROW_ACTOR], &row->actor) ||
+	if (!take_actor(block, g, &g->kinds[row->kind], told[ROW_ACTOR], &row->actor) ||
 	    !take_batch(block, g, told[ROW_BATCH], &batch))
 		return false;
-	row->time_ns = step(&g->time_ns[is_end], told[ROW_TIME]);
+	row->time_ns = step(&g->time_ns[known.is_end], told[ROW_TIME]);
 	row->wall_ns = row->time_ns + step(&g->wall_offset_ns, told[ROW_WALL]);
 	row->cookie = take_cookie(block, g, batch, told[ROW_COOKIE]);
-	row->port = g->talks[talk].port[is_end] +=
+	row->port = g->talks[known.talk].port[known.is_end] +=
 		(uint16_t)block_format__unzigzag(told[ROW_PORT]);
-	row->tx_bytes = step(&guess->tx, told[ROW_TX]);
-	row->rx_bytes = step(&guess->rx, told[ROW_RX]);
-	if (kind[KIND_HAS] & BLOCK_HAS_OPEN)
-		take_open(g, told[ROW_OPEN], (uint32_t)talk, is_end, row);
+	known.time_ns = row->time_ns;
+	known.port = row->port;
+	take_rest(g, told, &known, row);
 	return true;
 }
 

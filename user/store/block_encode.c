@@ -240,44 +240,53 @@ static uint64_t guess_cookie(struct block_guess *g, uint32_t batch, uint64_t coo
 	return block_format__zigzag(now - before);
 }
 
-static uint64_t guess_open(struct block_guess *g, const struct block_row *row, uint32_t talk)
+/* When it was opened, and its bytes. */
+static void fill_rest(struct block_builder *b, struct block_guess *g, const struct block_row *row,
+		      const struct block_known *known, uint32_t at)
 {
-	const struct block_opening opening = {
-		.time_ns = row->time_ns,
+	const struct block_rest rest = {
 		.open_ns = row->open_ns,
-		.talk = talk,
-		.port = row->port,
-		.is_end = row->is_end,
+		.tx_bytes = row->tx_bytes,
+		.rx_bytes = row->rx_bytes,
 	};
-	uint64_t open_ns;
-	bool expected = block_guess__open(g, &opening, &open_ns);
+	struct block_rest expected;
+	uint64_t open = 0;
 
-	block_guess__opened(g, &opening);
-	return expected ? block_format__zigzag(row->open_ns - open_ns) :
-			  row->time_ns - row->open_ns;
+	block_guess__expect(g, known, &expected);
+	block_guess__learn(g, known, &rest);
+	if (known->has_open)
+		open = expected.has_open ? block_format__zigzag(row->open_ns - expected.open_ns) :
+					   row->time_ns - row->open_ns;
+	b->cells[ROW_OPEN][at] = open;
+	b->cells[ROW_TX][at] = block_format__zigzag(row->tx_bytes - expected.tx_bytes);
+	b->cells[ROW_RX][at] = block_format__zigzag(row->rx_bytes - expected.rx_bytes);
 }
 
 static void fill_row(struct block_builder *b, struct block_guess *g, const struct block_row *row)
 {
-	const uint64_t *kind_cells = b->dictionaries[BLOCK_KINDS].cells[row->kind];
-	const uint64_t *flow_cells =
-		b->dictionaries[BLOCK_FLOWS].cells[kind_cells[KIND_FLOW]];
-	uint32_t kind = number_of(b, BLOCK_KINDS, row->kind);
-	uint32_t talk = number_of(b, BLOCK_TALKS, (uint32_t)flow_cells[FLOW_TALK]);
+	const uint64_t *kind = b->dictionaries[BLOCK_KINDS].cells[row->kind];
+	const uint64_t *flow = b->dictionaries[BLOCK_FLOWS].cells[kind[KIND_FLOW]];
+	const struct block_known known = {
+		.time_ns = row->time_ns,
+		.kind = number_of(b, BLOCK_KINDS, row->kind),
+		.talk = number_of(b, BLOCK_TALKS, (uint32_t)flow[FLOW_TALK]),
+		.port = row->port,
+		.is_end = row->is_end,
+		.is_service = flow[FLOW_IS_SERVICE],
+		.has_open = row->open_ns,
+	};
+	uint32_t actor = number_of(b, BLOCK_ACTORS, row->actor);
 	uint32_t batch = number_of(b, BLOCK_BATCHES, row->batch);
+	uint32_t at = g->kinds[known.kind].at++;
 	uint64_t **cells = b->cells;
-	uint32_t at = g->kinds[kind].at++;
 
-	cells[ROW_ACTOR][at] = guess_actor(g, &g->kinds[kind],
-					   number_of(b, BLOCK_ACTORS, row->actor));
+	cells[ROW_ACTOR][at] = guess_actor(g, &g->kinds[known.kind], actor);
 	cells[ROW_TIME][at] = step(&g->time_ns[row->is_end], row->time_ns);
 	cells[ROW_WALL][at] = step(&g->wall_offset_ns, row->wall_ns - row->time_ns);
-	cells[ROW_OPEN][at] = row->open_ns ? guess_open(g, row, talk) : 0;
 	cells[ROW_BATCH][at] = guess_batch(g, batch);
 	cells[ROW_COOKIE][at] = guess_cookie(g, batch, row->cookie);
-	cells[ROW_PORT][at] = step16(&g->talks[talk].port[row->is_end], row->port);
-	cells[ROW_TX][at] = step(&g->kinds[kind].tx, row->tx_bytes);
-	cells[ROW_RX][at] = step(&g->kinds[kind].rx, row->rx_bytes);
+	cells[ROW_PORT][at] = step16(&g->talks[known.talk].port[row->is_end], row->port);
+	fill_rest(b, g, row, &known, at);
 }
 
 static int put_rows(struct block_builder *b, uint32_t from)

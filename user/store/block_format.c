@@ -129,47 +129,77 @@ void block_guess__begin(struct block_guess *guess, uint32_t num_kinds)
 }
 
 static struct block_tuple *tuple_of(const struct block_guess *guess,
-				    const struct block_opening *opening, bool *same)
+				    const struct block_known *known, enum block_told *told)
 {
-	uint32_t at = (opening->talk * 0x9e37U + opening->port) % BLOCK_TUPLES;
+	uint32_t at = (known->talk * 0x9e37U + known->port) % BLOCK_TUPLES;
 	struct block_tuple *tuple = &guess->tuples[at];
+	bool same = tuple->talk == known->talk && tuple->port == known->port;
 
-	*same = tuple->talk == opening->talk && tuple->port == opening->port;
+	*told = same ? tuple->told : BLOCK_TOLD_NOTHING;
 	return tuple;
 }
 
-bool block_guess__open(const struct block_guess *guess, const struct block_opening *opening,
-		       uint64_t *open_ns)
+/* Whether the row that left @tuple there, which has @told, was of the same connection. */
+static bool is_of_same(const struct block_tuple *tuple, enum block_told told,
+		       const struct block_known *known)
 {
-	bool same;
-	const struct block_tuple *tuple = tuple_of(guess, opening, &same);
-	uint64_t apart_ns = opening->time_ns - tuple->time_ns + BLOCK_PAIR_NS;
-	enum block_told told = same ? tuple->told : BLOCK_TOLD_NOTHING;
+	uint64_t apart_ns = known->time_ns - tuple->time_ns + BLOCK_PAIR_NS;
 
-	*open_ns = tuple->open_ns;
-	if (told == BLOCK_TOLD_ONE_END)
-		return opening->is_end || apart_ns < 2 * BLOCK_PAIR_NS;
-	if (told == (opening->is_end ? BLOCK_TOLD_BOTH_ENDS : BLOCK_TOLD_NEXT))
-		return true;
-	*open_ns = guess->end_open_ns;
-	return opening->is_end;
+	if (known->is_end)
+		return told == BLOCK_TOLD_ONE_END || told == BLOCK_TOLD_BOTH_ENDS;
+	return told == BLOCK_TOLD_ONE_END && apart_ns < 2 * BLOCK_PAIR_NS;
 }
 
-void block_guess__opened(struct block_guess *guess, const struct block_opening *opening)
+void block_guess__expect(const struct block_guess *guess, const struct block_known *known,
+			 struct block_rest *expected)
 {
-	bool same;
-	struct block_tuple *tuple = tuple_of(guess, opening, &same);
-	bool other = same && !opening->is_end && tuple->told == BLOCK_TOLD_ONE_END;
+	const struct block_kind_guess *kind = &guess->kinds[known->kind];
+	enum block_told told;
+	const struct block_tuple *tuple = tuple_of(guess, known, &told);
 
-	if (opening->is_end)
-		guess->end_open_ns = opening->open_ns;
+	*expected = (struct block_rest){
+		.has_open = known->is_end,
+		.open_ns = guess->end_open_ns,
+		.tx_bytes = kind->tx,
+		.rx_bytes = kind->rx,
+	};
+	if (!known->has_open)
+		return;
+	if (is_of_same(tuple, told, known)) {
+		bool other = tuple->is_service != known->is_service;
+
+		expected->tx_bytes = other ? tuple->rx_bytes : tuple->tx_bytes;
+		expected->rx_bytes = other ? tuple->tx_bytes : tuple->rx_bytes;
+	} else if (known->is_end || told != BLOCK_TOLD_NEXT) {
+		return;
+	}
+	expected->has_open = true;
+	expected->open_ns = tuple->open_ns;
+}
+
+void block_guess__learn(struct block_guess *guess, const struct block_known *known,
+			const struct block_rest *rest)
+{
+	struct block_kind_guess *kind = &guess->kinds[known->kind];
+	enum block_told told;
+	struct block_tuple *tuple = tuple_of(guess, known, &told);
+
+	kind->tx = rest->tx_bytes;
+	kind->rx = rest->rx_bytes;
+	if (!known->has_open)
+		return;
+	if (known->is_end)
+		guess->end_open_ns = rest->open_ns;
 	*tuple = (struct block_tuple){
-		.open_ns = opening->is_end ? opening->time_ns : opening->open_ns,
-		.time_ns = opening->time_ns,
-		.talk = opening->talk,
-		.port = opening->port,
-		.told = opening->is_end ? BLOCK_TOLD_NEXT :
-			other ? BLOCK_TOLD_BOTH_ENDS : BLOCK_TOLD_ONE_END,
+		.open_ns = known->is_end ? known->time_ns : rest->open_ns,
+		.time_ns = known->time_ns,
+		.tx_bytes = rest->tx_bytes,
+		.rx_bytes = rest->rx_bytes,
+		.talk = known->talk,
+		.port = known->port,
+		.is_service = known->is_service,
+		.told = known->is_end ? BLOCK_TOLD_NEXT :
+			told == BLOCK_TOLD_ONE_END ? BLOCK_TOLD_BOTH_ENDS : BLOCK_TOLD_ONE_END,
 	};
 }
 

@@ -108,11 +108,11 @@ enum block_row_column {
 	ROW_ACTOR,  /* see BLOCK_ACTOR_* */
 	ROW_TIME,   /* time_ns: the step from the row before of its class */
 	ROW_WALL,   /* wall_ns less time_ns: the step from the row before */
-	ROW_OPEN,   /* the step from what block_guess__open() expects; else how long it was open */
+	ROW_OPEN,   /* the step from what block_guess__expect() says; else how long it was open */
 	ROW_BATCH,  /* see BLOCK_BATCH_* */
 	ROW_COOKIE, /* the step from the one before of its batch */
 	ROW_PORT,   /* the client's: the step from the one before of its talk and class */
-	ROW_TX,	    /* the step from the row before of its kind */
+	ROW_TX,	    /* bytes: the step from what block_guess__expect() says */
 	ROW_RX,
 	ROW_COLUMNS,
 };
@@ -168,14 +168,17 @@ struct block_kind_guess {
 
 /*
  * What rows tell of one connection: both of its ends, if these are on this host, opened at about
- * the same time; and the next one with its addresses when this one's TIME_WAIT gave way.
+ * the same time, and what one has sent the other has received; and the next one with its
+ * addresses was opened when this one's TIME_WAIT gave way.
  */
 struct block_tuple {
 	uint64_t open_ns;
 	uint64_t time_ns; /* of the row that told it */
+	uint64_t tx_bytes, rx_bytes;
 	uint32_t talk;
-	uint16_t port; /* the client's */
-	uint8_t told;  /* enum block_told */
+	uint16_t port;	    /* the client's */
+	uint8_t is_service; /* the row was of this end */
+	uint8_t told;	    /* enum block_told */
 };
 
 enum block_told {
@@ -214,20 +217,26 @@ void block_guess__fini(struct block_guess *guess);
  * each kind's @at. */
 void block_guess__begin(struct block_guess *guess, uint32_t num_kinds);
 
-/* What a row tells of when its connection was opened. */
-struct block_opening {
-	uint64_t time_ns, open_ns;
-	uint32_t talk;
+/* What is known of a row before it is told how long it was open and what it has sent. */
+struct block_known {
+	uint64_t time_ns;
+	uint32_t kind, talk;
 	uint16_t port;
-	bool is_end;
+	bool is_end, is_service;
+	bool has_open;
 };
 
-/* block_guess__open() - whether something tells about when it was opened: *@open_ns. */
-bool block_guess__open(const struct block_guess *guess, const struct block_opening *opening,
-		       uint64_t *open_ns);
+/* And this is what is told: before as it is to be expected, then as it is. */
+struct block_rest {
+	bool has_open; /* open_ns is expected */
+	uint64_t open_ns;
+	uint64_t tx_bytes, rx_bytes;
+};
 
-/* block_guess__opened() - it is known now. */
-void block_guess__opened(struct block_guess *guess, const struct block_opening *opening);
+void block_guess__expect(const struct block_guess *guess, const struct block_known *known,
+			 struct block_rest *expected);
+void block_guess__learn(struct block_guess *guess, const struct block_known *known,
+			const struct block_rest *told);
 
 /* block_guess__use() - @batch, which is at @rank of the recent (num_recent: at none), was used. */
 void block_guess__use(struct block_guess *guess, uint32_t rank, uint32_t batch);

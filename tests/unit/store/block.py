@@ -84,7 +84,7 @@ class Block:
         self.actor_of, self.next_actor = {}, 0
         self.recent, self.next_batch = [], 0
         self.before = {}  # the number that a step goes from
-        self.pairs, self.end_opened = {}, 0
+        self.pairs, self.end_opened, self.bytes_of = {}, 0, {}
 
     def row_kinds(self):
         following = 0
@@ -117,21 +117,29 @@ class Block:
         self.recent = [batch, *self.recent][:250]
         return batch
 
-    def opened(self, told, talk, port, time, is_end):
-        at, pair, expected = (talk * 0x9e37 + port) % 1024, (talk, port), None
-        who, what, opened, when = self.pairs.get(at, (None, None, 0, 0))
-        what = what if who == pair else None
-        if is_end:
-            expected = opened if what in ("one", "both") else self.end_opened
-        elif what == "next" or (what == "one" and -PAIR_NS <= time - when < PAIR_NS):
-            expected = opened
-        result = (time - told if expected is None else expected + signed(told)) & MASK
-        if is_end:
-            self.end_opened = result
-            self.pairs[at] = (pair, "next", time, time)
-        else:
-            self.pairs[at] = (pair, "both" if what == "one" else "one", result, time)
-        return result
+    def rest(self, told, place, key, time, is_end, is_service, is_known):
+        """When it was opened, and its bytes; the key is its talk and its port."""
+        at = (key[0] * 0x9e37 + key[1]) % 1024
+        sent, received = self.bytes_of.get(place, (0, 0))
+        expected = self.end_opened if is_end else None
+        pair, what, there = self.pairs.get(at, (None, None, ()))
+        what = what if pair == key else None
+        if is_known and what and not (is_end and what == "next"):
+            opened, when, bytes_there, service_there = there
+            if what == "next":
+                expected = opened
+            elif is_end or (what == "one" and -PAIR_NS <= time - when < PAIR_NS):
+                expected = opened
+                sent, received = bytes_there[::-1 if service_there != is_service else 1]
+        sent, received = (sent + signed(told[1])) & MASK, (received + signed(told[2])) & MASK
+        self.bytes_of[place] = sent, received
+        if not is_known:
+            return 0, sent, received
+        opened = (time - told[0] if expected is None else expected + signed(told[0])) & MASK
+        self.end_opened = opened if is_end else self.end_opened
+        self.pairs[at] = (key, "next" if is_end else "both" if what == "one" else "one",
+                          (time if is_end else opened, time, (sent, received), is_service))
+        return opened, sent, received
 
     def name(self, name):
         return self.names[name - 1].hex() if name else "-"
@@ -145,8 +153,7 @@ class Block:
         return 0, "-"
 
     def row(self, place, told):
-        kind, (at_actor, time, wall, opened, batch, cookie, port, sent, received) = \
-            self.kinds[place], told
+        kind, (at_actor, time, wall, opened, batch, cookie, port, *sizes) = self.kinds[place], told
         at_place, at_talk, is_service = self.flows[kind[7]]
         family, client, service, service_port = self.talks[at_talk]
         netns, netns_name, ifindex, interface = self.places[at_place]
@@ -159,13 +166,12 @@ class Block:
         ends = [("%016x%016x" % self.addresses[client], port),
                 ("%016x%016x" % self.addresses[service], service_port)]
         local, peer = reversed(ends) if is_service else ends
+        opened, sent, received = self.rest((opened, *sizes), place, (at_talk, port), time, is_end,
+                                           is_service, kind[6] & 1)
         return [kind[0], family, kind[1], kind[5], time, wall,
                 self.batches[batch][0] * 4096 + self.step(("cookie", batch), cookie, 4096),
-                self.step(("sent", place), sent, 1 << 64),
-                self.step(("received", place), received, 1 << 64),
-                netns, self.name(netns_name), ifindex, self.name(interface), *local, *peer,
-                self.opened(opened, at_talk, port, time, is_end) if kind[6] & 1 else 0,
-                who, command, tgid, (tgid + tid) & 0xffffffff, self.name(comm), self.name(thread),
+                sent, received, netns, self.name(netns_name), ifindex, self.name(interface), *local, *peer,
+                opened, who, command, tgid, (tgid + tid) & 0xffffffff, self.name(comm), self.name(thread),
                 uid, (tgid + ns_tgid) & 0xffffffff, pid_ns, cgroup, start,
                 *self.opener(kind, actor), *kind[2:5]]
 
