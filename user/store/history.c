@@ -2,7 +2,6 @@
 #include "store/history.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #include "store/db.h"
 #include "store/history_file.h"
 #include "store/schema.h"
-#include "store/writer_lock.h"
 
 #define BUSY_MS 2000
 #define WORK_STEPS 10000 /* of SQLite's machine, between two looks */
@@ -120,7 +118,7 @@ static int connect(struct history *history)
 	struct outbuf uri = { 0 };
 	int rc, err;
 
-	history->is_live = writer_lock__is_taken(history->fd);
+	history->is_live = writer_look__is_taken(&history->look);
 	err = outbuf__init(&uri, 256);
 	if (!err)
 		err = make_uri(&uri, history->path,
@@ -160,7 +158,7 @@ int history__refresh(struct history *history)
 {
 	int err;
 
-	if (history->is_live || !writer_lock__is_taken(history->fd))
+	if (history->is_live || !writer_look__is_taken(&history->look))
 		return 0;
 	disconnect(history);
 	err = connect(history);
@@ -235,15 +233,20 @@ static int check_file(struct history *history, struct store_failure *failure)
 	static const char magic[16] = "SQLite format 3";
 	char head[16];
 	struct stat st;
+	int err = writer_look__open(&history->look, history->path);
 
-	history->fd = open(history->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (history->fd < 0 || fstat(history->fd, &st))
-		return say_errno(failure, -errno, history->path);
-	if (!S_ISREG(st.st_mode))
-		return say(failure, -EINVAL, history->path, "is no file");
+	if (err == -EINVAL)
+		return say(failure, err, history->path, "is no file");
+	/* What this process records into is a recording. */
+	if (!err && history->look.fd < 0)
+		return 0;
+	if (!err && fstat(history->look.fd, &st))
+		err = -errno;
+	if (err)
+		return say_errno(failure, err, history->path);
 	if (!st.st_size)
 		return say(failure, -EBADMSG, history->path, "is empty: nothing was recorded into it");
-	if (pread(history->fd, head, sizeof(head), 0) != sizeof(head) ||
+	if (pread(history->look.fd, head, sizeof(head), 0) != sizeof(head) ||
 	    memcmp(head, magic, sizeof(head)))
 		return say(failure, -EBADMSG, history->path, "is no recording of twsnoop");
 	return 0;
@@ -256,7 +259,7 @@ int history__open(struct history **historyp, const char *path, struct store_fail
 
 	if (!history)
 		return say_errno(failure, -ENOMEM, path);
-	history->fd = -1;
+	history->look.fd = -1;
 	history->path = realpath(path, NULL);
 	if (!history->path) {
 		err = say_errno(failure, -errno, path);
@@ -287,8 +290,7 @@ void history__close(struct history *history)
 		return;
 	history__free_names(history);
 	disconnect(history);
-	if (history->fd >= 0)
-		close(history->fd);
+	writer_look__close(&history->look);
 	free(history->path);
 	free(history);
 }
@@ -450,7 +452,7 @@ int history__status(struct history *history, struct history_status *status)
 	if (!told.all.since_ns)
 		told.all = told.minutes;
 	told.file_bytes = file_bytes(history->path);
-	told.is_recording = writer_lock__is_taken(history->fd);
+	told.is_recording = writer_look__is_taken(&history->look);
 	*status = told;
 	return 0;
 }

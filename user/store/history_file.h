@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "store/history.h"
+#include "store/writer_lock.h"
 
 #define HISTORY_GAPS 256 /* of damage that are told apart; the last one takes the rest in */
 #define HISTORY_NS_PER_MINUTE 60000000000ULL
@@ -29,7 +30,7 @@ struct table;
 
 struct history {
 	char *path;
-	int fd; /* to see whether someone records: see writer_lock.h */
+	struct writer_look look;
 	sqlite3 *db;
 	bool is_live; /* opened with the locks that a writer needs */
 	uint32_t usable; /* schema_tables by their bits: they are tables */

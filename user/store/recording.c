@@ -2,7 +2,6 @@
 #include "store/recording.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 #include "store/guard.h"
 #include "store/recording_file.h"
 #include "store/schema.h"
-#include "store/writer_lock.h"
 
 #define FRAME_BYTES (RECORDING_PAGE_BYTES + 24) /* of the WAL */
 #define WAL_BYTES(frames) (32 + (uint64_t)(frames) * FRAME_BYTES)
@@ -365,7 +363,7 @@ bool recording__is_gone(const struct recording *rec)
 {
 	struct stat st;
 
-	return stat(rec->path, &st) || st.st_dev != rec->dev || st.st_ino != rec->ino;
+	return stat(rec->path, &st) || st.st_dev != rec->lock.dev || st.st_ino != rec->lock.ino;
 }
 
 /* ---- opening ---- */
@@ -414,19 +412,16 @@ static int open_locked(struct recording *rec, struct store_failure *failure)
 	struct stat st;
 	int err;
 
-	rec->fd = open(rec->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-	if (rec->fd < 0 || fstat(rec->fd, &st))
-		return say_errno(failure, -errno, rec->path, "cannot be opened");
-	if (!S_ISREG(st.st_mode))
-		return say(failure, -EINVAL, rec->path, "is no file");
-	rec->dev = st.st_dev;
-	rec->ino = st.st_ino;
-	err = writer_lock__take(rec->fd);
+	err = writer_lock__open(&rec->lock, rec->path);
 	if (err == -EBUSY)
 		return say_busy(failure, rec->path);
+	if (err == -EINVAL)
+		return say(failure, err, rec->path, "is no file");
+	if (!err && fstat(rec->lock.fd, &st))
+		err = -errno;
 	if (err)
-		return say_errno(failure, err, rec->path, "cannot be locked");
-	if (st.st_size && (pread(rec->fd, head, sizeof(head), 0) != sizeof(head) ||
+		return say_errno(failure, err, rec->path, "cannot be opened");
+	if (st.st_size && (pread(rec->lock.fd, head, sizeof(head), 0) != sizeof(head) ||
 			   memcmp(head, magic, sizeof(head))))
 		return say(failure, -EBADMSG, rec->path, "is no recording; it is left as it is");
 	return 0;
@@ -686,7 +681,7 @@ int recording__open(struct recording **recp, const char *path,
 	rec = calloc(1, sizeof(*rec));
 	if (!rec)
 		return say_errno(failure, -ENOMEM, path, "cannot be opened");
-	rec->fd = -1;
+	rec->lock.fd = -1;
 	rec->opts = *opts;
 	rec->path = plain_path(path);
 	if (!rec->path) {
@@ -749,8 +744,7 @@ void recording__close(struct recording *rec)
 		sqlite3_finalize(rec->stmts[i]);
 	sqlite3_close(rec->db);
 	guard__free(rec->guard);
-	if (rec->fd >= 0)
-		close(rec->fd);
+	writer_lock__close(&rec->lock);
 	free(rec->path);
 	free(rec);
 }

@@ -9,11 +9,11 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include <sqlite3.h>
 
 #include "store/recording.h"
+#include "store/writer_lock.h"
 
 #define RECORDING_PAGE_BYTES 4096U
 #define RECORDING_NS_PER_MINUTE 60000000000ULL
@@ -61,9 +61,7 @@ struct recording_keep {
 
 struct recording {
 	char *path;
-	int fd; /* holds the lock: see writer_lock.h */
-	dev_t dev;
-	ino_t ino;
+	struct writer_lock lock;
 	sqlite3 *db;
 	struct guard *guard;
 	sqlite3_stmt *stmts[STMTS];

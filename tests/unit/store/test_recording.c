@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "tests/unit/store/store_support.h"
 #include "tests/unit/support.h"
 
@@ -621,6 +623,50 @@ static void test_another_recorder(void **state)
 	store_support__remove(path);
 }
 
+/* As somebody who looks into it with another program, which tidies up when it ends: as the last
+ * one, if it were. */
+static int be_another_program(const char *path)
+{
+	sqlite3 *db;
+	int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_exec(db, "SELECT count(*) FROM minute", NULL, NULL, NULL);
+	sqlite3_close(db);
+	return rc != SQLITE_OK;
+}
+
+/* Whoever closes a descriptor of the file in the recorder's process must not take its locks. */
+static void test_locks_stay(void **state)
+{
+	char *path = store_support__path(), *wal = NULL;
+	struct recording *rec = open_new(path), *other = NULL;
+	struct held_run run = store_support__run(STORE_BEGIN_NS);
+	struct stat before, after;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	write_all(rec);
+	read_all(path, true);
+	assert_int_equal(recording__open(&other, path, &usual, &run, &failure), -EBUSY);
+	assert_true(asprintf(&wal, "%s-wal", path) > 0);
+	assert_int_equal(stat(wal, &before), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (!pid) {
+		execl("/proc/self/exe", "test_recording", path, (char *)NULL);
+		_exit(99);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(stat(wal, &after), 0);
+	assert_int_equal(after.st_ino, before.st_ino);
+	free(wal);
+	recording__close(rec);
+	store_support__remove(path);
+}
+
 static void test_gone(void **state)
 {
 	char *path = store_support__path();
@@ -637,7 +683,7 @@ static void test_gone(void **state)
 	store_support__remove(path);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
@@ -646,8 +692,11 @@ int main(void)
 		cmocka_unit_test(test_rows_once),
 		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_another_recorder),
+		cmocka_unit_test(test_locks_stay),
 		cmocka_unit_test(test_gone),
 	};
 
+	if (argc > 1)
+		return be_another_program(argv[1]);
 	return cmocka_run_group_tests_name("recording", tests, NULL, NULL);
 }
