@@ -378,12 +378,12 @@ test_damaged()
 		traced=$rc
 		run "$twsnoop" list --from damaged.db
 		judge "damage at $at ninths" "$(
-			[ $traced -le 1 ] || echo "trace ended with $traced. "
-			[ $rc -le 1 ] || echo "list ended with $rc. ")"
+			[ "$traced" -le 1 ] || echo "trace ended with $traced. "
+			[ "$rc" -le 1 ] || echo "list ended with $rc. ")"
 	done
 	head -c $((size / 2)) "$rec" >half.db
 	run "$twsnoop" trace --from half.db
-	judge "half of a recording" "$([ $rc -le 1 ] || echo "status $rc. ")"
+	judge "half of a recording" "$([ "$rc" -le 1 ] || echo "status $rc. ")"
 }
 
 # A reader that goes, and a signal.

@@ -3,12 +3,17 @@
 #
 # Commands on the past: usage: run.sh TWSNOOP MAKEREC CLITOOL [TEST...]
 # Prints "ok NAME", "FAIL NAME: why" or "skip NAME: why" for each test, and the sums at the end; exits 1
-# if any failed. makerec.c says what is in the recordings that it makes. Needs no privilege.
+# if any failed. makerec.c says what is in the recordings that it makes. Only the last test needs root.
 set -u
 
 twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
 makerec=$(readlink -f "${2:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
 tool=$(readlink -f "${3:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
+
+if [ "$(id -u)" = 0 ] && [ -z "${PAST_IN_NETNS:-}" ]; then
+	PAST_IN_NETNS=1 exec "$tool" netns "$0" "$@"
+fi
+
 here=$(dirname "$(readlink -f "$0")")
 dir=$(mktemp -d) || exit 1
 pid=
@@ -22,6 +27,8 @@ export TZ
 . "$here/../cli/lib.sh"
 # shellcheck disable=SC1091
 . "$here/recordings.sh"
+# shellcheck disable=SC1091
+. "$here/agreement.sh"
 
 if [ $# -gt 3 ]; then
 	shift 3
@@ -43,6 +50,7 @@ else
 	test_no_recording
 	test_damaged
 	test_stopped
+	if is_root; then test_agreement; else skip agreement "needs root"; fi
 fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" = 0 ]

@@ -85,7 +85,7 @@ static void put_record(struct sink_state *s, const struct record *rec)
 
 static void put_column(struct sink_state *s, enum field_type type, const struct field_value *v)
 {
-	char text[SINK_SHORT_MAX];
+	char text[SINK_SHORT_MAX] = "";
 
 	if (v && type == FIELD_NAME)
 		escape__csv(&s->out, v->text, v->len);

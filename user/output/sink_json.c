@@ -165,7 +165,7 @@ static const char *put_member(struct sink_state *s, const char *before, const ch
 {
 	bool quoted = type == FIELD_WORD || type == FIELD_ADDRESS || type == FIELD_TIME;
 	struct outbuf *ob = &s->out;
-	char text[SINK_SHORT_MAX];
+	char text[SINK_SHORT_MAX] = "";
 
 	json__member(ob, before, name);
 	if (type == FIELD_NAME) {

@@ -1,0 +1,90 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Whether what was recorded is what was seen.
+
+agree.py events LIVE RECORDED: of two traces in JSON all members of all events, but for the time: each
+reader has read the wall clock for itself, and it may differ by some milliseconds.
+agree.py sockets LIVE RECORDED SECONDS: of two lists in JSON the sockets, their states, owners and
+containers. To read all sockets takes a while: what was closed in the last SECONDS may be in one of
+them alone.
+Prints why not, a line each, or nothing.
+"""
+import collections
+import json
+import sys
+from datetime import datetime
+
+SAME_TIME_S = 0.05
+SHOWN = 5
+
+
+def load(path):
+    with open(path, encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def seconds(text):
+    whole, fraction = text.rstrip("Z").split(".")
+    return datetime.fromisoformat(whole + "+00:00").timestamp() + float("0." + fraction)
+
+
+def show(what, items):
+    for item in items[:SHOWN]:
+        print("%s: %s" % (what, item))
+    if len(items) > SHOWN:
+        print("%s: and %d more" % (what, len(items) - SHOWN))
+
+
+def events(live, recorded):
+    times = [collections.defaultdict(list), collections.defaultdict(list)]
+    for which, records in enumerate((load(live), load(recorded))):
+        for record in records:
+            time = seconds(record.pop("timestamp"))
+            times[which][json.dumps(record, sort_keys=True)].append(time)
+    keys = [collections.Counter({k: len(v) for k, v in t.items()}) for t in times]
+    show("not recorded", sorted((keys[0] - keys[1]).elements()))
+    show("not seen live", sorted((keys[1] - keys[0]).elements()))
+    for key in keys[0] & keys[1]:
+        for a, b in zip(sorted(times[0][key]), sorted(times[1][key])):
+            if abs(a - b) > SAME_TIME_S:
+                print("another time by %.6f s: %s" % (b - a, key))
+    actions = collections.Counter(json.loads(key)["event"]["action"] for key in times[0]
+                                  for _ in times[0][key])
+    print(" ".join("%s=%d" % item for item in sorted(actions.items())), file=sys.stderr)
+
+
+def place(socket):
+    local, peer = socket["network"]["local"], socket["network"]["peer"]
+    return (socket["network"]["netns"], local["address"], local["port"], peer["address"],
+            peer["port"])
+
+
+def sockets(live, recorded, slack):
+    known = [{place(s): s for s in load(path)} for path in (live, recorded)]
+    for which, what in ((0, "not recorded"), (1, "not there")):
+        show(what, [json.dumps(s) for key, s in sorted(known[which].items())
+                    if key not in known[1 - which] and s["tcp"]["age_ns"] > slack * 1e9])
+    others = []
+    for key in known[0].keys() & known[1].keys():
+        a, b = (k[key] for k in known)
+        if a["tcp"]["age_ns"] <= slack * 1e9:
+            continue
+        names = [name for name in ("process", "owner", "container", "cgroup")
+                 if a.get(name) != b.get(name)]
+        # Who listened when it was accepted: a recorder may know what a list cannot find out.
+        if "opener" in a and a["opener"] != b.get("opener"):
+            names.append("opener")
+        names += [name for name in ("state", "side", "cause", "cookie")
+                  if a["tcp"].get(name) != b["tcp"].get(name)]
+        if abs(a["tcp"]["expires_ns"] - b["tcp"]["expires_ns"]) > 5e9:
+            names.append("time left")
+        if names:
+            others.append("%s: %s, %s" % (" ".join(names), json.dumps(a), json.dumps(b)))
+    show("another", others)
+    print("%d sockets" % len(known[0]), file=sys.stderr)
+
+
+if sys.argv[1] == "events":
+    events(sys.argv[2], sys.argv[3])
+else:
+    sockets(sys.argv[2], sys.argv[3], float(sys.argv[4]))
