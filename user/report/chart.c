@@ -17,7 +17,7 @@ struct size {
 
 static const struct size sizes[] = {
 	{ "wide", 920, 230, 52, 8, 20, 26, 8 },
-	{ "narrow", 340, 190, 40, 4, 18, 24, 4 },
+	{ "narrow", 340, 190, 46, 4, 18, 24, 4 },
 };
 
 struct drawing {

@@ -6,17 +6,19 @@
 
 /* ---- cells ---- */
 
-/* A heading; "#Closes": of numbers, which stand on the right. */
+/* A heading; "#Closes": of numbers, which stand on the right; "-Cause": narrow screens have no room
+ * for it. Both may stand before it. */
 static void write_headings(struct html_parts *p, const char *const *headings)
 {
 	html__open(p->html, "thead");
 	html__open(p->html, "tr");
 	for (; *headings; headings++) {
-		bool is_number = **headings == '#';
+		bool is_fine = **headings == '-', is_number = (*headings)[is_fine] == '#';
 
-		html__open_class(p->html, "th", is_number ? "num" : NULL);
+		html__open_class(p->html, "th", is_number ? is_fine ? "num fine" : "num" :
+						is_fine ? "fine" : NULL);
 		html__attribute(p->html, "scope", "col");
-		html__text(p->html, *headings + is_number);
+		html__text(p->html, *headings + is_fine + is_number);
 		html__close(p->html);
 	}
 	html__close(p->html);
@@ -49,18 +51,21 @@ static void head_cell(struct html_parts *p)
 	html__close(p->html);
 }
 
-static void cell(struct html_parts *p)
+static void cell_of(struct html_parts *p, const char *class)
 {
-	html__open(p->html, "td");
+	html__open_class(p->html, "td", class);
 	html_parts__flush(p);
 	html__close(p->html);
 }
 
+static void cell(struct html_parts *p)
+{
+	cell_of(p, NULL);
+}
+
 static void number_cell(struct html_parts *p)
 {
-	html__open_class(p->html, "td", "num");
-	html_parts__flush(p);
-	html__close(p->html);
+	cell_of(p, "num");
 }
 
 static void share(struct html_parts *p, uint64_t part, uint64_t whole)
@@ -74,7 +79,7 @@ static void share(struct html_parts *p, uint64_t part, uint64_t whole)
 static void table_closers(struct html_parts *p)
 {
 	static const char *const headings[] = { "Process", "Container, pod or unit", "#Closes",
-						"#Share", "#As client", NULL };
+						"#Share", "-#As client", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_closers)
@@ -98,7 +103,7 @@ static void table_closers(struct html_parts *p)
 		share(p, who->closes, story->closes);
 		number_cell(p);
 		share(p, who->as_client, who->closes);
-		number_cell(p);
+		cell_of(p, "num fine");
 		html__close(p->html);
 	}
 	end_table(p);
@@ -113,7 +118,7 @@ static void put_who(struct html_parts *p, uint32_t who)
 static void table_places(struct html_parts *p)
 {
 	static const char *const headings[] = { "Process", "Side", "Remote end, or own port",
-						"Cause", "#Closes", NULL };
+						"-Cause", "#Closes", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_places)
@@ -130,7 +135,7 @@ static void table_places(struct html_parts *p)
 		words__place(&p->line, &row->place);
 		cell(p);
 		html_parts__put(p, names__cause(row->place.cause)->text);
-		cell(p);
+		cell_of(p, "fine");
 		words__number(&p->line, row->count);
 		number_cell(p);
 		html__close(p->html);
@@ -167,7 +172,7 @@ static void table_failures(struct html_parts *p)
 
 static void table_ports(struct html_parts *p)
 {
-	static const char *const headings[] = { "From, to", "Most by", "#Usable", "#TIME_WAIT", "#Live",
+	static const char *const headings[] = { "From, to", "Most by", "-#Usable", "#TIME_WAIT", "-#Live",
 						"#Used", "At", NULL };
 	const struct story *story = p->story;
 
@@ -187,11 +192,11 @@ static void table_ports(struct html_parts *p)
 			words__name(&p->line, comm, 60);
 		cell(p);
 		words__number(&p->line, ports->usable);
-		number_cell(p);
+		cell_of(p, "num fine");
 		words__number(&p->line, ports->time_wait);
 		number_cell(p);
 		words__number(&p->line, ports->live);
-		number_cell(p);
+		cell_of(p, "num fine");
 		words__percent(&p->line, (unsigned int)story->ports[i].permille);
 		number_cell(p);
 		words__time(&p->line, &p->words, ports->wall_ns);
@@ -222,7 +227,7 @@ static void table_findings(struct html_parts *p)
 		cell(p);
 		words__name(&p->line, finding->id ?: "", 60);
 		html_parts__put(p, " ");
-		html__open(p->html, "td");
+		html__open_class(p->html, "td", "text");
 		html_parts__flush(p);
 		html__text_n(p->html, finding->text ?: "", strnlen(finding->text ?: "", 400));
 		html__close(p->html);
