@@ -59,6 +59,8 @@ suite_bench_builds() {
 suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_past() { "$MAKE" --no-print-directory past; }
+# What a report makes of made-up hours and of recordings; in a real browser, too.
+suite_report() { in_parallel report-build && "$MAKE" --no-print-directory report; }
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
 # The same, and some of the containers, read from one recorder.
@@ -84,7 +86,7 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past scenarios attached top real containers systemd matrix \
+all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached top real containers systemd matrix \
 	matrix_arm64"
 quick="layers docs headers unit budget sockiter past scenarios_half"
 

@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | list | top | record | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | top | record | report | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -26,6 +26,7 @@ _twsnoop() {
 	local trace='-a --all -n --count -d --duration --since --until --utc --from --at --own --wait --bpffs
 		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
+	local report='--since --until --at --html --json --utc -h --help'
 	local record='--size --keep --raw --time-wait-only -d --duration -q --quiet --status --json --since
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
@@ -98,15 +99,17 @@ _twsnoop() {
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace list top record attach detach check help $trace $output --version"
+		_twsnoop_words "trace list top record report attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
 		_twsnoop_words '-a --all --syscalls --size --ring-size --max-connections --bpffs -h --help'
 	elif [[ $(_twsnoop_command) == detach ]]; then
 		_twsnoop_words '--bpffs -h --help'
-	elif [[ $(_twsnoop_command) == record ]]; then
-		if [[ $cur == -* ]]; then
+	elif [[ $(_twsnoop_command) == re[cp]or[dt] ]]; then
+		if [[ $cur == -* && $(_twsnoop_command) == report ]]; then
+			_twsnoop_words "$report"
+		elif [[ $cur == -* ]]; then
 			_twsnoop_words "$record"
 		else
 			compopt -o filenames 2>/dev/null

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace list top record attach detach check help
+set -l commands trace list top record report attach detach check help
 set -l keys local local-port remote remote-port netns process pid uid container pod state side cause
-set -l tracing "not __fish_seen_subcommand_from attach detach check help"
-set -l printing "not __fish_seen_subcommand_from top record attach detach check help"
-set -l only_trace "not __fish_seen_subcommand_from list top record attach detach check help"
-set -l from "not __fish_seen_subcommand_from list attach detach check help"
+set -l tracing "not __fish_seen_subcommand_from report attach detach check help"
+set -l printing "not __fish_seen_subcommand_from top record report attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list top record report attach detach check help"
+set -l from "not __fish_seen_subcommand_from list report attach detach check help"
 set -l recording "__fish_seen_subcommand_from record"
+set -l reporting "__fish_seen_subcommand_from report"
 set -l listing "__fish_seen_subcommand_from list"
 set -l top "__fish_seen_subcommand_from top"
 
@@ -20,6 +21,8 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a top \
     -d 'Show who closes, how often, and how near ports are to their end'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a record \
     -d 'Record each end of a connection into a file'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a report \
+    -d 'Tell what happened, out of a recording'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a attach \
     -d 'Let the kernel keep the owners of closed connections'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a detach \
@@ -88,6 +91,14 @@ complete -c twsnoop -n "$listing" -l reverse -d 'The other way round'
 complete -c twsnoop -n "$listing" -l by -x -a "$keys" -d 'Count by this, or by several'
 complete -c twsnoop -n "$listing" -l states -d 'Count connections in each state'
 complete -c twsnoop -n "$listing" -l ports -d 'Local ports that are taken, and left'
+
+complete -c twsnoop -n "$reporting" -F
+complete -c twsnoop -n "$reporting" -l since -x -a '1h 1d' -d 'Begin at a time'
+complete -c twsnoop -n "$reporting" -l until -x -d 'End at a time'
+complete -c twsnoop -n "$reporting" -l at -x -d 'Half an hour before a time, and after'
+complete -c twsnoop -n "$reporting" -l html -r -F -d 'One HTML file'
+complete -c twsnoop -n "$reporting" -l json -d 'One JSON object'
+complete -c twsnoop -n "$reporting" -l utc -d 'Times are in UTC'
 
 complete -c twsnoop -n "$recording" -F
 complete -c twsnoop -n "$recording" -l size -x -d 'Of the recording at most'

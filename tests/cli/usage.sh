@@ -61,7 +61,7 @@ test_wrong_usage()
 	wrong "netns '!'" trace --netns '!'
 	wrong "no command" ""
 	wrong "empty operand" trace ""
-	for command in trace list top attach detach check; do
+	for command in trace list top report attach detach check; do
 		wrong_if_empty $command
 	done
 	for time in '' now 24:00 tomorrow 2026-02-30 @ '2m '; do

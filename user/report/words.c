@@ -56,7 +56,13 @@ static void put_time(struct outbuf *to, const struct words *words, uint64_t ns, 
 		put(to, text);
 	if (strftime(text, sizeof(text), is_minute ? "%H:%M" : "%H:%M:%S", &tm))
 		put(to, text);
-	if (!with_zone || !strftime(text, sizeof(text), "%Z", &tm))
+	if (!with_zone)
+		return;
+	if (words->zone == &when_utc) {
+		put(to, " UTC"); /* which gmtime() calls GMT */
+		return;
+	}
+	if (!strftime(text, sizeof(text), "%Z", &tm))
 		return;
 	/* TZ's name is the user's. */
 	outbuf__char(to, ' ');
