@@ -217,6 +217,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t bytes_size)
 	uint32_t num, from;
 	size_t size;
 
+	if (bytes_size && bytes[0] & 0x80) { /* one that has never had anything */
+		block_builder__free(builder);
+		builder = NULL;
+	}
 	if (!builder)
 		CHECK(!block_builder__new(&builder));
 	block_builder__clear(builder);

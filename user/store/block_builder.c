@@ -10,6 +10,7 @@
 /* Of all dictionaries: enough for any block but a hostile one. */
 #define NAMES_BYTES (1U << 20)
 #define ENTRIES (3 * BLOCK_ROWS)
+#define BUFFER_BYTES 4096 /* at first */
 
 /* The words that entries are found by; where they are no cells, the cells follow. */
 struct actor_key {
@@ -410,6 +411,8 @@ int block_builder__new(struct block_builder **builderp)
 	}
 	for (unsigned int i = 0; i < BLOCK_TABLES && !err; i++)
 		err = dictionary_init(&b->dictionaries[i], i);
+	err = err ?: outbuf__init(&b->names, BUFFER_BYTES) ?:
+	      outbuf__init(&b->plain, BUFFER_BYTES) ?: outbuf__init(&b->packed, BUFFER_BYTES);
 	if (err || !b->rows || !b->zstd) {
 		block_builder__free(b);
 		return -ENOMEM;

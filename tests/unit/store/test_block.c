@@ -460,6 +460,23 @@ static void names_are_bounded(void **unused)
 	block_builder__free(builder);
 }
 
+/* The very first one is "", which is not none. */
+static void empty_name_comes_first(void **unused)
+{
+	struct block_builder *builder = new_builder();
+	struct held_row row;
+	struct block *block;
+
+	(void)unused;
+	make_least(&row);
+	row.netns_name = "";
+	assert_int_equal(block_builder__add(builder, &row), 0);
+	block = turn(builder, 0);
+	check_row(block, 0, &row);
+	block__free(block);
+	block_builder__free(builder);
+}
+
 /* More batches of cookies than are remembered, each used again. */
 static void cookies_come_back(void **unused)
 {
@@ -784,6 +801,7 @@ int main(void)
 		cmocka_unit_test(full_is_said),
 		cmocka_unit_test(variety_is_bounded),
 		cmocka_unit_test(names_are_bounded),
+		cmocka_unit_test(empty_name_comes_first),
 		cmocka_unit_test(cookies_come_back),
 		cmocka_unit_test(real_traffic_is_small),
 		cmocka_unit_test(document_is_right),
