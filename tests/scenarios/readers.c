@@ -4,22 +4,10 @@
 #include "recorder.h"
 #include "scenarios.h"
 
-#include <errno.h>
-
-/* From 7.0 on the kernel skips a program where another one is preempted. A reader makes up for
- * that by snapshots, and counts it; but not for what was skipped before it began. */
-static void skip_if_skipped(struct stage *st)
-{
-	if (net__kernel_at_least(7, 0))
-		stage__skip(st, "from 7.0 on the kernel may skip programs before the "
-				"reader begins, and nobody makes up for that");
-}
-
 static void read_late(struct stage *st, const char *twsnoop)
 {
 	const struct churn how = { .procs = 4, .conns = 2000, .late = true };
 
-	skip_if_skipped(st);
 	churn__run(st, twsnoop, &how);
 }
 
@@ -27,7 +15,6 @@ static void read_late_all(struct stage *st, const char *twsnoop)
 {
 	const struct churn how = { .procs = 4, .conns = 1000, .late = true, .all = true };
 
-	skip_if_skipped(st);
 	churn__run(st, twsnoop, &how);
 }
 

@@ -93,6 +93,7 @@ static int attached_start(struct source *source)
 	if (err)
 		return err;
 	a->recursion_before = sum_recursion(a);
+	source->skipped = a->recursion_before + a->before.walk_failed;
 	source->lacks_older = over_ns > a->pinned.meta.time_ns;
 	source->reach_ns = source->lacks_older ? over_ns : a->pinned.meta.time_ns;
 	return 0;
@@ -160,6 +161,11 @@ static int attached_poll(struct source *source, source_record_fn fn, void *ctx)
 	return more < 0 ? more : num + more;
 }
 
+static int attached_peek(struct source *source, source_record_fn fn, void *ctx)
+{
+	return rings__peek(attached_of(source)->rings, fn, ctx);
+}
+
 static uint64_t attached_mark(const struct source *source)
 {
 	return rings__mark(const_attached_of(source)->rings);
@@ -221,6 +227,7 @@ static void attached_stop(struct source *source)
 static const struct source_ops attached_ops = {
 	.start = attached_start,
 	.poll = attached_poll,
+	.peek = attached_peek,
 	.mark = attached_mark,
 	.passed = attached_passed,
 	.fins_lost = attached_fins_lost,

@@ -230,3 +230,14 @@ int batch__give(struct batch *batch, uint64_t until_ns, batch_fn fn, void *ctx)
 	keep_rest(batch, given);
 	return err < 0 ? err : (int)given;
 }
+
+int batch__each(const struct batch *batch, batch_fn fn, void *ctx)
+{
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < batch->num_events; i++)
+		err = fn(ctx, &batch->events[i], sizeof(batch->events[i]));
+	for (size_t i = 0; err >= 0 && i < batch->num_endings; i++)
+		err = fn(ctx, &batch->endings[i], sizeof(batch->endings[i]));
+	return err < 0 ? err : 0;
+}

@@ -35,6 +35,10 @@ typedef int (*batch_fn)(void *ctx, const void *data, size_t len);
  */
 int batch__give(struct batch *batch, uint64_t until_ns, batch_fn fn, void *ctx);
 
+/* batch__each() - calls @fn for all, in no order, and gives none away. Returns 0 or the negative
+ * value of @fn, which ends it. */
+int batch__each(const struct batch *batch, batch_fn fn, void *ctx);
+
 size_t batch__count(const struct batch *batch);
 
 #endif

@@ -387,6 +387,11 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 	return err < 0 ? err : num + err;
 }
 
+int rings__peek(const struct rings *rings, source_record_fn fn, void *ctx)
+{
+	return batch__each(rings->batch, fn, ctx);
+}
+
 uint64_t rings__mark(const struct rings *rings)
 {
 	uint64_t made = 0;

@@ -54,6 +54,9 @@ void rings__attached_at(struct rings *rings, uint64_t ns);
 void rings__stop_at(struct rings *rings, uint64_t ns, bool endings_too, bool is_last);
 uint64_t rings__stopped_ns(const struct rings *rings);
 
+/* As source__peek() says, after a cut that looks back. */
+int rings__peek(const struct rings *rings, source_record_fn fn, void *ctx);
+
 /* As source__poll(), source__mark(), source__passed() and source__fins_lost() say, and
  * @listens_lost_since_ns as in struct source. */
 int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,

@@ -29,6 +29,7 @@ struct source;
 struct source_ops {
 	int (*start)(struct source *source);
 	int (*poll)(struct source *source, source_record_fn fn, void *ctx);
+	int (*peek)(struct source *source, source_record_fn fn, void *ctx);
 	uint64_t (*mark)(const struct source *source);
 	bool (*passed)(const struct source *source, uint64_t mark);
 	uint64_t (*fins_lost)(const struct source *source);
@@ -54,6 +55,9 @@ struct source {
 	 * everything, and whether there was anything before. */
 	uint64_t reach_ns;
 	bool lacks_older;
+	/* Likewise: at most how many calls of its programs the kernel had skipped: records that
+	 * are missing in what it has of before. */
+	uint64_t skipped;
 	/*
 	 * TWS_LISTEN or TWS_UNLISTEN records of after this moment (CLOCK_MONOTONIC) were lost, or
 	 * perhaps were; 0: none. Set by source__poll() before it gives the first record
@@ -79,6 +83,16 @@ static inline int source__start(struct source *source)
 static inline int source__poll(struct source *source, source_record_fn fn, void *ctx)
 {
 	return source->ops->poll(source, fn, ctx);
+}
+
+/*
+ * source__peek() - of a source that looks back, before its first poll: calls @fn for each
+ * record of before the start that the poll will give, in no order. Returns 0 or the negative
+ * value of @fn.
+ */
+static inline int source__peek(struct source *source, source_record_fn fn, void *ctx)
+{
+	return source->ops->peek ? source->ops->peek(source, fn, ctx) : 0;
 }
 
 /*

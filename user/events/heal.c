@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/seen.h"
+#include "events/told.h"
 #include "model/decode.h"
 #include "model/key.h"
 #include "sockets/snapshot.h"
@@ -20,11 +21,19 @@
 #define UNSEEN_NS (600 * 1000000000ULL)
 #define MAX_SPACES (1U << 16)
 
+/* What entered TIME_WAIT before the start, in the order of time; the next one to be given. */
+struct due {
+	struct tws_event *events;
+	size_t num, room, next;
+};
+
 struct healer {
 	struct seen *seen;  /* reported, or there before */
 	struct seen *alive; /* the snapshot's mini-sockets, while finding */
 	struct seen *found; /* that were found here and reported */
 	struct seen *read; /* the snapshot's namespaces, while finding */
+	struct seen *doubted; /* until the baseline: see healer__doubt() */
+	struct due due;
 	struct snapshot snap;
 	const struct sockets_source *source;
 	bool has_cookie;
@@ -72,7 +81,7 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
 	h->source = source;
 	h->seed = hash__random_seed();
 	if (seen__new(&h->seen, MAX_SEEN) || seen__new(&h->found, MAX_FOUND) ||
-	    seen__new(&h->read, MAX_SPACES) ||
+	    seen__new(&h->read, MAX_SPACES) || seen__new(&h->doubted, MAX_FOUND) ||
 	    seen__new(&h->alive, SNAPSHOT_MAX)) {
 		healer__free(h);
 		return -ENOMEM;
@@ -89,6 +98,9 @@ void healer__baseline(struct healer *h)
 	if (h->snap.taken_ns)
 		h->horizon_ns = h->snap.taken_ns;
 	snapshot__free(&h->snap);
+	seen__clear(h->doubted);
+	free(h->due.events);
+	h->due = (struct due){};
 }
 
 void healer__note(struct healer *h, const struct tws_event *ev)
@@ -158,17 +170,18 @@ static void fill_event(const struct healer *h, struct tws_event *ev,
 }
 
 /* The owner, if its FIN was seen. */
-static void add_owner(struct tws_event *ev, const struct snapshot_socket *mini, struct join *join)
+static void add_owner(struct tws_event *ev, struct join *join)
 {
+	const struct tws_key key = key__of_event(ev);
 	struct tws_event fin;
 	bool has_bytes = false;
 
-	if (join__take(join, &mini->key, ev->cookie, &fin)) {
+	if (join__take(join, &key, ev->cookie, &fin)) {
 		has_bytes = decode__bytes_are_final(&fin);
 		ev->tx_bytes = has_bytes ? fin.tx_bytes : 0;
 		ev->rx_bytes = has_bytes ? fin.rx_bytes : 0;
 		ev->conn = fin.conn;
-		ev->conn.ifindex = mini->key.ifindex;
+		ev->conn.ifindex = key.ifindex;
 	}
 	ev->conn.flags |= TWS_F_SNAPSHOT | (has_bytes ? 0 : TWS_F_NO_BYTES);
 }
@@ -253,6 +266,13 @@ static void forget_the_dead(struct healer *h, struct source *source, struct join
 	seen__expire(h->found, before_ns);
 }
 
+static void note_found(struct healer *h, const struct tws_event *ev)
+{
+	seen__add(h->seen, key_of_event(h, ev), h->snap.taken_ns);
+	if (ev->cookie)
+		seen__add(h->found, key_of_life(h, ev), h->snap.taken_ns);
+}
+
 int healer__find(struct healer *h, struct source *source, struct join *join, heal_fn fn,
 		 void *ctx)
 {
@@ -271,9 +291,8 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 		if (known)
 			continue;
 		fill_event(h, &ev, mini);
-		add_owner(&ev, mini, join);
-		if (ev.cookie)
-			seen__add(h->found, key_of_life(h, &ev), h->snap.taken_ns);
+		add_owner(&ev, join);
+		note_found(h, &ev);
 		err = fn(ctx, &ev);
 	}
 	if (!err)
@@ -282,10 +301,202 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 	return err;
 }
 
+/* ---- what the kernel skipped before a reader began ---- */
+
+/* Whether all of its time in TIME_WAIT, whatever the timer leaves open, is after @since_ns. One
+ * whose timer has run out entered a minute ago, or before. */
+static bool is_since(const struct healer *h, const struct snapshot_socket *mini,
+		     uint64_t since_ns)
+{
+	return mini->state == SOCKDIAG_TIME_WAIT && mini->expires_ms &&
+	       entered_ns(h, mini) >= since_ns + SLACK_NS;
+}
+
+/* What a program that was held up may have told after the cut is left for later. */
+static bool is_before(const struct healer *h, const struct snapshot_socket *mini, uint64_t cut_ns)
+{
+	return entered_until_ns(h, mini) + SLACK_NS < cut_ns;
+}
+
+struct look_back {
+	struct healer *healer;
+	struct told *told;
+};
+
+static int note_told(void *ctx, const void *data, size_t len)
+{
+	const struct look_back *look = ctx;
+	const struct tws_ending *ending;
+	const struct tws_event *ev;
+
+	if (!decode__ending(data, len, &ending))
+		told__ending(look->told, ending);
+	else if (decode__event(data, len, &ev))
+		return 0;
+	else if (ev->action == TWS_FIN)
+		told__fin(look->told, ev->cookie);
+	else if (ev->action == TWS_TIME_WAIT)
+		told__event(look->told, key_of_event(look->healer, ev));
+	return 0;
+}
+
+static bool is_told(const struct look_back *look, const struct snapshot_socket *mini)
+{
+	const struct healer *h = look->healer;
+
+	return told__has(look->told, mini->cookie) ||
+	       told__has_event(look->told, key_of_mini(h, mini)) ||
+	       told__has_event(look->told, hash_key(h, &mini->key));
+}
+
+static int add_due(struct healer *h, const struct snapshot_socket *mini)
+{
+	struct due *due = &h->due;
+
+	if (due->num == due->room) {
+		size_t room = due->room ? due->room * 2 : 64;
+		struct tws_event *more = realloc(due->events, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		due->events = more;
+		due->room = room;
+	}
+	fill_event(h, &due->events[due->num++], mini);
+	return 0;
+}
+
+static int choose_due(const struct look_back *look, uint64_t since_ns, uint64_t cut_ns)
+{
+	struct healer *h = look->healer;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < h->snap.num; i++) {
+		const struct snapshot_socket *mini = &h->snap.sockets[i];
+
+		if (is_since(h, mini, since_ns) && is_before(h, mini, cut_ns) &&
+		    !is_told(look, mini))
+			err = add_due(h, mini);
+	}
+	return err;
+}
+
+static int by_cookie(const void *a, const void *b)
+{
+	const struct tws_event *x = a, *y = b;
+
+	return x->cookie < y->cookie ? -1 : x->cookie > y->cookie;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct tws_event *x = a, *y = b;
+
+	return x->time_ns < y->time_ns ? -1 : x->time_ns > y->time_ns;
+}
+
+/* The timer's clock is coarse: no socket entered TIME_WAIT before its FIN. */
+static int move_after_fin(void *ctx, const void *data, size_t len)
+{
+	struct due *due = &((const struct look_back *)ctx)->healer->due;
+	const struct tws_event *fin;
+	struct tws_event *ev;
+
+	if (decode__event(data, len, &fin) || fin->action != TWS_FIN)
+		return 0;
+	ev = bsearch(fin, due->events, due->num, sizeof(*ev), by_cookie);
+	if (ev && ev->time_ns <= fin->time_ns)
+		ev->time_ns = fin->time_ns + 1;
+	return 0;
+}
+
+static int find_due(struct look_back *look, struct source *source, uint64_t since_ns,
+		    uint64_t cut_ns)
+{
+	struct due *due = &look->healer->due;
+	int err = source__peek(source, note_told, look) ?: choose_due(look, since_ns, cut_ns);
+
+	if (err || !due->num)
+		return err;
+	qsort(due->events, due->num, sizeof(*due->events), by_cookie);
+	err = source__peek(source, move_after_fin, look);
+	qsort(due->events, due->num, sizeof(*due->events), by_time);
+	return err;
+}
+
+static bool has_any(const struct healer *h, uint64_t since_ns, uint64_t cut_ns)
+{
+	for (size_t i = 0; i < h->snap.num; i++)
+		if (is_since(h, &h->snap.sockets[i], since_ns) &&
+		    is_before(h, &h->snap.sockets[i], cut_ns))
+			return true;
+	return false;
+}
+
+int healer__look_back(struct healer *h, struct source *source, uint64_t since_ns, uint64_t cut_ns)
+{
+	struct look_back look = { .healer = h };
+	int err;
+
+	if (!has_any(h, since_ns, cut_ns))
+		return 0;
+	err = told__new(&look.told) ?: find_due(&look, source, since_ns, cut_ns);
+	told__free(look.told);
+	if (err)
+		h->due.num = 0;
+	for (size_t i = 0; i < h->due.num; i++)
+		note_found(h, &h->due.events[i]);
+	return err;
+}
+
+int healer__give_due(struct healer *h, uint64_t until_ns, struct join *join, heal_fn fn, void *ctx)
+{
+	struct due *due = &h->due;
+	int err = 0;
+
+	while (!err && due->next < due->num && due->events[due->next].time_ns <= until_ns) {
+		struct tws_event *ev = &due->events[due->next++];
+
+		add_owner(ev, join);
+		err = fn(ctx, ev);
+	}
+	return err;
+}
+
+void healer__doubt(struct healer *h, uint64_t cookie)
+{
+	seen__add(h->doubted, cookie, 1);
+}
+
+int healer__find_newest(struct healer *h, const struct source *source, uint64_t since_ns,
+			uint64_t cut_ns, struct join *join, heal_fn fn, void *ctx)
+{
+	int err = 0;
+
+	join__rest(join);
+	if (seen__forgotten_ns(h->doubted))
+		return 0;
+	for (size_t i = 0; !err && i < h->snap.num; i++) {
+		const struct snapshot_socket *mini = &h->snap.sockets[i];
+		struct tws_event ev;
+
+		if (!is_since(h, mini, since_ns) || is_before(h, mini, cut_ns) ||
+		    is_known(h, source, mini) || seen__has(h->doubted, mini->cookie))
+			continue;
+		fill_event(h, &ev, mini);
+		add_owner(&ev, join);
+		note_found(h, &ev);
+		err = fn(ctx, &ev);
+	}
+	return err;
+}
+
 void healer__free(struct healer *h)
 {
 	if (!h)
 		return;
+	free(h->due.events);
+	seen__free(h->doubted);
 	seen__free(h->seen);
 	seen__free(h->found);
 	seen__free(h->read);

@@ -39,6 +39,33 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
  */
 void healer__baseline(struct healer *healer);
 
+/*
+ * Where the kernel skips programs, a source that looks back may lack some of what was before
+ * its start. Then, before healer__baseline():
+ *
+ * healer__look_back() - finds, in the snapshot that was taken after the start, what entered
+ * TIME_WAIT after @since_ns (CLOCK_MONOTONIC: no record of later may have been written over) and
+ * before the source's start at @cut_ns, and of which no record of the look back tells. What the
+ * timer leaves in doubt is left out. Once, before the first poll. Returns 0 or -ENOMEM.
+ *
+ * healer__give_due() - gives to @fn what healer__look_back() has found and what entered until
+ * @until_ns, in the order of time: before the record of that time is given. Returns 0 or the
+ * negative value of @fn, which has been given that event.
+ *
+ * healer__find_newest() - once all is polled that was made before the snapshot: the same for what
+ * entered about the source's start, or after it.
+ */
+int healer__look_back(struct healer *healer, struct source *source, uint64_t since_ns,
+		      uint64_t cut_ns);
+int healer__give_due(struct healer *healer, uint64_t until_ns, struct join *join, heal_fn fn,
+		     void *ctx);
+int healer__find_newest(struct healer *healer, const struct source *source, uint64_t since_ns,
+			uint64_t cut_ns, struct join *join, heal_fn fn, void *ctx);
+
+/* healer__doubt() - until the baseline: a FIN came for the mini-socket @cookie whose own FIN is not
+ * known. If that FIN came again, the timer was set anew, and does not tell when it entered. */
+void healer__doubt(struct healer *healer, uint64_t cookie);
+
 /* healer__note() - this event was reported. Cheap; for each one. */
 void healer__note(struct healer *healer, const struct tws_event *ev);
 

@@ -47,11 +47,13 @@ struct stream {
 	struct ifnames *interfaces;
 	struct attributor *attributor;
 	bool has_baseline;
+	uint64_t cut_ns; /* of a source that looks back: what it tells of before is older */
 	int backlog; /* records that the last poll found */
 	/* Of a filtered source: FINs that were lost, when the last one was, and how many of their
 	 * ends have come or will not come any more. */
 	uint64_t fins_lost, fins_lost_ns, fins_ended;
-	uint64_t delivered, unattributed, malformed, untaken, found;
+	uint64_t delivered, unattributed, malformed, untaken;
+	uint64_t found, found_before; /* the second: of them, before the start; nobody lost these */
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
@@ -131,6 +133,15 @@ static int put_end(void *ctx, const struct tws_event *end)
 	return put_event(ctx, end);
 }
 
+/* In the kernel's table. */
+static void count_found(struct stream *s, const struct tws_event *ev)
+{
+	if (!(ev->conn.flags & TWS_F_SNAPSHOT))
+		return;
+	s->found++;
+	s->found_before += ev->time_ns < s->cut_ns;
+}
+
 /* What the container filter lets pass, perhaps later. */
 static int put_wanted(struct stream *s, const struct tws_event *ev)
 {
@@ -141,7 +152,7 @@ static int put_wanted(struct stream *s, const struct tws_event *ev)
 		containers__hold(s->containers, ev);
 		return 0;
 	default:
-		s->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+		count_found(s, ev);
 		return put_event(s, ev);
 	}
 }
@@ -151,7 +162,7 @@ static int put_held(void *ctx, const struct tws_event *ev)
 {
 	struct stream *s = ctx;
 
-	s->found += ev->conn.flags & TWS_F_SNAPSHOT ? 1 : 0;
+	count_found(s, ev);
 	return put_event(s, ev);
 }
 
@@ -227,17 +238,22 @@ static int on_event(struct stream *s, const struct tws_event *ev)
 	}
 }
 
-static int on_record(void *ctx, const void *data, size_t len)
+/* One that was found in the kernel's table. */
+static int on_found(void *ctx, const struct tws_event *ev)
+{
+	struct stream *s = ctx;
+
+	if (!filter__match(&s->opts.filter, ev) || !is_asked_for(s, ev, false))
+		return 0;
+	return put_end_by(s, ev) ?: put_wanted(s, ev);
+}
+
+static int decode_record(struct stream *s, const void *data, size_t len)
 {
 	const struct tws_ending *ending;
 	const struct tws_cgroup *cgroup;
 	const struct tws_event *ev;
-	struct stream *s = ctx;
 
-	if (is_complete(s))
-		return 0;
-	if (s->opts.events->listens_lost_since_ns)
-		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
 	if (!decode__event(data, len, &ev))
 		return on_event(s, ev);
 	if (!decode__ending(data, len, &ending))
@@ -249,13 +265,34 @@ static int on_record(void *ctx, const void *data, size_t len)
 	return 0;
 }
 
-static int on_found(void *ctx, const struct tws_event *ev)
+/* 0: it has no place in the order of time. Who listens is told before its time. */
+static uint64_t time_of(const void *data, size_t len)
+{
+	const struct tws_ending *ending;
+	const struct tws_event *ev;
+
+	if (!decode__ending(data, len, &ending))
+		return ending->time_ns;
+	if (decode__event(data, len, &ev) || ev->action == TWS_LISTEN ||
+	    ev->action == TWS_UNLISTEN)
+		return 0;
+	return ev->time_ns;
+}
+
+/* A record is taken, whatever became of those that were found to be before it. */
+static int on_record(void *ctx, const void *data, size_t len)
 {
 	struct stream *s = ctx;
+	int err = 0, more;
 
-	if (!filter__match(&s->opts.filter, ev) || !is_asked_for(s, ev, false))
+	if (is_complete(s))
 		return 0;
-	return put_end_by(s, ev) ?: put_wanted(s, ev);
+	if (s->opts.events->listens_lost_since_ns)
+		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
+	if (!s->has_baseline)
+		err = healer__give_due(s->healer, time_of(data, len), s->join, on_found, s);
+	more = decode_record(s, data, len);
+	return err ?: more;
 }
 
 /*
@@ -396,11 +433,45 @@ static int check_counters(struct stream *s)
 	return heal(s);
 }
 
-/* What was there at the start, and was not told, is not ours to tell. */
-static void set_baseline(struct stream *s)
+/* A FIN that comes again sets a mini-socket's timer anew; where the kernel side does not tell of
+ * each, the timer tells nothing of when it was set first. */
+static bool timers_tell(const struct stream *s)
 {
+	return s->opts.events->looks_back && s->opts.kernel->rx_sk.state == FEATURE_PRESENT;
+}
+
+/* What is found is what programs missed: there is nothing to find if all have run. */
+static bool has_skips(struct stream *s)
+{
+	source__counters(s->opts.events, &s->counters, &s->recursion);
+	return s->opts.events->skipped || s->recursion || s->counters.walk_failed;
+}
+
+/* Of a source that looks back, once that has told what it has. Where records were lost, what is
+ * not told may have been: that is counted. */
+static int find_skipped(struct stream *s)
+{
+	int err;
+
+	if (!has_skips(s))
+		return 0;
+	err = drain_all(s);
+	if (err >= 0)
+		err = healer__give_due(s->healer, UINT64_MAX, s->join, on_found, s);
+	if (!err && !s->counters.event_lost)
+		err = healer__find_newest(s->healer, s->opts.events, s->opts.since_ns, s->cut_ns,
+					  s->join, on_found, s);
+	return err;
+}
+
+/* What was there at the start, and was not told, is not ours to tell. */
+static int set_baseline(struct stream *s)
+{
+	int err = timers_tell(s) ? find_skipped(s) : 0;
+
 	healer__baseline(s->healer);
 	s->has_baseline = true;
+	return err < 0 ? err : 0;
 }
 
 /* ---- what a command calls ---- */
@@ -435,7 +506,7 @@ static int feed_poll(struct feed *feed)
 	s->backlog = num < 0 ? 0 : num;
 	/* Before it, what looks back has told all that it can. */
 	if (num >= 0 && !s->has_baseline)
-		set_baseline(s);
+		num = set_baseline(s);
 	if (num >= 0 && clock__now_ns(CLOCK_MONOTONIC) >= s->next_check_ns)
 		num = check_counters(s);
 	return conclude(s, num);
@@ -492,12 +563,13 @@ static int feed_finish(struct feed *feed)
 static void feed_account(struct feed *feed, struct feed_account *account)
 {
 	struct stream *s = of(feed);
-	uint64_t lost;
+	uint64_t lost, found;
 
 	source__counters(s->opts.events, &s->counters, &s->recursion);
 	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
 	lost = s->counters.event_lost + s->healed_orphans;
-	lost = lost > s->found ? lost - s->found : 0;
+	found = s->found - s->found_before;
+	lost = lost > found ? lost - found : 0;
 	*account = (struct feed_account){
 		.delivered = s->delivered,
 		.lost = lost + s->malformed + s->untaken + containers__dropped(s->containers),
@@ -557,6 +629,8 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 {
 	struct stream *s = ctx;
 
+	if (!s->has_baseline && ending->action == TWS_ENTERED)
+		healer__doubt(s->healer, ending->id);
 	if (source__is_late(s->opts.events, ending->time_ns) ||
 	    ending->time_ns < s->opts.since_ns)
 		return true;
@@ -667,21 +741,32 @@ static int fail(struct feed_failure *failure, int err, const char *what, const c
 	return err;
 }
 
+/* Without memory for it, less is found. */
+static void look_back(struct stream *s, uint64_t cut_ns)
+{
+	s->cut_ns = cut_ns;
+	if (s->opts.events->skipped && timers_tell(s))
+		healer__look_back(s->healer, s->opts.events, s->opts.since_ns, cut_ns);
+}
+
 /* The baseline is taken once the source has started, or what ends in between would be
  * nobody's; what lacks one is only healed less. */
 int stream__start(struct stream *s, struct feed_failure *failure)
 {
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC);
 	int err = source__start(s->opts.events);
 
 	if (err)
 		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
 	/* Taken at once: what comes later may be lost, and is to be found then. */
 	healer__take(s->healer);
-	if (!s->opts.events->looks_back)
-		set_baseline(s);
 	/* What is older is there in part only. */
 	if (s->opts.since_ns < s->opts.events->reach_ns)
 		s->opts.since_ns = s->opts.events->reach_ns;
+	if (s->opts.events->looks_back)
+		look_back(s, begin_ns);
+	else
+		set_baseline(s);
 	if (s->opts.events->lacks_older)
 		listeners__know_from(s->listeners, s->opts.events->reach_ns);
 	listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags);

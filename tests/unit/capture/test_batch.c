@@ -119,10 +119,34 @@ static void sorts_any_times(void **state)
 	batch__free(batch);
 }
 
+/* All are looked at, none is taken away. */
+static void each_gives_none_away(void **state)
+{
+	static struct taken taken;
+	struct batch *batch;
+
+	(void)state;
+	assert_int_equal(batch__new(&batch), 0);
+	assert_int_equal(batch__each(batch, take, &taken), 0);
+	add(batch, true, 30, 1);
+	add(batch, false, 20, 2);
+	assert_int_equal(batch__each(batch, take, &taken), 0);
+	assert_int_equal(taken.num, 2);
+	assert_int_equal(taken.ids[0] + taken.ids[1], 3);
+	taken.num = 0;
+	taken.stop_at = 1;
+	assert_int_equal(batch__each(batch, take, &taken), -EPIPE);
+	assert_int_equal(taken.num, 1);
+	taken.stop_at = 0;
+	assert_int_equal(batch__give(batch, UINT64_MAX, take, &taken), 2);
+	batch__free(batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_by_time),
+		cmocka_unit_test(each_gives_none_away),
 		cmocka_unit_test(keeps_what_follows_an_error),
 		cmocka_unit_test(sorts_any_times),
 	};
