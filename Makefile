@@ -201,6 +201,12 @@ sockiter: $(BUILD)/tests/test_sockiter
 scenarios: all $(BUILD)/scenarios
 	$(BUILD)/scenarios --twsnoop $(BUILD)/twsnoop
 
+# Ten minutes of connections as fast as can be, with two readers of a recorder and lists.
+SOAK_SECONDS ?= 600
+
+soak: all $(BUILD)/scenarios
+	$(BUILD)/scenarios soak --twsnoop $(BUILD)/twsnoop --seconds $(SOAK_SECONDS)
+
 # The same static programs in guests with other kernels; SERIES="6.1 7.3", SHARE=1 for a part of
 # what each plays. For arm64: make ARCH=arm64 matrix
 PAYLOAD := $(BUILD)/matrix-payload
@@ -266,6 +272,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios matrix \
+.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios soak matrix \
 	guests-systemd guests-record lint install uninstall clean
 .DELETE_ON_ERROR:

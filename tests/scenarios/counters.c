@@ -19,6 +19,7 @@ static const struct counter {
 	{ "netstat", "TcpExt:", "TCPAbortOnLinger", AT(abort_on_linger) },
 	{ "netstat", "TcpExt:", "TCPAbortOnTimeout", AT(abort_on_timeout) },
 	{ "netstat", "TcpExt:", "TCPTimeWaitOverflow", AT(overflow) },
+	{ "netstat", "TcpExt:", "TW", AT(minis) },
 	{ "netstat", "TcpExt:", "TWRecycled", AT(recycled) },
 	{ "snmp", "Tcp:", "AttemptFails", AT(attempt_fails) },
 	{ "snmp", "Tcp:", "EstabResets", AT(estab_resets) },

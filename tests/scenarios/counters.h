@@ -18,6 +18,7 @@ struct counters {
 	unsigned long abort_on_linger;	/* TCPAbortOnLinger */
 	unsigned long abort_on_timeout; /* TCPAbortOnTimeout */
 	unsigned long overflow;		/* TCPTimeWaitOverflow */
+	unsigned long minis;		/* TW: mini-sockets that got a timer of over 4 seconds */
 	unsigned long recycled;		/* TWRecycled: connect() took a TIME_WAIT socket's place */
 	unsigned long attempt_fails;	/* Tcp AttemptFails: tcp_done() in SYN_SENT or SYN_RECV */
 	unsigned long estab_resets;	/* EstabResets: CLOSE from ESTABLISHED or CLOSE_WAIT */

@@ -507,6 +507,8 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc > 1 && strcmp(argv[1], "churn") == 0)
 		return churn__main(argc - 1, argv + 1);
+	if (argc > 1 && strcmp(argv[1], "soak") == 0)
+		return soak__main(argc - 1, argv + 1);
 	status = parse(argc, argv, &o);
 	if (status >= 0)
 		return status;

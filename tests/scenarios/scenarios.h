@@ -104,6 +104,8 @@ void churn__run(struct stage *st, const char *twsnoop, const struct churn *how);
 void churn__edges(struct stage *st, const char *twsnoop, const struct churn *how);
 /* `scenarios churn [options]`. Returns the exit status. */
 int churn__main(int argc, char **argv);
+/* `scenarios soak [options]`: likewise. */
+int soak__main(int argc, char **argv);
 
 /* Runs a function as a solo test in a child; *why (size bytes) is set if it did not succeed. */
 enum verdict solo__run(void (*run)(struct stage *st, const char *twsnoop), const char *twsnoop,

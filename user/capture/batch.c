@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define FIRST_ROOM 1024
+#define USUAL_ROOM (1U << 16) /* half a million closes a second, ten times a second */
 #define DIGIT_BITS 11 /* 2,048 counters: half of a CPU's nearest cache */
 #define DIGITS (1U << DIGIT_BITS)
 
@@ -35,15 +36,29 @@ int batch__new(struct batch **batchp)
 	return 0;
 }
 
-void batch__free(struct batch *batch)
+static void free_rooms(struct batch *batch)
 {
-	if (!batch)
-		return;
 	free(batch->events);
 	free(batch->endings);
 	free(batch->order);
 	free(batch->spare);
+}
+
+void batch__free(struct batch *batch)
+{
+	if (!batch)
+		return;
+	free_rooms(batch);
 	free(batch);
+}
+
+void batch__trim(struct batch *batch)
+{
+	if (batch__count(batch) ||
+	    (batch->room_events <= USUAL_ROOM && batch->room_endings <= USUAL_ROOM))
+		return;
+	free_rooms(batch);
+	*batch = (struct batch){ .room_order = 0 };
 }
 
 size_t batch__count(const struct batch *batch)

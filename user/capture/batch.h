@@ -39,6 +39,9 @@ int batch__give(struct batch *batch, uint64_t until_ns, batch_fn fn, void *ctx);
  * value of @fn, which ends it. */
 int batch__each(const struct batch *batch, batch_fn fn, void *ctx);
 
+/* batch__trim() - gives memory back, if it is empty and has held far more than one poll finds. */
+void batch__trim(struct batch *batch);
+
 size_t batch__count(const struct batch *batch);
 
 #endif

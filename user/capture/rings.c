@@ -328,17 +328,13 @@ static int give_old_listens(struct rings *rings)
 	return num < 0 ? num : 0;
 }
 
-/* What follows a look back is no more than comes in a tenth of a second. */
-static void end_look_back(struct rings *rings)
+/* What follows a look back, or a time in which the reader was stopped, is no more than comes in a
+ * tenth of a second. */
+static void give_back(struct rings *rings)
 {
-	struct batch *small;
-
 	batch__free(rings->old_listens);
 	rings->old_listens = NULL;
-	if (batch__count(rings->batch) || batch__new(&small))
-		return;
-	batch__free(rings->batch);
-	rings->batch = small;
+	batch__trim(rings->batch);
 }
 
 /*
@@ -382,8 +378,8 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 	fins__note(&rings->fins, fins, rings->events.passed, rings->is_last);
 	err = give_old_listens(rings) ?:
 	      batch__give(rings->batch, begun_ns, rings->fn, rings->ctx);
-	if (err >= 0 && rings->old_listens)
-		end_look_back(rings);
+	if (err >= 0)
+		give_back(rings);
 	return err < 0 ? err : num + err;
 }
 

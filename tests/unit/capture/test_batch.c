@@ -142,11 +142,45 @@ static void each_gives_none_away(void **state)
 	batch__free(batch);
 }
 
+/* After one that was large it is as new. */
+static void trims(void **state)
+{
+	static struct taken taken;
+	struct batch *batch;
+
+	(void)state;
+	assert_int_equal(batch__new(&batch), 0);
+	for (uint64_t i = 0; i < 70000; i++)
+		add(batch, i % 2, i, i);
+	batch__trim(batch);
+	assert_int_equal(batch__count(batch), 70000);
+	taken.stop_at = 2;
+	assert_int_equal(batch__give(batch, 1, take, &taken), -EPIPE);
+	batch__trim(batch);
+	assert_int_equal(batch__count(batch), 69998);
+	batch__free(batch);
+	assert_int_equal(batch__new(&batch), 0);
+	for (uint64_t i = 0; i < 140000; i++)
+		add(batch, false, i, i);
+	while (batch__count(batch)) {
+		taken.num = taken.stop_at = 0;
+		batch__give(batch, 140000 - batch__count(batch) + 2000, take, &taken);
+	}
+	batch__trim(batch);
+	add(batch, true, 30, 1);
+	add(batch, false, 20, 2);
+	taken.num = 0;
+	assert_int_equal(batch__give(batch, UINT64_MAX, take, &taken), 2);
+	assert_int_equal(taken.ids[0], 2);
+	assert_int_equal(taken.ids[1], 1);
+	batch__free(batch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(gives_by_time),
-		cmocka_unit_test(each_gives_none_away),
+		cmocka_unit_test(each_gives_none_away), cmocka_unit_test(trims),
 		cmocka_unit_test(keeps_what_follows_an_error),
 		cmocka_unit_test(sorts_any_times),
 	};
