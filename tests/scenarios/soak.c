@@ -40,9 +40,11 @@
 #define LISTS 10	/* in the whole time */
 #define SETTLE_MS 120000
 #define AWAIT_MS 300000
-/* What a reader remembers of a close, for some minutes; and what a table grows by at once. */
-#define BYTES_A_CLOSE 2
-#define SLACK_KB 8192
+/* What a reader remembers, for some minutes, of a close, at most, and of one that a snapshot has
+ * found; and what tables grow by at once. */
+#define BYTES_A_CLOSE 4
+#define BYTES_A_FIND 64
+#define SLACK_KB 16384
 
 /* An end by who it is of: a pair's client address. Every other connection is closed first by the
  * server, so that this also tells by whom. */
@@ -53,8 +55,9 @@ struct ends {
 struct reader {
 	struct ends ends;
 	uint64_t lines, ours, others, found, nobody;
-	uint64_t foreign, wrong_pid, wrong_address;
-	char example[200];
+	uint64_t foreign, wrong_pid;
+	char example[200]; /* of what nobody made */
+	char nobody_line[400]; /* the last that is not from a snapshot */
 };
 
 struct soak {
@@ -64,6 +67,7 @@ struct soak {
 	uint64_t netns;
 	pid_t server[PAIRS], client[PAIRS];
 	uint64_t made[PAIRS];
+	uint64_t before_ns[PAIRS][SLOTS]; /* CLOCK_MONOTONIC, before the last close of each */
 	struct reader reader[READERS], list;
 };
 
@@ -127,6 +131,7 @@ static void one_connection(int pair, uint64_t number)
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)) || send(fd, &who, 1, 0) != 1 ||
 	    (who == 's' && recv(fd, &rest, 1, 0)))
 		fault(__LINE__);
+	soak->before_ns[pair][number % SLOTS] = net__mono_ns();
 	close(fd);
 }
 
@@ -226,10 +231,12 @@ static void note_line(struct reader *r, char *line, bool is_list)
 {
 	char *all[FIELDS], **f = is_list ? all - 2 : all;
 	unsigned int pair, slot;
+	char whole[sizeof(r->nobody_line)];
 	bool is_server;
 	pid_t pid;
 
 	r->lines++;
+	snprintf(whole, sizeof(whole), "%.390s", line);
 	if (!split(line, all, is_list ? FIELDS - 2 : FIELDS)) {
 		r->foreign++;
 		return;
@@ -250,6 +257,8 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	r->ends.times[pair][slot]++;
 	pid = (pid_t)strtol(f[F_PID], NULL, 10);
 	r->nobody += !pid;
+	if (!pid && !is_list && !f[F_SOURCE][0])
+		memcpy(r->nobody_line, whole, sizeof(whole));
 	r->wrong_pid += pid && pid != (is_server ? soak->server[pair] : soak->client[pair]);
 }
 
@@ -479,6 +488,30 @@ static uint64_t uses_of(int pair, size_t slot)
 	return num / SLOTS + (slot < num % SLOTS);
 }
 
+/* Of one of the lives of a client's address. */
+static void say_missing(int pair, size_t slot, unsigned int times, uint64_t uses)
+{
+	uint64_t ns = soak->before_ns[pair][slot];
+
+	printf("# missing: client %zu of pair %d, closed first by the %s, %u of %lu told, the last at "
+	       "%lu.%06lu\n", slot, pair, slot % 2 ? "server" : "client", times, uses,
+	       ns / 1000000000, ns / 1000 % 1000000);
+}
+
+static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice)
+{
+	for (int pair = 0; pair < PAIRS; pair++)
+		for (size_t slot = 0; slot < SLOTS; slot++) {
+			uint64_t uses = uses_of(pair, slot);
+			uint16_t times = r->ends.times[pair][slot];
+
+			if (times < uses && *missing < 10)
+				say_missing(pair, slot, times, uses);
+			*missing += times < uses ? uses - times : 0;
+			*twice += times > uses ? times - uses : 0;
+		}
+}
+
 /* What reader @i has told against what was done, and what it counts as lost. */
 static void judge_reader(int i, const struct program *p, uint64_t sum)
 {
@@ -487,14 +520,7 @@ static void judge_reader(int i, const struct program *p, uint64_t sum)
 	unsigned long lost, delivered;
 	char text[4096], *account;
 
-	for (int pair = 0; pair < PAIRS; pair++)
-		for (size_t slot = 0; slot < SLOTS; slot++) {
-			uint64_t uses = uses_of(pair, slot);
-			uint16_t times = r->ends.times[pair][slot];
-
-			missing += times < uses ? uses - times : 0;
-			twice += times > uses ? times - uses : 0;
-		}
+	compare(r, &missing, &twice);
 	read_stderr(p, text, sizeof(text));
 	account = strstr(text, "delivered=") ?: text;
 	lost = number_after(account, "lost=");
@@ -503,6 +529,8 @@ static void judge_reader(int i, const struct program *p, uint64_t sum)
 	       "twice=%lu wrong_pid=%lu foreign=%lu others=%lu; %s", i, i == STOPPED ? ", stopped" : "",
 	       r->ours, r->found, r->nobody, missing, twice, r->wrong_pid, r->foreign, r->others,
 	       account);
+	if (r->nobody_line[0])
+		printf("# by nobody: %s\n", r->nobody_line);
 	if (twice || r->foreign || r->wrong_pid)
 		fail("reader %d: %lu ends twice, %lu that nobody made%s, %lu wrong processes", i, twice,
 		     r->foreign, r->example, r->wrong_pid);
@@ -515,9 +543,12 @@ static void judge_reader(int i, const struct program *p, uint64_t sum)
 
 static void judge_memory(const struct memory *m, uint64_t sum)
 {
-	uint64_t later = sum - m->made_at_half, bound_kb = later * BYTES_A_CLOSE / 1024 + SLACK_KB;
+	uint64_t later = sum - m->made_at_half;
 
 	for (int i = 0; i < READERS; i++) {
+		uint64_t bound_kb = (later * BYTES_A_CLOSE +
+				     soak->reader[i].found * BYTES_A_FIND) / 1024 + SLACK_KB;
+
 		printf("# reader %d: %lu KiB of its own after half of the time, %lu in the end, %lu at "
 		       "most\n", i, m->half[i], m->end[i], m->most[i]);
 		if (m->end[i] > m->half[i] + bound_kb)

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -52,11 +53,23 @@ static void use_kernel_time(void)
 		clock__set_shift(shift.monotonic_ns, shift.boottime_ns);
 }
 
+#define LARGE_BYTES (1 << 20)
+
+/* What is large is given back when it is freed: a reader that runs for months is not to keep what a
+ * table of millions of sockets, or a full ring, has taken once. By itself the C library keeps ever
+ * more, up to 64 MiB. */
+static void give_memory_back(void)
+{
+	mallopt(M_MMAP_THRESHOLD, LARGE_BYTES);
+	mallopt(M_TRIM_THRESHOLD, LARGE_BYTES);
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "trace";
 	char quoted[64];
 
+	give_memory_back();
 	stdstreams__open();
 	use_kernel_time();
 	if (!strcmp(name, "help") || !strcmp(name, "--help") || !strcmp(name, "-h"))

@@ -258,13 +258,13 @@ static bool fill_alive(struct healer *h)
 /* What stands in the table stays known; what no snapshot has shown for long is gone. */
 static void forget_the_dead(struct healer *h, struct source *source, struct join *join)
 {
-	uint64_t before_ns = clock__before_ns(h->snap.taken_ns, UNSEEN_NS);
+	uint64_t before_ns = clock__before_ns(h->snap.taken_ns, REPORTED_NS);
 
 	if (fill_alive(h)) {
 		source__sweep(source, h->snap.taken_ns, may_be_alive, h);
 		join__sweep(join, h->snap.taken_ns, judge_fin, h);
 	}
-	seen__expire(h->seen, clock__before_ns(h->snap.taken_ns, REPORTED_NS));
+	seen__expire(h->seen, before_ns);
 	seen__expire(h->found, before_ns);
 }
 

@@ -270,14 +270,28 @@ struct counted {
 	sockdiag_fn fn;
 	void *ctx;
 	size_t count;
+	struct sockdiag_recent recent;
 	int ret; /* the callback's, apart from the kernel's errors */
 };
+
+bool sockdiag__repeats(struct sockdiag_recent *recent, uint64_t cookie)
+{
+	if (!cookie)
+		return false;
+	for (size_t i = 0; i < SOCKDIAG_RECENT; i++)
+		if (recent->cookies[i] == cookie)
+			return true;
+	recent->cookies[recent->next++ % SOCKDIAG_RECENT] = cookie;
+	return false;
+}
 
 static int count_socket(void *ctx, const struct sockdiag_socket *sk)
 {
 	struct counted *counted = ctx;
 
 	counted->count++;
+	if (sockdiag__repeats(&counted->recent, sk->cookie))
+		return 0;
 	counted->ret = counted->fn(counted->ctx, sk);
 	/* any other value than the parser's own ones */
 	return counted->ret ? -ECANCELED : 0;

@@ -67,8 +67,7 @@ typedef int (*sockdiag_fn)(void *ctx, const struct sockdiag_socket *sk);
  * sockdiag__dump() - call @fn for each TCP socket of network namespace
  * @netns_fd (-1: the calling thread's) whose state is in @states
  * (SOCKDIAG_MASK() bits). A socket that lives during the whole dump comes once
- * (very rarely twice or not at all, if its hash bucket changes while the kernel
- * waits in it: a consumer for which this matters compares cookies).
+ * (very rarely not at all, if its hash bucket changes while the kernel waits in it).
  * @flags (may be NULL) gets SOCKDIAG_* bits added.
  *
  * Returns 0, @fn's value, or a negative errno: -EOPNOTSUPP where the kernel has
@@ -77,6 +76,21 @@ typedef int (*sockdiag_fn)(void *ctx, const struct sockdiag_socket *sk);
  */
 int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 		   unsigned int *flags);
+
+/* The last sockets of a dump, by their cookies. */
+#define SOCKDIAG_RECENT 16
+
+struct sockdiag_recent {
+	uint64_t cookies[SOCKDIAG_RECENT];
+	unsigned int next;
+};
+
+/*
+ * sockdiag__repeats() - whether @cookie is among the last ones; notes it if not. The kernel goes on in
+ * a hash bucket by number, after it has let go of its lock: what came to its head meanwhile makes
+ * it show the last ones again (inet_diag_dump_icsk()). 0 repeats nothing.
+ */
+bool sockdiag__repeats(struct sockdiag_recent *recent, uint64_t cookie);
 
 /*
  * sockdiag__set_addresses() - sets the family and both addresses of @sk out of a

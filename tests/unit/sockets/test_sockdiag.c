@@ -676,11 +676,33 @@ static void test_real_same_as_ss(void **state)
 	assert_memory_equal(ours, theirs, count * sizeof(*ours));
 }
 
+/* What the kernel shows twice comes soon after. */
+static void test_repeats(void **state)
+{
+	struct sockdiag_recent recent = { .next = 0 };
+
+	(void)state;
+	assert_false(sockdiag__repeats(&recent, 0));
+	assert_false(sockdiag__repeats(&recent, 7));
+	assert_false(sockdiag__repeats(&recent, 8));
+	assert_true(sockdiag__repeats(&recent, 7));
+	assert_true(sockdiag__repeats(&recent, 8));
+	assert_false(sockdiag__repeats(&recent, 0));
+	for (uint64_t cookie = 10; cookie < 10 + SOCKDIAG_RECENT; cookie++)
+		assert_false(sockdiag__repeats(&recent, cookie));
+	assert_false(sockdiag__repeats(&recent, 7));
+	recent.next = UINT32_MAX;
+	assert_false(sockdiag__repeats(&recent, 40));
+	assert_false(sockdiag__repeats(&recent, 41));
+	assert_true(sockdiag__repeats(&recent, 40));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 		cmocka_unit_test(test_recorded),
+		cmocka_unit_test(test_repeats),
 		cmocka_unit_test(test_recorded_cut),
 		cmocka_unit_test(test_callback_ends_it),
 #endif
