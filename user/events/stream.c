@@ -27,12 +27,12 @@
 #define CHECK_NS NS_PER_S /* how often the counters are looked at */
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define HEAL_MIN_NS (5 * NS_PER_S)
-#define HEAL_IDLE_NS (60 * NS_PER_S)
 #define LATE_END_NS (120 * NS_PER_S) /* from a FIN on */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
 #define LISTENERS_MIN_NS (NS_PER_S / 2) /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
 #define LISTENERS_SHARE 20
-/* From one snapshot's begin to the next one's: no socket's minute is to pass in between. */
+/* From one snapshot's begin to the next one's, also if nothing seems to be missing: no socket's
+ * minute is to pass in between. */
 #define HEAL_MAX_NS (45 * NS_PER_S)
 
 struct stream {
@@ -380,9 +380,9 @@ static int heal(struct stream *s)
 		err = time_waits__compare(s->time_waits, healer__snapshot(s->healer), put_end, s);
 	if (err >= 0)
 		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
-	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
+	s->last_heal_ns = begin_ns;
 	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
-	s->next_heal_ns = next_heal_ns(begin_ns, s->last_heal_ns, spent_ns);
+	s->next_heal_ns = next_heal_ns(begin_ns, clock__now_ns(CLOCK_MONOTONIC), spent_ns);
 	return err < 0 ? err : 0;
 }
 
@@ -421,7 +421,7 @@ static int check_counters(struct stream *s)
 		s->counters.event_lost != s->healed.event_lost ||
 		join__orphans(s->join) != s->healed_orphans ||
 		s->counters.walk_failed != s->healed.walk_failed ||
-		now > s->last_heal_ns + HEAL_IDLE_NS || join__is_crowded(s->join) ||
+		now > s->last_heal_ns + HEAL_MAX_NS || join__is_crowded(s->join) ||
 		(s->time_waits && time_waits__due(s->time_waits, now));
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)

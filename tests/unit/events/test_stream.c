@@ -562,6 +562,27 @@ static void find_again(time_t rest_s)
 	stream__free(stream);
 }
 
+/* Nothing seems to be missing, and something is: it is found before its minute is over, however
+ * long it takes to look. */
+static void test_idle(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	dump_takes_s = 10;
+	later_s += 46;
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	add_mini(1);
+	later_s += 30;
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 0);
+	later_s += 6;
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 1);
+	stream__free(stream);
+}
+
 /* Records of who listens were lost: that is read anew, but not again and again. */
 static void test_listeners_lost(void **state)
 {
@@ -1024,7 +1045,7 @@ int main(void)
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter), TEST(test_others_are_not_lost),
 		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_listen_skipped), TEST(test_after_stop),
-		TEST(test_after_work),
+		TEST(test_after_work), TEST(test_idle),
 		TEST(test_looks_back), TEST(test_looks_back_only), TEST(test_filters_by_itself),
 		TEST(test_skipped_before), TEST(test_skipped_are_not_lost), TEST(test_skipped_too_early),
 		TEST(test_skipped_in_doubt), TEST(test_nothing_skipped), TEST(test_skipped_meanwhile),
