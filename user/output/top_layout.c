@@ -290,7 +290,7 @@ static void put_closes(struct layout *l)
 	say(l, TOP_BOLD, "%s/s", rate);
 	say(l, TOP_PLAIN, " ");
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		if (sizes[i] + 16 <= width_of(l) - l->column && sizes[i] <= (l->view->height ? 60 : 30)) {
+		if (sizes[i] + 11 <= width_of(l) - l->column && sizes[i] <= (l->view->height ? 60 : 30)) {
 			put_bars(l, sizes[i]);
 			break;
 		}
@@ -395,7 +395,7 @@ static void put_ports(struct layout *l)
 		say(l, TOP_ALARM, ", full in %u s!", host->fullest_in_s);
 	else if (permille >= FULL_WARNING)
 		say(l, TOP_PLAIN, ", not full at this rate");
-	say(l, TOP_PLAIN, ": %u of %u", use->live + use->held.now, use->usable);
+	say(l, TOP_PLAIN, " (%u of %u)", use->live + use->held.now, use->usable);
 	say(l, TOP_PLAIN, " from %s to %s", local, peer);
 	end_line(l);
 }

@@ -389,7 +389,7 @@ static void says_what_matters(void **unused)
 	f.frame.host.fullest_in_s = 12;
 	f.frame.fullest = (struct port_set_use){ .live = 900, .usable = 1000,
 						 .key = { .family = AF_INET, .peer_port = 80 } };
-	check_says(&f, "ports     90.0% taken, full in 12 s!: 900 of 1000 from 0.0.0.0 to 0.0.0.0:80",
+	check_says(&f, "ports     90.0% taken, full in 12 s! (900 of 1000) from 0.0.0.0 to 0.0.0.0:80",
 		   true);
 	f.frame.host.fullest_in_s = PORT_SET_NEVER;
 	check_says(&f, "not full at this rate", true);
