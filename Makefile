@@ -164,7 +164,14 @@ $(BENCH_BLOCKS): tests/bench/blocks.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) -lm
 
-bench-reader: $(BENCH_READER) $(BENCH_BLOCKS)
+# And what top counts.
+BENCH_TALLY := $(BUILD)/tests/bench/tally
+
+$(BENCH_TALLY): tests/bench/tally.c $(USER_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+bench-reader: $(BENCH_READER) $(BENCH_BLOCKS) $(BENCH_TALLY)
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk

@@ -49,7 +49,8 @@ suite_fuzz() { in_parallel fuzz-build && "$MAKE" --no-print-directory fuzz-short
 # The benchmark's programs go by the kernel side's records, and nobody builds them else.
 suite_bench_builds() {
 	if in_parallel bench-reader && "$MAKE" -C tests/bench BUILD="$(readlink -f "$BUILD")" &&
-		"$BUILD/tests/bench/reader" --quick && "$BUILD/tests/bench/blocks" --quick; then
+		"$BUILD/tests/bench/reader" --quick && "$BUILD/tests/bench/blocks" --quick &&
+		"$BUILD/tests/bench/tally" --quick; then
 		echo "1 passed, 0 failed"
 	else
 		echo "0 passed, 1 failed"

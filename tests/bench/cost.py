@@ -2,7 +2,9 @@
 """Section 1: what the BPF programs cost, by the kernel's own count."""
 
 import json
+import os
 import subprocess
+import time
 
 import benchlib as b
 
@@ -195,4 +197,44 @@ def blocks(ctx):
             ["traffic", "bytes a row", "ns to add", "to encode", "to decode"],
             [[f["traffic"], f"{f['bytes']:.1f}", f["add"], f["encode"], f["decode"]]
              for f in figures])
+    return figures
+
+
+def top_share(ctx, rate):
+    """The CPU that twsnoop top takes, in percent of a core, while so many are closed a second; after
+    a while, so that there are as many TIME_WAITs as there will be."""
+    warm_up_s, seconds = (3, 5) if ctx.quick else (62, 30)
+    millis = (warm_up_s + seconds + 5) * 1000
+    with b.Churn("--millis", millis, "--rate", rate, "--pairs", 1) as churn:
+        argv = [os.path.join(b.BUILD, "twsnoop"), "top", "--own", "--json"]
+        with b.Process(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tool:
+            churn.go()
+            time.sleep(warm_up_s)
+            begin, before = time.monotonic(), tool.cpu_ns()
+            time.sleep(seconds)
+            used = tool.cpu_ns() - before
+            share = used / (time.monotonic() - begin) / 1e7
+            rss = tool.rss_kib()
+        churn.result()
+    return share, rss
+
+
+def top(ctx):
+    """Section 7: what twsnoop top takes, and how long a frame does."""
+    figures = run_alone(ctx, "tally")[0]
+    rows = [["to count a close, one view", f"{figures['add_one_ns']:.0f} ns"],
+            ["the six of a screen", f"{figures['add_all_ns']:.0f} ns"],
+            ["a frame of 4,096 rows, 200 by 60", f"{figures['frame_ms']:.2f} ms, "
+             f"{figures['frame_most_ms']:.2f} at most"],
+            ["a socket of the kernel's table", f"{figures['look_ns']:.0f} ns"],
+            ["memory of the tally, two of them and JSON", f"{figures['rss_mib']:.0f} MiB"]]
+    shares = [ctx.attempt("twsnoop", top_share, ctx, 1000) for _ in range(ctx.rounds)]
+    shares = [share for share in shares if share]
+    if shares:
+        figures["share"] = b.spread([share for share, _ in shares])
+        rows += [["all of twsnoop top --json at 1,000 closes/s, of a core",
+                  f"{b.show(figures['share'], 2)} %"],
+                 ["its memory", f"{shares[-1][1] / 1024:.0f} MiB"]]
+    b.table("7. twsnoop top, at 50,000 closes/s by 100,000 processes in turn", ["what", "takes"],
+            rows)
     return figures
