@@ -200,19 +200,41 @@ int recording__checkpoint(struct recording *rec, int mode)
 	return frames == done ? 0 : -EBUSY;
 }
 
-/* So that a transaction finds room in the WAL for as much as it may be. */
+/*
+ * So that a transaction finds room in the WAL for as much as it may be. And if the disk has not taken
+ * what is in the WAL, nothing is added to that before the database has it all: the kernel tells of
+ * a write that failed once, at the next fsync, and a WAL that has lost some of its middle would
+ * count, after a power cut, more than what is newer in the database.
+ */
 static int make_wal_room(struct recording *rec)
 {
+	bool has_room = rec->frames <= rec->max_frames / 2;
 	int err;
 
-	if (!rec->has_to_truncate && rec->frames <= rec->max_frames / 2)
+	if (!rec->has_to_truncate && !rec->checkpoint_err && has_room)
 		return 0;
 	err = recording__checkpoint(rec, SQLITE_CHECKPOINT_TRUNCATE);
 	if (!err)
 		rec->has_to_truncate = false;
-	if (!err || (err == -EBUSY && rec->frames <= rec->max_frames / 2))
+	if (!err || (err == -EBUSY && has_room))
+		return 0;
+	/* The WAL itself was synchronised before that. */
+	if (err == -ENOSPC && has_room && !rec->has_to_truncate)
 		return 0;
 	return err == -EBUSY ? -EFBIG : err;
+}
+
+/*
+ * Commits synchronise nothing, checkpoints do: what a power cut may take is what has come since the
+ * last one, and what the disk refuses shows then. The clock may have been set back.
+ */
+static bool checkpoint_is_due(struct recording *rec, uint64_t now_wall_ns)
+{
+	if (rec->frames <= rec->max_frames / 3 && now_wall_ns >= rec->checkpoint_ns &&
+	    now_wall_ns - rec->checkpoint_ns < RECORDING_SYNC_NS)
+		return false;
+	rec->checkpoint_ns = now_wall_ns;
+	return true;
 }
 
 int recording__begin(struct recording *rec)
@@ -325,7 +347,8 @@ int recording__commit(struct recording *rec, uint64_t now_wall_ns)
 	if (err)
 		return err;
 	rec->epoch_commits++;
-	if (rec->frames > rec->max_frames / 3)
+	/* If it fails the next transaction tells. */
+	if (checkpoint_is_due(rec, now_wall_ns))
 		recording__checkpoint(rec, SQLITE_CHECKPOINT_PASSIVE);
 	return 0;
 }

@@ -16,6 +16,7 @@
 struct recording;
 
 #define RECORDING_SIZE_MIN (8ULL << 20)
+#define RECORDING_SYNC_NS 10000000000ULL /* what was committed before is on the disk, if it commits on */
 
 struct recording_options {
 	uint64_t size_bytes; /* of the file, its WAL and its index of the WAL, at any moment */

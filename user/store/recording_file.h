@@ -75,6 +75,7 @@ struct recording {
 	struct recording_mark now, before;
 	struct recording_keep keeps[RECORDING_KEEPS]; /* what recording__keep_raw() has said */
 	unsigned int num_keeps;
+	uint64_t checkpoint_ns; /* when the last one was tried at a commit, CLOCK_REALTIME */
 	uint64_t tended_minute; /* when what is too old was looked for last */
 	bool has_run, is_begun, has_to_truncate;
 	int err; /* of this transaction */

@@ -52,7 +52,10 @@ static int on_truncate(sqlite3_file *file, sqlite3_int64 bytes)
 
 static int on_sync(sqlite3_file *file, int flags)
 {
-	return fails() ? disk.fail_with : real->xSync(file, flags);
+	disk.syncs++;
+	if (disk.refuses_syncs)
+		errno = EIO;
+	return fails() || disk.refuses_syncs ? disk.fail_with : real->xSync(file, flags);
 }
 
 static int on_shm_map(sqlite3_file *file, int region, int bytes, int extend, void volatile **to)

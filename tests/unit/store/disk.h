@@ -13,6 +13,8 @@ struct disk {
 	const char *path; /* of the recording whose size is looked at */
 	uint64_t most_bytes; /* that its files had together, ever */
 	uint64_t writes; /* so far, with truncations and syncs */
+	uint64_t syncs;
+	bool refuses_syncs; /* each fails with fail_with, whatever the next two say */
 	uint64_t fail_from, fail_until; /* which of them fail; equal: none */
 	int fail_with; /* SQLite's code: SQLITE_FULL, SQLITE_IOERR_WRITE, … */
 };

@@ -238,6 +238,64 @@ static void test_disk_fails(void **state)
 			fail_and_go_on(kinds[kind].with, kinds[kind].expected, from, 1 + from % 40);
 }
 
+/* Little is recorded: it is on the disk ten seconds later all the same. */
+static void test_synchronised(void **state)
+{
+	char *path = store_support__path();
+	unsigned int s = 0;
+	uint64_t syncs;
+	struct writer w;
+
+	(void)state;
+	disk = (struct disk){ 0 };
+	open_writer(&w, path, STORE_BEGIN_NS);
+	for (unsigned int round = 0; round < 5; round++) {
+		syncs = disk.syncs;
+		for (unsigned int i = 0; i < 11; i++)
+			assert_int_equal(writer__second(&w, STORE_BEGIN_NS + s++ * SECOND_NS, 1), 0);
+		assert_true(disk.syncs > syncs);
+		assert_true(disk.syncs < syncs + 6);
+	}
+	/* The clock is set back. */
+	syncs = disk.syncs;
+	for (unsigned int i = 0; i < 2; i++)
+		assert_int_equal(writer__second(&w, STORE_BEGIN_NS - HOUR_NS + i * SECOND_NS, 1), 0);
+	assert_true(disk.syncs > syncs);
+	writer__close(&w);
+	store_support__remove(path);
+}
+
+/* As a disk whose writes fail in the kernel's time: only fsync() tells. */
+static void test_not_synchronised(void **state)
+{
+	char *path = store_support__path();
+	unsigned int s = 0, failures = 0;
+	struct writer w;
+
+	(void)state;
+	disk = (struct disk){ 0 };
+	open_writer(&w, path, STORE_BEGIN_NS);
+	assert_int_equal(writer__second(&w, STORE_BEGIN_NS + s++ * SECOND_NS, ROWS), 0);
+	disk.fail_with = SQLITE_IOERR_FSYNC;
+	disk.refuses_syncs = true;
+	for (unsigned int i = 0; i < 30; i++) {
+		int err = writer__second(&w, STORE_BEGIN_NS + s++ * SECOND_NS, ROWS);
+
+		assert_true(!err || err == -EIO);
+		assert_true(!failures || err); /* once it is known it stays so */
+		failures += err != 0;
+	}
+	assert_in_range(failures, 18, 21);
+	disk.refuses_syncs = false;
+	for (unsigned int i = 0; i < 3; i++)
+		assert_int_equal(writer__second(&w, STORE_BEGIN_NS + s++ * SECOND_NS, ROWS), 0);
+	assert_int_equal(writer__end_minute(&w, STORE_BEGIN_NS + (s + 60) * SECOND_NS), 0);
+	writer__close(&w);
+	assert_whole(path);
+	assert_int_equal(count_minutes(path), w.made);
+	store_support__remove(path);
+}
+
 /* In a process and a mount namespace of its own; returns what it exits with. */
 static int in_namespace(int (*fn)(const char *dir))
 {
@@ -377,6 +435,8 @@ int main(void)
 		cmocka_unit_test(test_killed_at_any_instant),
 		cmocka_unit_test(test_read_after_a_kill),
 		cmocka_unit_test(test_disk_fails),
+		cmocka_unit_test(test_synchronised),
+		cmocka_unit_test(test_not_synchronised),
 		cmocka_unit_test(test_full_disk),
 		cmocka_unit_test(test_read_only_disk),
 		cmocka_unit_test(test_vanished_folder),
