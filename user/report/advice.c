@@ -150,14 +150,15 @@ static const struct advice rules[] = {
 	  "one request.", NULL, NULL, exits, STORY_NOTICE },
 	{ "server-side-harmless",
 	  "Harmless: they were closed on the server's side, where TIME_WAIT holds no port that "
-	  "anybody else could want.", NULL,
-	  "No sysctl need be changed for this.", server_side, STORY_NOTICE },
+	  "anybody else could want.", "Nothing, and no sysctl need be changed.", NULL, server_side,
+	  STORY_NOTICE },
 	{ "loopback-pair",
 	  "Both ends are on this host. That is rarely harmful: on loopback the kernel reuses such "
 	  "ports after a second, by default.", NULL, NULL, loopback_pair, STORY_NOTICE },
 	{ "client-without-pool",
-	  "A client that opens a connection for each request, and closes it. No connect failed for "
-	  "want of ports so far; each of these holds a local port for 60 seconds.",
+	  "A client opened many connections to one remote end, each for less than a second, and "
+	  "closed them, as one without a connection pool does. No connect failed for want of a "
+	  "port; each of them holds one for 60 seconds.",
 	  KEEP_OPEN, "tcp_fin_timeout does not shorten TIME_WAIT.", client_without_pool,
 	  STORY_NOTICE },
 	{ "no-pattern",

@@ -245,7 +245,7 @@ void html_parts__charts(struct html_parts *p)
 		if (story->num_incidents) {
 			html__open(p->html, "li");
 			html__leaf(p->html, "span", "no", "1");
-			html__leaf(p->html, "span", NULL, "what happened, by its number above");
+			html__leaf(p->html, "span", NULL, "what is told of above, by its number");
 			html__close(p->html);
 		}
 		if (has_holes(story)) {

@@ -78,8 +78,8 @@ static void share(struct html_parts *p, uint64_t part, uint64_t whole)
 
 static void table_closers(struct html_parts *p)
 {
-	static const char *const headings[] = { "Process", "Container, pod or unit", "#Closes",
-						"#Share", "-#As client", NULL };
+	static const char *const headings[] = { "Process", "#Closes", "#Share",
+						"Container, pod or unit", "-#As client", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_closers)
@@ -95,13 +95,13 @@ static void table_closers(struct html_parts *p)
 		else
 			html_parts__put(p, story->closers[i] ? "not known" : "~other");
 		head_cell(p);
-		if (who->label)
-			words__name(&p->line, who->label, 120);
-		cell(p);
 		words__number(&p->line, who->closes);
 		number_cell(p);
 		share(p, who->closes, story->closes);
 		number_cell(p);
+		if (who->label)
+			words__name(&p->line, who->label, 120);
+		cell(p);
 		share(p, who->as_client, who->closes);
 		cell_of(p, "num fine");
 		html__close(p->html);
@@ -117,8 +117,8 @@ static void put_who(struct html_parts *p, uint32_t who)
 
 static void table_places(struct html_parts *p)
 {
-	static const char *const headings[] = { "Process", "Side", "Remote end, or own port",
-						"-Cause", "#Closes", NULL };
+	static const char *const headings[] = { "Process", "#Closes", "Side",
+						"Remote end, or own port", "-Cause", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_places)
@@ -130,14 +130,14 @@ static void table_places(struct html_parts *p)
 
 		html__open(p->html, "tr");
 		put_who(p, row->who);
+		words__number(&p->line, row->count);
+		number_cell(p);
 		html_parts__put(p, names__side(row->place.side)->text);
 		cell(p);
 		words__place(&p->line, &row->place);
 		cell(p);
 		html_parts__put(p, names__cause(row->place.cause)->text);
 		cell_of(p, "fine");
-		words__number(&p->line, row->count);
-		number_cell(p);
 		html__close(p->html);
 	}
 	end_table(p);
@@ -147,7 +147,7 @@ static void table_places(struct html_parts *p)
 
 static void table_failures(struct html_parts *p)
 {
-	static const char *const headings[] = { "Process", "Remote end", "Error", "#Times", NULL };
+	static const char *const headings[] = { "Process", "#Times", "Error", "Remote end", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_failures)
@@ -159,12 +159,12 @@ static void table_failures(struct html_parts *p)
 
 		html__open(p->html, "tr");
 		put_who(p, row->who);
-		words__place(&p->line, &row->place);
-		cell(p);
-		words__error(&p->line, row->place.error);
-		cell(p);
 		words__number(&p->line, row->count);
 		number_cell(p);
+		words__error(&p->line, row->place.error);
+		cell(p);
+		words__place(&p->line, &row->place);
+		cell(p);
 		html__close(p->html);
 	}
 	end_table(p);
@@ -172,8 +172,8 @@ static void table_failures(struct html_parts *p)
 
 static void table_ports(struct html_parts *p)
 {
-	static const char *const headings[] = { "From, to", "Most by", "-#Usable", "#TIME_WAIT", "-#Live",
-						"#Used", "At", NULL };
+	static const char *const headings[] = { "From, to", "#Used", "At", "Most by", "-#Usable",
+						"-#TIME_WAIT", "-#Live", NULL };
 	const struct story *story = p->story;
 
 	if (!story->num_ports)
@@ -187,6 +187,10 @@ static void table_ports(struct html_parts *p)
 		html__open(p->html, "tr");
 		words__port_set(&p->line, ports);
 		head_cell(p);
+		words__percent(&p->line, (unsigned int)story->ports[i].permille);
+		number_cell(p);
+		words__time(&p->line, &p->words, ports->wall_ns);
+		cell(p);
 		memcpy(comm, ports->owners[0].comm, TWS_COMM_LEN);
 		if (comm[0])
 			words__name(&p->line, comm, 60);
@@ -194,13 +198,9 @@ static void table_ports(struct html_parts *p)
 		words__number(&p->line, ports->usable);
 		cell_of(p, "num fine");
 		words__number(&p->line, ports->time_wait);
-		number_cell(p);
+		cell_of(p, "num fine");
 		words__number(&p->line, ports->live);
 		cell_of(p, "num fine");
-		words__percent(&p->line, (unsigned int)story->ports[i].permille);
-		number_cell(p);
-		words__time(&p->line, &p->words, ports->wall_ns);
-		cell(p);
 		html__close(p->html);
 	}
 	end_table(p);

@@ -104,6 +104,7 @@ const char report_style[] =
 	".text{overflow-wrap:anywhere;min-width:12rem}"
 	"th{color:var(--soft);font-weight:600}"
 	"tbody th{color:inherit;font-weight:400}"
+	".num+td:not(.num),.num+th:not(.num){padding-left:.75rem}"
 	".num{text-align:right;white-space:nowrap;"
 	"font-variant-numeric:tabular-nums}"
 	"th.num:last-child,td.num:last-child{padding-right:0}"

@@ -491,6 +491,14 @@ static void put_calm(struct outbuf *to, const struct words *words)
 	put(to, ".");
 }
 
+static void put_title(struct outbuf *to, const struct words *words,
+		      const struct story_incident *incident)
+{
+	put_when(to, words, incident);
+	put(to, ": ");
+	put(to, verdict(incident));
+}
+
 static void put_worst(struct outbuf *to, const struct words *words)
 {
 	const struct story *story = words->story;
@@ -526,11 +534,15 @@ void words__headline(struct outbuf *to, const struct words *words)
 	}
 	put_worst(to, words);
 	others = story->num_incidents + story->more_incidents - 1;
-	if (!others)
-		return;
-	put(to, " And ");
-	put_number(to, others, "other time", "other times");
-	put(to, " at which something was not as usual.");
+	if (others == 1 && story->num_incidents == 2) {
+		put(to, " Also, ");
+		put_title(to, words, &story->incidents[!story->worst]);
+		put(to, ".");
+	} else if (others) {
+		put(to, " And ");
+		put_number(to, others, "other time", "other times");
+		put(to, " at which something was not as usual.");
+	}
 }
 
 void words__usual(struct outbuf *to, const struct words *words)
