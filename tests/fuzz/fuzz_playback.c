@@ -155,7 +155,8 @@ static void make(struct history *h, struct input *in)
 	for (int i = 0; i < 2; i++) {
 		take(in, &h->states[h->num_states], sizeof(h->states[0]));
 		h->states[h->num_states++].netns_name = i ? "blue" : NULL;
-		take(in, &h->ports[h->num_ports++], sizeof(h->ports[0]));
+		take(in, &h->ports[h->num_ports], sizeof(h->ports[0]));
+		h->ports[h->num_ports++].has_left = i;
 	}
 }
 

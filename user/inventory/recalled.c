@@ -199,6 +199,19 @@ static uint64_t life_ns(const struct recalled *r, const struct place *place)
 	return ns && ns < TIME_WAIT_NS ? ns : TIME_WAIT_NS;
 }
 
+/* Since it entered its state; 0 if clocks say that this is still to come. */
+static uint64_t age_ns(const struct place *place, uint64_t taken_ns)
+{
+	return taken_ns > place->event.time_ns ? taken_ns - place->event.time_ns : 0;
+}
+
+/* Whether clocks allow for it, but for what lies between two readings of them. */
+static bool is_past(const struct place *place, uint64_t taken_ns)
+{
+	return taken_ns <= INT64_MAX && place->event.time_ns <= INT64_MAX &&
+	       place->event.time_ns <= taken_ns + NS_PER_S;
+}
+
 static void fill_row(struct listing_row *row, const struct place *place, uint64_t left_ns)
 {
 	const struct tws_event *ev = &place->event;
@@ -253,12 +266,12 @@ static int add_rows(struct recalled *r, struct gathered *g, const struct recall_
 		return -ENOMEM;
 	while (!err && (place = table__next(r->places, place))) {
 		struct listing_row *row = &l->rows[l->num];
-		uint64_t end_ns = place->event.time_ns + life_ns(r, place);
+		uint64_t life = life_ns(r, place), age = age_ns(place, l->taken_ns);
 		bool kept;
 
-		if (end_ns <= l->taken_ns)
+		if (age >= life || !is_past(place, l->taken_ns))
 			continue;
-		fill_row(row, place, end_ns - l->taken_ns);
+		fill_row(row, place, life - age);
 		if (!is_wanted(want, l, row))
 			continue;
 		err = put_workload(r, g, want, place, &kept);

@@ -465,6 +465,7 @@ static bool sum_text(struct sink_state *s, const struct sink_sum *sum, size_t pl
 	const struct tws_event *ev = sum->rec.event;
 
 	v->text = to;
+	v->vague = v->guessed = false;
 	switch (place) {
 	case AT_read_timestamp:
 		clock_text(s, to, sum->rec.wall_ns);
