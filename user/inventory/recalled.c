@@ -19,7 +19,8 @@
 #define NS_PER_S 1000000000ULL
 #define TIME_WAIT_NS (60 * NS_PER_S) /* TCP_TIMEWAIT_LEN */
 /* A FIN_WAIT2 mini-socket, and the TIME_WAIT after it, whose rows may come late. */
-#define LOOK_BACK_NS (2 * TIME_WAIT_NS + 5 * NS_PER_S)
+#define LATE_NS (5 * NS_PER_S)
+#define LOOK_BACK_NS (2 * TIME_WAIT_NS + LATE_NS)
 
 /* A socket, by what was told of it last. */
 struct place {
@@ -39,6 +40,7 @@ struct recalled {
 	uint32_t *runs; /* of that boot */
 	size_t num_runs;
 	int64_t wall_offset_ns; /* of the last row before the moment */
+	uint64_t recent_ns;	/* what entered TIME_WAIT before is over by then */
 	uint32_t last_run;	/* that has rows then */
 };
 
@@ -156,14 +158,13 @@ static int add_row(struct recalled *r, const struct held_row *row, uint32_t run)
 	if (decode__event(&row->event, sizeof(row->event), &ev) || ev->action >= TWS_LISTEN)
 		return 0;
 	r->wall_offset_ns = (int64_t)(row->wall_ns - ev->time_ns);
-	switch (ev->action) {
-	case TWS_TIME_WAIT:
-	case TWS_FIN_WAIT2:
+	if (ev->action == TWS_FIN_WAIT2 ||
+	    (ev->action == TWS_TIME_WAIT && row->wall_ns >= r->recent_ns))
 		return put_place(r, row, run);
-	default: /* its end, or one of a later connection with the same addresses */
+	/* Its end, or one of a later connection with the same addresses. */
+	if (table__count(r->places))
 		remove_place(r, ev);
-		return 0;
-	}
+	return 0;
 }
 
 static int read_rows(struct recalled *r, const struct history_span *span)
@@ -306,6 +307,8 @@ int recalled__sockets(struct recalled **recalledp, struct gathered *g,
 	if (!r)
 		return err;
 	r->history = want->history;
+	r->recent_ns = want->at_ns > TIME_WAIT_NS + LATE_NS ?
+			       want->at_ns - TIME_WAIT_NS - LATE_NS : 0;
 	err = table__new(&r->places, &places) ?:
 	      recalled_netns__read(&r->netns, want->history, want->at_ns) ?:
 	      find_runs(r, want, &span) ?: read_rows(r, &span) ?: fill_listing(r, g, want);
