@@ -256,6 +256,8 @@ lint: $(SKELETONS)
 
 # ---- installing ----
 
+UNITS := twsnoop-attach.service twsnoop-record.service
+
 install: $(BUILD)/twsnoop
 	install -D -m 755 $(BUILD)/twsnoop $(DESTDIR)$(PREFIX)/sbin/twsnoop
 	install -D -m 644 docs/twsnoop.8 $(DESTDIR)$(PREFIX)/share/man/man8/twsnoop.8
@@ -266,15 +268,17 @@ install: $(BUILD)/twsnoop
 	install -D -m 644 packaging/completions/twsnoop.fish \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
-	sed 's#/usr/sbin/twsnoop#$(PREFIX)/sbin/twsnoop#' packaging/systemd/twsnoop-attach.service \
-		>$(DESTDIR)$(PREFIX)/lib/systemd/system/twsnoop-attach.service
+	for unit in $(UNITS); do \
+		sed 's#/usr/sbin/twsnoop#$(PREFIX)/sbin/twsnoop#' packaging/systemd/$$unit \
+			>$(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit; \
+	done
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/sbin/twsnoop $(DESTDIR)$(PREFIX)/share/man/man8/twsnoop.8 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/twsnoop \
 		$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_twsnoop \
 		$(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/twsnoop.fish \
-		$(DESTDIR)$(PREFIX)/lib/systemd/system/twsnoop-attach.service
+		$(UNITS:%=$(DESTDIR)$(PREFIX)/lib/systemd/system/%)
 
 clean:
 	rm -rf $(BUILD)

@@ -90,7 +90,8 @@ guest_add_payload()
 
 guest_install()
 {
-	"${MAKE:-make}" -s -C "$repo_root" BUILD="$BUILD" DESTDIR="$stage" install
+	"${MAKE:-make}" -s -C "$repo_root" BUILD="$BUILD" DESTDIR="$stage" install ||
+		die "make install has failed"
 	guest_add_libraries "$BUILD/twsnoop"
 }
 
