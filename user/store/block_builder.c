@@ -7,9 +7,6 @@
 
 #include "base/hash.h"
 
-/* Of all dictionaries: enough for any block but a hostile one. */
-#define NAMES_BYTES (1U << 20)
-#define ENTRIES (3 * BLOCK_ROWS)
 #define BUFFER_BYTES 4096 /* at first */
 
 /* The words that entries are found by; where they are no cells, the cells follow. */
@@ -127,7 +124,7 @@ static int intern_name(struct block_builder *b, const char *bytes, size_t len, u
 		if (name->len == len && !memcmp(b->names.data + name->at, bytes, len))
 			break;
 	if (!name) {
-		if (b->names.len + len > NAMES_BYTES)
+		if (b->names.len + len > BLOCK_NAMES_BYTES)
 			return -ENOSPC;
 		if (!outbuf__room(&b->names, len)) {
 			b->names.failed = false;
@@ -381,7 +378,8 @@ int block_builder__add(struct block_builder *b, const struct held_row *row)
 		return -EINVAL;
 	if (!b->num_rows && b->num_entries)
 		block_builder__clear(b); /* of rows that were refused half-way */
-	if (b->num_rows == BLOCK_ROWS || b->num_entries >= ENTRIES)
+	if (b->num_rows == BLOCK_ROWS ||
+	    b->num_entries + BLOCK_ROW_ENTRIES > BLOCK_ENTRIES_MAX)
 		return -ENOSPC;
 	err = add_kind(b, row, &fresh.kind) ?: add_actor(b, row, &fresh.actor) ?:
 	      intern(b, BLOCK_BATCHES, &batch, NULL, &fresh.batch);

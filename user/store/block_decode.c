@@ -17,6 +17,7 @@ struct numbers {
 struct block {
 	struct numbers *rows;
 	uint32_t num_rows;
+	uint32_t num_entries; /* of all tables */
 	uint32_t num[BLOCK_TABLES];
 	uint64_t *cells[BLOCK_TABLES]; /* entry after entry; of names: where each begins */
 	char *names; /* each followed by a NUL */
@@ -88,9 +89,11 @@ static int take_num(struct block *block, struct reader *r, enum block_table whic
 {
 	uint32_t num;
 
-	if (!take_u32(r, &num) || num > block_format__max(which))
+	if (!take_u32(r, &num) || num > block_format__max(which) ||
+	    num > BLOCK_ENTRIES_MAX - block->num_entries)
 		return -EBADMSG;
 	block->num[which] = num;
+	block->num_entries += num;
 	block->cells[which] = calloc((size_t)num * columns + 1, sizeof(uint64_t));
 	return block->cells[which] ? 0 : -ENOMEM;
 }
@@ -109,7 +112,7 @@ static int take_names(struct block *block, struct reader *r)
 		return -EBADMSG;
 	for (uint32_t i = 0; i < num; i++)
 		total += lengths[i];
-	if (!take(r, total, &bytes))
+	if (total > BLOCK_NAMES_BYTES || !take(r, total, &bytes))
 		return -EBADMSG;
 	block->names = calloc(total + num + 1, 1);
 	if (!block->names)

@@ -96,6 +96,11 @@ extern const struct block_layout block_layouts[BLOCK_TABLES];
 #define BLOCK_NAMES_MAX (5 * BLOCK_ROWS)
 #define BLOCK_ADDRESSES_MAX (2 * BLOCK_ROWS)
 
+/* And of all together, and of the bytes of names. More only a hostile one would need. */
+#define BLOCK_ENTRIES_MAX (3 * BLOCK_ROWS)
+#define BLOCK_NAMES_BYTES (1U << 20)
+#define BLOCK_ROW_ENTRIES 14 /* that a row may need */
+
 /* block_format__max() - how many entries @table may have. */
 uint32_t block_format__max(enum block_table table);
 

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <zstd.h>
 
 #include "output/sink.h"
 #include "store/block.h"
@@ -792,6 +793,41 @@ static void lies_are_seen(void **unused)
 	block_builder__free(builder);
 }
 
+/* A block of no rows that has so many names, each of so many bytes. */
+static void check_names(uint32_t num, uint8_t len, int want)
+{
+	const size_t others = 8 * 4 + 2 + 4 + 4 + 3 + 2 + 11 + 9 + 1 + 10; /* all are empty */
+	size_t size = 4 + (size_t)num * (1U + len) + others;
+	size_t room = BLOCK_HEADER + ZSTD_compressBound(size), packed;
+	uint8_t *plain = calloc(size, 1), *data = calloc(room, 1);
+	struct block *block = NULL;
+
+	block_format__put32(plain, num);
+	memset(plain + 4, len, num);
+	packed = ZSTD_compress(data + BLOCK_HEADER, room - BLOCK_HEADER, plain, size, LEVEL);
+	assert_false(ZSTD_isError(packed));
+	block_format__put32(data + BLOCK_AT_MAGIC, BLOCK_MAGIC);
+	block_format__put32(data + BLOCK_AT_VERSION, BLOCK_VERSION);
+	block_format__put32(data + BLOCK_AT_PLAIN, (uint32_t)size);
+	block_format__put32(data + BLOCK_AT_PACKED, (uint32_t)packed);
+	mend_crc(data, BLOCK_HEADER + packed);
+	assert_int_equal(block__decode(&block, data, BLOCK_HEADER + packed), want);
+	block__free(block);
+	free(plain);
+	free(data);
+}
+
+/* What becomes large out of little is refused before it is. */
+static void bombs_are_refused(void **unused)
+{
+	(void)unused;
+	check_names(0, 0, 0);
+	check_names(BLOCK_ENTRIES_MAX, 0, 0);
+	check_names(BLOCK_ENTRIES_MAX + 1, 0, -EBADMSG);
+	check_names(BLOCK_NAMES_BYTES / 255, 255, 0);
+	check_names(BLOCK_NAMES_BYTES / 255 + 1, 255, -EBADMSG);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -808,6 +844,7 @@ int main(void)
 		cmocka_unit_test(unsound_rows_are_refused),
 		cmocka_unit_test(damage_is_seen),
 		cmocka_unit_test(lies_are_seen),
+		cmocka_unit_test(bombs_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
