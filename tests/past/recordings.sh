@@ -381,6 +381,24 @@ test_damaged()
 			[ "$traced" -le 1 ] || echo "trace ended with $traced. "
 			[ "$rc" -le 1 ] || echo "list ended with $rc. ")"
 	done
+	cp "$rec" damaged.db
+	python3 -c 'import sqlite3
+db = sqlite3.connect("damaged.db")
+db.execute("UPDATE block_data SET data = zeroblob(length(data)) WHERE first_row = 81")
+db.commit()'
+	rec=$dir/damaged.db
+	past trace
+	judge "a minute of it is damaged" "$(status_is 0; rows_are 162
+		stderr_says "from 2026-11-29 03:16:00 UTC to 2026-11-29 03:16:57 UTC: what was there cannot be read"
+		[ "$(lines "$err")" = 3 ] || echo "$(lines "$err") lines on stderr. "
+		account_says 'delivered=162 lost=20 .* gaps=1$')"
+	past trace --at 03:16
+	judge "that minute alone" "$(status_is 0; rows_are 0; account_says 'lost=20 .* gaps=1$'
+		stderr_says "not all of what was asked for is in it")"
+	past list --at 03:16:50
+	judge "what was there then" "$(status_is 0; rows_are 2; account_says 'missed=20$'
+		stderr_says "what was there cannot be read")"
+	made events
 	head -c $((size / 2)) "$rec" >half.db
 	run "$twsnoop" trace --from half.db
 	judge "half of a recording" "$([ "$rc" -le 1 ] || echo "status $rc. ")"

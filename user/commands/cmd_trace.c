@@ -785,6 +785,8 @@ int cmd_trace(int argc, char **argv)
 	err = trace_all(&t);
 	if (t.feed) { /* else it waited for the next one */
 		say_failure(&t, err);
+		if (t.playback)
+			past__say_damage(&t.past);
 		print_account(&t);
 	}
 	close_all(&t);

@@ -154,6 +154,9 @@ enum options_result past__set_moment(struct past *past, const struct past_option
 struct gaps {
 	const struct past *past;
 	uint64_t num, told;
+	uint64_t damage; /* of these */
+	bool only_damage; /* and of it what comes behind the first @skip */
+	uint64_t skip;
 };
 
 static int say_gap(void *ctx, const struct held_gap *gap)
@@ -161,6 +164,9 @@ static int say_gap(void *ctx, const struct held_gap *gap)
 	char since[WHEN_BYTES], until[WHEN_BYTES], detail[128] = "", events[64] = "";
 	struct gaps *gaps = ctx;
 
+	gaps->damage += gap->reason == HELD_GAP_DAMAGED;
+	if (gaps->only_damage && (gap->reason != HELD_GAP_DAMAGED || gaps->damage <= gaps->skip))
+		return 0;
 	gaps->num++;
 	if (gaps->told == LINES_MAX)
 		return 0;
@@ -177,15 +183,28 @@ static int say_gap(void *ctx, const struct held_gap *gap)
 	return 0;
 }
 
+static void say_gaps(struct gaps *gaps, const struct history_span *span)
+{
+	if (history__each_gap(gaps->past->history, span, say_gap, gaps))
+		say(gaps->past, "the gaps of the recording cannot be read");
+	if (gaps->num > gaps->told)
+		say(gaps->past, "and %" PRIu64 " more gaps", gaps->num - gaps->told);
+}
+
 uint64_t past__say_gaps(const struct past *past, const struct history_span *span)
 {
 	struct gaps gaps = { .past = past };
 
-	if (history__each_gap(past->history, span, say_gap, &gaps))
-		say(past, "the gaps of the recording cannot be read");
-	if (gaps.num > gaps.told)
-		say(past, "and %" PRIu64 " more gaps", gaps.num - gaps.told);
+	say_gaps(&gaps, span);
 	return gaps.num;
+}
+
+void past__say_damage(struct past *past)
+{
+	struct gaps gaps = { .past = past, .only_damage = true, .skip = past->damage_told };
+
+	say_gaps(&gaps, &past->span);
+	past->damage_told = gaps.damage;
 }
 
 static void say_minutes(const struct past *past, const struct coverage *coverage)
@@ -222,9 +241,10 @@ static const char *completeness(const struct past *past, const struct feed_accou
 	return coverage->num ? "" : ", and has everything of what was asked for";
 }
 
-void past__say_span(const struct past *past, const struct coverage *coverage)
+void past__say_span(struct past *past, const struct coverage *coverage)
 {
 	char path[160], since[WHEN_BYTES], until[WHEN_BYTES];
+	struct gaps gaps = { .past = past };
 	struct feed_account account = {};
 	const char *whole;
 
@@ -237,7 +257,8 @@ void past__say_span(const struct past *past, const struct coverage *coverage)
 		    when__format(until, end_of(past), past->zone), whole);
 	else
 		say(past, "%s is empty%s", quoted_path(past, path), whole);
-	past__say_gaps(past, &past->span);
+	say_gaps(&gaps, &past->span);
+	past->damage_told = gaps.damage;
 	say_minutes(past, coverage);
 }
 

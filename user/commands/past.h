@@ -37,6 +37,7 @@ struct past {
 	uint64_t at_ns;		  /* past__set_moment() */
 	const struct when_zone *zone;
 	const char *path;
+	uint64_t damage_told; /* gaps of damage that past__say_span() told of, or counted */
 	bool asks_before, asks_behind; /* more than was recorded: the span is as asked for */
 	/* Takes a line, without its end, for the user. Set by who opens it. */
 	void (*say)(void *ctx, const char *line);
@@ -67,7 +68,10 @@ enum options_result past__set_moment(struct past *past, const struct past_option
  * past->span asks for, and if not, what is missing: its gaps, and the minutes of @coverage,
  * of which it has sums only.
  */
-void past__say_span(const struct past *past, const struct coverage *coverage);
+void past__say_span(struct past *past, const struct coverage *coverage);
+
+/* past__say_damage() - after the span was read: what cannot be read of it, as found on the way. */
+void past__say_damage(struct past *past);
 
 /* past__say_outcomes() - which of all outcomes the span's runs recorded, if it is not all of them:
  * by a filter, or without @all, that is asked for. */

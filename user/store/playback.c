@@ -290,11 +290,19 @@ static int step(struct playback *pb)
 	return pb->block ? give_rows(pb) : 0;
 }
 
+/* What was found to be damaged on the way is missing, too. */
+static int count_again(struct playback *pb)
+{
+	return past_account__count(&pb->span_account, pb->opts.history, &pb->opts.span);
+}
+
 static int feed_poll(struct feed *feed)
 {
 	struct playback *pb = of(feed);
 	int err = is_complete(pb) || has_ended(pb) ? 0 : step(pb);
 
+	if (!err && has_ended(pb))
+		err = count_again(pb);
 	pb->failure = (struct feed_failure){};
 	if (err && !pb->put_failed) {
 		pb->failure.what = "cannot read the recording";
@@ -404,8 +412,8 @@ int playback__new(struct playback **playbackp, const struct playback_options *op
 	pb->feed.ops = &playback_ops;
 	pb->opts = *opts;
 	err = coverage__find(&pb->coverage, opts->history, &opts->span) ?:
-	      past_account__count(&pb->span_account, opts->history, &opts->span) ?:
-	      history_cursor__new(&pb->cursor, opts->history, &opts->span) ?: look_ahead(pb);
+	      history_cursor__new(&pb->cursor, opts->history, &opts->span) ?: look_ahead(pb) ?:
+	      count_again(pb);
 	if (err) {
 		playback__free(pb);
 		return err;
