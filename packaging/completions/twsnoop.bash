@@ -32,7 +32,7 @@ _twsnoop() {
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
 		--netns -h --help'
 	local top='-i --interval -n --count -b --batch --json --by --sort --reverse --rows --since --until --utc
-		--own --bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C
+		--from --at --own --bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C
 		--container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
 
 	COMPREPLY=()

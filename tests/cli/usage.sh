@@ -136,6 +136,8 @@ test_wrong_usage()
 	wrong "top: by state" top --by pid,state
 	wrong "top: by a key twice" top --by pid,pid
 	wrong "top: since the future" top --since 2999-01-01
+	wrong "top: a moment of no recording" top --at 03:12
+	wrong "top: own programs and a recording" top --from x --own
 	wrong "attach: an option of trace" attach --json
 	wrong "attach: a filter" attach --pid 1
 	wrong "attach: extra operand" attach extra

@@ -432,6 +432,43 @@ def test_recorder():
             subprocess.run(["umount", bpffs], check=True)
 
 
+def test_recording():
+    """What was recorded, frame by frame and on a screen."""
+    with tempfile.TemporaryDirectory() as folder, Closer() as closer:
+        file = os.path.join(folder, "recording.db")
+        record = subprocess.Popen([twsnoop, "record", "--own", "--netns", NETNS, file],
+                                  stderr=subprocess.PIPE)
+        while b"recording" not in record.stderr.readline():
+            pass
+        closer.close(40)
+        with open(os.devnull, "w") as null:
+            told = subprocess.run([twsnoop, "trace", "--own", "-d", "1"], stdout=null, stderr=null)
+        record.terminate()
+        record.stderr.read()
+        record.wait()
+        run = subprocess.run([twsnoop, "top", "--from", file, "--json"], capture_output=True)
+        frames = [json.loads(line) for line in run.stdout.splitlines()]
+        check("recording: one frame", told.returncode == run.returncode == 0 and len(frames) == 1,
+              run.stderr.decode())
+        check("recording: as recorded", row_of(frames[0], "checkout")["total"] == 40 and
+              sum_of(frames[0], "total") == frames[0]["total"])
+        run = subprocess.run([twsnoop, "top", "--from", file, "--json", "-i", "500ms"],
+                             capture_output=True)
+        frames = [json.loads(line) for line in run.stdout.splitlines()]
+        check("recording: a frame an interval", len(frames) >= 2 and
+              sum(frame["closes"] for frame in frames) == 40)
+        with Terminal([twsnoop, "top", "--from", file]) as t:
+            check("recording: on a screen", t.until(lambda: any(re.match(
+                r"checkout .* 40 ", line) for line in t.lines())), "\n".join(t.lines()))
+            t.type("T")
+            check("recording: T goes back", t.until(lambda: not any(
+                line.startswith("checkout") for line in t.lines())), "\n".join(t.lines()))
+            t.type("t")
+            check("recording: t comes back", t.until_shown("checkout"))
+            t.type("q")
+            check("recording: q", t.wait() == 0 and t.modes_are_back())
+
+
 TESTS = [value for name, value in list(globals().items()) if name.startswith("test_")]
 
 

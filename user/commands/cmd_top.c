@@ -24,15 +24,19 @@
 #include "commands/group_words.h"
 #include "commands/live.h"
 #include "commands/options.h"
+#include "commands/past.h"
 #include "commands/top_look.h"
 #include "containers/containers.h"
+#include "containers/wanted.h"
 #include "events/loop.h"
+#include "host/privileges.h"
 #include "inventory/group.h"
 #include "output/fit.h"
 #include "output/top_json.h"
 #include "output/top_keys.h"
 #include "output/top_layout.h"
 #include "output/top_screen.h"
+#include "store/playback.h"
 #include "tally/tally.h"
 
 #define NS_PER_S 1000000000ULL
@@ -57,6 +61,11 @@ struct top {
 	struct filter_options filters;
 	struct origin_options from;
 	struct live live;
+	struct past_options past_opts;
+	struct past past;	   /* history is NULL: it is live */
+	struct playback *playback;
+	struct feed *feed;
+	const struct when_zone *zone;
 	struct tally_options views;
 	struct tally *tally;
 	struct top_look look;
@@ -72,9 +81,12 @@ struct top {
 	struct fdwriter out, messages;
 	int signals;
 	bool on_terminal;
+	bool has_interval, sort_given; /* -i, --sort were given */
+	bool is_complete;  /* of a recording: as many frames as were asked for */
 	bool stop, wants_account;
 	uint64_t next_ns, frames; /* when the next frame is due; how many there were */
 	char time[WHEN_BYTES];
+	uint64_t wall_ns; /* of the frame */
 };
 
 /* ---- options ---- */
@@ -231,7 +243,7 @@ static void print_account(struct top *t)
 {
 	struct feed_account a;
 
-	feed__account(t->live.feed, &a);
+	feed__account(t->feed, &a);
 	tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
 	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
 	     a.delivered, a.lost, a.map_full, a.recursion, a.snapshot, a.unattributed);
@@ -410,29 +422,33 @@ static int take_look(struct top *t)
 
 static void note_time(struct top *t)
 {
-	uint64_t wall_ns = clock__now_ns(CLOCK_REALTIME);
+	bool brief = t->screen && !t->past.history; /* the time of day is enough */
 	char when[WHEN_BYTES];
 
-	when__format(when, wall_ns, t->live.origin.zone);
-	/* On a screen the time of day is enough. */
-	snprintf(t->time, sizeof(t->time), "%.*s", t->screen ? 8 : WHEN_BYTES - 1,
-		 when + (t->screen && strlen(when) > 19 ? 11 : 0));
+	when__format(when, t->wall_ns, t->zone);
+	snprintf(t->time, sizeof(t->time), "%.*s", brief ? 8 : WHEN_BYTES - 1,
+		 when + (brief && strlen(when) > 19 ? 11 : 0));
 	t->view.time = t->time;
 }
 
-/* The interval is over. */
-static int next_frame(struct top *t)
+/* The interval is over, at @now_ns of the tally's clock. */
+static int make_frame(struct top *t, uint64_t now_ns)
 {
 	struct tally_frame frame;
-	int err = take_look(t);
 
-	if (err)
-		return err;
-	tally__frame(t->tally, t->keys.view, clock__now_ns(CLOCK_MONOTONIC), &frame);
+	tally__frame(t->tally, t->keys.view, now_ns, &frame);
 	t->view.has_account = true;
-	feed__account(t->live.feed, &t->view.account);
+	feed__account(t->feed, &t->view.account);
 	note_time(t);
 	return fill(t, &frame);
+}
+
+static int next_frame(struct top *t)
+{
+	int err = take_look(t);
+
+	t->wall_ns = clock__now_ns(CLOCK_REALTIME);
+	return err ?: make_frame(t, clock__now_ns(CLOCK_MONOTONIC));
 }
 
 static int draw(struct top *t)
@@ -463,8 +479,7 @@ static int print(struct top *t)
 {
 	t->text.len = 0;
 	if (t->opts.json) {
-		top_json__write(&t->text, &t->frame, clock__now_ns(CLOCK_REALTIME),
-				&t->view.account);
+		top_json__write(&t->text, &t->frame, t->wall_ns, &t->view.account);
 	} else {
 		outbuf__lit(&t->text, "---\n");
 		t->view.width = t->on_terminal ? fit__terminal(STDOUT_FILENO) : 0;
@@ -510,6 +525,8 @@ static int on_output(void *ctx, short revents)
 	return revents & (POLLERR | POLLHUP | POLLNVAL) ? -EPIPE : 0;
 }
 
+static int step(struct top *t, bool later);
+
 static int do_action(struct top *t, enum top_action action)
 {
 	struct tally_frame frame;
@@ -526,6 +543,9 @@ static int do_action(struct top *t, enum top_action action)
 	case TOP_REORDER:
 		arrange(t);
 		break;
+	case TOP_LATER:
+	case TOP_EARLIER:
+		return step(t, action == TOP_LATER);
 	case TOP_REDRAW:
 		break;
 	default:
@@ -601,7 +621,7 @@ static int run(struct top *t)
 		{ t->screen ? t->keys_fd : -1, POLLIN, on_keys },
 	};
 	const struct loop_options loop = {
-		.feed = t->live.feed,
+		.feed = t->feed,
 		.fds = fds,
 		.num_fds = sizeof(fds) / sizeof(fds[0]),
 		.duration_ns = time_left_ns(t),
@@ -614,7 +634,7 @@ static int run(struct top *t)
 	t->next_ns = begin_ns + t->opts.interval_ns;
 	if (t->screen) {
 		top_screen__enter(t->screen);
-		err = feed__poll(t->live.feed) ?: next_frame(t) ?: draw(t);
+		err = feed__poll(t->feed) ?: next_frame(t) ?: draw(t);
 	}
 	return err ?: loop__run(&loop);
 }
@@ -622,10 +642,175 @@ static int run(struct top *t)
 /* What is left counts in the last frame, if it is one of those that were asked for. */
 static int finish(struct top *t)
 {
-	bool wants_frame = !t->stop && !t->screen && (is_last(t) || feed__has_ended(t->live.feed));
-	int err = feed__finish(t->live.feed);
+	bool wants_frame = !t->stop && !t->screen && (is_last(t) || feed__has_ended(t->feed));
+	int err = feed__finish(t->feed);
 
 	return err ?: wants_frame ? show_frame(t) : 0;
+}
+
+/* ---- what was recorded ---- */
+
+static bool wants(void *ctx, const struct held_who *who)
+{
+	const struct top *t = ctx;
+	const struct wanted wanted = { t->filters.containers, t->filters.num_containers };
+
+	return wanted__matches_recorded(&wanted, who->cgroup_path, &who->workload);
+}
+
+/* The frames that were due by @wall_ns. */
+static int show_until(struct top *t, uint64_t wall_ns)
+{
+	int err = 0;
+
+	while (!err && !t->stop && !t->is_complete && t->next_ns && t->next_ns <= wall_ns) {
+		t->wall_ns = t->next_ns;
+		t->next_ns += t->opts.interval_ns;
+		t->frames++;
+		err = make_frame(t, t->wall_ns) ?: print(t);
+		attend(t);
+		t->is_complete = t->opts.count && t->frames >= t->opts.count;
+	}
+	return err;
+}
+
+/* By the wall clock, which is all that a recording's runs have in common. */
+static int put_recorded(void *ctx, const struct record *rec)
+{
+	struct top *t = ctx;
+	struct tws_event ev = *rec->event;
+	struct record at_wall = *rec;
+	int err;
+
+	ev.time_ns = rec->wall_ns;
+	if (ev.conn.open_ns)
+		ev.conn.open_ns += rec->wall_ns - rec->event->time_ns;
+	at_wall.event = &ev;
+	err = show_until(t, ev.time_ns);
+	if (!err && !t->is_complete)
+		tally__add(t->tally, &at_wall);
+	return err;
+}
+
+/* A span anew: from a TIME_WAIT's life before it on, so that all that was held then is known. */
+static int play(struct top *t, const struct history_span *span)
+{
+	struct playback_options playback = {
+		.history = t->past.history,
+		.span = *span,
+		.filter = t->filters.filter,
+		.wants = t->filters.num_containers ? wants : NULL,
+		.all = true,
+		.put = put_recorded,
+		.ctx = t,
+	};
+	int err;
+
+	playback__free(t->playback);
+	t->playback = NULL;
+	t->feed = NULL;
+	tally__free(t->tally);
+	t->tally = NULL;
+	t->views.start_ns = span->since_ns;
+	playback.span.since_ns = clock__before_ns(span->since_ns, WARM_UP_NS);
+	err = tally__new(&t->tally, &t->views) ?: playback__new(&t->playback, &playback);
+	if (err)
+		return err;
+	t->feed = playback__feed(t->playback);
+	while (!err && !t->stop && !t->is_complete && !feed__has_ended(t->feed)) {
+		err = feed__poll(t->feed);
+		attend(t);
+	}
+	err = err ?: show_until(t, span->until_ns - 1);
+	if (err || t->stop || t->is_complete)
+		return err;
+	t->frames++;
+	t->wall_ns = span->until_ns;
+	return make_frame(t, span->until_ns) ?: t->screen ? 0 : print(t);
+}
+
+/* What is shown next begins where this ends, or the other way round. */
+static int step(struct top *t, bool later)
+{
+	struct history_span *span = &t->past.span;
+	uint64_t len_ns = span->until_ns - span->since_ns;
+
+	if (later)
+		*span = (struct history_span){ span->until_ns, span->until_ns + len_ns };
+	else if (span->since_ns > len_ns)
+		*span = (struct history_span){ span->since_ns - len_ns, span->since_ns };
+	t->view.chosen = false;
+	t->view.page = TOP_ROWS;
+	return play(t, span) ?: t->screen ? draw(t) : 0;
+}
+
+static int wait_for_keys(struct top *t)
+{
+	struct pollfd fds[] = { { .fd = t->signals, .events = POLLIN },
+				{ .fd = t->keys_fd, .events = POLLIN } };
+	int err = 0;
+
+	while (!err && !t->stop) {
+		poll(fds, 2, t->wants_draw ? 100 : -1);
+		if (fds[1].revents)
+			err = on_keys(t, fds[1].revents);
+		attend(t);
+		if (!err && t->wants_draw)
+			err = draw(t);
+	}
+	return err;
+}
+
+static int run_past(struct top *t)
+{
+	int err;
+
+	if (!t->screen)
+		t->next_ns = t->has_interval ? t->past.span.since_ns + t->opts.interval_ns : 0;
+	else
+		top_screen__enter(t->screen);
+	err = play(t, &t->past.span);
+	return err || !t->screen ? err : draw(t) ?: wait_for_keys(t);
+}
+
+/* What a recording cannot be asked for. */
+static enum options_result check_past(const struct top *t, const struct command_spec *spec)
+{
+	const struct {
+		bool given;
+		const char *option;
+	} none[] = {
+		{ t->from.own, "--own" },
+		{ t->from.bpffs, "--bpffs" },
+		{ t->from.ring_bytes, "--ring-size" },
+		{ t->from.max_connections, "--max-connections" },
+		{ t->opts.runtime_socket, "--runtime-socket" },
+		{ t->opts.no_names, "--no-names" },
+	};
+
+	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+		if (none[i].given)
+			return options__complain(spec, "%s is for what happens now: not with --from",
+						 none[i].option);
+	return OPTIONS_OK;
+}
+
+/* Returns the exit status, 0: it may begin. */
+static int start_past(struct top *t, const struct command_spec *spec)
+{
+	enum options_result rc = past__set_span(&t->past, &t->past_opts, t->from.since,
+						t->from.until, spec);
+
+	if (rc != OPTIONS_OK)
+		return options__exit_status(rc);
+	if (!t->sort_given && !t->has_interval)
+		t->view.sort = TOP_TOTAL; /* of the span, not of its last seconds */
+	t->zone = t->past.zone;
+	t->keys.has_recording = true;
+	t->view.limits = "as recorded";
+	past__say_outcomes(&t->past, true);
+	past__say_gaps(&t->past, &t->past.span);
+	return hold_signals(t) || privileges__keep_only(PRIVILEGE(CAP_DAC_READ_SEARCH));
 }
 
 /* ---- its life ---- */
@@ -686,7 +871,7 @@ static int start_live(struct top *t)
 	return live__start(&t->live, &opts);
 }
 
-static int start(struct top *t)
+static int start(struct top *t, const struct command_spec *spec)
 {
 	int err;
 
@@ -699,21 +884,32 @@ static int start(struct top *t)
 	choose_views(t, t->screen);
 	if (!t->opts.rows && !t->opts.json)
 		t->opts.rows = PLAIN_ROWS;
+	if (outbuf__init(&t->text, 4096))
+		return complain(t, "cannot start", -ENOMEM);
+	if (t->past_opts.from) {
+		t->past.say = say;
+		t->past.ctx = t;
+		return past__open(&t->past, &t->past_opts, t->from.utc) ? 1 : start_past(t, spec);
+	}
 	err = open_tally(t) ?: start_live(t) ?: hold_signals(t);
 	if (err)
 		return err;
+	t->feed = t->live.feed;
+	t->zone = t->live.origin.zone;
 	t->look = (struct top_look){ .source = &t->live.source, .filter = &t->live.filter,
 				     .meanwhile = poll_feed, .ctx = t };
 	t->view.blind = live__blind(&t->live);
 	if (!t->live.can_list)
 		t->view.limits = cannot_list;
-	return outbuf__init(&t->text, 4096) ? complain(t, "cannot start", -ENOMEM) : 0;
+	return 0;
 }
 
 static void close_all(struct top *t)
 {
 	top_screen__free(t->screen);
 	t->screen = NULL;
+	playback__free(t->playback);
+	past__close(&t->past);
 	live__close(&t->live);
 	tally__free(t->tally);
 	top_frame__free(&t->frame);
@@ -731,20 +927,30 @@ static void say_failure(struct top *t, int err)
 {
 	struct feed_failure failure;
 
-	if (feed__failed(t->live.feed, &failure))
+	if (feed__failed(t->feed, &failure))
 		tell(t, "twsnoop: %s: %s%s%s\n", failure.what, strerror(-err),
 		     failure.todo ? ": " : "", failure.todo ?: "");
 	else if (err && err != -EPIPE)
 		complain(t, "cannot write the output", err);
 }
 
+static enum options_result check_times(struct top *t, const struct command_spec *spec)
+{
+	if (t->past_opts.from)
+		return check_past(t, spec);
+	if (t->past_opts.at)
+		return options__complain(spec, "--at is a moment of a recording: --from says which");
+	return origin__parse(&t->live.origin, &t->from, spec);
+}
+
 int cmd_top(int argc, char **argv)
 {
 	static struct top t = { .signals = -1, .keys_fd = -1, .live = { .say = say, .ctx = &t },
-				.opts = { .interval_ns = NS_PER_S, .sort = TOP_CLOSES } };
+				.opts = { .sort = TOP_COLUMNS /* not given */ } };
 	const struct option_part parts[] = {
 		{ NULL, top_table, &t.opts },
 		{ "Where from", origin_option_table, &t.from },
+		{ "What was recorded", past_option_table, &t.past_opts },
 		{ "Filters", filter_option_table, &t.filters },
 	};
 	const struct command_spec spec = {
@@ -757,24 +963,33 @@ int cmd_top(int argc, char **argv)
 
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	err = origin__parse(&t.live.origin, &t.from, &spec);
+	t.has_interval = t.opts.interval_ns;
+	t.sort_given = t.opts.sort != TOP_COLUMNS;
+	if (!t.sort_given)
+		t.opts.sort = TOP_CLOSES;
+	if (!t.has_interval)
+		t.opts.interval_ns = NS_PER_S;
+	err = check_times(&t, &spec);
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
 	fdwriter__init(&t.messages, STDERR_FILENO);
 	fdwriter__init(&t.out, STDOUT_FILENO);
 	t.on_terminal = isatty(STDOUT_FILENO);
-	if (start(&t)) {
+	err = start(&t, &spec);
+	if (err) {
 		close_all(&t);
-		return 1;
+		return err == 2 ? 2 : 1;
 	}
-	err = run(&t);
-	if (!err)
+	err = t.past.history ? run_past(&t) : run(&t);
+	if (!err && !t.past.history)
 		err = finish(&t);
 	/* The terminal is as it was before anything is said on it. */
 	top_screen__free(t.screen);
 	t.screen = NULL;
-	say_failure(&t, err);
-	print_account(&t);
+	if (t.feed) {
+		say_failure(&t, err);
+		print_account(&t);
+	}
 	close_all(&t);
 	return err && err != LOOP_END && err != -EPIPE;
 }

@@ -206,10 +206,11 @@ static enum top_action show(struct reading *r, enum top_page page)
 	return TOP_REDRAW;
 }
 
-static enum top_action step_through(struct reading *r)
+static enum top_action step_through(struct reading *r, enum top_action step)
 {
-	if (!r->keys->has_recording)
-		r->view->message = "t and T step through a recording: see --from";
+	if (r->keys->has_recording)
+		return step;
+	r->view->message = "t and T step through a recording: see --from";
 	return TOP_REDRAW;
 }
 
@@ -251,8 +252,9 @@ static enum top_action press(struct reading *r, int key)
 	case '\n':
 		return show(r, r->view->page == TOP_DETAILS ? TOP_ROWS : TOP_DETAILS);
 	case 't':
+		return step_through(r, TOP_LATER);
 	case 'T':
-		return step_through(r);
+		return step_through(r, TOP_EARLIER);
 	case CTRL_L:
 		return TOP_REDRAW;
 	case '0':

@@ -17,6 +17,7 @@ enum top_action {
 	TOP_REDRAW,  /* the same frame */
 	TOP_REORDER, /* the frame anew: other rows, or in another order */
 	TOP_REGROUP, /* and of another view */
+	TOP_LATER, TOP_EARLIER, /* of a recording: another moment */
 	TOP_QUIT,
 };
 

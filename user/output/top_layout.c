@@ -456,6 +456,8 @@ static bool has_line(const struct top_view *v, size_t i)
 {
 	if (head[i].put == put_account && !v->has_account)
 		return false;
+	if (v->limits && (head[i].put == put_states || head[i].put == put_ports))
+		return false;
 	if (head[i].put == put_account && v->account.lost && v->height >= 10)
 		return true;
 	return !v->height || v->height >= head[i].least_height;
@@ -1062,6 +1064,7 @@ static const char *const help[] = {
 	"Up Down PgUp PgDn Home End   choose a row",
 	"Enter    its remotes, command line, container",
 	"Space    pause: what comes is counted nevertheless",
+	"t T      of a recording: later, earlier",
 	"",
 	"CLOSES/s of the last ten seconds; '-': nothing of late, and dimmed",
 	"HELD     sockets in TIME_WAIT now, TOTAL: since the start",

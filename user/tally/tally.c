@@ -781,10 +781,10 @@ void tally__frame(struct tally *t, size_t view, uint64_t now_ns, struct tally_fr
 int tally__new(struct tally **tallyp, const struct tally_options *opts)
 {
 	struct tally *t = calloc(1, sizeof(*t));
-	int err = t ? 0 : -ENOMEM;
+	int err;
 
-	if (err)
-		return err;
+	if (!t)
+		return -ENOMEM;
 	t->opts = *opts;
 	t->opts.seed = opts->seed ?: hash__random_seed();
 	t->begin_ns = t->now_ns = opts->start_ns;

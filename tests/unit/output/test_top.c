@@ -454,6 +454,9 @@ static void keys_do(void **unused)
 	assert_non_null(v->message);
 	assert_int_equal(type(&k, "x"), TOP_REDRAW);
 	assert_null(v->message);
+	k.keys.has_recording = true;
+	assert_int_equal(type(&k, "t"), TOP_LATER);
+	assert_int_equal(type(&k, "T"), TOP_EARLIER);
 	teardown(&k.f);
 }
 
