@@ -219,7 +219,9 @@ struct tws_proc {
 
 /* What is pinned beside the ledger, so that another twsnoop knows what it is. */
 #define TWS_META_MAGIC 0x7265676465737774ULL
+#ifndef TWS_LAYOUT /* a test makes a twsnoop of another one */
 #define TWS_LAYOUT 6 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
+#endif
 
 struct tws_meta {
 	__u64 magic;

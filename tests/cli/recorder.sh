@@ -135,6 +135,44 @@ test_stopped_meanwhile()
 		[ "$num" = 2 ] || grep "^twsnoop: delivered=" "$dir/reader.err")"
 }
 
+# A new version of another layout comes, and goes again, under the old one's readers. It cannot tell
+# them, so that they see for themselves that theirs has gone; what it records is not for them.
+test_upgrade()
+{
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
+	begin_reader "$dir/waiting" --wait || return 1
+	waiting=$pid
+	begin_reader "$dir/reader" || return 1
+	"$tool" close 2
+	run "$next" attach --bpffs "$bpffs"
+	judge "a new version does not attach over the old" "$(status_is 1; one_line_on_stderr
+		stderr_says "another layout: 'twsnoop detach'")"
+	"$tool" close 1
+	run "$next" detach --bpffs "$bpffs"
+	judge "it detaches what the old has attached" "$(status_is 0)"
+	"$next" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
+	"$tool" close 4
+	stop none
+	judge "an upgrade under a reader" "$(status_is 0; gave "$dir/reader" 3
+		grep -q "^twsnoop: the recorder was detached$" "$dir/reader.err" || echo "silent. "
+		grep -q "^twsnoop: delivered=3 lost=0 " "$dir/reader.err" || echo "its account. ")"
+	run "$next" trace --bpffs "$bpffs" --netns /proc/self/ns/net --json --since 1m -d 0
+	judge "the new version's reader has the rest" "$(status_is 0; gave "$out" 4)"
+	reader --since 1m -d 0
+	judge "the old one's has nothing of it" "$(status_is 1; one_line_on_stderr
+		stderr_says "is not used: .*another form")"
+	"$twsnoop" detach --bpffs "$bpffs" >"$dir/attached"
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
+	"$tool" close 2
+	"$tool" wait-line "$dir/waiting" '{"timestamp"' 5
+	pid=$waiting
+	stop
+	judge "one that waits goes over to the next of its own" "$(status_is 0; gave "$dir/waiting" 5
+		num=$(grep -c "^twsnoop: delivered=" "$dir/waiting.err")
+		[ "$num" = 2 ] || echo "$num accounts. ")"
+	run "$twsnoop" detach --bpffs "$bpffs"
+}
+
 # What the recorder leaves out is said in a line, and how to have it.
 test_without_syscalls()
 {
@@ -214,6 +252,7 @@ test_recorder()
 	test_looks_back
 	test_waits
 	test_stopped_meanwhile
+	test_upgrade
 	test_without_syscalls
 	test_hostile_pins
 	umount "$bpffs"

@@ -12,7 +12,8 @@ set -u
 
 twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP [CLITOOL]}")
 tool=$(readlink -f "${2:-$(dirname "$1")/tests/cli/clitool}")
-for file in "$twsnoop" "$tool"; do
+next=$(dirname "$tool")/next/twsnoop # of another layout: see cli.mk
+for file in "$twsnoop" "$tool" "$next"; do
 	if [ ! -x "$file" ]; then
 		echo "run.sh: no such program: $file" >&2
 		exit 1

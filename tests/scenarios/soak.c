@@ -659,7 +659,10 @@ static void judge_kernel(pid_t world, uint64_t sum)
 	struct counters c;
 
 	counters__read(world, &c);
-	printf("# the kernel made %lu mini-sockets, and %lu connections were closed\n", c.minis, sum);
+	printf("# the kernel made %lu mini-sockets, and %lu connections were closed; recycled=%lu "
+	       "overflow=%lu resets=%lu aborts=%lu\n", c.minis, sum, c.recycled, c.overflow,
+	       c.estab_resets, c.abort_on_data + c.abort_on_close + c.abort_on_memory +
+	       c.abort_on_timeout);
 	if (!c.known || c.minis != sum)
 		fail("%lu connections were closed, but the kernel has made %lu mini-sockets", sum,
 		     c.minis);
