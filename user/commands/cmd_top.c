@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/escape.h"
 #include "base/fdwriter.h"
 #include "base/when.h"
 #include "commands/command.h"
@@ -94,14 +95,15 @@ struct top {
 static int parse_sort(void *field, const char *arg, char *why, size_t why_len)
 {
 	const char *comma = "";
-	int n = 0;
+	char quoted[64];
+	int n;
 
 	for (int c = 0; c < TOP_SORTS; c++)
 		if (!strcmp(arg, top_frame__word((enum top_column)c))) {
 			*(enum top_column *)field = (enum top_column)c;
 			return 0;
 		}
-	n = snprintf(why, why_len, "none of");
+	n = snprintf(why, why_len, "'%s' is none of", escape__quote(quoted, sizeof(quoted), arg));
 	for (int c = 0; c < TOP_SORTS && n >= 0 && (size_t)n < why_len; c++, comma = ",")
 		n += snprintf(why + n, why_len - (size_t)n, "%s %s", comma,
 			      top_frame__word((enum top_column)c));
