@@ -26,7 +26,8 @@ dir=${2:-}
 	exit 2
 }
 triplet=aarch64-linux-gnu
-[ ! -s "$dir/complete" ] || exit 0
+# Anew if it is another list of packages now.
+[ ! -s "$dir/complete" ] || [ "$top/packaging/cross.sh" -nt "$dir/complete" ] || exit 0
 
 # The suite of this machine: the compiler runs with its libraries' versions.
 # shellcheck source=/dev/null
