@@ -171,7 +171,14 @@ $(BENCH_TALLY): tests/bench/tally.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-bench-reader: $(BENCH_READER) $(BENCH_BLOCKS) $(BENCH_TALLY)
+# And the file of a recording.
+BENCH_STORE := $(BUILD)/tests/bench/store
+
+$(BENCH_STORE): tests/bench/store.c $(USER_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
+
+bench-reader: $(BENCH_READER) $(BENCH_BLOCKS) $(BENCH_TALLY) $(BENCH_STORE)
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk

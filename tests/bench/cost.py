@@ -237,4 +237,19 @@ def top(ctx):
                  ["its memory", f"{shares[-1][1] / 1024:.0f} MiB"]]
     b.table("7. twsnoop top, at 50,000 closes/s by 100,000 processes in turn", ["what", "takes"],
             rows)
+
+
+def store(ctx):
+    """Section 8: the file of a recording."""
+    figures = run_alone(ctx, "store")
+    b.table("8. A recording's file: a day of minutes at 1,000 closes a second",
+            ["traffic", "MB", "ns to count a close", "µs to write a minute"],
+            [[f["day"], f"{f['megabytes']:.1f}", f["count_ns"], f["write_us"]]
+             for f in figures if "day" in f])
+    b.table("   a second of raw rows, committed", ["rows", "CPU µs"],
+            [[f["rows_a_second"], f["commit_us"]] for f in figures if "commit_us" in f])
+    size = next(f for f in figures if "file" in f)
+    b.table(f"   a file of {size['file'] / 2**20:.0f} MiB, {size['minutes']:.0f} minutes, none of it "
+            "in memory", ["asked for", "ms", "at most"],
+            [[f["ask"], f["median_ms"], f["max_ms"]] for f in figures if "ask" in f])
     return figures
