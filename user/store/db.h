@@ -23,8 +23,8 @@ int db__errno(sqlite3 *db, int rc);
 /* db__exec() - statements without results. Returns 0 or a negative errno. */
 int db__exec(sqlite3 *db, const char *sql);
 
-/* db__number() - the first column of the first row of what @sql asks. Returns 0, -ENOENT (no row, or
- * no integer), or another negative errno. */
+/* db__number() - the first column of the first row of what @sql asks. Returns 0, -ENOENT (no row,
+ * or no integer), or another negative errno. */
 int db__number(sqlite3 *db, const char *sql, int64_t *number);
 
 /* ---- parameters, from 1 ---- */
@@ -52,7 +52,8 @@ void db__column_comm(sqlite3_stmt *stmt, int at, char comm[16]);
 const char *db__format_address(char to[DB_ADDRESS_BYTES], int family, const uint8_t addr[16],
 			       unsigned int len);
 
-/* Returns 0, or -EINVAL and leaves the outputs alone. *@len is 32 or 128 without a prefix length. */
+/* Returns 0, or -EINVAL and leaves the outputs alone. *@len is 32 or 128 without a prefix
+ * length. */
 int db__parse_address(const char *s, size_t bytes, uint8_t *family, uint8_t addr[16],
 		      uint8_t *len);
 

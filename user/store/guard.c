@@ -199,7 +199,8 @@ static const sqlite3_io_methods methods = {
 
 /* ---- the methods of the layer ---- */
 
-static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+static int on_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
+		   int *out_flags)
 {
 	struct guard *guard = vfs->pAppData;
 	struct guarded_file *own = (struct guarded_file *)file;

@@ -12,8 +12,8 @@
 
 struct guard;
 
-/* guard__new() - above SQLite's default layer of the moment. Returns 0 or -ENOMEM. Until guard__limit()
- * is called there is no limit. */
+/* guard__new() - above SQLite's default layer of the moment. Returns 0 or -ENOMEM. Until
+ * guard__limit() is called there is no limit. */
 int guard__new(struct guard **guardp);
 /* After the connections that go through it were closed. NULL is allowed. */
 void guard__free(struct guard *guard);

@@ -17,8 +17,8 @@
 /* histogram__encode() - returns how many bytes; 0: there is none. */
 size_t histogram__encode(uint8_t to[HISTOGRAM_BYTES], const struct held_minute *minute);
 
-/* histogram__decode() - into @minute->buckets, by its lifetimes and lifetime_ns. Returns 0, or -EBADMSG
- * for bytes that were not written so; then all buckets are 0. */
+/* histogram__decode() - into @minute->buckets, by its lifetimes and lifetime_ns. Returns 0, or
+ * -EBADMSG for bytes that were not written so; then all buckets are 0. */
 int histogram__decode(const uint8_t *from, size_t bytes, struct held_minute *minute);
 
 #endif

@@ -245,7 +245,8 @@ static int check_file(struct history *history, struct store_failure *failure)
 	if (err)
 		return say_errno(failure, err, history->path);
 	if (!st.st_size)
-		return say(failure, -EBADMSG, history->path, "is empty: nothing was recorded into it");
+		return say(failure, -EBADMSG, history->path,
+			   "is empty: nothing was recorded into it");
 	if (pread(history->look.fd, head, sizeof(head), 0) != sizeof(head) ||
 	    memcmp(head, magic, sizeof(head)))
 		return say(failure, -EBADMSG, history->path, "is no recording of twsnoop");
@@ -393,13 +394,14 @@ static void ask_all(struct history *history, struct history_status *status)
 	struct held_account *account = &status->account;
 	uint64_t raw[4] = { 0 }, minutes[2] = { 0 }, counts[9] = { 0 };
 
-	ask(history, "block", "SELECT min(since_ns), max(until_ns) + 1, sum(rows), sum(bytes) FROM block",
-	    4, raw);
+	ask(history, "block",
+	    "SELECT min(since_ns), max(until_ns) + 1, sum(rows), sum(bytes) FROM block", 4, raw);
 	status->raw = (struct history_span){ raw[0], raw[1] };
 	status->raw_rows = raw[2];
 	status->raw_bytes = raw[3];
-	ask(history, "minute", "SELECT (SELECT min(minute) FROM minute), (SELECT max(minute) + 1 FROM "
-			       "minute)", 2, minutes);
+	ask(history, "minute",
+	    "SELECT (SELECT min(minute) FROM minute), (SELECT max(minute) + 1 FROM minute)", 2,
+	    minutes);
 	if (minutes[1] && minutes[1] <= INT64_MAX / HISTORY_NS_PER_MINUTE) {
 		status->minutes.since_ns = minutes[0] * HISTORY_NS_PER_MINUTE;
 		status->minutes.until_ns = minutes[1] * HISTORY_NS_PER_MINUTE;
@@ -412,9 +414,9 @@ static void ask_all(struct history *history, struct history_status *status)
 	status->gaps = counts[0];
 	status->gap_events = counts[1];
 	memset(counts, 0, sizeof(counts));
-	ask(history, "account", "SELECT at_ns, run, delivered, lost, map_full, recursion, snapshot, "
-				"unattributed, no_end FROM account ORDER BY at_ns DESC LIMIT 1", 9,
-	    counts);
+	ask(history, "account",
+	    "SELECT at_ns, run, delivered, lost, map_full, recursion, snapshot, unattributed, "
+	    "no_end FROM account ORDER BY at_ns DESC LIMIT 1", 9, counts);
 	*account = (struct held_account){
 		.wall_ns = counts[0], .run = (uint32_t)counts[1], .delivered = counts[2],
 		.lost = counts[3], .map_full = counts[4], .recursion = counts[5],

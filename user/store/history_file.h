@@ -77,8 +77,9 @@ struct history_arena {
 struct history_reading {
 	const char *table;
 	const char *damaged; /* what is said of rows that cannot be read */
-	/* Columns, and then the three parts of the key, of which what is not needed is 0. Parameters: ?1 to ?3
-	 * the key to begin after, ?4 the end of its first part, ?5 how many rows. */
+	/* Columns, and then the three parts of the key, of which what is not needed is 0.
+	 * Parameters: ?1 to ?3 the key to begin after, ?4 the end of its first part, ?5 how
+	 * many rows. */
 	const char *sql;
 	int columns; /* before the key */
 	size_t item_bytes;

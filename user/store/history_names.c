@@ -28,11 +28,12 @@ struct known_flow {
 };
 
 static const char *const sql[NAMES] = {
-	[NAME_WHO] = "SELECT name, uid, command_line, cgroup, container, container_id, image, runtime, "
-		     "unit, pod, pod_uid, pod_namespace, pod_container FROM who WHERE id = ?1",
+	[NAME_WHO] = "SELECT name, uid, command_line, cgroup, container, container_id, image, "
+		     "runtime, unit, pod, pod_uid, pod_namespace, pod_container FROM who WHERE id "
+		     "= ?1",
 	[NAME_COMMAND] = "SELECT command_line FROM command WHERE id = ?1",
-	[NAME_FLOW] = "SELECT local_address, local_port, peer_address, peer_port, netns, action, side, "
-		      "cause, end, errno FROM flow WHERE id = ?1",
+	[NAME_FLOW] = "SELECT local_address, local_port, peer_address, peer_port, netns, action, "
+		      "side, cause, end, errno FROM flow WHERE id = ?1",
 };
 
 static const char *const tables[NAMES] = { "who", "command", "flow" };
@@ -93,8 +94,8 @@ static sqlite3_stmt *find_row(struct history *history, enum history_name name, u
 
 	if (!id || !history__has_table(history, tables[name]) || history__refresh(history) < 0)
 		return NULL;
-	if (!*stmt && sqlite3_prepare_v3(history->db, sql[name], -1, SQLITE_PREPARE_PERSISTENT, stmt,
-					 NULL) != SQLITE_OK)
+	if (!*stmt && sqlite3_prepare_v3(history->db, sql[name], -1, SQLITE_PREPARE_PERSISTENT,
+					 stmt, NULL) != SQLITE_OK)
 		return NULL;
 	sqlite3_bind_int64(*stmt, 1, id);
 	if (history__step(history, *stmt) == SQLITE_ROW)

@@ -254,7 +254,8 @@ int history__read(struct history *history, const struct history_reading *reading
 			continue;
 		if (history->is_endless)
 			history__give_up(history, reading->table);
-		batch.key[0] = pass_over(history, reading, span, batch.key, end, skips++ >= SKIPS) - 1;
+		batch.key[0] = pass_over(history, reading, span, batch.key, end,
+					 skips++ >= SKIPS) - 1;
 		batch.key[1] = batch.key[2] = INT64_MAX;
 		batch.is_last = batch.key[0] >= end - 1;
 		batch.num = 0;

@@ -90,10 +90,11 @@ static int fill_run(const struct history_span *span, sqlite3_stmt *stmt, void *i
 }
 
 static const struct history_reading runs = {
-	.table = "run", .damaged = "damaged: runs", .columns = 9, .item_bytes = sizeof(struct held_run),
-	.sql = "SELECT since_ns, until_ns, boot_id, version, kernel, host, zone, has_all, has_calls, "
-	       "id, 0, 0, filter FROM run WHERE (id, 0, 0) > (?1, ?2, ?3) AND id < ?4 ORDER BY id "
-	       "LIMIT ?5",
+	.table = "run", .damaged = "damaged: runs", .columns = 9,
+	.item_bytes = sizeof(struct held_run),
+	.sql = "SELECT since_ns, until_ns, boot_id, version, kernel, host, zone, has_all, "
+	       "has_calls, id, 0, 0, filter FROM run WHERE (id, 0, 0) > (?1, ?2, ?3) AND id < ?4 "
+	       "ORDER BY id LIMIT ?5",
 	.fill = fill_run,
 };
 EACH(run, held_run, read_all, &runs)
@@ -125,8 +126,9 @@ static int fill_block(const struct history_span *span, sqlite3_stmt *stmt, void 
 static const struct history_reading blocks = {
 	.table = "block", .damaged = "damaged: the list of raw blocks", .columns = 7,
 	.item_bytes = sizeof(struct held_block),
-	.sql = "SELECT rows, run, since_ns, until_ns, is_tail, keep, bytes, first_row, 0, 0 FROM block "
-	       "WHERE (first_row, 0, 0) > (?1, ?2, ?3) AND first_row < ?4 ORDER BY first_row LIMIT ?5",
+	.sql = "SELECT rows, run, since_ns, until_ns, is_tail, keep, bytes, first_row, 0, 0 FROM "
+	       "block WHERE (first_row, 0, 0) > (?1, ?2, ?3) AND first_row < ?4 ORDER BY first_row "
+	       "LIMIT ?5",
 	.fill = fill_block,
 };
 EACH(block, held_block, read_all, &blocks)
@@ -142,8 +144,8 @@ int history__read_blocks(struct history *history, const struct history_span *spa
 {
 	struct block_call call = { fn, ctx };
 
-	return history__read(history, &blocks, span, signed_ns(first_row) - 1, INT64_MAX, call_block,
-			     &call);
+	return history__read(history, &blocks, span, signed_ns(first_row) - 1, INT64_MAX,
+			     call_block, &call);
 }
 
 /* ---- minutes ---- */
@@ -179,8 +181,8 @@ static int fill_minute(const struct history_span *span, sqlite3_stmt *stmt, void
 static const struct history_reading minutes = {
 	.table = "minute", .damaged = "damaged: minutes", .columns = 6,
 	.item_bytes = sizeof(struct held_minute), .key_ns = HISTORY_NS_PER_MINUTE,
-	.sql = "SELECT count, tx_bytes, rx_bytes, lifetime_ns, lifetimes, histogram, minute, who, flow "
-	       "FROM minute WHERE (minute, who, flow) > (?1, ?2, ?3) AND minute < ?4 "
+	.sql = "SELECT count, tx_bytes, rx_bytes, lifetime_ns, lifetimes, histogram, minute, who, "
+	       "flow FROM minute WHERE (minute, who, flow) > (?1, ?2, ?3) AND minute < ?4 "
 	       "ORDER BY minute, who, flow LIMIT ?5",
 	.fill = fill_minute,
 };
@@ -225,9 +227,9 @@ static int fill_states(const struct history_span *span, sqlite3_stmt *stmt, void
 static const struct history_reading states_of = {
 	.table = "states", .damaged = "damaged: samples of states", .columns = 13,
 	.item_bytes = sizeof(struct held_states), .key_ns = 1,
-	.sql = "SELECT netns_name, established, syn_sent, syn_recv, fin_wait1, fin_wait2, time_wait, "
-	       "close, close_wait, last_ack, listen, closing, fin_wait2_minis, at_ns, netns, 0 "
-	       "FROM states WHERE (at_ns, netns, 0) > (?1, ?2, ?3) AND at_ns < ?4 "
+	.sql = "SELECT netns_name, established, syn_sent, syn_recv, fin_wait1, fin_wait2, "
+	       "time_wait, close, close_wait, last_ack, listen, closing, fin_wait2_minis, at_ns, "
+	       "netns, 0 FROM states WHERE (at_ns, netns, 0) > (?1, ?2, ?3) AND at_ns < ?4 "
 	       "ORDER BY at_ns, netns LIMIT ?5",
 	.fill = fill_states,
 };
@@ -272,7 +274,8 @@ static const struct history_reading limits_of = {
 	.item_bytes = sizeof(struct held_limits), .key_ns = 1,
 	.sql = "SELECT netns_name, max_tw_buckets, fin_timeout_ms, reuse_delay_ms, tw_reuse, "
 	       "timestamps, first_port, last_port, usable_ports, at_ns, netns, 0 FROM limits "
-	       "WHERE (at_ns, netns, 0) > (?1, ?2, ?3) AND at_ns < ?4 ORDER BY at_ns, netns LIMIT ?5",
+	       "WHERE (at_ns, netns, 0) > (?1, ?2, ?3) AND at_ns < ?4 ORDER BY at_ns, netns LIMIT "
+	       "?5",
 	.fill = fill_limits,
 };
 EACH(limits, held_limits, read_span, &limits_of)
@@ -333,10 +336,11 @@ static const struct history_reading ports_of = {
 	.table = "ports", .damaged = "damaged: samples of ports", .columns = 29,
 	.item_bytes = sizeof(struct held_ports), .key_ns = 1,
 	.sql = "SELECT scope, local_address, peer_address, peer_port, netns, ifindex, usable, "
-	       "time_wait, live, close_wait, bound, reusable, free, first_port, last_port, unknown, "
-	       "names, owner1, pid1, count1, inferred1, owner2, pid2, count2, inferred2, owner3, "
-	       "pid3, count3, inferred3, at_ns, place, 0 FROM ports "
-	       "WHERE (at_ns, place, 0) > (?1, ?2, ?3) AND at_ns < ?4 ORDER BY at_ns, place LIMIT ?5",
+	       "time_wait, live, close_wait, bound, reusable, free, first_port, last_port, "
+	       "unknown, names, owner1, pid1, count1, inferred1, owner2, pid2, count2, inferred2, "
+	       "owner3, pid3, count3, inferred3, at_ns, place, 0 FROM ports "
+	       "WHERE (at_ns, place, 0) > (?1, ?2, ?3) AND at_ns < ?4 ORDER BY at_ns, place LIMIT "
+	       "?5",
 	.fill = fill_ports,
 };
 EACH(ports, held_ports, read_span, &ports_of)
@@ -365,8 +369,8 @@ static int fill_counter(const struct history_span *span, sqlite3_stmt *stmt, voi
 static const struct history_reading counters = {
 	.table = "counter", .damaged = "damaged: counters", .columns = 2,
 	.item_bytes = sizeof(struct held_counter), .key_ns = 1,
-	.sql = "SELECT (SELECT counter_name.name FROM counter_name WHERE id = counter.name), value, "
-	       "at_ns, netns, name FROM counter WHERE (at_ns, netns, name) > (?1, ?2, ?3) "
+	.sql = "SELECT (SELECT counter_name.name FROM counter_name WHERE id = counter.name), "
+	       "value, at_ns, netns, name FROM counter WHERE (at_ns, netns, name) > (?1, ?2, ?3) "
 	       "AND at_ns < ?4 ORDER BY at_ns, netns, name LIMIT ?5",
 	.fill = fill_counter,
 };
@@ -500,8 +504,8 @@ static int fill_account(const struct history_span *span, sqlite3_stmt *stmt, voi
 static const struct history_reading accounts = {
 	.table = "account", .damaged = "damaged: accounts", .columns = 7,
 	.item_bytes = sizeof(struct held_account), .key_ns = 1,
-	.sql = "SELECT delivered, lost, map_full, recursion, snapshot, unattributed, no_end, at_ns, run, "
-	       "0 FROM account WHERE (at_ns, run, 0) > (?1, ?2, ?3) AND at_ns < ?4 "
+	.sql = "SELECT delivered, lost, map_full, recursion, snapshot, unattributed, no_end, "
+	       "at_ns, run, 0 FROM account WHERE (at_ns, run, 0) > (?1, ?2, ?3) AND at_ns < ?4 "
 	       "ORDER BY at_ns, run LIMIT ?5",
 	.fill = fill_account,
 };

@@ -51,6 +51,7 @@ struct slot {
 	uint64_t minute, used; /* used: by a clock of uses; 0: never */
 	uint32_t pending;      /* rows that count something */
 	uint32_t out, given;   /* rows that it has for good, and those of the last flush */
+	uint64_t all;	       /* events, those that were flushed included */
 	struct sums other;
 };
 
@@ -235,12 +236,13 @@ int minutes__add(struct minutes *minutes, const struct held_row *held)
 		return -ENOSPC;
 	set_key(&key.flow, &held->event);
 	ret = table__get(minutes->rows, &key, (void **)&row);
+	if (ret < 0 && ret != -ENOSPC)
+		return ret;
+	slot->all++;
 	if (ret == -ENOSPC) {
 		sums__count(&slot->other, &held->event);
 		return 0;
 	}
-	if (ret < 0)
-		return ret;
 	row->slot = (uint8_t)(slot - minutes->slots);
 	slot->pending += !row->sums.count;
 	sums__count(&row->sums, &held->event);
@@ -307,7 +309,17 @@ static int give_row(struct minutes *minutes, const struct row *row,
 	return give_minute(sink, row->key.minute, row->key.who, flow->id, &row->sums);
 }
 
-/* A row for ~other is kept free. */
+/* Whether @row gets one of its minute: a row for ~other is kept free, and beyond the first ones
+ * only what matters in it takes room. */
+static bool gets_row(const struct slot *slot, const struct row *row)
+{
+	uint32_t used = slot->out + slot->given;
+
+	if (row->is_out || used < MINUTES_SURE_ROWS)
+		return true;
+	return used < MINUTES_ROWS - 1 && row->sums.count >= slot->all / 1000;
+}
+
 static int give_slot(struct minutes *minutes, struct slot *slot, struct row **rows, uint32_t count,
 		     const struct minutes_sink *sink)
 {
@@ -316,7 +328,7 @@ static int give_slot(struct minutes *minutes, struct slot *slot, struct row **ro
 
 	slot->given = 0;
 	for (uint32_t i = 0; i < count; i++) {
-		rows[i]->given = rows[i]->is_out || slot->out + slot->given < MINUTES_ROWS - 1;
+		rows[i]->given = gets_row(slot, rows[i]);
 		if (!rows[i]->given) {
 			sums__add(&other, &rows[i]->sums);
 			continue;

@@ -13,7 +13,13 @@
 
 #include "store/held.h"
 
-#define MINUTES_ROWS 1000 /* of a minute at most, ~other included: those that count most */
+/*
+ * Rows of a minute, ~other included: those that count most. Beyond the first ones there is a row
+ * only for what is a thousandth of the minute. A public server's peers would else take as
+ * much room as all the rest, each with next to nothing.
+ */
+#define MINUTES_ROWS 1000
+#define MINUTES_SURE_ROWS 500
 
 struct minutes;
 

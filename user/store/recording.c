@@ -27,21 +27,21 @@
 static const char *const sql[STMTS] = {
 	[STMT_BEGIN] = "BEGIN IMMEDIATE",
 	[STMT_COMMIT] = "COMMIT",
-	[STMT_ROLLBACK] = "ROLLBACK",
 	[STMT_TOUCH_RUN] = "UPDATE run SET until_ns = ?2 WHERE id = ?1",
 	[STMT_END_RUN] = "UPDATE run SET has_ended = 1 WHERE id = ?1",
 	[STMT_SET_META] = "INSERT INTO meta(name, value) VALUES(?1, ?2) "
 			  "ON CONFLICT(name) DO UPDATE SET value = excluded.value",
 	[STMT_ADD_EPOCH] = "INSERT INTO epoch(id, run, first_who, first_command, first_flow, "
 			   "last_minute) VALUES(?1, ?2, ?3, ?4, ?5, 0)",
-	[STMT_SET_LAST_MINUTE] = "UPDATE epoch SET last_minute = max(last_minute, ?2) WHERE id = ?1",
-	[STMT_ADD_WHO] = "INSERT OR REPLACE INTO who(id, name, uid, command_line, cgroup, container, "
-			 "container_id, image, runtime, unit, pod, pod_uid, pod_namespace, "
-			 "pod_container) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, "
-			 "?13, ?14)",
+	[STMT_SET_LAST_MINUTE] = "UPDATE epoch SET last_minute = max(last_minute, ?2) "
+				 "WHERE id = ?1",
+	[STMT_ADD_WHO] = "INSERT OR REPLACE INTO who(id, name, uid, command_line, cgroup, "
+			 "container, container_id, image, runtime, unit, pod, pod_uid, "
+			 "pod_namespace, pod_container) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+			 "?10, ?11, ?12, ?13, ?14)",
 	[STMT_ADD_COMMAND] = "INSERT OR REPLACE INTO command(id, command_line) VALUES(?1, ?2)",
-	[STMT_ADD_FLOW] = "INSERT OR REPLACE INTO flow(id, local_address, local_port, peer_address, "
-			  "peer_port, netns, action, side, cause, end, errno) "
+	[STMT_ADD_FLOW] = "INSERT OR REPLACE INTO flow(id, local_address, local_port, "
+			  "peer_address, peer_port, netns, action, side, cause, end, errno) "
 			  "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
 	[STMT_ADD_BLOCK] = "INSERT INTO block(first_row, rows, run, epoch, since_ns, until_ns, "
 			   "is_tail, keep, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -58,19 +58,19 @@ static const char *const sql[STMTS] = {
 	[STMT_SET_MINUTE] = "UPDATE minute SET count = ?4, tx_bytes = ?5, rx_bytes = ?6, "
 			    "lifetime_ns = ?7, lifetimes = ?8, histogram = ?9 "
 			    "WHERE minute = ?1 AND who = ?2 AND flow = ?3",
-	[STMT_ADD_STATES] = "INSERT OR REPLACE INTO states VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-			    "?10, ?11, ?12, ?13, ?14, ?15)",
-	[STMT_ADD_LIMITS] = "INSERT OR REPLACE INTO limits VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-			    "?10, ?11)",
-	[STMT_ADD_PORTS] = "INSERT OR REPLACE INTO ports VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-			   "?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, "
-			   "?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
+	[STMT_ADD_STATES] = "INSERT OR REPLACE INTO states VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+			    "?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[STMT_ADD_LIMITS] = "INSERT OR REPLACE INTO limits VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+			    "?9, ?10, ?11)",
+	[STMT_ADD_PORTS] = "INSERT OR REPLACE INTO ports VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+			   "?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, "
+			   "?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)",
 	[STMT_ADD_COUNTER_NAME] = "INSERT INTO counter_name(name) VALUES(?1)",
 	[STMT_GET_COUNTER_NAME] = "SELECT id FROM counter_name WHERE name = ?1",
 	[STMT_ADD_COUNTER] = "INSERT OR REPLACE INTO counter(at_ns, netns, name, value) "
 			     "VALUES(?1, ?2, ?3, ?4)",
-	[STMT_ADD_ACCOUNT] = "INSERT OR REPLACE INTO account(at_ns, run, delivered, lost, map_full, "
-			     "recursion, snapshot, unattributed, no_end) "
+	[STMT_ADD_ACCOUNT] = "INSERT OR REPLACE INTO account(at_ns, run, delivered, lost, "
+			     "map_full, recursion, snapshot, unattributed, no_end) "
 			     "VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[STMT_ADD_GAP] = "INSERT INTO gap(since_ns, until_ns, run, reason, events, detail) "
 			 "VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
@@ -78,8 +78,8 @@ static const char *const sql[STMTS] = {
 			     "sentence) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 	[STMT_PAGE_COUNT] = "PRAGMA page_count",
 	[STMT_FREE_COUNT] = "PRAGMA freelist_count",
-	[STMT_OLDEST_BLOCK] = "SELECT first_row, bytes FROM block WHERE NOT keep AND NOT is_tail AND "
-			      "first_row + rows <= ?1 ORDER BY first_row LIMIT 1",
+	[STMT_OLDEST_BLOCK] = "SELECT first_row, bytes FROM block WHERE NOT keep AND NOT is_tail "
+			      "AND first_row + rows <= ?1 ORDER BY first_row LIMIT 1",
 	[STMT_OLDEST_KEPT_BLOCK] = "SELECT first_row, bytes FROM block WHERE NOT is_tail AND "
 				   "first_row + rows <= ?1 ORDER BY first_row LIMIT 1",
 	/* What is later than the present is of a time when the clock went wrong. */
@@ -87,8 +87,8 @@ static const char *const sql[STMTS] = {
 				   "ORDER BY first_row LIMIT 1",
 	[STMT_REMOVE_BLOCK] = "DELETE FROM block WHERE first_row = ?1",
 	[STMT_REMOVE_BLOCK_DATA] = "DELETE FROM block_data WHERE first_row = ?1",
-	[STMT_OLDEST_NS] = "SELECT min(ns) FROM (SELECT min(minute) * 60000000000 AS ns FROM minute "
-			   "UNION ALL SELECT min(at_ns) FROM states "
+	[STMT_OLDEST_NS] = "SELECT min(ns) FROM (SELECT min(minute) * 60000000000 AS ns FROM "
+			   "minute UNION ALL SELECT min(at_ns) FROM states "
 			   "UNION ALL SELECT min(at_ns) FROM limits "
 			   "UNION ALL SELECT min(at_ns) FROM ports "
 			   "UNION ALL SELECT min(at_ns) FROM counter "
@@ -513,8 +513,8 @@ static int check_schema(struct recording *rec)
 		err = -ENOMEM;
 	if (!err)
 		err = db__errno(rec->db, sqlite3_prepare_v2(rec->db,
-			"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND sql = ?2 "
-			"AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')",
+			"SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1 AND sql = "
+			"?2 AND NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'trigger')",
 			-1, &theirs, NULL));
 	while (!err && sqlite3_step(ours) == SQLITE_ROW) {
 		sqlite3_bind_value(theirs, 1, sqlite3_column_value(ours, 0));
@@ -617,7 +617,8 @@ static int read_marks(struct recording *rec)
 		  "FROM meta WHERE name = 'counted'", 1, &next->row, NULL },
 		{ "SELECT value FROM meta WHERE name = 'counted'", 1, &rec->now.counted, NULL },
 		{ "SELECT ifnull(sum(bytes), 0) FROM block", 0, &rec->now.raw_bytes, NULL },
-		{ "SELECT value FROM meta WHERE name = 'minute_rows'", 0, &rec->now.minute_rows, NULL },
+		{ "SELECT value FROM meta WHERE name = 'minute_rows'", 0, &rec->now.minute_rows,
+		  NULL },
 		{ "SELECT max(ifnull((SELECT max(id) + 1 FROM who), 1), "
 		  "ifnull((SELECT max(first_who) FROM epoch), 1))", 1, NULL, &next->who },
 		{ "SELECT max(ifnull((SELECT max(id) + 1 FROM command), 1), "
@@ -656,8 +657,8 @@ static int begin_run(struct recording *rec, const struct held_run *run)
 
 	if (err)
 		goto out;
-	rc = sqlite3_prepare_v2(rec->db, "INSERT INTO run VALUES(?1, ?2, ?2, 0, ?3, ?4, ?5, ?6, ?7, "
-				"?8, ?9, ?10, ?11)", -1, &stmt, NULL);
+	rc = sqlite3_prepare_v2(rec->db, "INSERT INTO run VALUES(?1, ?2, ?2, 0, ?3, ?4, ?5, ?6, "
+					 "?7, ?8, ?9, ?10, ?11)", -1, &stmt, NULL);
 	if (rc != SQLITE_OK) {
 		recording__fail(rec, rc);
 		goto out;

@@ -63,8 +63,8 @@ void recording__begin_epoch(struct recording *rec);
 /*
  * recording__begin() … recording__commit() - a transaction around what is added. The functions
  * in between only fail for good: what any of them returned is what commit returns. If commit
- * fails (-ENOSPC, -EROFS, -EIO, -ENOENT: the file has gone, -EFBIG: a reader holds so much that nothing
- * can be removed) nothing of the transaction is in the file, and it may be tried again.
+ * fails (-ENOSPC, -EROFS, -EIO, -ENOENT: the file has gone, -EFBIG: a reader holds so much that
+ * nothing can be removed) nothing of the transaction is in the file, and it may be tried again.
  */
 int recording__begin(struct recording *rec);
 int recording__add_who(struct recording *rec, const struct held_who *who);

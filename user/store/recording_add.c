@@ -259,7 +259,7 @@ int recording__add_minute(struct recording *rec, const struct held_minute *minut
 	int64_t number = (int64_t)(minute->wall_ns / RECORDING_NS_PER_MINUTE);
 	sqlite3_stmt *stmt = prepare_in_epoch(rec, STMT_ADD_MINUTE);
 	uint8_t histogram[HISTOGRAM_BYTES];
-	struct held_minute sum;
+	struct held_minute sum = { 0 };
 	int rc;
 
 	if (!stmt)
@@ -365,7 +365,8 @@ int recording__add_ports(struct recording *rec, const struct held_ports *ports)
 	db__bind_number(stmt, 1, ports->wall_ns);
 	db__bind_number(stmt, 2, rec->now.places++);
 	db__bind_number(stmt, 3, ports->scope);
-	db__bind_string(stmt, 4, db__format_address(local, ports->family, ports->key.local_addr, 0));
+	db__bind_string(stmt, 4, db__format_address(local, ports->family, ports->key.local_addr,
+						    0));
 	if (ports->scope != HELD_PORTS_ALL)
 		db__bind_string(stmt, 5, db__format_address(peer, ports->family,
 							    ports->key.peer_addr, 0));

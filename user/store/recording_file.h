@@ -20,7 +20,7 @@
 
 /* Prepared once each: their texts are in the file that uses them. */
 enum recording_stmt {
-	STMT_BEGIN, STMT_COMMIT, STMT_ROLLBACK, STMT_TOUCH_RUN, STMT_END_RUN, STMT_SET_META, STMT_ADD_EPOCH,
+	STMT_BEGIN, STMT_COMMIT, STMT_TOUCH_RUN, STMT_END_RUN, STMT_SET_META, STMT_ADD_EPOCH,
 	STMT_SET_LAST_MINUTE,
 	/* recording_add.c */
 	STMT_ADD_WHO, STMT_ADD_COMMAND, STMT_ADD_FLOW, STMT_ADD_BLOCK, STMT_ADD_BLOCK_DATA,
@@ -85,15 +85,15 @@ struct recording {
 /* recording__stmt() - ready to be bound; NULL: it failed, and so has the transaction. */
 sqlite3_stmt *recording__stmt(struct recording *rec, enum recording_stmt which);
 
-/* recording__run() - does a statement that gives no rows, and makes it ready again. NULL is allowed.
- * Returns 0 or what has failed, as recording__fail(). */
+/* recording__run() - does a statement that gives no rows, and makes it ready again. NULL is
+ * allowed. Returns 0 or what has failed, as recording__fail(). */
 int recording__run(struct recording *rec, sqlite3_stmt *stmt);
 
 /* recording__fail() - the transaction has failed because of SQLite's @rc. Returns its errno. */
 int recording__fail(struct recording *rec, int rc);
 
-/* recording__end_transaction() - as recording__commit(); but for @of_this_run the last run's end stays
- * as it is. */
+/* recording__end_transaction() - as recording__commit(); but for @of_this_run the last run's end
+ * stays as it is. */
 int recording__end_transaction(struct recording *rec, uint64_t now_ns, bool of_this_run);
 
 /* recording__put_epoch() - what is added next names ids of this epoch: it gets its row. */

@@ -122,7 +122,8 @@ static void note_damage(struct resumption *res, const struct held_block *meta)
 }
 
 /* Returns 1 and *@block, 0 if it is damaged. */
-static int read_block(struct recording *rec, uint64_t first_row, uint32_t rows, struct block **block)
+static int read_block(struct recording *rec, uint64_t first_row, uint32_t rows,
+		      struct block **block)
 {
 	sqlite3_stmt *stmt = recording__stmt(rec, STMT_BLOCK_DATA);
 	int rc, err = -EBADMSG;
@@ -177,6 +178,7 @@ static int find_uncounted(struct recording *rec, uint64_t row, struct held_block
 	sqlite3_stmt *stmt = recording__stmt(rec, STMT_UNCOUNTED);
 	int rc;
 
+	*meta = (struct held_block){ 0 };
 	if (!stmt)
 		return rec->err;
 	db__bind_number(stmt, 1, row);
@@ -237,7 +239,8 @@ static int add_stopped(struct recording *rec, uint64_t now_ns)
 		.run = rec->now.next.run, .reason = HELD_GAP_STOPPED, .until_ns = now_ns,
 	};
 	int64_t until_ns = 0, has_ended = 0;
-	int err = db__number(rec->db, "SELECT until_ns FROM run ORDER BY id DESC LIMIT 1", &until_ns);
+	int err = db__number(rec->db, "SELECT until_ns FROM run ORDER BY id DESC LIMIT 1",
+			     &until_ns);
 
 	if (!err)
 		err = db__number(rec->db, "SELECT has_ended FROM run ORDER BY id DESC LIMIT 1",

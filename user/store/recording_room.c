@@ -17,9 +17,9 @@ static int step_number(struct recording *rec, enum recording_stmt which, int64_t
 	sqlite3_stmt *stmt = recording__stmt(rec, which);
 	int rc;
 
+	*number = 0;
 	if (!stmt)
 		return rec->err;
-	*number = 0;
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 		*number = sqlite3_column_int64(stmt, 0);
@@ -139,7 +139,8 @@ static int remove_future(struct recording *rec, int64_t now_minute)
 	return 1;
 }
 
-/* The oldest minute with all that is beside it, but not the last one. Returns 1 if there was one. */
+/* The oldest minute with all that is beside it, but not the last one. Returns 1 if there was
+ * one. */
 static int remove_oldest_minute(struct recording *rec)
 {
 	int64_t oldest_ns, end;
@@ -181,7 +182,7 @@ static int remove_piece(struct recording *rec)
 
 int recording__make_room(struct recording *rec, uint32_t pages, unsigned int pieces)
 {
-	uint32_t left;
+	uint32_t left = 0;
 	int ret;
 
 	for (; pieces && !rec->err; pieces--) {
@@ -303,7 +304,8 @@ static int forget_epoch(struct recording *rec, const struct epoch *epoch, int64_
 	return all ? remove_by(rec, STMT_REMOVE_EPOCH, epoch->id) : 0;
 }
 
-static int list_epochs(struct recording *rec, struct epoch epochs[EPOCHS_AT_ONCE], unsigned int *num)
+static int list_epochs(struct recording *rec, struct epoch epochs[EPOCHS_AT_ONCE],
+		       unsigned int *num)
 {
 	sqlite3_stmt *stmt = recording__stmt(rec, STMT_OLD_EPOCH);
 	int rc;
@@ -312,14 +314,19 @@ static int list_epochs(struct recording *rec, struct epoch epochs[EPOCHS_AT_ONCE
 		return rec->err;
 	sqlite3_bind_int(stmt, 1, EPOCHS_AT_ONCE);
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && *num < EPOCHS_AT_ONCE) {
-		int64_t *to = &epochs[*num].id;
-
 		/* The newest has no end: it is the present one, or there will be one. */
 		if (sqlite3_column_type(stmt, 5) == SQLITE_NULL)
 			continue;
-		for (int i = 0; i < 8; i++)
-			to[i] = sqlite3_column_int64(stmt, i);
-		++*num;
+		epochs[(*num)++] = (struct epoch){
+			.id = sqlite3_column_int64(stmt, 0),
+			.last_minute = sqlite3_column_int64(stmt, 1),
+			.who = sqlite3_column_int64(stmt, 2),
+			.command = sqlite3_column_int64(stmt, 3),
+			.flow = sqlite3_column_int64(stmt, 4),
+			.end_who = sqlite3_column_int64(stmt, 5),
+			.end_command = sqlite3_column_int64(stmt, 6),
+			.end_flow = sqlite3_column_int64(stmt, 7),
+		};
 	}
 	sqlite3_reset(stmt);
 	return rc == SQLITE_DONE || rc == SQLITE_ROW ? 0 : recording__fail(rec, rc);
@@ -327,7 +334,7 @@ static int list_epochs(struct recording *rec, struct epoch epochs[EPOCHS_AT_ONCE
 
 static int forget_epochs(struct recording *rec)
 {
-	struct epoch epochs[EPOCHS_AT_ONCE];
+	struct epoch epochs[EPOCHS_AT_ONCE] = { 0 };
 	int64_t oldest_ns, oldest_minute = INT64_MAX;
 	unsigned int num = 0;
 

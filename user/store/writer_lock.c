@@ -38,7 +38,9 @@ static struct own **find(dev_t dev, ino_t ino)
 
 static struct flock lock_of(short type)
 {
-	return (struct flock){ .l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_AT, .l_len = 1 };
+	return (struct flock){
+		.l_type = type, .l_whence = SEEK_SET, .l_start = LOCK_AT, .l_len = 1,
+	};
 }
 
 static int set_lock(int fd)

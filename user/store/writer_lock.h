@@ -38,7 +38,8 @@ struct writer_look {
 	ino_t ino;
 };
 
-/* writer_look__open() - returns 0 and @look, -EINVAL (no regular file) or another negative errno. */
+/* writer_look__open() - returns 0 and @look, -EINVAL (no regular file) or another negative
+ * errno. */
 int writer_look__open(struct writer_look *look, const char *path);
 void writer_look__close(struct writer_look *look);
 

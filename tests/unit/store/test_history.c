@@ -403,47 +403,53 @@ static void test_hostile_schema(void **state)
 	static const char *const made[] = {
 		SQL_ID,
 		SQL_ID "CREATE TABLE a(x); CREATE VIEW minute AS SELECT * FROM minute",
-		SQL_ID "CREATE TABLE run(id); CREATE VIEW minute AS WITH RECURSIVE n(i) AS (SELECT 1 UNION "
-		       "ALL SELECT i + 1 FROM n) SELECT i AS minute, 1 AS who, 1 AS flow FROM n",
+		SQL_ID "CREATE TABLE run(id); CREATE VIEW minute AS WITH RECURSIVE n(i) AS (SELECT "
+		       "1 UNION ALL SELECT i + 1 FROM n) SELECT i AS minute, 1 AS who, 1 AS flow "
+		       "FROM n",
 		SQL_ID "CREATE VIRTUAL TABLE minute USING fts5(minute, who, flow)",
 		SQL_ID "CREATE TABLE minute(minute, who, flow, count AS (randomblob(1000000000)))",
-		SQL_ID "CREATE TABLE minute(minute, who, flow, count, tx_bytes, rx_bytes, lifetime_ns, "
-		       "lifetimes, histogram); INSERT INTO minute VALUES(NULL, 'a', x'00', -1, 1e300, "
-		       "9223372036854775807, -9223372036854775808, 'x', 5), (9223372036854775807, 1, "
-		       "1, 1, 1, 1, 1, 1, x'ffffffffffffffff'), (-9223372036854775808, 1, 1, 1, 1, 1, "
-		       "1, 1, zeroblob(1000000))",
+		SQL_ID "CREATE TABLE minute(minute, who, flow, count, tx_bytes, rx_bytes, "
+		       "lifetime_ns, lifetimes, histogram); INSERT INTO minute VALUES(NULL, 'a', "
+		       "x'00', -1, 1e300, 9223372036854775807, -9223372036854775808, 'x', 5), "
+		       "(9223372036854775807, 1, 1, 1, 1, 1, 1, 1, x'ffffffffffffffff'), "
+		       "(-9223372036854775808, 1, 1, 1, 1, 1, 1, 1, zeroblob(1000000))",
 		SQL_ID "CREATE TABLE who(id INTEGER PRIMARY KEY, name, uid, command_line, cgroup, "
-		       "container, container_id, image, runtime, unit, pod, pod_uid, pod_namespace, "
-		       "pod_container); INSERT INTO who VALUES(1, zeroblob(9000000), 'root', "
-		       "printf('%.*c', 9000000, 'x'), 1, 2.5, NULL, x'', '', x'00', 'a', 'b', 'c', "
-		       "'d'), (-5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1)",
+		       "container, container_id, image, runtime, unit, pod, pod_uid, "
+		       "pod_namespace, pod_container); INSERT INTO who VALUES(1, "
+		       "zeroblob(9000000), 'root', printf('%.*c', 9000000, 'x'), 1, 2.5, NULL, "
+		       "x'', '', x'00', 'a', 'b', 'c', 'd'), (-5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, "
+		       "1, 1)",
 		SQL_ID "CREATE TABLE flow(id INTEGER PRIMARY KEY, local_address, local_port, "
 		       "peer_address, peer_port, netns, action, side, cause, end, errno); "
-		       "INSERT INTO flow VALUES(1, '10.0.0.1', 99999, '10.0.0.1/99', 1, 1, 1, 1, 1, 1, "
-		       "1), (2, x'00', 1, 1, 1, 1, 250, 1, 1, 1, 1), (3, '::1', 1, '10.0.0.0/24', 1, "
-		       "1, 1, 1, 1, 1, 1), (4, '10.0.0.1', 1, NULL, 1, 1, 255, 255, 255, 255, -1)",
-		SQL_ID "CREATE TABLE block(first_row INTEGER PRIMARY KEY, rows, run, epoch, since_ns, "
-		       "until_ns, is_tail, keep, bytes); CREATE TABLE block_data(first_row INTEGER "
-		       "PRIMARY KEY, data); INSERT INTO block VALUES(1, 5, 1, 1, 1, 2, 0, 0, 10), "
-		       "(2, 4294967296, 1, 1, 1, 2, 0, 0, 10), (3, 65536, 1, 1, 1, 2, 0, 0, 10), "
-		       "(9223372036854775807, 65536, 1, 1, 1, 2, 0, 0, 1), (-3, 1, 1, 1, 1, 1, 1, 1, 1); "
-		       "INSERT INTO block_data VALUES(1, 'text'), (3, zeroblob(5000000)), "
-		       "(9223372036854775807, x'28b52ffd')",
-		SQL_ID "CREATE TABLE run(id INTEGER PRIMARY KEY, since_ns, until_ns, has_ended, pid, "
-		       "boot_id, version, kernel, host, zone, has_all, has_calls, filter); "
+		       "INSERT INTO flow VALUES(1, '10.0.0.1', 99999, '10.0.0.1/99', 1, 1, 1, 1, "
+		       "1, 1, 1), (2, x'00', 1, 1, 1, 1, 250, 1, 1, 1, 1), (3, '::1', 1, "
+		       "'10.0.0.0/24', 1, 1, 1, 1, 1, 1, 1), (4, '10.0.0.1', 1, NULL, 1, 1, 255, "
+		       "255, 255, 255, -1)",
+		SQL_ID "CREATE TABLE block(first_row INTEGER PRIMARY KEY, rows, run, epoch, "
+		       "since_ns, until_ns, is_tail, keep, bytes); CREATE TABLE "
+		       "block_data(first_row INTEGER PRIMARY KEY, data); INSERT INTO block "
+		       "VALUES(1, 5, 1, 1, 1, 2, 0, 0, 10), (2, 4294967296, 1, 1, 1, 2, 0, 0, 10), "
+		       "(3, 65536, 1, 1, 1, 2, 0, 0, 10), (9223372036854775807, 65536, 1, 1, 1, 2, "
+		       "0, 0, 1), (-3, 1, 1, 1, 1, 1, 1, 1, 1); INSERT INTO block_data VALUES(1, "
+		       "'text'), (3, zeroblob(5000000)), (9223372036854775807, x'28b52ffd')",
+		SQL_ID "CREATE TABLE run(id INTEGER PRIMARY KEY, since_ns, until_ns, has_ended, "
+		       "pid, boot_id, version, kernel, host, zone, has_all, has_calls, filter); "
 		       "INSERT INTO run VALUES(1, -1, 'x', 1, 1, printf('%.*c', 100000, 'b'), "
 		       "printf('%.*c', 1000000, 'v'), printf('%.*c', 1000000, 'k'), "
 		       "printf('%.*c', 1000000, 'h'), printf('%.*c', 1000000, 'z'), 1, 1, "
 		       "printf('%.*c', 1000000, 'f')); CREATE TABLE gap(id INTEGER PRIMARY KEY, "
-		       "since_ns, until_ns, run, reason, events, detail); INSERT INTO gap VALUES(1, 5, "
-		       "1, 1, 200, -1, x'ff00'), (2, NULL, NULL, NULL, NULL, NULL, NULL)",
-		SQL_ID "CREATE TABLE counter(at_ns, netns, name, value); CREATE TABLE counter_name(id, "
-		       "name); INSERT INTO counter_name VALUES(1, printf('%.*c', 100000, 'n')); "
-		       "INSERT INTO counter VALUES(1, 1, 1, 1), (2, 1, 2, 1), (3, 1, 'x', 1)",
-		SQL_ID "CREATE TABLE minute(minute, who, flow, count, tx_bytes, rx_bytes, lifetime_ns, "
-		       "lifetimes, histogram); CREATE INDEX i ON minute(minute, who, flow, "
-		       "abs(-9223372036854775808))",
-		SQL_ID "CREATE TABLE t(x); CREATE TRIGGER gap INSTEAD OF INSERT ON v BEGIN SELECT 1; END",
+		       "since_ns, until_ns, run, reason, events, detail); INSERT INTO gap "
+		       "VALUES(1, 5, 1, 1, 200, -1, x'ff00'), (2, NULL, NULL, NULL, NULL, NULL, "
+		       "NULL)",
+		SQL_ID "CREATE TABLE counter(at_ns, netns, name, value); CREATE TABLE "
+		       "counter_name(id, name); INSERT INTO counter_name VALUES(1, printf('%.*c', "
+		       "100000, 'n')); INSERT INTO counter VALUES(1, 1, 1, 1), (2, 1, 2, 1), (3, "
+		       "1, 'x', 1)",
+		SQL_ID "CREATE TABLE minute(minute, who, flow, count, tx_bytes, rx_bytes, "
+		       "lifetime_ns, lifetimes, histogram); CREATE INDEX i ON minute(minute, who, "
+		       "flow, abs(-9223372036854775808))",
+		SQL_ID "CREATE TABLE t(x); CREATE TRIGGER gap INSTEAD OF INSERT ON v BEGIN SELECT "
+		       "1; END",
 	};
 
 	(void)state;

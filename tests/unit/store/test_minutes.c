@@ -196,7 +196,8 @@ static void test_flows(void **state)
 	assert_int_equal(flow.end, TWS_END_EXPIRED);
 }
 
-/* 3,000 flows of who 1, of which flow i counts i % 3 + 1, and five more that come late. */
+/* 3,000 flows of who 1, of which flow i counts i % 3 + 1: none of them matters. Then five more that
+ * come late. */
 static void test_bound(void **state)
 {
 	struct minutes *m = begin();
@@ -212,8 +213,8 @@ static void test_bound(void **state)
 	}
 	assert_int_equal(flush_to(m, &taken), 0);
 	minutes__flushed(m);
-	assert_int_equal(taken.num_minutes, MINUTES_ROWS);
-	assert_int_equal(taken.num_flows, MINUTES_ROWS - 1);
+	assert_int_equal(taken.num_minutes, MINUTES_SURE_ROWS + 1);
+	assert_int_equal(taken.num_flows, MINUTES_SURE_ROWS);
 	for (size_t i = 0; i < taken.num_minutes; i++) {
 		if (taken.minutes[i].flow) {
 			assert_int_equal(taken.minutes[i].count, 3);
@@ -222,15 +223,15 @@ static void test_bound(void **state)
 		assert_int_equal(taken.minutes[i].who, 0);
 		of_other += taken.minutes[i].count;
 	}
-	assert_int_equal(of_other, made - 999 * 3);
+	assert_int_equal(of_other, made - MINUTES_SURE_ROWS * 3);
 	assert_int_equal(sum(&taken).count, made);
 
 	/* One of those that are there, and one that is not. */
 	again = taken;
 	memset(&taken, 0, sizeof(taken));
-	row.event.peer_port = 1002;
+	row.event.peer_port = again.flows[7].peer_port;
 	assert_int_equal(minutes__add(m, &row), 0);
-	row.event.peer_port = 1001;
+	row.event.peer_port = 999;
 	assert_int_equal(minutes__add(m, &row), 0);
 	assert_int_equal(flush_to(m, &taken), 0);
 	minutes__flushed(m);
@@ -239,6 +240,25 @@ static void test_bound(void **state)
 	assert_int_equal(taken.minutes[0].count, 1);
 	assert_int_not_equal(taken.minutes[0].flow, 0);
 	assert_int_equal(taken.minutes[1].flow, 0);
+	minutes__free(m);
+}
+
+/* A thousand flows that each are a thousandth: there is room for all but one. */
+static void test_all_matter(void **state)
+{
+	struct minutes *m = begin();
+	struct held_row row;
+
+	(void)state;
+	for (unsigned int i = 0; i < 1000 * 3; i++) {
+		row = row_at(i, 1);
+		row.event.peer_port = (uint16_t)(1000 + i % 1000);
+		assert_int_equal(minutes__add(m, &row), 0);
+	}
+	assert_int_equal(flush_to(m, &taken), 0);
+	minutes__flushed(m);
+	assert_int_equal(taken.num_minutes, MINUTES_ROWS);
+	assert_int_equal(sum(&taken).count, 3000);
 	minutes__free(m);
 }
 
@@ -255,7 +275,7 @@ static void test_memory_is_bounded(void **state)
 		assert_int_equal(minutes__add(m, &row), 0);
 	}
 	assert_int_equal(flush_to(m, &taken), 0);
-	assert_int_equal(taken.num_minutes, MINUTES_ROWS);
+	assert_int_equal(taken.num_minutes, MINUTES_SURE_ROWS + 1);
 	assert_int_equal(sum(&taken).count, made);
 	assert_int_equal(sum(&taken).tx_bytes, made * 10);
 	assert_int_equal(sum(&taken).buckets[held__lifetime_bucket(3000000)], made);
@@ -331,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_adds_up),
 		cmocka_unit_test(test_flows),
 		cmocka_unit_test(test_bound),
+		cmocka_unit_test(test_all_matter),
 		cmocka_unit_test(test_memory_is_bounded),
 		cmocka_unit_test(test_again),
 		cmocka_unit_test(test_jumping_clock),

@@ -153,9 +153,9 @@ static void test_killed_at_any_instant(void **state)
 				   "detail = 'the recorder was killed'"),
 			 ask(path, "SELECT count(*) - 1 FROM run"));
 	/* What no run has, a gap has: all but two seconds at each change. */
-	assert_int_equal(ask(path, "SELECT count(*) FROM (SELECT until_ns AS was, lead(since_ns) OVER "
-				   "(ORDER BY id) AS next FROM run) WHERE next > was AND NOT EXISTS "
-				   "(SELECT 1 FROM gap WHERE since_ns = was AND until_ns = next)"), 0);
+	assert_int_equal(ask(path, "SELECT count(*) FROM (SELECT until_ns AS was, lead(since_ns) "
+				   "OVER (ORDER BY id) AS next FROM run) WHERE next > was AND NOT "
+				   "EXISTS (SELECT 1 FROM gap WHERE since_ns = was AND until_ns = next)"), 0);
 	assert_whole(path);
 	store_support__remove(path);
 }

@@ -276,8 +276,8 @@ static void test_epochs(void **state)
 		.size_bytes = 64 << 20, .raw_percent = 25, .keep_ns = 30 * MINUTE_NS,
 	};
 	static const char dangling[] =
-		"SELECT count(*) FROM minute WHERE (who > 0 AND who NOT IN (SELECT id FROM who)) OR "
-		"(flow > 0 AND flow NOT IN (SELECT id FROM flow))";
+		"SELECT count(*) FROM minute WHERE (who > 0 AND who NOT IN (SELECT id FROM who)) "
+		"OR (flow > 0 AND flow NOT IN (SELECT id FROM flow))";
 	char *path = begin();
 	struct writer w;
 
