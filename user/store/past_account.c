@@ -11,7 +11,8 @@ struct counter {
 	struct feed_account *account;
 	struct held_account base, last;
 	uint32_t run;
-	uint32_t running; /* the run that was there when the span began */
+	uint32_t running; /* the run that had begun before the span, and went on in it; 0: none */
+	uint64_t since_ns;
 };
 
 static uint64_t grown(uint64_t from, uint64_t to)
@@ -56,7 +57,10 @@ static int on_account(void *ctx, const struct held_account *told)
 
 static int on_run(void *ctx, const struct held_run *run)
 {
-	((struct counter *)ctx)->running = run->id;
+	struct counter *c = ctx;
+
+	if (run->since_ns < c->since_ns)
+		c->running = run->id;
 	return 0;
 }
 
@@ -83,7 +87,7 @@ int past_account__count(struct feed_account *account, struct history *history,
 	uint64_t before_ns = span->since_ns > BEFORE_NS ? span->since_ns - BEFORE_NS : 0;
 	const struct history_span before = { before_ns, span->since_ns };
 	const struct history_span begin = { span->since_ns, span->since_ns + 1 };
-	struct counter c = { .account = account };
+	struct counter c = { .account = account, .since_ns = span->since_ns };
 	int err = 0;
 
 	memset(account, 0, sizeof(*account));

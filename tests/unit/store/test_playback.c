@@ -484,6 +484,12 @@ static void test_account(void **state)
 	feed__account(playback__feed(pb), &account);
 	assert_int_equal(account.lost, 1);
 	playback__free(pb);
+	/* The whole of a run, from its begin on. */
+	opts.span.since_ns = BEGIN + 65 * S;
+	pb = opened(&opts);
+	feed__account(playback__feed(pb), &account);
+	assert_int_equal(account.lost, 501 + 40);
+	playback__free(pb);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
