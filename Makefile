@@ -178,7 +178,14 @@ $(BENCH_STORE): tests/bench/store.c $(USER_LIB)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -o $@ $^ $(LIBS)
 
-bench-reader: $(BENCH_READER) $(BENCH_BLOCKS) $(BENCH_TALLY) $(BENCH_STORE)
+# And what makes a recording that is full.
+BENCH_FILL := $(BUILD)/tests/bench/fill
+
+$(BENCH_FILL): tests/bench/fill.c $(USER_LIB)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) -lm
+
+bench-reader: $(BENCH_READER) $(BENCH_BLOCKS) $(BENCH_TALLY) $(BENCH_STORE) $(BENCH_FILL)
 
 include tests/unit/unit.mk
 include tests/fuzz/fuzz.mk

@@ -4,6 +4,7 @@
 import json
 import os
 import subprocess
+import tempfile
 import time
 
 import benchlib as b
@@ -164,12 +165,16 @@ def flood(ctx):
     return figures
 
 
-def run_alone(ctx, name):
-    """A program of the user side by itself: the JSON objects that it prints."""
+def make_programs(name):
     made = subprocess.run(["make", "-s", "-C", b.TOP, f"BUILD={b.BUILD}", "bench-reader"],
                           check=False, stdout=subprocess.DEVNULL)
     if made.returncode:
         raise b.BenchError(f"{name} does not build")
+
+
+def run_alone(ctx, name):
+    """A program of the user side by itself: the JSON objects that it prints."""
+    make_programs(name)
     argv = [b.program(name)] + (["--quick"] if ctx.quick else [])
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -253,3 +258,36 @@ def store(ctx):
             "in memory", ["asked for", "ms", "at most"],
             [[f["ask"], f["median_ms"], f["max_ms"]] for f in figures if "ask" in f])
     return figures
+
+
+def past(ctx):
+    """Section 9: how long questions to a recording take that is full, out of a warm cache."""
+    size_mib = 64 if ctx.quick else 1024
+    with tempfile.TemporaryDirectory(dir=b.BUILD) as folder:
+        path = os.path.join(folder, "full.db")
+        make_programs("fill")
+        end = subprocess.run([b.program("fill"), path, str(size_mib)], capture_output=True,
+                             text=True, check=False)
+        if end.returncode:
+            raise b.BenchError(f"fill: {end.stderr.strip()[:200]}")
+        at = f"@{int(end.stdout) - 7200}"
+        page = os.path.join(folder, "page.html")
+        questions = {"report, the last hour": ["report", path],
+                     "report of the same as HTML": ["report", "--html", page, path],
+                     "report of an hour in the midst": ["report", "--at", at, path],
+                     "list --at": ["list", "--from", path, "--at", at]}
+        figures = {name: b.spread([seconds_of(argv) for _ in range(3 * ctx.rounds)])
+                   for name, argv in questions.items()}
+        size = os.path.getsize(path)
+    b.table(f"9. Questions to a recording of {size / 2**30:.2f} GiB", ["question", "seconds"],
+            [[name, b.show(figure, 2)] for name, figure in figures.items()])
+    return figures
+
+
+def seconds_of(argv):
+    begin = time.monotonic()
+    done = subprocess.run([os.path.join(b.BUILD, "twsnoop"), *argv], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise b.BenchError(f"{argv[0]}: {done.stderr.strip()[:200]}")
+    return time.monotonic() - begin
