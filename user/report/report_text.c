@@ -47,7 +47,7 @@ static void write_head(struct writing *w)
 	put(w, ", ");
 	words__span(&w->line, &w->words);
 	end_sentence(w, "twsnoop");
-	for (size_t i = 0; word[i] && i < sizeof(severity) - 1; i++)
+	for (size_t i = 0; i < sizeof(severity) - 1 && word[i]; i++)
 		severity[i] = (char)toupper((unsigned char)word[i]);
 	words__headline(&w->line, &w->words);
 	end_sentence(w, severity);
