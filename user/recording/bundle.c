@@ -337,13 +337,12 @@ static int write_item(const struct item *item, struct recording *rec)
 	return -EINVAL;
 }
 
-/* What an add returned is what commit returns: so each transaction ends in one. */
+/* What begin or an add returned is what commit returns: so each transaction ends in one. One that could
+ * not begin is none the less open: the next one could not begin either. */
 int bundle__write(const struct bundle *bundle, struct recording *rec, uint64_t now_ns)
 {
 	int err = recording__begin(rec);
 
-	if (err)
-		return err;
 	for (const struct item *item = bundle->first; item && !err; item = item->next)
 		err = write_item(item, rec);
 	return recording__commit(rec, now_ns) ?: err;

@@ -42,7 +42,7 @@ static struct fake_file {
 
 static struct {
 	pthread_mutex_t lock;
-	int open_error, commit_error; /* what the next ones return; 0: they succeed */
+	int open_error, begin_error, commit_error; /* what the next ones return; 0: they succeed */
 	bool is_gone, epoch_is_over, is_open;
 	unsigned int opens, closes, commits, failed_commits, epochs;
 	int begun;
@@ -112,9 +112,9 @@ int recording__begin(struct recording *rec)
 {
 	if (fake.begun++)
 		return -EALREADY;
-	rec->error = 0;
+	rec->error = FAKE_LOCKED(fake.begin_error);
 	fake_open = fake_committed;
-	return 0;
+	return rec->error;
 }
 
 int recording__add_who(struct recording *rec, const struct held_who *who)
@@ -296,7 +296,7 @@ void recording__close(struct recording *rec)
 __attribute__((unused)) static void fake_reset(void)
 {
 	pthread_mutex_lock(&fake.lock);
-	fake.open_error = fake.commit_error = 0;
+	fake.open_error = fake.begin_error = fake.commit_error = 0;
 	fake.is_gone = fake.epoch_is_over = fake.is_open = false;
 	fake.opens = fake.closes = fake.commits = fake.failed_commits = fake.epochs = 0;
 	fake.begun = 0;

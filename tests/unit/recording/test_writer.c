@@ -112,6 +112,24 @@ static void test_disk_fails(void **state)
 	tear_down();
 }
 
+/* The same if not even a beginning could be made. */
+static void test_no_beginning(void **state)
+{
+	(void)state;
+	set_up();
+	SET(begin_error, -EIO);
+	put_rows(3, 0);
+	AWAIT(status().error == -EIO);
+	AWAIT(FAKE_LOCKED(fake.failed_commits) == 1);
+	queue__wake(t.queue);
+	AWAIT(FAKE_LOCKED(fake.failed_commits) == 2);
+	SET(begin_error, 0);
+	queue__wake(t.queue);
+	AWAIT(status().written_rows == 3);
+	assert_int_equal(status().error, 0);
+	tear_down();
+}
+
 /* The end does not wait for a disk that fails. */
 static void test_end_without_disk(void **state)
 {
@@ -202,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_writes),
 		cmocka_unit_test(test_disk_fails),
+		cmocka_unit_test(test_no_beginning),
 		cmocka_unit_test(test_end_without_disk),
 		cmocka_unit_test(test_removed),
 		cmocka_unit_test(test_not_the_disk),
