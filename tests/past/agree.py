@@ -59,15 +59,21 @@ def place(socket):
             peer["port"])
 
 
+def is_recent(socket, slack):
+    """Closed, or in its state, for no longer than that: a dump may have met it before."""
+    tcp = socket["tcp"]
+    return min(tcp["age_ns"], 60e9 - tcp["expires_ns"]) <= slack * 1e9
+
+
 def sockets(live, recorded, slack):
     known = [{place(s): s for s in load(path)} for path in (live, recorded)]
     for which, what in ((0, "not recorded"), (1, "not there")):
         show(what, [json.dumps(s) for key, s in sorted(known[which].items())
-                    if key not in known[1 - which] and s["tcp"]["age_ns"] > slack * 1e9])
+                    if key not in known[1 - which] and not is_recent(s, slack)])
     others = []
     for key in known[0].keys() & known[1].keys():
         a, b = (k[key] for k in known)
-        if a["tcp"]["age_ns"] <= slack * 1e9:
+        if is_recent(a, slack) or is_recent(b, slack):
             continue
         names = [name for name in ("process", "owner", "container", "cgroup")
                  if a.get(name) != b.get(name)]

@@ -16,8 +16,11 @@ fi
 
 here=$(dirname "$(readlink -f "$0")")
 dir=$(mktemp -d) || exit 1
-pid=
-trap 'rc=$?; [ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null; rm -rf "$dir"; exit $rc' EXIT
+pid='' readers='' recorder='' load='' # in the background
+trap 'rc=$?
+	for process in $pid $readers $recorder $load; do kill -KILL "$process" 2>/dev/null; done
+	rm -rf "$dir"
+	exit $rc' EXIT
 trap 'exit 1' HUP INT TERM
 cd "$dir" || exit 1
 TZ=UTC
