@@ -989,6 +989,8 @@ int cmd_top(int argc, char **argv)
 	top_screen__free(t.screen);
 	t.screen = NULL;
 	if (t.feed) {
+		if (!err && !t.stop && !t.past.history && feed__has_ended(t.feed))
+			say(&t, "the recorder was detached");
 		say_failure(&t, err);
 		print_account(&t);
 	}

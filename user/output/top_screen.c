@@ -158,7 +158,7 @@ static void take_keys(const struct top_screen *s)
 	mode.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
 	mode.c_cc[VMIN] = 1;
 	mode.c_cc[VTIME] = 0;
-	tcsetattr(s->opts.keys_fd, TCSADRAIN, &mode);
+	tcsetattr(s->opts.keys_fd, TCSANOW, &mode); /* a stopped terminal never drains */
 }
 
 static void give_keys_back(const struct top_screen *s)
