@@ -219,7 +219,7 @@ static void end_minute(struct writer *w, const struct traffic *traffic, uint64_t
 
 static double used_bytes(void)
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt = NULL;
 	double bytes = 0;
 	sqlite3 *db;
 
@@ -418,7 +418,7 @@ static void measure_large(void)
 		if ((uint64_t)st.st_size > bytes)
 			grown = minute;
 		bytes = (uint64_t)st.st_size;
-	} while (bytes < size_bytes / 2 || minute < grown + 20);
+	} while (bytes < size_bytes / 2 || minute < grown + 500);
 	end(&w);
 	if (history__open(&history, path, &failure) || history__status(history, &status))
 		die("open", EIO);

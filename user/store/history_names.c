@@ -28,12 +28,12 @@ struct known_flow {
 };
 
 static const char *const sql[NAMES] = {
-	[NAME_WHO] = "SELECT name, uid, command_line, cgroup, container, container_id, image, "
-		     "runtime, unit, pod, pod_uid, pod_namespace, pod_container FROM who WHERE id "
-		     "= ?1",
+	[NAME_WHO] = ("SELECT name, uid, command_line, cgroup, container, container_id, image, "
+		      "runtime, unit, pod, pod_uid, pod_namespace, pod_container FROM who "
+		      "WHERE id = ?1"),
 	[NAME_COMMAND] = "SELECT command_line FROM command WHERE id = ?1",
-	[NAME_FLOW] = "SELECT local_address, local_port, peer_address, peer_port, netns, action, "
-		      "side, cause, end, errno FROM flow WHERE id = ?1",
+	[NAME_FLOW] = ("SELECT local_address, local_port, peer_address, peer_port, netns, action, "
+		       "side, cause, end, errno FROM flow WHERE id = ?1"),
 };
 
 static const char *const tables[NAMES] = { "who", "command", "flow" };
