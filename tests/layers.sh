@@ -30,9 +30,10 @@ inventory   base model host sockets capture containers owners store
 store       base model
 tally       base model
 recording   base model host sockets capture containers owners events inventory store
-output      base model inventory tally
+diagnosis   base model host sockets capture containers owners inventory store
+output      base model inventory tally diagnosis
 report      base model store output
-commands    base model host sockets capture containers owners events inventory store tally recording output report"
+commands    base model host sockets capture containers owners events inventory store tally recording output report diagnosis"
 
 # may_include ROOM: the rooms it may include, itself first; nothing if there is no such room.
 may_include() {

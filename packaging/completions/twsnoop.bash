@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | list | top | record | report | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | top | diagnose | record | report | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -26,6 +26,9 @@ _twsnoop() {
 	local trace='-a --all -n --count -d --duration --since --until --utc --from --at --own --wait --bpffs
 		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local
 		-r --remote --side --netns'
+	local diagnose='-d --duration -v --verbose --plugin --since --until --utc --from --at --own --bpffs
+		--ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container
+		-4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns'
 	local report='--since --until --at --html --json --utc -h --help'
 	local record='--size --keep --raw --time-wait-only -d --duration -q --quiet --status --json --since
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
@@ -43,7 +46,7 @@ _twsnoop() {
 		return
 		;;
 	-o | --output)
-		if [[ $(_twsnoop_command) == check ]]; then
+		if [[ $(_twsnoop_command) == check || $(_twsnoop_command) == diagnose ]]; then
 			_twsnoop_words 'text json'
 		else
 			_twsnoop_words 'text json csv'
@@ -99,7 +102,7 @@ _twsnoop() {
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace list top record report attach detach check help $trace $output --version"
+		_twsnoop_words "trace list top diagnose record report attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
@@ -117,6 +120,8 @@ _twsnoop() {
 		fi
 	elif [[ $(_twsnoop_command) == top ]]; then
 		_twsnoop_words "$top"
+	elif [[ $(_twsnoop_command) == diagnose ]]; then
+		_twsnoop_words "$diagnose $output"
 	elif [[ $(_twsnoop_command) == list ]]; then
 		_twsnoop_words "$list $output"
 	elif [[ $(_twsnoop_command) == trace ]]; then

@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace list top record report attach detach check help
+set -l commands trace list top diagnose record report attach detach check help
 set -l keys local local-port remote remote-port netns process pid uid container pod state side cause
 set -l tracing "not __fish_seen_subcommand_from report attach detach check help"
-set -l printing "not __fish_seen_subcommand_from top record report attach detach check help"
-set -l only_trace "not __fish_seen_subcommand_from list top record report attach detach check help"
+set -l printing "not __fish_seen_subcommand_from top diagnose record report attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list top diagnose record report attach detach check help"
 set -l from "not __fish_seen_subcommand_from list report attach detach check help"
 set -l recording "__fish_seen_subcommand_from record"
 set -l reporting "__fish_seen_subcommand_from report"
 set -l listing "__fish_seen_subcommand_from list"
+set -l diagnosing "__fish_seen_subcommand_from diagnose"
 set -l top "__fish_seen_subcommand_from top"
 
 complete -c twsnoop -f
@@ -19,6 +20,8 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a list \
     -d 'Print the TIME_WAIT sockets that exist now'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a top \
     -d 'Show who closes, how often, and how near ports are to their end'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a diagnose \
+    -d 'Say whether it is harmful, who makes it so, and what to do'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a record \
     -d 'Record each end of a connection into a file'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a report \
@@ -37,7 +40,7 @@ complete -c twsnoop -s h -l help -d 'Show help'
 complete -c twsnoop -n "not __fish_seen_subcommand_from attach detach help" -l json \
     -d 'Short for --output json'
 complete -c twsnoop -n "$printing" -s o -l output -x -a 'text json csv' -d 'Form of the output'
-complete -c twsnoop -n "__fish_seen_subcommand_from check" -s o -l output -x -a 'text json' \
+complete -c twsnoop -n "__fish_seen_subcommand_from check diagnose" -s o -l output -x -a 'text json' \
     -d 'Form of the output'
 
 complete -c twsnoop -n "__fish_seen_subcommand_from attach detach check" -l bpffs -x \
@@ -115,3 +118,8 @@ complete -c twsnoop -n "$top" -l sort -x -a 'name closes held total client ports
     -d 'Order of the rows'
 complete -c twsnoop -n "$top" -l reverse -d 'The other way round'
 complete -c twsnoop -n "$top" -l rows -x -d 'At most so many; the rest is ~other'
+
+complete -c twsnoop -n "$diagnosing" -s v -l verbose -d 'All that is known of every finding'
+complete -c twsnoop -n "$diagnosing" -l plugin -d 'One line, and the status of a monitoring plugin'
+complete -c twsnoop -n "$diagnosing" -l from -r -F -d 'Judge by a recording'
+complete -c twsnoop -n "$diagnosing" -l at -x -d 'With --from: at this moment'

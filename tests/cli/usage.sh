@@ -61,7 +61,7 @@ test_wrong_usage()
 	wrong "netns '!'" trace --netns '!'
 	wrong "no command" ""
 	wrong "empty operand" trace ""
-	for command in trace list top report attach detach check; do
+	for command in trace list top diagnose report attach detach check; do
 		wrong_if_empty $command
 	done
 	for time in '' now 24:00 tomorrow 2026-02-30 @ '2m '; do
@@ -73,6 +73,10 @@ test_wrong_usage()
 	wrong "until the past" trace --until 2020-01-01
 	wrong "until before since" trace --since 1m --until 2m
 	wrong "since with programs of its own" trace --since 1m --own
+	wrong "diagnose as csv" diagnose -o csv
+	wrong "diagnose as a plugin and as json" diagnose --plugin --json
+	wrong "diagnose: a moment of nothing" diagnose --at 03:12
+	wrong "diagnose: a recording, and to watch" diagnose --from /dev/null -d 5
 	wrong "duration 0 alone" trace --duration 0
 	wrong "a socket that is not there" trace --runtime-socket /nonexistent/docker.sock
 	wrong "a socket that is none" list --runtime-socket /dev/null

@@ -10,6 +10,7 @@
 int cmd_trace(int argc, char **argv);
 int cmd_list(int argc, char **argv);
 int cmd_top(int argc, char **argv);
+int cmd_diagnose(int argc, char **argv);
 int cmd_attach(int argc, char **argv);
 int cmd_detach(int argc, char **argv);
 int cmd_record(int argc, char **argv);

@@ -1,0 +1,231 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Whether `twsnoop diagnose` finds what is wrong, and is silent where nothing is.
+
+Each situation is made in network namespaces of its own, with real programs where Debian has
+them, and is told by one recorder, so that several are played at once. See situations.py.
+
+usage: run.py TWSNOOP [NAME]...      ends with "N passed, N failed[, N skipped]"
+"""
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+AT_ONCE = 4
+DEADLINE_S = 30
+
+
+def run(*command, check=True, **more):
+    return subprocess.run(command, check=check, text=True, stdin=subprocess.DEVNULL, **more)
+
+
+class Skip(Exception):
+    """Why a situation cannot be made on this machine."""
+
+
+class Wrong(Exception):
+    """What twsnoop said, and should not have said."""
+
+
+class Place:
+    """Two namespaces, "a" (10.9.0.1, where it is looked) and "b" (10.9.0.2), joined by a pair of
+    devices; what is started in them ends with it."""
+
+    def __init__(self, twsnoop, number):
+        self.twsnoop = twsnoop
+        self.names = {side: f"twsdiag{os.getpid()}.{number}{side}" for side in "ab"}
+        self.programs = []
+        self.folder = f"/tmp/twsdiag.{os.getpid()}.{number}"
+        self.since = time.time()
+        os.mkdir(self.folder)
+        for name in self.names.values():
+            run("ip", "netns", "add", name)
+            run("ip", "-n", name, "link", "set", "lo", "up")
+        run("ip", "-n", self.names["a"], "link", "add", "eth0", "type", "veth", "peer", "name",
+            "eth0", "netns", self.names["b"])
+        for side, host in (("a", 1), ("b", 2)):
+            run("ip", "-n", self.names[side], "addr", "add", f"10.9.0.{host}/24", "dev", "eth0")
+            run("ip", "-n", self.names[side], "link", "set", "eth0", "up")
+
+    def inside(self, side, *command, **more):
+        return run("ip", "netns", "exec", self.names[side], *command, **more)
+
+    def sysctl(self, side, name, value):
+        try:
+            self.inside(side, "sysctl", "-qw", f"{name}={value}", stderr=subprocess.PIPE)
+        except subprocess.CalledProcessError as error:
+            raise Skip(f"this kernel has no {name}: {error.stderr.strip()}") from None
+
+    def start(self, side, *command, wait_ready=False, **more):
+        program = subprocess.Popen(
+            ("ip", "netns", "exec", self.names[side], *command), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE if wait_ready else subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True, **more)
+        self.programs.append(program)
+        if wait_ready and program.stdout.readline().strip() != "ready":
+            raise RuntimeError(f"did not start: {command}")
+        return program
+
+    def actor(self, side, name, what, **args):
+        return self.start(side, sys.executable, f"{HERE}/actor.py", name, what,
+                          *(f"{key}={value}" for key, value in args.items()), wait_ready=True)
+
+    def file(self, name, text):
+        path = f"{self.folder}/{name}"
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def await_port(self, side, port):
+        until = time.monotonic() + DEADLINE_S
+        while time.monotonic() < until:
+            listening = self.inside(side, "ss", "-Htln", f"sport = :{port}",
+                                    stdout=subprocess.PIPE).stdout
+            if listening:
+                return
+            time.sleep(0.05)
+        raise RuntimeError(f"nobody listens on port {port}")
+
+    def diagnose(self, side="a", *more):
+        """What it finds of one side, since the place was made."""
+        result = run(self.twsnoop, "diagnose", "--json", "--since", f"@{int(self.since)}", "--netns",
+                     f"/run/netns/{self.names[side]}", "--no-names", *more, check=False,
+                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if result.returncode not in (0, 3, 4):
+            raise Wrong(f"status {result.returncode}: {result.stderr.strip()}")
+        verdict = json.loads(result.stdout)
+        expected = {"ok": 0, "notice": 0, "warning": 3, "critical": 4}[verdict["severity"]]
+        if result.returncode != expected:
+            raise Wrong(f"status {result.returncode} with {verdict['severity']}")
+        return Findings(verdict)
+
+    def close(self):
+        for program in self.programs:
+            try:
+                os.killpg(program.pid, 9)
+            except ProcessLookupError:
+                pass
+            program.wait()
+        for name in self.names.values():
+            pids = run("ip", "netns", "pids", name, check=False, stdout=subprocess.PIPE).stdout
+            for pid in pids.split():
+                try:
+                    os.kill(int(pid), 9)
+                except ProcessLookupError:
+                    pass
+            run("ip", "netns", "del", name, check=False)
+        run("rm", "-rf", self.folder)
+
+
+class Findings:
+    """With the words that tests are written in."""
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+        self.all = verdict["findings"]
+
+    def __str__(self):
+        return "; ".join(f"{f['severity']} {f['id']}: {f['sentence']} {json.dumps(f['evidence'])}"
+                         for f in self.all)
+
+    def has(self, finding_id, severity=None, process=None, says=None, peer=None):
+        """There is one with all of these; @says: somewhere in its sentence, or what helps."""
+        for f in self.all:
+            words = " ".join([f["sentence"], f.get("avoid", ""), *f["remedy"]])
+            if (f["id"] == finding_id and severity in (None, f["severity"]) and
+                    process in (None, f.get("process", {}).get("name")) and
+                    (says is None or says in words) and
+                    (peer is None or f["network"].get("peer", {}).get("port") == peer)):
+                return
+        raise Wrong(f"no {finding_id} ({severity or ''} {process or ''} {says or ''}) in: {self}")
+
+    def lacks(self, *ids):
+        for f in self.all:
+            if f["id"] in ids:
+                raise Wrong(f"{f['id']} in: {self}")
+
+    def is_harmless(self):
+        if self.verdict["severity"] not in ("ok", "notice"):
+            raise Wrong(f"{self.verdict['severity']}: {self}")
+
+
+SITUATIONS = []
+
+
+def situation(function):
+    """A function that gets a place, makes the situation, and judges."""
+    SITUATIONS.append(function)
+    return function
+
+
+class Run:
+    def __init__(self, twsnoop):
+        self.twsnoop = twsnoop
+        self.passed = self.failed = self.skipped = 0
+        self.lock = threading.Lock()
+
+    def say(self, line):
+        with self.lock:
+            print(line, flush=True)
+
+    def play(self, number, function):
+        place = None
+        try:
+            place = Place(self.twsnoop, number)
+            function(place)
+            self.passed += 1
+            self.say(f"ok {function.__name__}")
+        except Skip as why:
+            self.skipped += 1
+            self.say(f"skip {function.__name__}: {why}")
+        except Wrong as why:
+            self.failed += 1
+            self.say(f"FAIL {function.__name__}: {why}")
+        except Exception:  # whatever it is, the others go on
+            self.failed += 1
+            self.say(f"FAIL {function.__name__}: {traceback.format_exc()}")
+        finally:
+            if place:
+                place.close()
+
+    def play_all(self, names):
+        chosen = [f for f in SITUATIONS if not names or f.__name__ in names]
+        together = [f for f in chosen if not getattr(f, "alone", False)]
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self.play, range(len(together)), together))
+        for number, function in enumerate(f for f in chosen if f not in together):
+            self.play(len(together) + number, function)
+        print(f"{self.passed} passed, {self.failed} failed" +
+              (f", {self.skipped} skipped" if self.skipped else ""))
+        return self.failed != 0 or not chosen
+
+
+def main():
+    twsnoop, names = os.path.abspath(sys.argv[1]), sys.argv[2:]
+    if os.geteuid():
+        print("skip diagnose: needs root\n0 passed, 0 failed, 1 skipped")
+        return 0
+    if os.environ.get("TWSNOOP_DIAGNOSE_INSIDE") != "1":
+        # a recorder of its own, in a bpffs that nobody else sees
+        env = {**os.environ, "TWSNOOP_DIAGNOSE_INSIDE": "1"}
+        os.execvpe("unshare", ["unshare", "-m", "--propagation", "slave", sys.executable, *sys.argv],
+                   env)
+    run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
+    run(twsnoop, "attach", "--all", "--syscalls", "--size", "262144", stdout=subprocess.DEVNULL)
+    try:
+        import situations  # noqa: F401: fills SITUATIONS
+        return Run(twsnoop).play_all(names)
+    finally:
+        run(twsnoop, "detach", stdout=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    sys.modules["run"] = sys.modules["__main__"]  # situations.py imports this very module
+    sys.path.insert(0, HERE)
+    sys.exit(main())

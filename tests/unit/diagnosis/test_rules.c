@@ -1,0 +1,840 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "tests/unit/unit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "diagnosis/rules.h"
+#include "tests/unit/support.h"
+
+/*
+ * Each pattern by made evidence: where it must speak, and where it must not. What real
+ * programs make of it is played by tests/diagnose.
+ */
+
+#define S 1000000000ULL
+#define MS 1000000ULL
+#define SINCE (1000 * S)
+#define UNTIL (1060 * S)
+#define NETNS 77
+
+static struct evidence e;
+static struct rules_verdict verdict;
+
+static int setup(void **unused)
+{
+	(void)unused;
+	assert_int_equal(evidence__init(&e), 0);
+	e.since_ns = SINCE;
+	e.until_ns = UNTIL;
+	e.all = e.calls = e.has_tables = true;
+	return 0;
+}
+
+static int teardown(void **unused)
+{
+	(void)unused;
+	evidence__free(&e);
+	return 0;
+}
+
+/* ---- making evidence ---- */
+
+static struct tws_event event(const char *comm, uint8_t side, uint8_t action)
+{
+	struct tws_event ev;
+
+	support__event(&ev);
+	ev.family = AF_INET;
+	memset(ev.local_addr, 0, sizeof(ev.local_addr));
+	memset(ev.peer_addr, 0, sizeof(ev.peer_addr));
+	memcpy(ev.local_addr, "\x0a\x00\x00\x01", 4);
+	memcpy(ev.peer_addr, "\x0a\x00\x00\x02", 4);
+	ev.action = action;
+	ev.netns = NETNS;
+	ev.local_port = side == TWS_SIDE_SERVER ? 80 : 33000;
+	ev.peer_port = side == TWS_SIDE_SERVER ? 33000 : 80;
+	ev.tx_bytes = ev.rx_bytes = 100;
+	ev.error = 0;
+	ev.conn.side = side;
+	ev.conn.cause = TWS_CAUSE_CLOSE;
+	ev.conn.flags = TWS_F_CLOSER;
+	ev.conn.tgid = 7;
+	memset(ev.conn.comm, 0, sizeof(ev.conn.comm));
+	support__set_comm(ev.conn.comm, comm);
+	return ev;
+}
+
+/* @num of them, evenly over the span, each after a life of @life_ns. */
+static void add(struct tws_event ev, unsigned int num, uint64_t life_ns)
+{
+	const struct record rec = { .event = &ev };
+
+	for (unsigned int i = 0; i < num; i++) {
+		ev.time_ns = SINCE + (UNTIL - SINCE) * (i + 1) / num - 1;
+		ev.conn.open_ns = ev.time_ns - life_ns;
+		evidence__add(&e, &rec);
+	}
+}
+
+static void closes(const char *comm, uint8_t side, unsigned int num, uint64_t life_ns)
+{
+	add(event(comm, side, TWS_TIME_WAIT), num, life_ns);
+}
+
+static void fails(const char *comm, unsigned int num, uint32_t error)
+{
+	struct tws_event ev = event(comm, TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+
+	ev.error = error;
+	add(ev, num, 0);
+}
+
+static struct evidence_netns *netns(uint32_t usable)
+{
+	e.netns = calloc(1, sizeof(*e.netns));
+	assert_non_null(e.netns);
+	e.num_netns = 1;
+	*e.netns = (struct evidence_netns){
+		.netns = NETNS, .max_tw_buckets = 100000, .tw_reuse = 0, .timestamps = 1,
+		.first_port = 10000, .last_port = 10000 + usable - 1, .usable_ports = usable,
+	};
+	return e.netns;
+}
+
+static struct evidence_ports *ports(uint32_t usable, uint32_t time_wait)
+{
+	e.ports = calloc(2, sizeof(*e.ports));
+	assert_non_null(e.ports);
+	e.num_ports = 1;
+	*e.ports = (struct evidence_ports){
+		.netns = NETNS, .family = AF_INET, .peer_port = 80, .usable = usable,
+		.time_wait = time_wait, .left = usable - time_wait, .has_left = true,
+		.owners = { { .comm = "shop", .count = time_wait } },
+	};
+	memcpy(e.ports->local_addr, "\x0a\x00\x00\x01", 4);
+	memcpy(e.ports->peer_addr, "\x0a\x00\x00\x02", 4);
+	return e.ports;
+}
+
+/* ---- judging ---- */
+
+static const struct finding *find(const char *id)
+{
+	for (size_t i = 0; i < verdict.num; i++)
+		if (!strcmp(verdict.findings[i].id, id))
+			return &verdict.findings[i];
+	return NULL;
+}
+
+/* What holds for every verdict. */
+static void check_verdict(void)
+{
+	assert_true(verdict.num > 0);
+	for (size_t i = 0; i < verdict.num; i++) {
+		const struct finding *f = &verdict.findings[i];
+		size_t known = 0;
+
+		while (rules__ids[known] && strcmp(rules__ids[known], f->id))
+			known++;
+		assert_non_null(rules__ids[known]);
+		assert_true(f->sentence[0] && f->num_steps > 0);
+		assert_true(f->severity <= verdict.severity);
+		assert_true(!i || f->severity <= f[-1].severity);
+		for (const char *c = f->sentence; *c; c++) /* fit for a terminal */
+			assert_true((unsigned char)*c >= ' ');
+	}
+	/* harmless and harmful at once would be no verdict */
+	if (verdict.severity >= SEVERITY_WARNING)
+		assert_null(find("nothing-harmful"));
+	if (find("limit-near"))
+		assert_null(find("server-side-harmless"));
+}
+
+static void judge(void)
+{
+	assert_int_equal(evidence__finish(&e), 0);
+	rules__apply(&e, &verdict);
+	check_verdict();
+}
+
+static const struct finding *must(const char *id, enum severity severity)
+{
+	const struct finding *f;
+
+	judge();
+	f = find(id);
+	if (!f)
+		fail_msg("no %s", id);
+	assert_int_equal(f->severity, severity);
+	return f;
+}
+
+static void must_not(const char *id)
+{
+	judge();
+	if (find(id))
+		fail_msg("%s: %s", id, find(id)->sentence);
+}
+
+/* ---- ports ---- */
+
+static void ports_exhausted(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(1000);
+	ports(1000, 990);
+	closes("shop", TWS_SIDE_CLIENT, 990, MS);
+	fails("shop", 5, EADDRNOTAVAIL);
+	f = must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_string_equal(f->comm, "shop");
+	assert_int_equal(f->peer_port, 80);
+	assert_non_null(strstr(f->avoid, "tcp_fin_timeout"));
+	assert_null(find("ports-filling"));
+	assert_null(find("ports-half-used"));
+	assert_non_null(find("port-range-narrow"));
+}
+
+/* The ports were full at the time, and TIME_WAITs have ended since. */
+static void ports_exhausted_before(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	ports(1000, 10);
+	closes("shop", TWS_SIDE_CLIENT, 1000, MS);
+	fails("shop", 5, EADDRNOTAVAIL);
+	must("ports-exhausted", SEVERITY_CRITICAL);
+}
+
+static void ports_exhausted_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	ports(28232, 100);
+	closes("shop", TWS_SIDE_CLIENT, 100, MS);
+	fails("shop", 5, ECONNREFUSED);
+	must_not("ports-exhausted");
+	assert_true(verdict.severity < SEVERITY_WARNING);
+}
+
+/* No route led there: that is no matter of ports. */
+static void no_address(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+
+	(void)unused;
+	netns(1000);
+	ports(1000, 990);
+	memset(ev.local_addr, 0, sizeof(ev.local_addr));
+	ev.error = EADDRNOTAVAIL;
+	add(ev, 5, 0);
+	must_not("ports-exhausted");
+}
+
+static void ports_filling(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	ports(1000, 500);
+	closes("shop", TWS_SIDE_CLIENT, 900, MS);
+	must("ports-filling", SEVERITY_WARNING);
+	assert_non_null(find("client-without-pool"));
+	assert_null(find("ports-half-used"));
+}
+
+static void ports_filling_reused(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT_END);
+
+	(void)unused;
+	netns(1000)->tw_reuse = 1;
+	ports(1000, 700)->reusable = 690;
+	closes("shop", TWS_SIDE_CLIENT, 3000, MS);
+	ev.end = TWS_END_REUSED_BY_CONNECT;
+	add(ev, 2000, 0);
+	must_not("ports-filling");
+	assert_null(find("timestamps-off"));
+	assert_null(find("ports-half-used"));
+}
+
+/* A burst that is over fills nothing any more. */
+static void ports_filling_over(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+	const struct record rec = { .event = &ev };
+
+	(void)unused;
+	netns(1000);
+	ports(1000, 600);
+	for (unsigned int i = 0; i < 600; i++) {
+		ev.time_ns = SINCE + 30 * S + i * MS;
+		ev.conn.open_ns = ev.time_ns - MS;
+		evidence__add(&e, &rec);
+	}
+	must("ports-half-used", SEVERITY_NOTICE);
+	assert_null(find("ports-filling"));
+}
+
+static void ports_half_used_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	ports(28232, 14000);
+	closes("shop", TWS_SIDE_CLIENT, 300, MS);
+	must_not("ports-half-used");
+}
+
+static void bind_before_connect(void **unused)
+{
+	struct evidence_ports *p;
+
+	(void)unused;
+	netns(1000);
+	p = ports(1000, 5);
+	e.num_ports = 2;
+	p[1] = (struct evidence_ports){ .netns = NETNS, .all_peers = true, .usable = 1000,
+					.bound = 995, .owners = { { .comm = "pinner" } } };
+	fails("shop", 9, EADDRNOTAVAIL);
+	assert_non_null(strstr(must("bind-before-connect", SEVERITY_CRITICAL)->sentence, "pinner"));
+	assert_null(find("ports-exhausted"));
+}
+
+static void bind_before_connect_near(void **unused)
+{
+	struct evidence_ports *p;
+
+	(void)unused;
+	netns(1000);
+	p = ports(1000, 5);
+	e.num_ports = 2;
+	p[1] = (struct evidence_ports){ .netns = NETNS, .all_peers = true, .usable = 1000,
+					.bound = 20, .owners = { { .comm = "pinner" } } };
+	fails("shop", 9, EADDRNOTAVAIL);
+	must_not("bind-before-connect");
+}
+
+/* A narrow range harms nobody who does not need it. */
+static void port_range_near(void **unused)
+{
+	(void)unused;
+	netns(100);
+	closes("shop", TWS_SIDE_CLIENT, 10, MS);
+	must_not("port-range-narrow");
+}
+
+static void timestamps_off(void **unused)
+{
+	(void)unused;
+	netns(1000)->tw_reuse = 1;
+	e.netns->timestamps = 0;
+	ports(1000, 700);
+	closes("shop", TWS_SIDE_CLIENT, 700, MS);
+	assert_non_null(strstr(must("timestamps-off", SEVERITY_WARNING)->sentence, "off here"));
+	assert_non_null(strstr(find("timestamps-off")->avoid, "tcp_tw_recycle"));
+}
+
+static void timestamps_off_near(void **unused)
+{
+	(void)unused;
+	netns(1000)->tw_reuse = 0; /* nobody expects anything of it */
+	e.netns->timestamps = 0;
+	ports(1000, 700);
+	closes("shop", TWS_SIDE_CLIENT, 700, MS);
+	must_not("timestamps-off");
+}
+
+/* ---- short connections ---- */
+
+static void client_without_pool(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(28232);
+	closes("python3", TWS_SIDE_CLIENT, 600, 3 * MS);
+	f = must("client-without-pool", SEVERITY_NOTICE);
+	assert_non_null(strstr(f->steps[0], "Session"));
+	assert_int_equal(verdict.severity, SEVERITY_NOTICE);
+}
+
+static void client_without_pool_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("python3", TWS_SIDE_CLIENT, 600, 30 * S);
+	must_not("client-without-pool");
+}
+
+static void add_pool(const char *comm, uint64_t kept)
+{
+	e.pools = calloc(1, sizeof(*e.pools));
+	assert_non_null(e.pools);
+	e.num_pools = 1;
+	*e.pools = (struct evidence_pool){ .netns = NETNS, .family = AF_INET, .peer_port = 80,
+					   .kept = kept };
+	support__set_comm(e.pools->comm, comm);
+	memcpy(e.pools->peer_addr, "\x0a\x00\x00\x02", 4);
+}
+
+static void pool_too_small(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_pool("java", 10);
+	closes("java", TWS_SIDE_CLIENT, 600, 3 * MS);
+	assert_non_null(strstr(must("pool-too-small", SEVERITY_NOTICE)->steps[0], "maxConnections"));
+	assert_null(find("client-without-pool"));
+}
+
+/* Its connections served many requests each. */
+static void pool_too_small_near(void **unused)
+{
+	struct tws_event ev = event("java", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(28232);
+	add_pool("java", 10);
+	ev.tx_bytes = 100000;
+	add(ev, 600, 800 * MS);
+	must_not("pool-too-small");
+}
+
+static void proxies(void **unused)
+{
+	static const char *const names[] = { "nginx", "haproxy", "envoy", "apache2", "squid",
+					     "varnishd", "cache-worker" };
+
+	(void)unused;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const struct finding *f;
+
+		teardown(NULL);
+		setup(NULL);
+		netns(28232);
+		closes(names[i], TWS_SIDE_CLIENT, 600, 3 * MS);
+		f = must("proxy-without-keepalive", SEVERITY_NOTICE);
+		assert_null(find("client-without-pool"));
+		assert_non_null(strstr(f->steps[0], ":"));
+	}
+}
+
+/* A proxy closes on its server's side: that says nothing of its upstreams. */
+static void proxies_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 600, 3 * MS);
+	must_not("proxy-without-keepalive");
+	assert_non_null(find("server-side-harmless"));
+}
+
+static void loopback_pair(void **unused)
+{
+	struct tws_event ev = event("php-fpm8.2", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(28232)->tw_reuse = 2;
+	memcpy(ev.local_addr, "\x7f\x00\x00\x01", 4);
+	memcpy(ev.peer_addr, "\x7f\x00\x00\x01", 4);
+	add(ev, 600, MS);
+	must("loopback-pair", SEVERITY_OK);
+	assert_int_equal(verdict.severity, SEVERITY_OK);
+}
+
+static void loopback_pair_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("php-fpm8.2", TWS_SIDE_CLIENT, 600, MS);
+	must_not("loopback-pair");
+}
+
+/* ---- servers ---- */
+
+static void server_side_harmless(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 6000, MS);
+	must("server-side-harmless", SEVERITY_OK);
+	assert_int_equal(verdict.severity, SEVERITY_OK);
+}
+
+static void server_side_harmless_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 100, MS);
+	closes("shop", TWS_SIDE_CLIENT, 900, MS);
+	must_not("server-side-harmless");
+}
+
+static void idle_timeout(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("apache2", TWS_SIDE_SERVER, 200, 5 * S);
+	assert_non_null(strstr(must("idle-timeout", SEVERITY_NOTICE)->steps[1], "KeepAliveTimeout"));
+}
+
+static void idle_timeout_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	for (unsigned int i = 2; i < 40; i++)
+		closes("apache2", TWS_SIDE_SERVER, 5, i * S / 2);
+	must_not("idle-timeout");
+}
+
+static void health_check(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("app", TWS_SIDE_SERVER, 12, MS); /* every 5 s */
+	must("health-check", SEVERITY_OK);
+}
+
+static void health_check_near(void **unused)
+{
+	struct tws_event ev = event("app", TWS_SIDE_SERVER, TWS_TIME_WAIT);
+	const struct record rec = { .event = &ev };
+
+	(void)unused;
+	netns(28232);
+	for (unsigned int i = 0; i < 12; i++) {
+		ev.time_ns = SINCE + i * i * 300 * MS;
+		evidence__add(&e, &rec);
+	}
+	must_not("health-check");
+}
+
+/* ---- the host ---- */
+
+static void limit_near(void **unused)
+{
+	(void)unused;
+	netns(28232)->time_wait = 95000;
+	assert_non_null(strstr(must("limit-near", SEVERITY_WARNING)->steps[0], "200000"));
+}
+
+static void limit_overflows(void **unused)
+{
+	(void)unused;
+	netns(28232)->time_wait = 1000;
+	closes("nginx", TWS_SIDE_SERVER, 1000, MS);
+	add(event("nginx", TWS_SIDE_SERVER, TWS_OVERFLOW), 3, MS);
+	must("limit-near", SEVERITY_CRITICAL);
+}
+
+static void limit_near_near(void **unused)
+{
+	(void)unused;
+	netns(28232)->time_wait = 80000;
+	must_not("limit-near");
+}
+
+static void peer_does_not_close(void **unused)
+{
+	(void)unused;
+	netns(28232)->fin_wait2_minis = 500;
+	e.netns->time_wait = 20;
+	add(event("shop", TWS_SIDE_CLIENT, TWS_FIN_WAIT2), 500, MS);
+	assert_string_equal(must("peer-does-not-close", SEVERITY_WARNING)->comm, "shop");
+}
+
+static void peer_does_not_close_near(void **unused)
+{
+	(void)unused;
+	netns(28232)->fin_wait2_minis = 500;
+	e.netns->time_wait = 20000;
+	must_not("peer-does-not-close");
+}
+
+static void add_leak(uint64_t before, uint64_t stayed, uint64_t now)
+{
+	e.leaks = calloc(1, sizeof(*e.leaks));
+	assert_non_null(e.leaks);
+	e.num_leaks = 1;
+	*e.leaks = (struct evidence_leak){ .comm = "leaky", .pid = 9, .netns = NETNS,
+					   .before = before, .stayed = stayed, .now = now };
+}
+
+static void close_wait_leak(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(40, 40, 60);
+	assert_int_equal(must("close-wait-leak", SEVERITY_CRITICAL)->pid, 9);
+}
+
+static void close_wait_stays(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(400, 400, 400);
+	must("close-wait-leak", SEVERITY_WARNING);
+}
+
+static void close_wait_passes(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(400, 5, 400); /* others each time: a busy server */
+	must_not("close-wait-leak");
+}
+
+static void aborts(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("rude", TWS_SIDE_CLIENT, 100, MS);
+	add(event("rude", TWS_SIDE_CLIENT, TWS_ABORT), 50, MS);
+	must("aborts", SEVERITY_WARNING);
+}
+
+static void aborts_near(void **unused)
+{
+	struct tws_event ev = event("scanner", TWS_SIDE_CLIENT, TWS_ABORT);
+
+	(void)unused;
+	netns(28232);
+	ev.tx_bytes = ev.rx_bytes = 0; /* nothing is lost by these */
+	add(ev, 100, MS);
+	must_not("aborts");
+}
+
+static void exits(void **unused)
+{
+	struct tws_event ev = event("worker", TWS_SIDE_SERVER, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(28232);
+	ev.conn.cause = TWS_CAUSE_EXIT;
+	ev.conn.flags |= TWS_F_SIGNALED;
+	add(ev, 40, 10 * S);
+	must("exits", SEVERITY_WARNING);
+}
+
+static void exits_near(void **unused)
+{
+	struct tws_event ev = event("curl", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+	const struct record rec = { .event = &ev };
+
+	(void)unused;
+	netns(28232);
+	ev.conn.cause = TWS_CAUSE_EXIT;
+	for (unsigned int i = 0; i < 40; i++) { /* each another process, with one */
+		ev.conn.tgid = 1000 + i;
+		ev.time_ns = SINCE + i * S;
+		evidence__add(&e, &rec);
+	}
+	must_not("exits");
+}
+
+static void conntrack_full(void **unused)
+{
+	(void)unused;
+	netns(28232)->conntrack = 65536;
+	e.netns->conntrack_max = 65536;
+	fails("shop", 20, ETIMEDOUT);
+	must("conntrack-full", SEVERITY_CRITICAL);
+}
+
+static void conntrack_near(void **unused)
+{
+	(void)unused;
+	netns(28232)->conntrack = 1000;
+	e.netns->conntrack_max = 65536;
+	fails("shop", 20, ETIMEDOUT);
+	must_not("conntrack-full");
+}
+
+static void nat_reuse(void **unused)
+{
+	struct tws_event ev = event("nginx", TWS_SIDE_SERVER, TWS_TIME_WAIT_END);
+
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 300, MS);
+	ev.end = TWS_END_REUSED_BY_SYN;
+	add(ev, 100, 0);
+	must("nat-reuse", SEVERITY_NOTICE);
+}
+
+static void nat_reuse_near(void **unused)
+{
+	struct tws_event ev = event("nginx", TWS_SIDE_SERVER, TWS_TIME_WAIT_END);
+
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 3000, MS);
+	ev.end = TWS_END_REUSED_BY_SYN;
+	add(ev, 25, 0);
+	must_not("nat-reuse");
+}
+
+static void closed_by_peer(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add(event("java", TWS_SIDE_CLIENT, TWS_PASSIVE_CLOSE), 500, MS);
+	must("closed-by-peer", SEVERITY_OK);
+}
+
+static void closed_by_peer_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add(event("java", TWS_SIDE_CLIENT, TWS_PASSIVE_CLOSE), 500, MS);
+	closes("java", TWS_SIDE_CLIENT, 100, MS);
+	must_not("closed-by-peer");
+}
+
+static void blind(void **unused)
+{
+	struct tws_event ev = event("", TWS_SIDE_SERVER, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(28232);
+	ev.conn.flags = 0;
+	ev.conn.cause = TWS_CAUSE_UNKNOWN;
+	add(ev, 200, MS);
+	must("blind", SEVERITY_NOTICE);
+}
+
+static void blind_lost(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 200, MS);
+	e.lost = 50;
+	must("blind", SEVERITY_NOTICE);
+	/* a quarter is missing: what was seen is not all */
+	assert_int_equal(find("server-side-harmless")->confidence, CONFIDENCE_INFERRED);
+}
+
+static void blind_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("nginx", TWS_SIDE_SERVER, 200, MS);
+	must_not("blind");
+}
+
+static void add_listener(bool listens, uint64_t time_waits)
+{
+	struct tws_event ev = event("sshd", TWS_SIDE_UNKNOWN, TWS_BIND_FAILED);
+
+	netns(28232);
+	ev.error = EADDRINUSE;
+	ev.local_port = 22;
+	ev.peer_port = 0;
+	memset(ev.peer_addr, 0, sizeof(ev.peer_addr));
+	add(ev, 3, 0);
+	e.listeners = calloc(1, sizeof(*e.listeners));
+	assert_non_null(e.listeners);
+	e.num_listeners = 1;
+	*e.listeners = (struct evidence_listener){ NETNS, 22, listens, time_waits };
+}
+
+static void address_in_use(void **unused)
+{
+	(void)unused;
+	add_listener(false, 12);
+	assert_int_equal(must("listener-address-in-use", SEVERITY_CRITICAL)->local_port, 22);
+}
+
+static void address_in_use_near(void **unused)
+{
+	(void)unused;
+	add_listener(true, 12);
+	must_not("listener-address-in-use");
+}
+
+/* ---- all of it ---- */
+
+static void nothing(void **unused)
+{
+	(void)unused;
+	must("too-little-seen", SEVERITY_OK);
+	assert_int_equal(verdict.num, 1);
+}
+
+static void nothing_harmful(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("shop", TWS_SIDE_CLIENT, 200, 30 * S);
+	must("nothing-harmful", SEVERITY_OK);
+}
+
+/* Whatever a process is called. */
+static void hostile_names(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	ports(1000, 990);
+	closes("\033[2J\n|\xff\"<b>", TWS_SIDE_CLIENT, 990, MS);
+	fails("\033[2J\n|\xff\"<b>", 5, EADDRNOTAVAIL);
+	must("ports-exhausted", SEVERITY_CRITICAL);
+}
+
+/* Of very many alike the first ones are told, and how many more there are. */
+static void many_alike(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	for (uint16_t port = 1; port <= 200; port++) {
+		struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+		ev.peer_port = port;
+		add(ev, 900, MS);
+	}
+	must("ports-filling", SEVERITY_WARNING);
+	assert_true(verdict.num < RULES_FINDINGS / 2);
+}
+
+/* More flows than there is room for are counted. */
+static void too_many_flows(void **unused)
+{
+	(void)unused;
+	for (unsigned int i = 0; i < EVIDENCE_FLOWS + 100; i++) {
+		struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+		memcpy(ev.peer_addr, &i, sizeof(i));
+		add(ev, 1, MS);
+	}
+	judge();
+	assert_int_equal(e.num_dropped, 100);
+	assert_non_null(find("blind"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(ports_exhausted), TEST(ports_exhausted_before), TEST(ports_exhausted_near),
+		TEST(no_address), TEST(ports_filling), TEST(ports_filling_reused),
+		TEST(ports_filling_over), TEST(ports_half_used_near), TEST(bind_before_connect),
+		TEST(bind_before_connect_near), TEST(port_range_near), TEST(timestamps_off),
+		TEST(timestamps_off_near), TEST(client_without_pool), TEST(client_without_pool_near),
+		TEST(pool_too_small), TEST(pool_too_small_near), TEST(proxies), TEST(proxies_near),
+		TEST(loopback_pair), TEST(loopback_pair_near), TEST(server_side_harmless),
+		TEST(server_side_harmless_near), TEST(idle_timeout), TEST(idle_timeout_near),
+		TEST(health_check), TEST(health_check_near), TEST(limit_near), TEST(limit_overflows),
+		TEST(limit_near_near), TEST(peer_does_not_close), TEST(peer_does_not_close_near),
+		TEST(close_wait_leak), TEST(close_wait_stays), TEST(close_wait_passes), TEST(aborts),
+		TEST(aborts_near), TEST(exits), TEST(exits_near), TEST(conntrack_full),
+		TEST(conntrack_near), TEST(nat_reuse), TEST(nat_reuse_near), TEST(closed_by_peer),
+		TEST(closed_by_peer_near), TEST(blind), TEST(blind_lost), TEST(blind_near),
+		TEST(address_in_use), TEST(address_in_use_near), TEST(nothing),
+		TEST(nothing_harmful), TEST(hostile_names), TEST(many_alike), TEST(too_many_flows),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

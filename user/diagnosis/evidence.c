@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnosis/evidence.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/hash.h"
+#include "base/table.h"
+
+#define NS_PER_S 1000000000ULL
+#define TIME_WAIT_S 60
+#define RECENT_S 5
+
+int evidence__init(struct evidence *e)
+{
+	const struct table_options opts = {
+		.key_bytes = sizeof(struct evidence_flow_key),
+		.entry_bytes = sizeof(struct evidence_flow),
+		.max = EVIDENCE_FLOWS,
+	};
+
+	_Static_assert(sizeof(struct evidence_flow_key) % 8 == 0, "a key of the table");
+	memset(e, 0, sizeof(*e));
+	return table__new(&e->flow_table, &opts);
+}
+
+void evidence__free(struct evidence *e)
+{
+	table__free(e->flow_table);
+	free(e->flows);
+	free(e->ports);
+	free(e->netns);
+	free(e->leaks);
+	free(e->pools);
+	free(e->listeners);
+	memset(e, 0, sizeof(*e));
+}
+
+/* ---- adding records ---- */
+
+/* The closer, or who opened what nobody here closed. */
+static void key_of(const struct record *rec, const char *label, size_t label_len,
+		   struct evidence_flow_key *key)
+{
+	const struct tws_event *ev = rec->event;
+	bool server = ev->conn.side == TWS_SIDE_SERVER;
+
+	memset(key, 0, sizeof(*key));
+	if (ev->conn.flags & TWS_F_CLOSER)
+		memcpy(key->comm, ev->conn.comm, sizeof(key->comm));
+	else if (ev->conn.flags & TWS_F_OPENER)
+		memcpy(key->comm, ev->conn.opener_comm, sizeof(key->comm));
+	key->comm[TWS_COMM_LEN - 1] = '\0';
+	for (size_t i = strlen(key->comm); i < TWS_COMM_LEN; i++)
+		key->comm[i] = '\0';
+	key->label_hash = label_len ? hash__bytes(1, label, label_len) : 0;
+	key->netns = ev->netns;
+	key->family = ev->family;
+	key->side = ev->conn.side;
+	key->port = server || ev->action == TWS_BIND_FAILED ? ev->local_port : ev->peer_port;
+	if (server || ev->action == TWS_BIND_FAILED)
+		return;
+	memcpy(key->peer_addr, ev->peer_addr, sizeof(key->peer_addr));
+	memcpy(key->local_addr, ev->local_addr, sizeof(key->local_addr));
+}
+
+static void copy(char *to, size_t size, const char *from, size_t len)
+{
+	len = len < size ? len : size - 1;
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+static void note_lifetime(struct evidence_flow *flow, const struct tws_event *ev)
+{
+	uint64_t place;
+
+	if (!ev->conn.open_ns || ev->conn.open_ns > ev->time_ns)
+		return;
+	place = flow->num_lifetimes++;
+	/* each of them has the same chance to be among those that are kept */
+	if (place >= EVIDENCE_SAMPLES)
+		place = hash__number(7, flow->num_lifetimes) % flow->num_lifetimes;
+	if (place < EVIDENCE_SAMPLES)
+		flow->lifetimes[place] = ev->time_ns - ev->conn.open_ns;
+}
+
+/* What it holds in TIME_WAIT is what came within the last minute. */
+static void note_second(struct evidence_flow *flow, uint64_t time_ns)
+{
+	uint64_t second = time_ns / NS_PER_S, held = 0;
+
+	if (!flow->second || second >= flow->second + EVIDENCE_SECONDS) {
+		memset(flow->seconds, 0, sizeof(flow->seconds));
+		flow->second = second;
+	}
+	while (flow->second < second)
+		flow->seconds[++flow->second % EVIDENCE_SECONDS] = 0;
+	if (second + EVIDENCE_SECONDS <= flow->second)
+		return;
+	flow->seconds[second % EVIDENCE_SECONDS]++;
+	for (uint64_t s = 0; s < TIME_WAIT_S && s <= flow->second; s++)
+		held += flow->seconds[(flow->second - s) % EVIDENCE_SECONDS];
+	if (held > flow->most_held)
+		flow->most_held = (uint32_t)held;
+}
+
+static void note_time_wait(struct evidence *e, struct evidence_flow *flow,
+			   const struct tws_event *ev)
+{
+	flow->times[flow->time_waits++ % EVIDENCE_TIMES] = ev->time_ns;
+	if (ev->conn.cause < TWS_CAUSE_END)
+		flow->causes[ev->conn.cause]++;
+	flow->killed += (ev->conn.flags & TWS_F_SIGNALED) != 0;
+	flow->tx_bytes += ev->tx_bytes;
+	flow->rx_bytes += ev->rx_bytes;
+	if (!(ev->conn.flags & TWS_F_CLOSER) && ev->conn.cause != TWS_CAUSE_KERNEL)
+		e->unattributed++;
+	note_lifetime(flow, ev);
+	note_second(flow, ev->time_ns);
+}
+
+static bool has_local(const struct tws_event *ev)
+{
+	static const uint8_t none[16];
+
+	return memcmp(ev->local_addr, none, sizeof(none)) != 0;
+}
+
+static void count(struct evidence *e, struct evidence_flow *flow, const struct tws_event *ev)
+{
+	switch (ev->action) {
+	case TWS_TIME_WAIT:
+		note_time_wait(e, flow, ev);
+		break;
+	case TWS_FIN_WAIT2:
+		flow->fin_wait2s++;
+		break;
+	case TWS_PASSIVE_CLOSE:
+		flow->passive++;
+		break;
+	case TWS_RESET:
+		flow->resets++;
+		break;
+	case TWS_ABORT:
+		flow->aborts++;
+		flow->aborts_with_bytes += ev->tx_bytes || ev->rx_bytes;
+		note_lifetime(flow, ev);
+		break;
+	case TWS_TIMEOUT:
+		flow->timeouts++;
+		break;
+	case TWS_OVERFLOW:
+		flow->overflows++;
+		break;
+	case TWS_CONNECT_FAILED:
+		flow->connect_failed++;
+		/* without an address, no route led there: that is no matter of ports */
+		flow->no_ports += ev->error == EADDRNOTAVAIL && has_local(ev);
+		flow->no_answer += ev->error == ETIMEDOUT;
+		break;
+	case TWS_BIND_FAILED:
+		flow->address_in_use += ev->error == EADDRINUSE;
+		break;
+	case TWS_TIME_WAIT_END:
+		flow->reused_by_connect += ev->end == TWS_END_REUSED_BY_CONNECT;
+		flow->reused_by_syn += ev->end == TWS_END_REUSED_BY_SYN;
+		break;
+	}
+}
+
+static void begin_flow(struct evidence_flow *flow, const struct record *rec, const char *label,
+		       size_t label_len)
+{
+	copy(flow->label, sizeof(flow->label), label ?: "", label ? label_len : 0);
+	memcpy(flow->last_peer, rec->event->peer_addr, sizeof(flow->last_peer));
+	memcpy(flow->some_local, rec->event->local_addr, sizeof(flow->some_local));
+	flow->first_ns = rec->event->time_ns;
+}
+
+void evidence__add(struct evidence *e, const struct record *rec)
+{
+	const struct tws_event *ev = rec->event;
+	char own[RECORD_LABEL_BYTES];
+	struct evidence_flow_key key;
+	struct evidence_flow *flow;
+	const char *label;
+	size_t label_len = 0;
+	int err;
+
+	label = record__label(&rec->workload, own, &label_len);
+	key_of(rec, label, label ? label_len : 0, &key);
+	e->events++;
+	err = table__get(e->flow_table, &key, (void **)&flow);
+	if (err < 0) {
+		e->num_dropped++;
+		return;
+	}
+	if (err)
+		begin_flow(flow, rec, label, label_len);
+	if (rec->command_line && !flow->command[0])
+		copy(flow->command, sizeof(flow->command), rec->command_line,
+		     strlen(rec->command_line));
+	if (ev->conn.tgid && ev->conn.tgid != flow->pid) {
+		flow->pid = ev->conn.tgid;
+		flow->num_pids++;
+	}
+	if (memcmp(flow->last_peer, ev->peer_addr, sizeof(flow->last_peer))) {
+		flow->many_peers = true;
+		memcpy(flow->last_peer, ev->peer_addr, sizeof(flow->last_peer));
+	}
+	flow->last_ns = ev->time_ns > flow->last_ns ? ev->time_ns : flow->last_ns;
+	count(e, flow, ev);
+}
+
+/* ---- when all is there ---- */
+
+static uint64_t weight(const struct evidence_flow *flow)
+{
+	return flow->time_waits + flow->connect_failed + flow->aborts + flow->passive;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	const struct evidence_flow *const *x = a, *const *y = b;
+
+	if ((*x)->time_waits != (*y)->time_waits)
+		return (*x)->time_waits < (*y)->time_waits ? 1 : -1;
+	if (weight(*x) != weight(*y))
+		return weight(*x) < weight(*y) ? 1 : -1;
+	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
+}
+
+int evidence__finish(struct evidence *e)
+{
+	size_t num = table__count(e->flow_table), i = 0;
+	struct evidence_flow **flows = calloc(num ?: 1, sizeof(*flows));
+
+	if (!flows)
+		return -ENOMEM;
+	for (void *f = table__next(e->flow_table, NULL); f; f = table__next(e->flow_table, f))
+		flows[i++] = f;
+	qsort(flows, num, sizeof(*flows), by_weight);
+	free(e->flows);
+	e->flows = flows;
+	e->num_flows = num;
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+bool evidence__lifetimes(const struct evidence_flow *flow, struct evidence_lifetimes *l)
+{
+	size_t num = flow->num_lifetimes < EVIDENCE_SAMPLES ? flow->num_lifetimes :
+							       EVIDENCE_SAMPLES;
+	uint64_t sorted[EVIDENCE_SAMPLES];
+
+	if (!num)
+		return false;
+	memcpy(sorted, flow->lifetimes, num * sizeof(*sorted));
+	qsort(sorted, num, sizeof(*sorted), by_number);
+	l->p10_ns = sorted[num / 10];
+	l->median_ns = sorted[num / 2];
+	l->p90_ns = sorted[num - 1 - num / 10];
+	return true;
+}
+
+/* Most gaps are as long as the one in the middle, or nearly so: a busy host delays some. */
+uint64_t evidence__period_ns(const struct evidence_flow *flow)
+{
+	size_t num = flow->time_waits < EVIDENCE_TIMES ? flow->time_waits : EVIDENCE_TIMES;
+	uint64_t sorted[EVIDENCE_TIMES], gaps[EVIDENCE_TIMES], period;
+	size_t regular = 0;
+
+	if (num < 5)
+		return 0;
+	memcpy(sorted, flow->times, num * sizeof(*sorted));
+	qsort(sorted, num--, sizeof(*sorted), by_number);
+	for (size_t i = 0; i < num; i++)
+		gaps[i] = sorted[i + 1] - sorted[i];
+	qsort(gaps, num, sizeof(*gaps), by_number);
+	period = gaps[num / 2];
+	for (size_t i = 0; i < num; i++)
+		regular += gaps[i] * 10 >= period * 9 && gaps[i] * 10 <= period * 11;
+	return regular * 4 >= num * 3 ? period : 0;
+}
+
+uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct evidence_flow *flow)
+{
+	uint64_t end_s = e->until_ns / NS_PER_S, sum = 0, span_s = 0;
+
+	for (uint64_t s = end_s; s && span_s < RECENT_S && s * NS_PER_S > e->since_ns; s--) {
+		span_s++;
+		if (s <= flow->second && s + EVIDENCE_SECONDS > flow->second)
+			sum += flow->seconds[s % EVIDENCE_SECONDS];
+	}
+	return span_s ? sum * 10 / span_s : 0;
+}
+
+uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count)
+{
+	uint64_t span_ms = (e->until_ns - e->since_ns) / 1000000;
+
+	return e->until_ns > e->since_ns && span_ms ? count * 10000 / span_ms : 0;
+}
+
+const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns)
+{
+	for (size_t i = 0; i < e->num_netns; i++)
+		if (e->netns[i].netns == netns)
+			return &e->netns[i];
+	return NULL;
+}
+
+const struct evidence_ports *evidence__ports_of(const struct evidence *e,
+						const struct evidence_flow *flow)
+{
+	for (size_t i = 0; i < e->num_ports; i++) {
+		const struct evidence_ports *p = &e->ports[i];
+
+		if (!p->all_peers && p->netns == flow->key.netns &&
+		    p->peer_port == flow->key.port && p->family == flow->key.family &&
+		    !memcmp(p->peer_addr, flow->key.peer_addr, sizeof(p->peer_addr)) &&
+		    !memcmp(p->local_addr, flow->key.local_addr, sizeof(p->local_addr)))
+			return p;
+	}
+	return NULL;
+}
+
+uint64_t evidence__kept(const struct evidence *e, const struct evidence_flow *flow)
+{
+	uint64_t kept = 0;
+
+	for (size_t i = 0; i < e->num_pools; i++) {
+		const struct evidence_pool *p = &e->pools[i];
+
+		if (p->netns == flow->key.netns && p->peer_port == flow->key.port &&
+		    p->family == flow->key.family &&
+		    !memcmp(p->peer_addr, flow->key.peer_addr, sizeof(p->peer_addr)) &&
+		    !memcmp(p->comm, flow->key.comm, sizeof(p->comm)))
+			kept += p->kept;
+	}
+	return kept;
+}
+
+static bool is_loopback(uint8_t family, const uint8_t addr[16])
+{
+	static const uint8_t six[16] = { [15] = 1 };
+
+	return family == AF_INET ? addr[0] == 127 : !memcmp(addr, six, sizeof(six));
+}
+
+bool evidence__is_loopback(const struct evidence_flow *flow)
+{
+	return is_loopback(flow->key.family, flow->last_peer) ||
+	       !memcmp(flow->last_peer, flow->some_local, sizeof(flow->some_local));
+}

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What `diagnose` goes by: what was seen of a span of time, summed up by who made it and
+ * towards where, beside what stands in the kernel's tables. Plain data: it is filled from
+ * records (evidence__add), and by who looks at the host (observe.h) or at a recording; the
+ * rules (rules.h) only read it. Bounded: what is over the bound is counted in num_dropped.
+ */
+#ifndef TWSNOOP_EVIDENCE_H
+#define TWSNOOP_EVIDENCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/event.h"
+#include "model/record.h"
+
+#define EVIDENCE_FLOWS 4096
+#define EVIDENCE_SAMPLES 256 /* of lifetimes, for each flow */
+#define EVIDENCE_TIMES 32    /* of the last closes of a flow */
+#define EVIDENCE_SECONDS 64  /* a flow's closes, second by second */
+#define EVIDENCE_LABEL 80
+#define EVIDENCE_COMMAND 120
+#define EVIDENCE_OWNERS 3
+
+/* A client's connections to one remote end, or a server's at one local port. */
+struct evidence_flow_key {
+	char comm[TWS_COMM_LEN]; /* zero-padded; "": not known */
+	uint64_t label_hash;	 /* of the container, pod or unit */
+	uint8_t peer_addr[16];	 /* of a client; else zero */
+	uint8_t local_addr[16];	 /* likewise */
+	uint32_t netns;
+	uint16_t port; /* the peer's of a client, the own one of a server */
+	uint8_t family;
+	uint8_t side; /* enum tws_side */
+};
+
+struct evidence_flow {
+	struct evidence_flow_key key;
+	char label[EVIDENCE_LABEL];	/* raw bytes; "": none */
+	char command[EVIDENCE_COMMAND]; /* of one of its processes; raw bytes, "": not known */
+	uint32_t pid;			/* of one of them */
+	uint32_t num_pids;		/* how often another one than the one before closed */
+	bool many_peers;		/* of a server: more than one remote address */
+	uint8_t last_peer[16];		/* of a server: one of them */
+	uint8_t some_local[16];		/* an own address */
+
+	uint64_t time_waits;		/* it closed first, and TIME_WAIT came */
+	uint64_t fin_wait2s, passive, resets, aborts, timeouts, overflows;
+	uint64_t aborts_with_bytes;	/* of aborts: something had been sent or received */
+	uint64_t causes[TWS_CAUSE_END]; /* of time_waits */
+	uint64_t killed;		/* of these: while it was being killed by a signal */
+	uint64_t connect_failed;
+	uint64_t no_ports;		/* of these: EADDRNOTAVAIL, with an address of its own */
+	uint64_t no_answer;		/* of these: ETIMEDOUT */
+	uint64_t address_in_use;	/* bind() that failed with EADDRINUSE */
+	uint64_t reused_by_connect, reused_by_syn;
+	uint64_t tx_bytes, rx_bytes;	/* of time_waits */
+	uint64_t first_ns, last_ns;	/* CLOCK_MONOTONIC, of its events */
+
+	uint64_t num_lifetimes;		/* of time_waits and aborts, that are known */
+	uint64_t lifetimes[EVIDENCE_SAMPLES]; /* a fair choice of these */
+	uint64_t times[EVIDENCE_TIMES]; /* of the last time_waits, as a ring by time_waits */
+	uint64_t second;		/* the newest in: */
+	uint32_t seconds[EVIDENCE_SECONDS]; /* time_waits, by second modulo the size */
+	uint32_t most_held;		/* the most time_waits within 60 seconds */
+};
+
+/* Who takes ports, or holds sockets. */
+struct evidence_owner {
+	char comm[TWS_COMM_LEN]; /* "": not known */
+	uint32_t pid;		 /* 0: several */
+	uint64_t count;
+};
+
+/* A set of local ports that connect() may choose from: see inventory/ports.h. */
+struct evidence_ports {
+	uint32_t netns;
+	uint8_t family;
+	bool all_peers;	      /* taken for every remote end, by bind() */
+	uint8_t local_addr[16], peer_addr[16];
+	uint16_t peer_port;
+	uint32_t usable;      /* 0: not known */
+	uint32_t time_wait, live, bound, reusable;
+	uint32_t left;
+	bool has_left;
+	struct evidence_owner owners[EVIDENCE_OWNERS]; /* the largest first */
+};
+
+struct evidence_netns {
+	uint32_t netns;
+	char name[EVIDENCE_LABEL];
+	uint64_t established, close_wait, time_wait, fin_wait2_minis;
+	uint64_t max_tw_buckets;	    /* 0: not known */
+	int tw_reuse, timestamps;	    /* -1: not known */
+	uint32_t first_port, last_port, usable_ports; /* 0: not known */
+	uint64_t conntrack, conntrack_max;  /* 0: there is none */
+};
+
+/* A process that has connections in CLOSE_WAIT. */
+struct evidence_leak {
+	char comm[TWS_COMM_LEN];
+	char label[EVIDENCE_LABEL];
+	uint32_t pid, netns;
+	uint64_t before, now; /* at the begin and at the end of the watch */
+	uint64_t stayed;      /* that were there at both */
+};
+
+/* A process's live connections to one remote end that outlived the watch. */
+struct evidence_pool {
+	char comm[TWS_COMM_LEN];
+	uint32_t netns;
+	uint8_t family;
+	uint8_t peer_addr[16];
+	uint16_t peer_port;
+	uint64_t kept;
+};
+
+/* A local port that bind() could not have. */
+struct evidence_listener {
+	uint32_t netns;
+	uint16_t port;
+	bool listens;	     /* somebody listens on it now */
+	uint64_t time_waits; /* that hold it */
+};
+
+struct evidence {
+	uint64_t since_ns, until_ns;   /* CLOCK_MONOTONIC: what the events are of */
+	bool looked_back;	       /* they were recorded before it was asked */
+	bool all;		       /* every outcome was told, not only TIME_WAIT */
+	bool calls;		       /* and connect() and bind() that fail at once */
+	bool has_tables;	       /* what follows from the kernel's tables was read */
+	uint64_t events;	       /* records */
+	uint64_t lost;		       /* and what is missing among them */
+	uint64_t unattributed;	       /* time_waits by nobody known */
+	uint64_t num_dropped;	       /* records of flows that found no room */
+
+	size_t num_flows;
+	struct evidence_flow **flows;  /* set by evidence__finish(): most time_waits first */
+	struct table *flow_table;
+
+	size_t num_ports, num_netns, num_leaks, num_pools, num_listeners;
+	struct evidence_ports *ports;  /* nearest to exhaustion first */
+	struct evidence_netns *netns;
+	struct evidence_leak *leaks;   /* most first */
+	struct evidence_pool *pools;
+	struct evidence_listener *listeners;
+};
+
+/* evidence__init() - empty. 0 or -ENOMEM; to be emptied by evidence__free() in any case. */
+int evidence__init(struct evidence *e);
+void evidence__free(struct evidence *e);
+
+/* evidence__add() - a record of the span. */
+void evidence__add(struct evidence *e, const struct record *rec);
+
+/* evidence__finish() - after the last record: puts flows in order. Returns 0 or -ENOMEM. */
+int evidence__finish(struct evidence *e);
+
+/* What lifetimes a flow's closes had. */
+struct evidence_lifetimes {
+	uint64_t p10_ns, median_ns, p90_ns;
+};
+
+/* evidence__lifetimes() - false: none is known. */
+bool evidence__lifetimes(const struct evidence_flow *flow, struct evidence_lifetimes *l);
+
+/* evidence__period_ns() - the interval of a flow's last closes, if they come like a clock; else 0. */
+uint64_t evidence__period_ns(const struct evidence_flow *flow);
+
+/* evidence__tenths_per_s() - @count over the span, a second, times ten. */
+uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count);
+
+/* evidence__recent_tenths_per_s() - a flow's time_waits a second, times ten, of the last five
+ * seconds of the span: what was before may be over. */
+uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct evidence_flow *flow);
+
+/* Or NULL. */
+const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);
+
+/* evidence__ports_of() - the port set that a client's flow takes its ports from, or NULL. */
+const struct evidence_ports *evidence__ports_of(const struct evidence *e,
+						const struct evidence_flow *flow);
+
+/* evidence__pool_of() - how many connections outlived the watch beside a client's flow. */
+uint64_t evidence__kept(const struct evidence *e, const struct evidence_flow *flow);
+
+bool evidence__is_loopback(const struct evidence_flow *flow);
+
+#endif

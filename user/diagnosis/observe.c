@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnosis/observe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/parse.h"
+#include "base/table.h"
+#include "host/netns.h"
+#include "inventory/gather.h"
+#include "inventory/ports.h"
+
+struct observe {
+	struct observe_options opts;
+	struct tws_filter filter; /* of namespaces alone */
+	struct table *stays;	  /* of struct stay, by cookie */
+	uint64_t close_waits;	  /* at the first look */
+};
+
+/* A connection that was there at the first look. */
+struct stay {
+	uint64_t cookie;
+	uint64_t state;
+};
+
+/* ---- the first look ---- */
+
+static bool may_stay(const struct listing_row *row)
+{
+	return row->cookie && !row->mini &&
+	       (row->state == SOCKDIAG_ESTABLISHED || row->state == SOCKDIAG_CLOSE_WAIT);
+}
+
+static int note_staying(struct observe *o, const struct listing *l)
+{
+	for (size_t i = 0; i < l->num; i++) {
+		const struct listing_row *row = &l->rows[i];
+		struct stay *stay;
+		int err;
+
+		if (!may_stay(row))
+			continue;
+		o->close_waits += row->state == SOCKDIAG_CLOSE_WAIT;
+		err = table__get(o->stays, &row->cookie, (void **)&stay);
+		if (err == -ENOSPC)
+			break;
+		if (err < 0)
+			return err;
+		stay->state = row->state;
+	}
+	return 0;
+}
+
+static int look_first(struct observe *o)
+{
+	const struct listing_want want = { .filter = &o->filter, .all = true };
+	struct listing l = {};
+	unsigned int flags = 0;
+	int err = listing__take(&l, o->opts.source, &want, &flags);
+
+	err = err ?: note_staying(o, &l);
+	listing__free(&l);
+	return err;
+}
+
+int observe__begin(struct observe **observep, const struct observe_options *opts)
+{
+	const struct table_options stays = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(struct stay),
+		.max = OBSERVE_STAYING,
+	};
+	struct observe *o = calloc(1, sizeof(*o));
+	int err;
+
+	if (!o)
+		return -ENOMEM;
+	o->opts = *opts;
+	o->filter.num_netns = opts->filter->num_netns;
+	o->filter.not_netns = opts->filter->not_netns;
+	memcpy(o->filter.netns, opts->filter->netns, sizeof(o->filter.netns));
+	err = table__new(&o->stays, &stays) ?: look_first(o);
+	if (err) {
+		observe__free(o);
+		return err;
+	}
+	*observep = o;
+	return 0;
+}
+
+void observe__free(struct observe *o)
+{
+	if (!o)
+		return;
+	table__free(o->stays);
+	free(o);
+}
+
+/* It was there at the first look, and in the same state. */
+static bool stayed(const struct observe *o, const struct listing_row *row)
+{
+	const struct stay *stay = row->cookie ? table__find(o->stays, &row->cookie) : NULL;
+
+	return stay && stay->state == row->state;
+}
+
+/* ---- arrays that grow ---- */
+
+/* One more element of @size bytes, zeroed, or NULL. */
+static void *append(void **array, size_t *num, size_t size)
+{
+	char *more = *array;
+
+	if (!(*num & (*num + 1)) || !*num) { /* at 0, 1, 3, 7, … it is full */
+		more = realloc(*array, (2 * *num + 1) * size);
+		if (!more)
+			return NULL;
+		*array = more;
+	}
+	memset(more + *num * size, 0, size);
+	return more + (*num)++ * size;
+}
+
+#define APPEND(array, num) append((void **)&(array), &(num), sizeof(*(array)))
+
+/* ---- namespaces ---- */
+
+struct conntrack {
+	const char *proc_root;
+	uint64_t count, max;
+};
+
+static uint64_t read_number(const char *proc_root, const char *name)
+{
+	char path[PATH_MAX], text[32];
+	uint64_t value = 0;
+	ssize_t len;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/sys/net/netfilter/%s", proc_root, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	len = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (len <= 0)
+		return 0;
+	text[len] = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	return parse__u64(text, 0, UINT32_MAX, &value) ? 0 : value;
+}
+
+/* Each network namespace has its own count. */
+static int read_conntrack(void *ctx)
+{
+	struct conntrack *c = ctx;
+
+	c->count = read_number(c->proc_root, "nf_conntrack_count");
+	c->max = read_number(c->proc_root, "nf_conntrack_max");
+	return 0;
+}
+
+struct conntracks {
+	struct evidence *e;
+	const char *proc_root;
+};
+
+static int visit_netns(void *ctx, const struct netns_entry *ns)
+{
+	struct conntracks *all = ctx;
+	struct conntrack c = { .proc_root = all->proc_root };
+
+	for (size_t i = 0; i < all->e->num_netns; i++) {
+		struct evidence_netns *to = &all->e->netns[i];
+
+		if (to->netns != ns->inode || netns__run(ns->fd, read_conntrack, &c))
+			continue;
+		to->conntrack = c.count;
+		to->conntrack_max = c.max;
+	}
+	return 0;
+}
+
+static int add_namespaces(struct evidence *e, const struct listing *l)
+{
+	for (size_t i = 0; i < l->num_netns; i++) {
+		const struct netlimits *limits = &l->netns[i].limits;
+		struct evidence_netns *ns = APPEND(e->netns, e->num_netns);
+
+		if (!ns)
+			return -ENOMEM;
+		ns->netns = l->netns[i].inode;
+		snprintf(ns->name, sizeof(ns->name), "%s", l->netns[i].name ?: "");
+		ns->max_tw_buckets = limits->max_tw_buckets;
+		ns->tw_reuse = limits->tw_reuse;
+		ns->timestamps = limits->timestamps;
+		ns->first_port = limits->first_port;
+		ns->last_port = limits->last_port;
+		ns->usable_ports = limits->usable_ports;
+	}
+	return 0;
+}
+
+static struct evidence_netns *netns_of(struct evidence *e, uint32_t netns)
+{
+	for (size_t i = 0; i < e->num_netns; i++)
+		if (e->netns[i].netns == netns)
+			return &e->netns[i];
+	return NULL;
+}
+
+static void count_states(struct evidence *e, const struct listing *l)
+{
+	struct evidence_netns *ns = NULL;
+
+	for (size_t i = 0; i < l->num; i++) {
+		const struct listing_row *row = &l->rows[i];
+
+		if (!ns || ns->netns != row->key.netns)
+			ns = netns_of(e, row->key.netns);
+		if (!ns)
+			continue;
+		ns->established += row->state == SOCKDIAG_ESTABLISHED;
+		ns->close_wait += row->state == SOCKDIAG_CLOSE_WAIT;
+		ns->time_wait += row->state == SOCKDIAG_TIME_WAIT;
+		ns->fin_wait2_minis += row->mini && row->state == SOCKDIAG_FIN_WAIT2;
+	}
+}
+
+/* ---- ports ---- */
+
+static int add_ports(struct evidence *e, const struct ports *ports)
+{
+	for (size_t i = 0; i < ports->num; i++) {
+		const struct ports_place *from = &ports->places[i];
+		struct evidence_ports *to;
+
+		if (from->scope == PORTS_OWN)
+			continue;
+		to = APPEND(e->ports, e->num_ports);
+		if (!to)
+			return -ENOMEM;
+		to->netns = from->key.netns;
+		to->family = from->family;
+		to->all_peers = from->scope == PORTS_ALL;
+		memcpy(to->local_addr, from->key.local_addr, sizeof(to->local_addr));
+		memcpy(to->peer_addr, from->key.peer_addr, sizeof(to->peer_addr));
+		to->peer_port = from->key.peer_port;
+		to->usable = from->usable;
+		to->time_wait = from->time_wait;
+		to->live = from->live;
+		to->bound = from->bound;
+		to->reusable = from->reusable;
+		to->left = from->left;
+		to->has_left = from->has_left;
+		for (size_t o = 0; o < EVIDENCE_OWNERS && o < PORTS_OWNERS; o++) {
+			memcpy(to->owners[o].comm, from->owners[o].comm, TWS_COMM_LEN);
+			to->owners[o].pid = from->owners[o].tgid;
+			to->owners[o].count = from->owners[o].count;
+		}
+	}
+	return 0;
+}
+
+/* ---- processes ---- */
+
+static struct evidence_leak *leak_of(struct evidence *e, uint32_t pid, uint32_t netns)
+{
+	for (size_t i = 0; i < e->num_leaks; i++)
+		if (e->leaks[i].pid == pid && e->leaks[i].netns == netns)
+			return &e->leaks[i];
+	return NULL;
+}
+
+static int add_leak(struct observe *o, struct evidence *e, const struct gathered *g,
+		    const struct listing_row *row, const struct listing_process *process)
+{
+	struct evidence_leak *leak = leak_of(e, process->tgid, row->key.netns);
+	const struct workload_of *of;
+
+	if (!leak) {
+		leak = APPEND(e->leaks, e->num_leaks);
+		if (!leak)
+			return -ENOMEM;
+		memcpy(leak->comm, process->comm, sizeof(leak->comm));
+		leak->pid = process->tgid;
+		leak->netns = row->key.netns;
+		of = workloads__get(g->workloads, listing__cgroup(&g->listing, row));
+		if (of && of->label)
+			snprintf(leak->label, sizeof(leak->label), "%s", of->label);
+	}
+	leak->now++;
+	leak->stayed += stayed(o, row);
+	return 0;
+}
+
+static struct evidence_pool *pool_of(struct evidence *e, const struct listing_row *row,
+				     const char *comm)
+{
+	for (size_t i = 0; i < e->num_pools; i++) {
+		struct evidence_pool *p = &e->pools[i];
+
+		if (p->netns == row->key.netns && p->peer_port == row->key.peer_port &&
+		    p->family == row->family &&
+		    !memcmp(p->peer_addr, row->key.peer_addr, sizeof(p->peer_addr)) &&
+		    !memcmp(p->comm, comm, TWS_COMM_LEN))
+			return p;
+	}
+	return NULL;
+}
+
+/* Only where closes were seen beside it: who else has a pool needs no advice. */
+static bool is_wanted(const struct evidence *e, const struct listing_row *row)
+{
+	for (size_t i = 0; i < e->num_flows; i++) {
+		const struct evidence_flow_key *key = &e->flows[i]->key;
+
+		if (key->netns == row->key.netns && key->port == row->key.peer_port &&
+		    key->side != TWS_SIDE_SERVER &&
+		    !memcmp(key->peer_addr, row->key.peer_addr, sizeof(key->peer_addr)))
+			return true;
+	}
+	return false;
+}
+
+static int add_pool(struct evidence *e, const struct listing_row *row,
+		    const struct listing_process *process)
+{
+	struct evidence_pool *pool = pool_of(e, row, process->comm);
+
+	if (!pool) {
+		if (!is_wanted(e, row))
+			return 0;
+		pool = APPEND(e->pools, e->num_pools);
+		if (!pool)
+			return -ENOMEM;
+		memcpy(pool->comm, process->comm, sizeof(pool->comm));
+		pool->netns = row->key.netns;
+		pool->family = row->family;
+		pool->peer_port = row->key.peer_port;
+		memcpy(pool->peer_addr, row->key.peer_addr, sizeof(pool->peer_addr));
+	}
+	pool->kept++;
+	return 0;
+}
+
+/*
+ * Whose they were at the first look was not read: those that have gone since may have been
+ * anybody's, and so each one's.
+ */
+static void count_before(const struct observe *o, struct evidence *e)
+{
+	uint64_t gone = o->close_waits;
+
+	for (size_t i = 0; i < e->num_leaks; i++)
+		gone -= e->leaks[i].stayed < gone ? e->leaks[i].stayed : gone;
+	for (size_t i = 0; i < e->num_leaks; i++)
+		e->leaks[i].before = e->leaks[i].stayed + gone;
+}
+
+static int most_first(const void *a, const void *b)
+{
+	const struct evidence_leak *x = a, *y = b;
+
+	return x->now < y->now ? 1 : -(x->now > y->now);
+}
+
+static int add_processes(struct observe *o, struct evidence *e, const struct gathered *g)
+{
+	for (size_t i = 0; i < g->listing.num; i++) {
+		const struct listing_row *row = &g->listing.rows[i];
+		struct listing_process process;
+		int err = 0;
+
+		if (!may_stay(row) || !listing__process(&g->listing, row, &process))
+			continue;
+		if (row->state == SOCKDIAG_CLOSE_WAIT)
+			err = add_leak(o, e, g, row, &process);
+		else if (stayed(o, row))
+			err = add_pool(e, row, &process);
+		if (err)
+			return err;
+	}
+	count_before(o, e);
+	if (e->num_leaks)
+		qsort(e->leaks, e->num_leaks, sizeof(*e->leaks), most_first);
+	return 0;
+}
+
+/* ---- listeners ---- */
+
+static int add_listener(struct evidence *e, const struct listing *l,
+			const struct evidence_flow *flow)
+{
+	struct evidence_listener *to = APPEND(e->listeners, e->num_listeners);
+
+	if (!to)
+		return -ENOMEM;
+	to->netns = flow->key.netns;
+	to->port = flow->key.port;
+	for (size_t i = 0; i < l->num; i++) {
+		const struct listing_row *row = &l->rows[i];
+
+		if (row->key.netns != to->netns || row->key.local_port != to->port)
+			continue;
+		to->listens |= row->state == SOCKDIAG_LISTEN;
+		to->time_waits += row->mini;
+	}
+	return 0;
+}
+
+static int add_listeners(struct evidence *e, const struct listing *l)
+{
+	for (size_t i = 0; i < e->num_flows; i++) {
+		int err = e->flows[i]->address_in_use ? add_listener(e, l, e->flows[i]) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* ---- the second look ---- */
+
+static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
+{
+	const struct gather_want want = {
+		.source = o->opts.source, .filter = &o->filter, .ports = true,
+		.no_names = o->opts.no_names, .runtime_socket = o->opts.runtime_socket,
+	};
+
+	return gather__sockets(g, &want) ?: gather__ledger(g) ?: gather__owners(g, &want) ?:
+	       gather__workloads(g, &want) ?: gather__ports(g, &want, ports);
+}
+
+int observe__end(struct observe *o, struct evidence *e)
+{
+	const char *proc_root = o->opts.source->places->proc_root;
+	struct conntracks conntracks = { e, proc_root };
+	struct gathered g = {};
+	struct ports ports = {};
+	int err = look_last(o, &g, &ports);
+
+	err = err ?: add_namespaces(e, &g.listing);
+	if (!err) {
+		count_states(e, &g.listing);
+		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
+	}
+	err = err ?: add_ports(e, &ports);
+	err = err ?: add_processes(o, e, &g);
+	err = err ?: add_listeners(e, &g.listing);
+	e->has_tables = !err;
+	ports__free(&ports);
+	gather__free(&g);
+	return err;
+}
