@@ -335,6 +335,7 @@ static int tell_recording(struct telling *t)
 	const struct report_input *input = t->input;
 	struct story *story = t->story;
 	const struct history_span with_past = { story->past_ns, story->span.until_ns };
+	uint64_t first_ns;
 	int err = table__new(&t->runs, &runs);
 
 	err = err ?: input->each_run(input->ctx, &story->span, on_run, t);
@@ -344,8 +345,9 @@ static int tell_recording(struct telling *t)
 	if (err)
 		return err;
 	sum_accounts(t);
+	first_ns = limited(story->all.since_ns, story->span.since_ns, UINT64_MAX / 2);
 	story->minutes_only = !input->raw.until_ns ||
-			      input->raw.since_ns >= story->span.since_ns + SLOTS_MINUTE_NS;
+			      input->raw.since_ns >= first_ns + SLOTS_MINUTE_NS;
 	return 0;
 }
 

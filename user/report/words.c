@@ -251,18 +251,3 @@ const char *words__severity(enum story_severity severity)
 
 	return words[severity];
 }
-
-const char *words__gap(uint8_t reason)
-{
-	static const char *const words[HELD_GAP_REASON_END] = {
-		[HELD_GAP_STOPPED] = "nothing was recording",
-		[HELD_GAP_DISK] = "the disk took nothing",
-		[HELD_GAP_SIZE] = "a reader held the file, so that there was no room",
-		[HELD_GAP_SLOW] = "the disk was too slow",
-		[HELD_GAP_SUSPENDED] = "the machine was suspended",
-		[HELD_GAP_CLOCK] = "the clock was set",
-		[HELD_GAP_DAMAGED] = "the recording is damaged",
-	};
-
-	return reason < HELD_GAP_REASON_END && words[reason] ? words[reason] : "not known why";
-}

@@ -45,7 +45,6 @@ void words__error(struct outbuf *to, uint32_t error); /* "EADDRNOTAVAIL", "error
 /* "10.0.0.5 to 10.0.0.9:8080" */
 void words__port_set(struct outbuf *to, const struct held_ports *ports);
 const char *words__severity(enum story_severity severity); /* "critical" */
-const char *words__gap(uint8_t reason); /* "the machine was suspended" */
 
 /* ---- sentences ---- */
 

@@ -5,6 +5,7 @@
 #include "base/fmt.h"
 #include "report/advice.h"
 #include "report/words.h"
+#include "store/gap_words.h"
 
 #define EXAMPLE_COLUMNS 300
 #define SIDE_PERMILLE 990
@@ -607,7 +608,7 @@ static bool say_filter(struct outbuf *to, const struct words *words)
 {
 	if (!words->story->filter)
 		return false;
-	put(to, "A filter was set, and others were not seen: ");
+	put(to, "A filter was set, and what it kept out is not in the numbers: ");
 	words__name(to, words->story->filter, EXAMPLE_COLUMNS);
 	put(to, ".");
 	return true;
@@ -715,7 +716,9 @@ static void put_gap(struct outbuf *to, const struct words *words, const struct s
 		put(to, " (");
 		words__duration(to, gap->until_ns - gap->since_ns);
 		put(to, "): ");
-		put(to, words__gap(gap->reason));
+		put(to, gap_words__reason(gap->reason));
+		if (gap->reason == HELD_GAP_CLOCK)
+			put(to, " forward");
 	}
 	if (gap->detail) {
 		put(to, ", ");
