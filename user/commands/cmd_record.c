@@ -69,7 +69,7 @@ struct recording_command {
 	struct filter_options filters;
 	struct origin_options from;
 	const char *path;
-	char *words; /* of the command line, if there are filters */
+	char *words; /* of the filters, if there are any */
 	struct kernel kernel;
 	struct sockets_source source;
 	struct origin origin;
@@ -80,7 +80,8 @@ struct recording_command {
 	int signals;		  /* signalfd */
 	struct fdwriter messages; /* to stderr */
 	bool stop, wants_account; /* a signal said so */
-	uint64_t end_ns;	  /* CLOCK_MONOTONIC, 0: none */
+	uint64_t begin_ns;	  /* CLOCK_MONOTONIC: from then on there are events */
+	uint64_t end_ns;	  /* likewise; 0: none */
 	int nice;		  /* as it was started */
 	/* What earlier streams told, before the attached recorder was detached. */
 	struct feed_account before;
@@ -375,9 +376,15 @@ static int open_stream(struct recording_command *c)
 
 static int start_stream(struct recording_command *c)
 {
+	const struct source *source = origin__source(&c->origin);
 	struct feed_failure failure;
-	int err = stream__start(c->stream, &failure);
+	int err;
 
+	c->begin_ns = clock__now_ns(CLOCK_MONOTONIC);
+	err = stream__start(c->stream, &failure);
+	if (c->origin.looks_back)
+		c->begin_ns = c->origin.since_ns > source->reach_ns ? c->origin.since_ns :
+								      source->reach_ns;
 	return err ? complain(c, failure.what, err, failure.todo) : 0;
 }
 
@@ -482,7 +489,7 @@ static int open_recorder(struct recording_command *c)
 		host[0] = '\0';
 	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
 	snprintf(opts.run.boot_id, sizeof(opts.run.boot_id), "%.36s", boot_id);
-	opts.run.since_ns = opts.run.until_ns = clock__now_ns(CLOCK_REALTIME);
+	opts.run.since_ns = opts.run.until_ns = c->begin_ns + (uint64_t)clock__wall_offset_ns();
 	prepare(c->path);
 	err = recorder__open(&c->recorder, &opts, &failure);
 	if (!err)
@@ -822,19 +829,51 @@ static enum options_result check(struct recording_command *c, const struct comma
 	return origin__parse(&c->origin, &c->from, spec);
 }
 
-/* The command line, where it has filters: for who reads the recording. */
-static char *join_words(int argc, char **argv)
+/* The filter that @word is, by its long or its short name; *@has_value: it brings its own. */
+static const struct option_spec *filter_of(const char *word, bool *has_value)
+{
+	const struct option_spec *spec = filter_option_table;
+	size_t len;
+
+	for (; word[0] == '-' && spec->long_name; spec++) {
+		len = strlen(spec->long_name);
+		*has_value = word[1] == '-' ? word[2 + strnlen(word + 2, len)] == '=' : word[2];
+		if (word[1] == '-' && !strncmp(word + 2, spec->long_name, len) &&
+		    (!word[2 + len] || word[2 + len] == '='))
+			return spec;
+		if (spec->short_name && word[1] == spec->short_name)
+			return spec;
+	}
+	return NULL;
+}
+
+static void append_word(char *words, const char *word)
+{
+	size_t len = strlen(words);
+
+	if (len)
+		words[len++] = ' ';
+	memcpy(words + len, word, strlen(word) + 1);
+}
+
+/* The filters of the command line, for who reads the recording. NULL without memory. */
+static char *filter_words_of(int argc, char **argv)
 {
 	size_t size = 1;
+	bool has_value;
 	char *words;
 
 	for (int i = 1; i < argc; i++)
 		size += strlen(argv[i]) + 1;
 	words = calloc(1, size);
 	for (int i = 1; words && i < argc; i++) {
-		if (i > 1)
-			words[strlen(words)] = ' ';
-		memcpy(words + strlen(words), argv[i], strlen(argv[i]));
+		const struct option_spec *spec = filter_of(argv[i], &has_value);
+
+		if (!spec)
+			continue;
+		append_word(words, argv[i]);
+		if (spec->arg_name && !has_value && i + 1 < argc)
+			append_word(words, argv[++i]);
 	}
 	return words;
 }
@@ -858,7 +897,7 @@ int cmd_record(int argc, char **argv)
 		"Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
-	char *words = join_words(argc, argv);
+	char *words = filter_words_of(argc, argv);
 	int operand, err = options__parse(&spec, argc, argv, &operand);
 
 	if (err == OPTIONS_OK && argc - operand > 1)
