@@ -39,6 +39,7 @@ trap 'exit 1' HUP INT TERM
 . "$here/list.sh"
 . "$here/attach.sh"
 . "$here/recorder.sh"
+. "$here/record.sh"
 
 memlock=0
 if [ $# -gt 2 ]; then
@@ -74,11 +75,14 @@ elif is_root; then
 	test_left_behind
 	test_ledgers
 	test_recorder
+	test_record
 	test_latency
 	test_pid_namespace
 else
 	test_wrong_usage
 	test_help
+	test_record_usage
+	test_record_status
 	run "$twsnoop" trace
 	refused "no privilege" "CAP_BPF"
 	run "$twsnoop" check --json
