@@ -7,7 +7,7 @@
 
 #include "base/table.h"
 
-#define KNOWN_PART 4 /* of a slot at least a fourth is to be recorded */
+#define KNOWN_PART 12 /* of a slot at least a twelfth is to be recorded: five seconds */
 #define NAMESPACES 4096
 #define COUNTERS 4096
 #define OVERFLOW_COUNTER "TcpExt.TCPTimeWaitOverflow"
@@ -45,7 +45,8 @@ struct slot *slots__at(const struct slots *slots, uint64_t wall_ns)
 
 bool slot__is_known(const struct slots *slots, const struct slot *slot)
 {
-	return slot->recorded_ns >= slots->slot_ns / KNOWN_PART || slot->closes || slot->failed;
+	return slot->recorded_ns >= slots->slot_ns / KNOWN_PART ||
+	       (!slot->recorded_ns && (slot->closes || slot->failed));
 }
 
 double slot__per_s(const struct slots *slots, const struct slot *slot, uint64_t count)
@@ -53,7 +54,7 @@ double slot__per_s(const struct slots *slots, const struct slot *slot, uint64_t 
 	uint64_t ns = slot->recorded_ns;
 
 	/* Something was counted, so it was recorded, whatever the runs say. */
-	if (ns < slots->slot_ns / KNOWN_PART)
+	if (!ns)
 		ns = slots->slot_ns;
 	return (double)count * 1e9 / (double)ns;
 }

@@ -395,6 +395,27 @@ static void test_other_failures(void **state)
 	end(story);
 }
 
+/* A minute that has just begun is told of by what there is of it. */
+static void test_partial(void **state)
+{
+	struct story *story;
+	uint32_t who, flow;
+
+	(void)state;
+	made__init(&made);
+	made__run(&made, SCENE_T - 3600, SCENE_T + 3600 + 10);
+	who = made__who(&made, "nginx", NULL, NULL);
+	flow = made__flow(&made, TWS_TIME_WAIT, TWS_SIDE_SERVER, api, 80, 0);
+	for (uint64_t t = SCENE_T - 3600; t < SCENE_T + 3600; t += 60)
+		made__minute(&made, t, who, flow, 6000, 0);
+	made__minute(&made, SCENE_T + 3600, who, flow, 1000, 0);
+	story = tell_span(AT(0), AT(60) + 10 * MADE_S);
+	assert_int_equal(story->num_incidents, 0);
+	assert_true(story->points[story->num_points - 1].per_s[0] > 99);
+	assert_true(story->points[story->num_points - 1].per_s[0] < 101);
+	end(story);
+}
+
 static void test_changes(void **state)
 {
 	struct story *story;
@@ -469,6 +490,7 @@ int main(void)
 		cmocka_unit_test(test_span),
 		cmocka_unit_test(test_begins_within),
 		cmocka_unit_test(test_other_failures),
+		cmocka_unit_test(test_partial),
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_scope),
 		cmocka_unit_test(test_failing_input),
