@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Section 10: what twsnoop record takes, above a trace whose output nobody reads."""
+
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+import benchlib as b
+
+RATE = 5000
+
+
+class Recorder(b.Process):
+    """A command of twsnoop; it works once it says so."""
+
+    def __init__(self, *argv):
+        self.log = tempfile.TemporaryFile(mode="w+", encoding="utf-8")
+        super().__init__([os.path.join(b.BUILD, "twsnoop"), *argv], stdout=subprocess.DEVNULL,
+                         stderr=self.log)
+        if not b.wait_for(lambda: re.search("twsnoop: (recording|tracing)", self.said()), 30):
+            raise b.BenchError(f"{argv[0]} does not begin: {self.said()[:200]}")
+
+    def said(self):
+        return os.pread(self.log.fileno(), 1 << 16, 0).decode()
+
+    def account(self):
+        return {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", self.said().splitlines()[-1])}
+
+
+def cpu_a_close(argv, seconds):
+    """In µs, with all that it does beside, while RATE connections are closed a second."""
+    with b.Churn("--count", RATE * seconds, "--rate", RATE, "--pairs", 1) as churn, \
+         Recorder(*argv) as tool:
+        time.sleep(2)
+        before = tool.cpu_ns()
+        made = churn.run()["connections"]
+        time.sleep(1.5)
+        return (tool.cpu_ns() - before) / 1000 / made
+
+
+def share(path, seconds, warm_up_s):
+    """Of a core in percent, at 1,000 closes a second."""
+    millis = (warm_up_s + seconds + 5) * 1000
+    with b.Churn("--millis", millis, "--rate", 1000, "--pairs", 1) as churn, \
+         Recorder("record", "--own", path) as tool:
+        churn.go()
+        time.sleep(warm_up_s)
+        begin, before = time.monotonic(), tool.cpu_ns()
+        time.sleep(seconds)
+        used = (tool.cpu_ns() - before) / (time.monotonic() - begin) / 1e7
+        churn.result()
+        return used
+
+
+def full_churn(path, seconds):
+    """Memory in the first third and at the end, in MiB, and what was lost or let go."""
+    with b.Churn("--millis", seconds * 1000) as churn, Recorder("record", "--own", path) as tool:
+        churn.go()
+        time.sleep(seconds / 3)
+        early = tool.rss_kib() / 1024
+        time.sleep(seconds / 2)
+        late = tool.rss_kib() / 1024
+        rate = churn.result()["rate"]
+        tool.stop()
+        account = tool.account()
+    return {"early_mib": early, "late_mib": late, "rate": rate, "lost": account["lost"],
+            "gap": account["gap"], "delivered": account["delivered"]}
+
+
+def record(ctx):
+    seconds = 2 if ctx.quick else 20
+    rows, figures = [], {}
+    with tempfile.TemporaryDirectory(dir=b.BUILD) as folder:
+        path = os.path.join(folder, "bench.db")
+        for what, less, more in (("TIME_WAITs alone", ["trace", "--own"],
+                                  ["record", "--own", "--time-wait-only", path]),
+                                 ("every close", ["trace", "--own", "--all"],
+                                  ["record", "--own", path])):
+            pairs = [(ctx.attempt("twsnoop", cpu_a_close, less, seconds),
+                      ctx.attempt("twsnoop", cpu_a_close, more, seconds))
+                     for _ in range(ctx.rounds)]
+            pairs = [(x, y) for x, y in pairs if x is not None and y is not None]
+            if not pairs:
+                continue
+            above = b.spread([y - x for x, y in pairs])
+            figures[what] = above
+            rows.append([f"{what}: above trace >/dev/null, µs a close", b.show(above, 2)])
+        figures["share"] = ctx.attempt("twsnoop", share, path, 3 if ctx.quick else 60,
+                                       2 if ctx.quick else 65)
+        figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 120)
+    if figures["share"] is not None:
+        rows.append(["all of it at 1,000 closes/s, % of a core", f"{figures['share']:.2f}"])
+    if figures["full"]:
+        full = figures["full"]
+        rows.append([f"at {full['rate']:.0f} closes/s: lost, let go",
+                     f"{full['lost']}, {full['gap']} of {full['delivered']}"])
+        rows.append(["memory then, early and late, MiB",
+                     f"{full['early_mib']:.0f}, {full['late_mib']:.0f}"])
+    b.table("10. twsnoop record", ["what", "takes"], rows)
+    return figures
