@@ -136,25 +136,25 @@ def run(*words):
 
 
 def judge(image, args, marks):
-    """Why this image is no good, or nothing."""
+    """Why this image is no good, or nothing; and what the judge said."""
     folder = os.path.join(args.work, "folder")
     shutil.rmtree(folder, ignore_errors=True)
     os.mkdir(folder)
     fsck = run("e2fsck", "-fy", image)
     if fsck.returncode not in (0, 1):
-        return "e2fsck: status %d: %s" % (fsck.returncode, fsck.stdout.decode("utf-8", "replace"))
+        return "e2fsck: status %d: %s" % (fsck.returncode, fsck.stdout.decode("utf-8", "replace")), ""
     dump = run("debugfs", "-R", "rdump %s %s" % (args.folder, folder), image)
     inside = os.path.join(folder, os.path.basename(args.folder))
     if not os.path.isdir(inside):
         # So early that even the folder is not there: it was made after the last flush.
         if not marks:
-            return ""
-        return "no folder: " + dump.stdout.decode("utf-8", "replace")
+            return "", "no folder yet"
+        return "no folder: " + dump.stdout.decode("utf-8", "replace"), ""
     verdict = run(args.judge, inside, *("%s=%d" % mark for mark in sorted(marks.items())))
+    words = verdict.stdout.decode("utf-8", "replace").strip()
     if verdict.returncode:
-        return verdict.stdout.decode("utf-8", "replace").strip() or \
-            "status %d" % verdict.returncode
-    return ""
+        return words or "status %d" % verdict.returncode, ""
+    return "", words
 
 
 def main():
@@ -185,7 +185,7 @@ def main():
         disk.forward(flushes[n - 1] if n else 0)
         state, kept, dropped = disk.cut(at, rng)
         write_sparse(image, state)
-        why = judge(image, args, marks_before(entries, at, args.marks_at))
+        why, words = judge(image, args, marks_before(entries, at, args.marks_at))
         name = "cut after %d, %d writes since the flush kept, %d not" % (at, kept, dropped)
         if why:
             failed += 1
@@ -194,7 +194,7 @@ def main():
                 write_sparse(os.path.join(args.work, "failed.img"), state)
         else:
             passed += 1
-            print("ok " + name)
+            print("ok " + name + (": " + words if words else ""))
     print("%d passed, %d failed" % (passed, failed))
     return failed != 0
 

@@ -11,7 +11,8 @@
 #                                       what the guest is for
 #   guest_install                       what `make install` puts where
 #   guest_add_modules NAME...           kernel modules, for modprobe
-#   guest_boot NAME CPUS [ARG...]       starts it, with more arguments for QEMU
+#   guest_boot NAME CPUS [ARG...]       starts it, with more arguments for QEMU; CPUS is "disk" for one
+#                                       that has a disk: see accel in qemu.sh
 #   guest_run NAME CPUS SECONDS [ARG...]  the same until it ends; its lines on stdout
 #   guest_await NAME REGEX SECONDS      until a line of its console is such a one
 #   guest_cut NAME                      kill -9: the power is gone
