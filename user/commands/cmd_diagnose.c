@@ -263,6 +263,8 @@ static void set_span(struct diagnose *d, uint64_t begun_ns)
 	e->until_ns = clock__now_ns(CLOCK_MONOTONIC);
 	if (d->origin.until_ns && d->origin.until_ns < e->until_ns)
 		e->until_ns = d->origin.until_ns;
+	if (e->since_ns > e->until_ns) /* it ends before the recorder began */
+		e->since_ns = e->until_ns;
 }
 
 static int watch(struct diagnose *d)

@@ -16,6 +16,14 @@ struct program {
 	const char *idle;
 };
 
+/* Its main thread, and so the process, is called otherwise from some version on. */
+#define NODE_REUSE \
+	{ "Node.js before 19: one 'new http.Agent({ keepAlive: true })' for the program, given to each " \
+	  "request; since 19 that is the default", \
+	  "read each answer to its end, or call its resume()" }
+#define NODE_POOL "Node.js: 'maxFreeSockets' of the http.Agent (256 by default)"
+#define NODE_IDLE "Node.js: 'server.keepAliveTimeout' (5 s by default)"
+
 static const struct program programs[] = {
 	{ "nginx", true, false,
 	  { "nginx before 1.29.7: in the upstream block 'keepalive 32;', and where it is used "
@@ -48,7 +56,7 @@ static const struct program programs[] = {
 	  "Apache: 'KeepAliveTimeout' (5 s by default) and 'MaxKeepAliveRequests' (100)" },
 	{ "squid", true, false,
 	  { "squid: 'server_persistent_connections on' (the default)" },
-	  "squid: a longer 'pconn_timeout' (1 minute by default)",
+	  "squid: a longer 'server_idle_pconn_timeout' (1 minute by default; 'pconn_timeout' before 3.2)",
 	  "squid: 'client_idle_pconn_timeout' (2 minutes by default)" },
 	{ "varnishd", true, false,
 	  { "varnish: no 'set bereq.http.Connection = \"close\"' in the VCL, and no return(pipe) where "
@@ -67,12 +75,9 @@ static const struct program programs[] = {
 	    "mysqli's host name; each worker keeps one",
 	    "or a pool on this host that PHP reaches over a Unix socket, as pgbouncer, ProxySQL, twemproxy" },
 	  NULL, NULL },
-	{ "node", false, false,
-	  { "Node.js before 19: one 'new http.Agent({ keepAlive: true })' for the program, given to each "
-	    "request; since 19 that is the default",
-	    "read each answer to its end, or call its resume()" },
-	  "Node.js: 'maxFreeSockets' of the http.Agent (256 by default)",
-	  "Node.js: 'server.keepAliveTimeout' (5 s by default)" },
+	{ "node", false, false, NODE_REUSE, NODE_POOL, NODE_IDLE },
+	{ "MainThread", false, false, NODE_REUSE, NODE_POOL, NODE_IDLE },
+	{ "node-MainThread", false, false, NODE_REUSE, NODE_POOL, NODE_IDLE },
 	{ "java", false, false,
 	  { "Java: one HttpClient for the program; with HttpURLConnection read each answer, errors too, to "
 	    "its end and close the stream",

@@ -24,27 +24,45 @@ struct judge {
 static const char no_sysctl[] =
 	"net.ipv4.tcp_fin_timeout: it does not shorten TIME_WAIT, which is 60 s, a constant of the kernel";
 
-/* Of each kind the first ones, which are the largest, and how many more there are. */
+/* Room for one more, or that of the least of its kind, if this one is graver; or NULL. */
+static struct finding *place_of(struct rules_verdict *v, const char *id, enum severity severity)
+{
+	struct finding *last = NULL, *least = NULL;
+	size_t same = 0, more;
+
+	for (size_t i = 0; i < v->num; i++) {
+		struct finding *f = &v->findings[i];
+
+		if (strcmp(f->id, id))
+			continue;
+		last = f;
+		least = least && least->severity < f->severity ? least : f;
+		same++;
+	}
+	if (same < RULES_OF_A_KIND && v->num < RULES_FINDINGS) {
+		memset(&v->findings[v->num], 0, sizeof(v->findings[0]));
+		return &v->findings[v->num++];
+	}
+	if (!last)
+		return NULL;
+	last->more++;
+	if (least->severity >= severity)
+		return NULL;
+	more = least->more;
+	memset(least, 0, sizeof(*least));
+	least->more = more;
+	return least;
+}
+
+/* Of each kind the gravest, of these the first, which are the largest; and how many more there
+ * are. */
 static struct finding *add(struct judge *j, const char *id, enum severity severity,
 			   enum confidence confidence)
 {
-	struct rules_verdict *v = j->verdict;
-	struct finding *f = NULL;
-	size_t same = 0;
+	struct finding *f = place_of(j->verdict, id, severity);
 
-	for (size_t i = 0; i < v->num; i++) {
-		if (strcmp(v->findings[i].id, id))
-			continue;
-		f = &v->findings[i];
-		same++;
-	}
-	if (same == RULES_OF_A_KIND || v->num == RULES_FINDINGS) {
-		if (f)
-			f->more++;
+	if (!f)
 		return NULL;
-	}
-	f = &v->findings[v->num++];
-	memset(f, 0, sizeof(*f));
 	f->id = id;
 	f->severity = severity;
 	f->confidence = confidence;
@@ -85,6 +103,7 @@ struct ports_state {
 	const struct evidence_ports *set; /* NULL: not read */
 	uint32_t usable;	/* 0: not known */
 	uint64_t held;		/* now, or at the worst moment that was seen */
+	uint64_t time_waits;	/* of these */
 	bool reuses;		/* TIME_WAITs are taken over: they do not matter */
 	bool reuse_is_set;	/* but perhaps it does not work */
 };
@@ -106,12 +125,15 @@ static struct ports_state ports_of(const struct evidence *e, const struct eviden
 
 	s.usable = s.set && s.set->usable ? s.set->usable : ns ? ns->usable_ports : 0;
 	s.held = s.set ? (uint64_t)s.set->time_wait + s.set->live : 0;
-	if (flow->most_held > s.held)
-		s.held = flow->most_held;
+	s.time_waits = s.set ? s.set->time_wait : 0;
+	if (flow->most_held > s.time_waits)
+		s.time_waits = flow->most_held;
+	if (s.time_waits > s.held)
+		s.held = s.time_waits;
 	s.reuse_is_set = may_reuse(ns, flow);
 	s.reuses = s.reuse_is_set && ns->timestamps != 0;
 	/* where half of them are in TIME_WAIT, connect() would meet some all the time */
-	if (e->all && !flow->reused_by_connect && percent(s.held, s.usable) > 50)
+	if (e->all && !flow->reused_by_connect && percent(s.time_waits, s.usable) > 50)
 		s.reuses = false;
 	if (flow->no_ports)
 		s.reuses = false;
@@ -143,11 +165,22 @@ static void add_port_facts(const struct evidence *e, struct finding *f,
 		finding__fact(f, "ports_left", s->set->left, "");
 }
 
+/* Few ports, though the range is wide: the others are reserved. */
+static bool is_reserved(const struct evidence_netns *ns)
+{
+	return ns->usable_ports < MANY_PORTS && ns->last_port >= ns->first_port &&
+	       ns->last_port - ns->first_port >= MANY_PORTS;
+}
+
 static void add_more_ports(const struct evidence *e, struct finding *f, uint32_t netns)
 {
 	const struct evidence_netns *ns = evidence__netns(e, netns);
 
-	if (ns && ns->usable_ports && ns->usable_ports < MANY_PORTS)
+	if (ns && ns->usable_ports && is_reserved(ns))
+		finding__step(f, "more ports meanwhile: fewer in net.ipv4.ip_local_reserved_ports, which "
+				 "leaves %u of %u to %u", ns->usable_ports, ns->first_port,
+			      ns->last_port);
+	else if (ns && ns->usable_ports && ns->usable_ports < MANY_PORTS)
 		finding__step(f, "more ports meanwhile: sysctl -w net.ipv4.ip_local_port_range='10240 "
 				 "60999' (now %u %u), if no listener has a port in it", ns->first_port,
 			      ns->last_port);
@@ -279,7 +312,8 @@ static void ports_half_used(struct judge *j, const struct evidence_flow *flow)
 	struct finding *f;
 
 	if (!is_client(flow) || !s.usable || percent(s.held, s.usable) <= 50 || s.reuses ||
-	    found(j, "ports-exhausted", flow) || found(j, "ports-filling", flow) || flow->no_ports)
+	    found(j, "ports-exhausted", flow) || flow->no_ports ||
+	    (flow->time_waits >= LITTLE && fills(j->e, flow, &s))) /* then that is said */
 		return;
 	f = add(j, "ports-half-used", SEVERITY_NOTICE, CONFIDENCE_SEEN);
 	if (!f)
@@ -320,8 +354,13 @@ static void port_range_narrow(struct judge *j, const struct evidence_netns *ns)
 	finding__fact(f, "first_port", ns->first_port, "");
 	finding__fact(f, "last_port", ns->last_port, "");
 	finding__fact(f, "ports_usable", ns->usable_ports, "");
-	finding__step(f, "sysctl -w net.ipv4.ip_local_port_range='32768 60999', or wider, away from ports "
-			 "that servers listen on; and see net.ipv4.ip_local_reserved_ports");
+	if (is_reserved(ns))
+		finding__step(f, "the range is wide enough: look at net.ipv4.ip_local_reserved_ports, which "
+				 "takes the others away");
+	else
+		finding__step(f, "sysctl -w net.ipv4.ip_local_port_range='32768 60999', or wider, away from "
+				 "ports that servers listen on; and see "
+				 "net.ipv4.ip_local_reserved_ports");
 }
 
 /* 10 */
@@ -337,6 +376,9 @@ static void timestamps_off(struct judge *j, const struct evidence_flow *flow)
 	    s.reuses || found(j, "timestamps-off", flow))
 		return;
 	own_off = ns->timestamps == 0;
+	/* it works, and connects come too fast for it: a TIME_WAIT must be a second old */
+	if (flow->reused_by_connect || (!own_off && percent(s.time_waits, s.usable) <= 50))
+		return;
 	f = add(j, "timestamps-off", SEVERITY_WARNING, own_off ? CONFIDENCE_SEEN : CONFIDENCE_INFERRED);
 	if (!f)
 		return;
@@ -525,7 +567,8 @@ static void server_side_harmless(struct judge *j)
 		server += is_server(flow) ? flow->time_waits : 0;
 		first = !first && is_server(flow) && flow->time_waits ? flow : first;
 	}
-	if (!first || failed || server < LITTLE || server * 2 < all || found(j, "limit-near", NULL))
+	if (!first || failed || server < LITTLE || server * 2 < all || found(j, "limit-near", NULL) ||
+	    found(j, "listener-address-in-use", NULL))
 		return;
 	f = add(j, "server-side-harmless", SEVERITY_OK, CONFIDENCE_SEEN);
 	if (!f)
@@ -539,7 +582,8 @@ static void server_side_harmless(struct judge *j)
 	finding__fact(f, "closes_by_servers", server, "");
 	finding__fact(f, "closes", all, "");
 	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(j->e, server), "/s");
-	finding__step(f, "nothing needs to be done: each is gone after 60 s, and takes some 250 bytes");
+	finding__step(f, "nothing needs to be done about them: each is gone after 60 s, and takes some 250 "
+			 "bytes");
 	finding__avoid(f, "any sysctl against TIME_WAIT");
 }
 
@@ -652,7 +696,8 @@ static void peer_does_not_close(struct judge *j, const struct evidence_netns *ns
 /* 17 */
 static void close_wait_leak(struct judge *j, const struct evidence_leak *leak)
 {
-	bool grows = leak->now > leak->before;
+	/* where some are closed meanwhile it is no leak, but a peer that has closed its half alone */
+	bool grows = leak->now > leak->before && leak->stayed * 10 >= leak->before * 9;
 	char name[FINDING_NAME];
 	struct finding *f;
 
@@ -714,8 +759,8 @@ static void exits(struct judge *j, const struct evidence_flow *flow)
 
 	if (by_exit < 10 || by_exit * 2 < flow->time_waits)
 		return;
-	/* a client that ends after its one request is no restart */
-	if (is_client(flow) && !flow->killed && flow->num_pids * 2 >= flow->time_waits)
+	/* one process for each connection, at either end: that is no restart */
+	if (!flow->killed && flow->num_pids * 2ULL >= flow->time_waits)
 		return;
 	f = add(j, "exits", flow->killed * 2 >= by_exit ? SEVERITY_WARNING : SEVERITY_NOTICE,
 		CONFIDENCE_SEEN);
@@ -723,7 +768,8 @@ static void exits(struct judge *j, const struct evidence_flow *flow)
 		return;
 	finding__who(f, flow);
 	f->weight = by_exit;
-	finding__say(f, "%s ended with %llu connections open%s: the peers' requests were cut off.",
+	finding__say(f, "%s ended with %llu connections open%s: what was under way on them was cut "
+		     "off.",
 		     finding__name(name, flow->key.comm, flow->label), (unsigned long long)by_exit,
 		     flow->killed * 2 >= by_exit ? ", most of them killed by a signal" : "");
 	finding__fact(f, "closed_by_exit", by_exit, "");
@@ -774,7 +820,8 @@ static void nat_reuse(struct judge *j)
 	for (size_t i = 0; i < j->e->num_flows; i++) {
 		const struct evidence_flow *flow = j->e->flows[i];
 
-		if (!is_server(flow))
+		/* on loopback there is no NAT: it is the one client that has its port back at once */
+		if (!is_server(flow) || evidence__is_loopback(flow))
 			continue;
 		reused += flow->reused_by_syn;
 		all += flow->time_waits;
@@ -845,12 +892,17 @@ static void blind(struct judge *j)
 	if (!f)
 		return;
 	f->weight = e->lost + unknown;
-	finding__say(f, "Not everything was seen: %llu events are lost, and of %llu of %llu closes nobody knows "
-		     "who made them.", (unsigned long long)(e->lost + e->num_dropped),
+	finding__say(f, "Not everything was seen: %llu events are lost, %llu are of more clients and servers "
+		     "than are told apart, and of %llu of %llu closes nobody knows who made them.",
+		     (unsigned long long)e->lost, (unsigned long long)e->num_dropped,
 		     (unsigned long long)unknown, (unsigned long long)active);
-	finding__fact(f, "lost", e->lost + e->num_dropped, "");
+	finding__fact(f, "lost", e->lost, "");
+	finding__fact(f, "not_told_apart", e->num_dropped, "");
 	finding__fact(f, "closer_unknown", unknown, "");
-	finding__step(f, "'twsnoop attach' at boot sees all of them; a larger --ring-size loses less");
+	if (e->lost || !e->num_dropped)
+		finding__step(f, "'twsnoop attach' at boot sees all of them; a larger --ring-size loses less");
+	if (e->num_dropped)
+		finding__step(f, "ask about a part: by process (-c), container, or remote end (see --help)");
 	finding__avoid(f, "to guess");
 }
 
@@ -875,7 +927,8 @@ static const struct rule {
 	{ "idle-timeout", .flow = idle_timeout },
 	{ "health-check", .flow = health_check },
 	{ "limit-near", .netns = limit_near },
-	{ "server-side-harmless", .all = server_side_harmless },
+	{ "listener-address-in-use", .flow = listener_address_in_use },
+	{ "server-side-harmless", .all = server_side_harmless }, /* after these two */
 	{ "peer-does-not-close", .netns = peer_does_not_close },
 	{ "close-wait-leak", .leak = close_wait_leak },
 	{ "aborts", .flow = aborts },
@@ -883,7 +936,6 @@ static const struct rule {
 	{ "conntrack-full", .netns = conntrack_full },
 	{ "nat-reuse", .all = nat_reuse },
 	{ "closed-by-peer", .all = closed_by_peer },
-	{ "listener-address-in-use", .flow = listener_address_in_use },
 	{ "blind", .all = blind },
 };
 
@@ -916,12 +968,14 @@ static void apply(struct judge *j, const struct rule *rule)
 static void say_nothing(struct judge *j)
 {
 	const struct evidence *e = j->e;
-	uint64_t active = 0;
+	uint64_t active = 0, failed = 0;
 	struct finding *f;
 	bool little;
 
-	for (size_t i = 0; i < e->num_flows; i++)
+	for (size_t i = 0; i < e->num_flows; i++) {
 		active += e->flows[i]->time_waits;
+		failed += e->flows[i]->connect_failed;
+	}
 	little = active < LITTLE;
 	f = add(j, little ? "too-little-seen" : "nothing-harmful", SEVERITY_OK,
 		little ? CONFIDENCE_LITTLE : CONFIDENCE_SEEN);
@@ -930,17 +984,26 @@ static void say_nothing(struct judge *j)
 	if (little)
 		finding__say(f, "Too little was seen to judge by: %llu closes in %llu s.",
 			     (unsigned long long)active,
-			     (unsigned long long)((e->until_ns - e->since_ns) / NS_PER_S));
+			     (unsigned long long)(e->until_ns > e->since_ns ?
+						  (e->until_ns - e->since_ns) / NS_PER_S : 0));
+	else if (failed)
+		finding__say(f, "Nothing harmful was seen about TIME_WAIT: %llu closes, and enough ports. But "
+			     "%llu connects failed.", (unsigned long long)active,
+			     (unsigned long long)failed);
 	else
-		finding__say(f, "Nothing harmful was seen: %llu closes, no failing connect(), enough ports.",
-			     (unsigned long long)active);
+		finding__say(f, "Nothing harmful was seen: %llu closes, %senough ports.",
+			     (unsigned long long)active, e->all ? "no failing connect(), " : "");
 	finding__fact(f, "closes", active, "");
 	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(e, active), "/s");
 	if (little)
 		finding__step(f, "watch for longer (-d 60s), or when it happens; 'twsnoop attach' sees what "
 				 "happens while nobody watches");
+	else if (failed)
+		finding__step(f, "why they failed: twsnoop trace --all");
 	else
 		finding__step(f, "nothing needs to be done");
+	if (failed)
+		finding__fact(f, "connects_failed", failed, "");
 }
 
 static int worst_first(const void *a, const void *b)
