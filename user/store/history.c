@@ -345,19 +345,52 @@ static uint64_t file_bytes(const char *path)
 	return bytes;
 }
 
-/* @sql's first row into up to @num numbers; what cannot be read stays 0. */
-static void ask(struct history *history, const char *table, const char *sql, unsigned int num,
+/* @sql's first row into up to @num numbers; what cannot be read stays 0. Returns whether there
+ * was one. */
+static bool ask(struct history *history, const char *table, const char *sql, unsigned int num,
 		uint64_t *numbers)
 {
 	sqlite3_stmt *stmt;
+	bool has_row;
 
 	if (!history__has_table(history, table) ||
 	    sqlite3_prepare_v2(history->db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		return;
-	if (history__step(history, stmt) == SQLITE_ROW)
-		for (unsigned int i = 0; i < num; i++)
-			numbers[i] = db__column_u64(stmt, (int)i);
+		return false;
+	has_row = history__step(history, stmt) == SQLITE_ROW;
+	for (unsigned int i = 0; has_row && i < num; i++)
+		numbers[i] = db__column_u64(stmt, (int)i);
 	sqlite3_finalize(stmt);
+	return has_row;
+}
+
+static int add_block(void *ctx, const struct held_block *block)
+{
+	struct history_status *status = ctx;
+
+	if (!status->raw_rows || block->since_ns < status->raw.since_ns)
+		status->raw.since_ns = block->since_ns;
+	if (block->until_ns >= status->raw.until_ns)
+		status->raw.until_ns = block->until_ns + 1;
+	status->raw_rows += block->rows;
+	status->raw_bytes += block->size;
+	return 0;
+}
+
+/* SQLite adds up quickly, but says nothing once a page is damaged. */
+static void ask_raw(struct history *history, struct history_status *status)
+{
+	const struct history_span whole = { 0, 0 };
+	uint64_t raw[4] = { 0 };
+
+	if (!ask(history, "block",
+		 "SELECT min(since_ns), max(until_ns) + 1, sum(rows), sum(bytes) FROM block", 4,
+		 raw)) {
+		history__each_block(history, &whole, add_block, status);
+		return;
+	}
+	status->raw = (struct history_span){ raw[0], raw[1] };
+	status->raw_rows = raw[2];
+	status->raw_bytes = raw[3];
 }
 
 /* Runs come in their order: the last one stays. */
@@ -392,13 +425,9 @@ static void keep_strings(struct history *history, struct held_run *run)
 static void ask_all(struct history *history, struct history_status *status)
 {
 	struct held_account *account = &status->account;
-	uint64_t raw[4] = { 0 }, minutes[2] = { 0 }, counts[9] = { 0 };
+	uint64_t minutes[2] = { 0 }, counts[9] = { 0 };
 
-	ask(history, "block",
-	    "SELECT min(since_ns), max(until_ns) + 1, sum(rows), sum(bytes) FROM block", 4, raw);
-	status->raw = (struct history_span){ raw[0], raw[1] };
-	status->raw_rows = raw[2];
-	status->raw_bytes = raw[3];
+	ask_raw(history, status);
 	ask(history, "minute",
 	    "SELECT (SELECT min(minute) FROM minute), (SELECT max(minute) + 1 FROM minute)", 2,
 	    minutes);
