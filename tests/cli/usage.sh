@@ -29,6 +29,16 @@ wrong_if_empty()
 	judge "$1 --help shows options with arguments" "$([ $num -ge 1 ] || echo "none")"
 }
 
+# To who monitors, 2 would be critical.
+wrong_plugin()
+{
+	name="wrong usage of a plugin: $1"
+	shift
+	run "$twsnoop" diagnose "$@"
+	judge "$name" "$(status_is 3; one_line_on_stderr; grep -q '^TWSNOOP UNKNOWN - ' "$out" ||
+		echo "no UNKNOWN")"
+}
+
 test_wrong_usage()
 {
 	esc=$(printf '\033')
@@ -74,7 +84,8 @@ test_wrong_usage()
 	wrong "until before since" trace --since 1m --until 2m
 	wrong "since with programs of its own" trace --since 1m --own
 	wrong "diagnose as csv" diagnose -o csv
-	wrong "diagnose as a plugin and as json" diagnose --plugin --json
+	wrong_plugin "and as json" --plugin --json
+	wrong_plugin "no such option" --no-such --plugin
 	wrong "diagnose: a moment of nothing" diagnose --at 03:12
 	wrong "diagnose: a recording, and to watch" diagnose --from /dev/null -d 5
 	wrong "duration 0 alone" trace --duration 0

@@ -523,6 +523,8 @@ def close_wait_leak(place):
     time.sleep(2)
     found = place.diagnose()
     found.has("close-wait-leak", "critical", "leaky", "ss -tnp state close-wait")
+    place.diagnose("a", "--comm", "leaky").has("close-wait-leak", "critical", "leaky")
+    place.diagnose("a", "--comm", "other").lacks("close-wait-leak")
 
 
 @situation

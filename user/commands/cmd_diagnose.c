@@ -500,6 +500,20 @@ static enum options_result check(struct diagnose *d, const struct command_spec *
 	return origin__parse(&d->origin, &d->from, spec);
 }
 
+/* The exit status of what was asked for wrongly: to who monitors, 2 would be critical. */
+static int refuse(const struct diagnose *d, enum options_result rc, int argc, char **argv)
+{
+	int status = options__exit_status(rc);
+	bool plugin = d->opts.plugin;
+
+	for (int i = 1; i < argc; i++)
+		plugin |= !strcmp(argv[i], "--plugin");
+	if (!status || !plugin)
+		return status;
+	puts("TWSNOOP UNKNOWN - it was called wrongly");
+	return PLUGIN_UNKNOWN;
+}
+
 /* Evidence and verdict. Returns the exit status, 0: they are there. */
 static int find_out(struct diagnose *d, const struct command_spec *spec)
 {
@@ -528,7 +542,7 @@ int cmd_diagnose(int argc, char **argv)
 
 	err = err ?: (int)check(&d, &spec);
 	if (err != OPTIONS_OK)
-		return options__exit_status(err);
+		return refuse(&d, (enum options_result)err, argc, argv);
 	err = find_out(&d, &spec);
 	if (!err)
 		err = print(&d);

@@ -29,6 +29,7 @@ int evidence__init(struct evidence *e)
 void evidence__free(struct evidence *e)
 {
 	table__free(e->flow_table);
+	table__free(e->port_table);
 	free(e->flows);
 	free(e->ports);
 	free(e->netns);
@@ -319,9 +320,63 @@ const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t 
 	return NULL;
 }
 
+struct port_key {
+	uint32_t netns;
+	uint16_t family, peer_port;
+	uint8_t local_addr[16], peer_addr[16];
+};
+
+struct port_place {
+	struct port_key key;
+	size_t place; /* in ports */
+};
+
+int evidence__index_ports(struct evidence *e)
+{
+	const struct table_options opts = {
+		.key_bytes = sizeof(struct port_key), .entry_bytes = sizeof(struct port_place),
+		.max = e->num_ports ?: 1,
+	};
+	int err = table__new(&e->port_table, &opts);
+
+	_Static_assert(sizeof(struct port_key) == 40, "a key without padding");
+	for (size_t i = 0; !err && i < e->num_ports; i++) {
+		const struct evidence_ports *p = &e->ports[i];
+		struct port_key key = { .netns = p->netns, .family = p->family,
+					.peer_port = p->peer_port };
+		struct port_place *to;
+		int got;
+
+		if (p->all_peers)
+			continue;
+		memcpy(key.local_addr, p->local_addr, sizeof(key.local_addr));
+		memcpy(key.peer_addr, p->peer_addr, sizeof(key.peer_addr));
+		got = table__get(e->port_table, &key, (void **)&to);
+		if (got > 0)
+			to->place = i;
+		err = got < 0 ? got : 0;
+	}
+	return err;
+}
+
+static const struct evidence_ports *find_ports(const struct evidence *e,
+					       const struct evidence_flow *flow)
+{
+	struct port_key key = { .netns = flow->key.netns, .family = flow->key.family,
+				.peer_port = flow->key.port };
+	const struct port_place *at;
+
+	memcpy(key.local_addr, flow->key.local_addr, sizeof(key.local_addr));
+	memcpy(key.peer_addr, flow->key.peer_addr, sizeof(key.peer_addr));
+	at = table__find(e->port_table, &key);
+	return at ? &e->ports[at->place] : NULL;
+}
+
 const struct evidence_ports *evidence__ports_of(const struct evidence *e,
 						const struct evidence_flow *flow)
 {
+	if (e->port_table)
+		return find_ports(e, flow);
 	for (size_t i = 0; i < e->num_ports; i++) {
 		const struct evidence_ports *p = &e->ports[i];
 

@@ -141,6 +141,7 @@ struct evidence {
 
 	size_t num_ports, num_netns, num_leaks, num_pools, num_listeners;
 	struct evidence_ports *ports;  /* nearest to exhaustion first */
+	struct table *port_table;      /* set by evidence__index_ports() */
 	struct evidence_netns *netns;
 	struct evidence_leak *leaks;   /* most first */
 	struct evidence_pool *pools;
@@ -177,6 +178,10 @@ uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct ev
 
 /* Or NULL. */
 const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);
+
+/* evidence__index_ports() - once ports are all there: may be left out where they are few. Returns 0 or
+ * -ENOMEM. */
+int evidence__index_ports(struct evidence *e);
 
 /* evidence__ports_of() - the port set that a client's flow takes its ports from, or NULL. */
 const struct evidence_ports *evidence__ports_of(const struct evidence *e,

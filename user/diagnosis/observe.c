@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +15,16 @@
 #include "host/netns.h"
 #include "inventory/gather.h"
 #include "inventory/ports.h"
+#include "model/filter.h"
 
 struct observe {
 	struct observe_options opts;
 	struct tws_filter filter; /* of namespaces alone */
+	struct tws_filter asked;  /* all of it but the side, which is not known of all that lives */
 	struct table *stays;	  /* of struct stay, by cookie */
+	struct table *wanted;	  /* of struct remote_end: those of flows */
+	struct table *pools;	  /* of struct pool_place */
+	struct table *leaks;	  /* of struct leak_place */
 	uint64_t close_waits;	  /* at the first look */
 };
 
@@ -83,6 +89,9 @@ int observe__begin(struct observe **observep, const struct observe_options *opts
 	o->filter.num_netns = opts->filter->num_netns;
 	o->filter.not_netns = opts->filter->not_netns;
 	memcpy(o->filter.netns, opts->filter->netns, sizeof(o->filter.netns));
+	o->asked = *opts->filter;
+	o->asked.side = 0;
+	filter__sort_pids(&o->asked);
 	err = table__new(&o->stays, &stays) ?: look_first(o);
 	if (err) {
 		observe__free(o);
@@ -97,6 +106,9 @@ void observe__free(struct observe *o)
 	if (!o)
 		return;
 	table__free(o->stays);
+	table__free(o->wanted);
+	table__free(o->pools);
+	table__free(o->leaks);
 	free(o);
 }
 
@@ -268,21 +280,86 @@ static int add_ports(struct evidence *e, const struct ports *ports)
 
 /* ---- processes ---- */
 
-static struct evidence_leak *leak_of(struct evidence *e, uint32_t pid, uint32_t netns)
+/* Where in leaks, pools: there may be a hundred thousand sockets of as many. */
+struct leak_place {
+	uint32_t pid, netns;
+	size_t place;
+	bool asked_for;
+};
+
+struct remote_end {
+	uint32_t netns;
+	uint16_t family, port;
+	uint8_t addr[16];
+};
+
+struct pool_key {
+	struct remote_end end;
+	char comm[TWS_COMM_LEN];
+};
+
+struct pool_place {
+	struct pool_key key;
+	size_t place;
+};
+
+static int make_tables(struct observe *o, const struct evidence *e, size_t num_rows)
 {
-	for (size_t i = 0; i < e->num_leaks; i++)
-		if (e->leaks[i].pid == pid && e->leaks[i].netns == netns)
-			return &e->leaks[i];
-	return NULL;
+	const struct table_options leaks = {
+		.key_bytes = offsetof(struct leak_place, place),
+		.entry_bytes = sizeof(struct leak_place), .max = num_rows ?: 1,
+	}, pools = {
+		.key_bytes = sizeof(struct pool_key), .entry_bytes = sizeof(struct pool_place),
+		.max = num_rows ?: 1,
+	}, wanted = {
+		.key_bytes = sizeof(struct remote_end), .entry_bytes = sizeof(struct remote_end),
+		.max = e->num_flows ?: 1,
+	};
+	int err = table__new(&o->leaks, &leaks) ?: table__new(&o->pools, &pools) ?:
+		  table__new(&o->wanted, &wanted);
+
+	/* Only where closes were seen beside it: who else has a pool needs no advice. */
+	for (size_t i = 0; !err && i < e->num_flows; i++) {
+		const struct evidence_flow_key *key = &e->flows[i]->key;
+		struct remote_end end = { .netns = key->netns, .family = key->family,
+					  .port = key->port };
+		void *unused;
+		int got;
+
+		if (key->side == TWS_SIDE_SERVER)
+			continue;
+		memcpy(end.addr, key->peer_addr, sizeof(end.addr));
+		got = table__get(o->wanted, &end, &unused);
+		err = got < 0 ? got : 0;
+	}
+	return err;
+}
+
+static bool is_asked_for(const struct observe *o, const struct listing *l,
+			 const struct listing_row *row, const struct listing_process *process)
+{
+	struct tws_event ev;
+
+	listing__event(l, row, &ev);
+	ev.conn.flags |= TWS_F_CLOSER; /* once it closes */
+	ev.conn.tgid = process->tgid;
+	memcpy(ev.conn.comm, process->comm, sizeof(ev.conn.comm));
+	return filter__match(&o->asked, &ev);
 }
 
 static int add_leak(struct observe *o, struct evidence *e, const struct gathered *g,
 		    const struct listing_row *row, const struct listing_process *process)
 {
-	struct evidence_leak *leak = leak_of(e, process->tgid, row->key.netns);
+	const struct leak_place key = { .pid = process->tgid, .netns = row->key.netns };
 	const struct workload_of *of;
+	struct evidence_leak *leak;
+	struct leak_place *at;
+	int got = table__get(o->leaks, &key, (void **)&at);
 
-	if (!leak) {
+	if (got < 0)
+		return got;
+	if (got) {
+		at->place = e->num_leaks;
 		leak = APPEND(e->leaks, e->num_leaks);
 		if (!leak)
 			return -ENOMEM;
@@ -293,48 +370,31 @@ static int add_leak(struct observe *o, struct evidence *e, const struct gathered
 		if (of && of->label)
 			snprintf(leak->label, sizeof(leak->label), "%s", of->label);
 	}
+	leak = &e->leaks[at->place];
+	at->asked_for |= is_asked_for(o, &g->listing, row, process);
 	leak->now++;
 	leak->stayed += stayed(o, row);
 	return 0;
 }
 
-static struct evidence_pool *pool_of(struct evidence *e, const struct listing_row *row,
-				     const char *comm)
-{
-	for (size_t i = 0; i < e->num_pools; i++) {
-		struct evidence_pool *p = &e->pools[i];
-
-		if (p->netns == row->key.netns && p->peer_port == row->key.peer_port &&
-		    p->family == row->family &&
-		    !memcmp(p->peer_addr, row->key.peer_addr, sizeof(p->peer_addr)) &&
-		    !memcmp(p->comm, comm, TWS_COMM_LEN))
-			return p;
-	}
-	return NULL;
-}
-
-/* Only where closes were seen beside it: who else has a pool needs no advice. */
-static bool is_wanted(const struct evidence *e, const struct listing_row *row)
-{
-	for (size_t i = 0; i < e->num_flows; i++) {
-		const struct evidence_flow_key *key = &e->flows[i]->key;
-
-		if (key->netns == row->key.netns && key->port == row->key.peer_port &&
-		    key->side != TWS_SIDE_SERVER &&
-		    !memcmp(key->peer_addr, row->key.peer_addr, sizeof(key->peer_addr)))
-			return true;
-	}
-	return false;
-}
-
-static int add_pool(struct evidence *e, const struct listing_row *row,
+static int add_pool(struct observe *o, struct evidence *e, const struct listing_row *row,
 		    const struct listing_process *process)
 {
-	struct evidence_pool *pool = pool_of(e, row, process->comm);
+	struct pool_key key = { .end = { .netns = row->key.netns, .family = row->family,
+					 .port = row->key.peer_port } };
+	struct evidence_pool *pool;
+	struct pool_place *at;
+	int got;
 
-	if (!pool) {
-		if (!is_wanted(e, row))
-			return 0;
+	memcpy(key.end.addr, row->key.peer_addr, sizeof(key.end.addr));
+	memcpy(key.comm, process->comm, sizeof(key.comm));
+	if (!table__find(o->wanted, &key.end))
+		return 0;
+	got = table__get(o->pools, &key, (void **)&at);
+	if (got < 0)
+		return got;
+	if (got) {
+		at->place = e->num_pools;
 		pool = APPEND(e->pools, e->num_pools);
 		if (!pool)
 			return -ENOMEM;
@@ -344,7 +404,7 @@ static int add_pool(struct evidence *e, const struct listing_row *row,
 		pool->peer_port = row->key.peer_port;
 		memcpy(pool->peer_addr, row->key.peer_addr, sizeof(pool->peer_addr));
 	}
-	pool->kept++;
+	e->pools[at->place].kept++;
 	return 0;
 }
 
@@ -362,6 +422,22 @@ static void count_before(const struct observe *o, struct evidence *e)
 		e->leaks[i].before = e->leaks[i].stayed + gone;
 }
 
+/* They were needed to know whose those are that have gone. */
+static void drop_unasked(struct observe *o, struct evidence *e)
+{
+	size_t num = 0;
+
+	for (size_t i = 0; i < e->num_leaks; i++) {
+		const struct evidence_leak *leak = &e->leaks[i];
+		const struct leak_place key = { .pid = leak->pid, .netns = leak->netns };
+		const struct leak_place *at = table__find(o->leaks, &key);
+
+		if (at && at->asked_for)
+			e->leaks[num++] = *leak;
+	}
+	e->num_leaks = num;
+}
+
 static int most_first(const void *a, const void *b)
 {
 	const struct evidence_leak *x = a, *y = b;
@@ -371,6 +447,10 @@ static int most_first(const void *a, const void *b)
 
 static int add_processes(struct observe *o, struct evidence *e, const struct gathered *g)
 {
+	int failed = make_tables(o, e, g->listing.num);
+
+	if (failed)
+		return failed;
 	for (size_t i = 0; i < g->listing.num; i++) {
 		const struct listing_row *row = &g->listing.rows[i];
 		struct listing_process process;
@@ -381,11 +461,12 @@ static int add_processes(struct observe *o, struct evidence *e, const struct gat
 		if (row->state == SOCKDIAG_CLOSE_WAIT)
 			err = add_leak(o, e, g, row, &process);
 		else if (stayed(o, row))
-			err = add_pool(e, row, &process);
+			err = add_pool(o, e, row, &process);
 		if (err)
 			return err;
 	}
 	count_before(o, e);
+	drop_unasked(o, e);
 	if (e->num_leaks)
 		qsort(e->leaks, e->num_leaks, sizeof(*e->leaks), most_first);
 	return 0;
@@ -450,7 +531,7 @@ int observe__end(struct observe *o, struct evidence *e)
 		count_states(e, &g.listing);
 		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
 	}
-	err = err ?: add_ports(e, &ports);
+	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
 	err = err ?: add_processes(o, e, &g);
 	err = err ?: add_listeners(e, &g.listing);
 	e->has_tables = !err;

@@ -17,7 +17,7 @@ struct observe;
 /* All that is pointed to must outlive it. */
 struct observe_options {
 	const struct sockets_source *source;
-	const struct tws_filter *filter; /* of namespaces; the rest is not asked */
+	const struct tws_filter *filter; /* of what a process leaves open; of the rest its namespaces */
 	bool no_names;
 	const char *runtime_socket; /* as in struct workloads_options */
 };

@@ -241,12 +241,13 @@ static void ports_exhausted(struct judge *j, const struct evidence_flow *flow)
 /* 8 */
 static void bind_before_connect(struct judge *j, const struct evidence_flow *flow)
 {
-	const struct evidence_ports *bound = bound_of(j->e, flow->key.netns);
-	struct ports_state s = ports_of(j->e, flow);
 	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME];
+	struct ports_state s = ports_of(j->e, flow);
+	const struct evidence_ports *bound;
 	struct finding *f;
 
-	if (is_server(flow) || !flow->no_ports || !bound || percent(s.held, s.usable) >= 95)
+	bound = flow->no_ports ? bound_of(j->e, flow->key.netns) : NULL;
+	if (is_server(flow) || !bound || percent(s.held, s.usable) >= 95)
 		return;
 	f = add(j, "bind-before-connect", SEVERITY_CRITICAL, CONFIDENCE_SEEN);
 	if (!f)

@@ -156,6 +156,8 @@ static void check_verdict(void)
 static void judge(void)
 {
 	assert_int_equal(evidence__finish(&e), 0);
+	if (!e.port_table)
+		assert_int_equal(evidence__index_ports(&e), 0);
 	rules__apply(&e, &verdict);
 	check_verdict();
 }
@@ -944,6 +946,35 @@ static void many_alike(void **unused)
 	assert_null(find("ports-half-used")); /* the others fill as well */
 }
 
+/* As many port sets as a host has sockets: each flow finds its own. */
+static void many_port_sets(void **unused)
+{
+	enum { SETS = 100000 };
+
+	(void)unused;
+	netns(1000);
+	e.ports = calloc(SETS, sizeof(*e.ports));
+	assert_non_null(e.ports);
+	e.num_ports = SETS;
+	for (uint32_t i = 0; i < SETS; i++) {
+		struct evidence_ports *p = &e.ports[i];
+
+		*p = (struct evidence_ports){ .netns = NETNS, .family = AF_INET, .peer_port = 80,
+					      .usable = 1000, .time_wait = i == SETS - 1 ? 700 : 1 };
+		memcpy(p->local_addr, "\x0a\x00\x00\x01", 4);
+		memcpy(p->peer_addr, &i, sizeof(i));
+	}
+	for (uint32_t i = SETS - EVIDENCE_FLOWS; i < SETS; i++) {
+		struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+		memcpy(ev.peer_addr, &i, sizeof(i));
+		add(ev, 1, MS);
+	}
+	must("ports-half-used", SEVERITY_NOTICE);
+	assert_memory_equal(find("ports-half-used")->peer_addr, e.ports[SETS - 1].peer_addr, 16);
+	assert_int_equal(verdict.num, 1);
+}
+
 /* More flows than there is room for are counted. */
 static void too_many_flows(void **unused)
 {
@@ -985,7 +1016,7 @@ int main(void)
 		TEST(address_in_use_busy), TEST(nothing), TEST(nothing_harmful),
 		TEST(nothing_harmful_but), TEST(nothing_harmful_unseen),
 		TEST(nothing_of_no_span), TEST(hostile_names), TEST(many_alike),
-		TEST(too_many_flows),
+		TEST(many_port_sets), TEST(too_many_flows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
