@@ -192,6 +192,8 @@ int recorder__turn(struct recorder *r, const struct clock_moment *now)
 void recorder__put(struct recorder *r, const struct record *rec)
 {
 	collector__put(r->collector, rec);
+	if (rec->event->action == TWS_CONNECT_FAILED && rec->event->error == EADDRNOTAVAIL)
+		sampler__hurry(r->sampler);
 }
 
 void recorder__add_gap(struct recorder *r, const struct held_gap *gap)

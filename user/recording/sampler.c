@@ -17,6 +17,7 @@
 #define NS_PER_S 1000000000ULL
 #define LOOK_NS NS_PER_S
 #define SHARE 250 /* of the time one part in this goes into each of the two kinds of samples */
+#define HURRY_SHARE 10 /* so many times as much, while connects find no port */
 #define NETNS_MAX 1024 /* of which it is known what was told */
 
 _Static_assert(HELD_STATES == SOCKDIAG_STATE_END, "held_states");
@@ -38,7 +39,7 @@ struct sampler {
 	struct critical critical;
 	pthread_t thread;
 	bool has_thread;
-	atomic_bool stops, restarts;
+	atomic_bool stops, restarts, hurries;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 };
@@ -306,10 +307,9 @@ static void sleep_until(struct sampler *s, uint64_t due_ns)
 
 typedef int (*take_fn)(struct sampler *s, struct bundle *bundle, uint64_t wall_ns);
 
-/* When it is due again: after one that cost much it is left for longer. */
-static uint64_t sample(struct sampler *s, take_fn take, uint64_t period_ns)
+/* For how long it is left then: after one that cost much for longer. */
+static uint64_t sample(struct sampler *s, take_fn take)
 {
-	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), pause_ns;
 	uint64_t spent_ns = clock__now_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct bundle *bundle;
 
@@ -322,13 +322,36 @@ static uint64_t sample(struct sampler *s, take_fn take, uint64_t period_ns)
 			table__clear(s->told); /* it was not */
 		}
 	}
-	pause_ns = (clock__now_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns) * SHARE;
-	return begin_ns + (pause_ns > period_ns ? pause_ns : period_ns);
+	return (clock__now_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns) * SHARE;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+bool sampler__is_turn(const struct sampler_turn *turn, bool hurries, uint64_t now_ns)
+{
+	return now_ns >= (hurries ? turn->soonest_ns : turn->due_ns);
+}
+
+void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t pause_ns)
+{
+	turn->due_ns = begin_ns + larger(pause_ns, SAMPLER_PORTS_NS);
+	turn->soonest_ns = begin_ns + larger(pause_ns / HURRY_SHARE, SAMPLER_HURRY_NS);
+}
+
+/* What comes up while it looks is for the next time. */
+static void sample_ports(struct sampler *s, struct sampler_turn *turn, uint64_t now_ns)
+{
+	atomic_store(&s->hurries, false);
+	sampler__set_turn(turn, now_ns, sample(s, sampler__take_ports));
 }
 
 static void *work(void *arg)
 {
-	uint64_t states_ns = 0, ports_ns = clock__now_ns(CLOCK_MONOTONIC) + 2 * NS_PER_S;
+	uint64_t states_ns = 0;
+	struct sampler_turn ports = { .due_ns = clock__now_ns(CLOCK_MONOTONIC) + 2 * NS_PER_S };
 	uint64_t all_ns = clock__now_ns(CLOCK_MONOTONIC) + SAMPLER_ALL_NS;
 	struct sampler *s = arg;
 
@@ -344,9 +367,9 @@ static void *work(void *arg)
 			all_ns = now_ns + SAMPLER_ALL_NS;
 		}
 		if (now_ns >= states_ns)
-			states_ns = sample(s, sampler__take, SAMPLER_STATES_NS);
-		else if (now_ns >= ports_ns)
-			ports_ns = sample(s, sampler__take_ports, SAMPLER_PORTS_NS);
+			states_ns = now_ns + larger(sample(s, sampler__take), SAMPLER_STATES_NS);
+		else if (sampler__is_turn(&ports, atomic_load(&s->hurries), now_ns))
+			sample_ports(s, &ports, now_ns);
 		sleep_until(s, clock__now_ns(CLOCK_MONOTONIC) + LOOK_NS);
 	}
 	return NULL;
@@ -358,6 +381,12 @@ int sampler__start(struct sampler *s)
 
 	s->has_thread = !err;
 	return err;
+}
+
+void sampler__hurry(struct sampler *s)
+{
+	if (s)
+		atomic_store(&s->hurries, true);
 }
 
 void sampler__restart(struct sampler *s)

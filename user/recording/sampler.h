@@ -2,11 +2,12 @@
 /*
  * A thread that looks at the host now and then, and puts what it sees into the queue: how many
  * sockets are in each state, limits and counters of each namespace (every ten seconds), and the
- * fullest sets of ports (every minute). What has not changed is told again every ten minutes
- * (states) or every hour (the rest); the host's sum always is. Of very many namespaces those with
- * the most sockets.
+ * fullest sets of ports (every minute, and soon after a connect found none). What has not changed
+ * is told again every ten minutes (states) or every hour (the rest); the host's sum always is. Of
+ * very many namespaces those with the most sockets.
  *
- * It takes less than a hundredth of a core: the more sockets there are, the rarer it looks.
+ * It takes less than a hundredth of a core: the more sockets there are, the rarer it looks;
+ * of up to a twentieth while connects find no port, when it is worth it.
  * Memory: ports are not counted among more sockets than SAMPLER_PORTS_SOCKETS, of some 100 bytes
  * each while it counts.
  */
@@ -24,6 +25,7 @@ struct sampler;
 
 #define SAMPLER_STATES_NS 10000000000ULL
 #define SAMPLER_PORTS_NS 60000000000ULL
+#define SAMPLER_HURRY_NS 10000000000ULL /* between two looks at ports, at least */
 #define SAMPLER_AGAIN_NS 600000000000ULL /* what has not changed is told this late at the latest */
 #define SAMPLER_ALL_NS 3600000000000ULL	 /* everything is, counters and limits too */
 #define SAMPLER_NETNS 64	 /* in one sample */
@@ -55,6 +57,23 @@ int sampler__start(struct sampler *sampler);
 
 /* sampler__restart() - everything is told again: another file begins. */
 void sampler__restart(struct sampler *sampler);
+
+/* sampler__hurry() - a connect found no port: a look at ports is due, if the last was not just now.
+ * NULL is allowed. */
+void sampler__hurry(struct sampler *sampler);
+
+/* When ports are looked at. CLOCK_MONOTONIC. */
+struct sampler_turn {
+	uint64_t due_ns;     /* in any case */
+	uint64_t soonest_ns; /* in a hurry */
+};
+
+/* sampler__is_turn() - whether it is time. Pure. */
+bool sampler__is_turn(const struct sampler_turn *turn, bool hurries, uint64_t now_ns);
+
+/* sampler__set_turn() - after a look that began at @begin_ns, and after which it is to be left for
+ * @pause_ns because of what it cost. Pure. */
+void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t pause_ns);
 
 /* sampler__take() - one sample of states, limits and counters, at once and in the caller's thread;
  * @bundle gets it (tests). Returns 0 or a negative errno. */

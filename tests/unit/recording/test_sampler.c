@@ -137,6 +137,27 @@ static void test_ports(void **state)
 	sampler__free(sampler);
 }
 
+/* A connect that finds no port has them looked at soon, but not over and over. */
+static void test_hurry(void **state)
+{
+	struct sampler_turn turn = { .due_ns = 2 * S };
+
+	(void)state;
+	assert_false(sampler__is_turn(&turn, false, S));
+	assert_true(sampler__is_turn(&turn, true, S));
+	sampler__set_turn(&turn, 100 * S, 0);
+	assert_false(sampler__is_turn(&turn, false, 159 * S));
+	assert_true(sampler__is_turn(&turn, false, 160 * S));
+	assert_false(sampler__is_turn(&turn, true, 109 * S));
+	assert_true(sampler__is_turn(&turn, true, 110 * S));
+	/* Less often where a look costs much, but more often than if nothing failed. */
+	sampler__set_turn(&turn, 100 * S, 300 * S);
+	assert_false(sampler__is_turn(&turn, true, 129 * S));
+	assert_true(sampler__is_turn(&turn, true, 130 * S));
+	assert_false(sampler__is_turn(&turn, false, 399 * S));
+	sampler__hurry(NULL);
+}
+
 /* Near the limit: a finding, and raw rows are kept. */
 static void test_limit(void **state)
 {
@@ -183,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_changes),
 		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_thread),
 	};
