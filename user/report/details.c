@@ -59,21 +59,25 @@ static bool same_where(const struct story_place *a, const struct story_place *b)
 	       !memcmp(a->addr, b->addr, sizeof(a->addr));
 }
 
-/* The place where most went; then how many went there, whatever the cause. */
-static void set_places(struct story_culprit *culprit, const struct shares *shares,
-		       unsigned int index)
+/* The place where most went, or where ports were short; then how many went there, whatever the
+ * cause. */
+static void set_places(struct story_culprit *culprit, const struct story_place *short_of,
+		       const struct shares *shares, unsigned int index)
 {
 	uint64_t best = 0, there = 0, client = 0, server = 0, cause = 0;
 
 	for (const struct shares_place *p = NULL; (p = table__next(shares->places, p));) {
+		struct story_place place;
+
 		if (p->key.who != culprit->who || p->key.action != TWS_TIME_WAIT)
 			continue;
 		client += p->key.side == TWS_SIDE_CLIENT ? p->in[index] : 0;
 		server += p->key.side == TWS_SIDE_SERVER ? p->in[index] : 0;
-		if (p->in[index] <= best)
+		place = shares__place(&p->key);
+		if (p->in[index] <= best || (short_of && !same_where(&place, short_of)))
 			continue;
 		best = p->in[index];
-		culprit->place = shares__place(&p->key);
+		culprit->place = place;
 	}
 	for (const struct shares_place *p = NULL; (p = table__next(shares->places, p));) {
 		struct story_place place = shares__place(&p->key);
@@ -89,20 +93,60 @@ static void set_places(struct story_culprit *culprit, const struct shares *share
 	culprit->cause_permille = permille((double)cause, (double)culprit->closes);
 }
 
-static void fill_culprit(struct story_culprit *culprit, uint32_t who, double all_excess,
+/* ---- and who took the ports ---- */
+
+/* Where most connects failed for want of a port, and what each closed towards there as client. */
+static void find_short(struct story_incident *incident, const struct shares *shares,
+		       unsigned int index)
+{
+	uint64_t most = 0;
+
+	for (const struct shares_place *p = NULL; (p = table__next(shares->places, p));) {
+		if (p->key.action != TWS_CONNECT_FAILED || p->key.error != EADDRNOTAVAIL ||
+		    p->in[index] <= most)
+			continue;
+		most = p->in[index];
+		incident->short_of = shares__place(&p->key);
+		incident->short_of.side = TWS_SIDE_CLIENT;
+	}
+	if (!most)
+		return;
+	for (const struct shares_place *p = NULL; (p = table__next(shares->places, p));) {
+		struct shares_part *part = &shares->who[p->key.who].in[index];
+
+		if (p->key.action != TWS_TIME_WAIT || p->key.side != TWS_SIDE_CLIENT ||
+		    p->key.family != incident->short_of.family ||
+		    p->key.port != incident->short_of.port ||
+		    memcmp(p->key.addr, incident->short_of.addr, sizeof(p->key.addr)) != 0)
+			continue;
+		part->taken += p->in[index];
+		incident->takes_ports |= p->in[index] > 0;
+	}
+}
+
+/* Those who only closed more than usual are not to blame for ports that others took. */
+static double blame_of(const struct story_incident *incident, const struct shares *shares,
+		       uint32_t who, unsigned int index)
+{
+	return incident->takes_ports ? (double)shares->who[who].in[index].taken :
+				       excess_of(shares, who, index);
+}
+
+static void fill_culprit(struct story_incident *incident, uint32_t who, double all,
 			 const struct shares *shares, unsigned int index)
 {
 	double seconds = (double)shares->in_ns[index] / 1e9;
 	const struct shares_part *part = &shares->who[who].in[index];
+	struct story_culprit *culprit = &incident->culprits[incident->num_culprits];
 
 	*culprit = (struct story_culprit){ .who = who, .closes = part->closes };
-	culprit->permille = permille(excess_of(shares, who, index), all_excess);
+	culprit->permille = permille(blame_of(incident, shares, who, index), all);
 	if (seconds > 0) {
 		culprit->per_s = (double)part->closes / seconds;
 		culprit->usual_per_s = expected(shares, who, index) / seconds;
 	}
 	set_lifetime(culprit, part);
-	set_places(culprit, shares, index);
+	set_places(culprit, incident->takes_ports ? &incident->short_of : NULL, shares, index);
 }
 
 /* The next one after those that there are already; 0, which is ~other, if it has most. */
@@ -113,14 +157,14 @@ static uint32_t most_of(const struct story_incident *incident, const struct shar
 	double best = 0;
 
 	for (uint32_t who = 0; who < shares->story->num_who; who++) {
-		double excess = excess_of(shares, who, index);
+		double blame = blame_of(incident, shares, who, index);
 		bool has = false;
 
 		for (unsigned int i = 0; i < incident->num_culprits; i++)
 			has |= incident->culprits[i].who == who;
-		if (has || excess <= best)
+		if (has || blame <= best)
 			continue;
-		best = excess;
+		best = blame;
 		most = who;
 	}
 	return most;
@@ -132,15 +176,16 @@ static void find_culprits(struct story_incident *incident, const struct shares *
 	double all = 0;
 	uint32_t who;
 
+	find_short(incident, shares, index);
 	for (uint32_t i = 0; i < shares->story->num_who; i++)
-		all += excess_of(shares, i, index);
+		all += blame_of(incident, shares, i, index);
 	while (incident->num_culprits < STORY_NAMES) {
-		struct story_culprit *culprit = &incident->culprits[incident->num_culprits];
+		const struct story_culprit *culprit = &incident->culprits[incident->num_culprits];
 
 		who = most_of(incident, shares, index);
 		if (who == UINT32_MAX)
 			return;
-		fill_culprit(culprit, who, all, shares, index);
+		fill_culprit(incident, who, all, shares, index);
 		if (incident->num_culprits && culprit->permille < PART_PERMILLE)
 			return;
 		incident->num_culprits++;

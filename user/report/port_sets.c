@@ -67,15 +67,36 @@ static bool is_fuller(const struct story_port_set *a, const struct story_port_se
 	return a->ports.time_wait > b->ports.time_wait;
 }
 
+/* Its ports are those that were short there. */
+static bool is_short(const struct story_port_set *set, const struct story_place *short_of)
+{
+	const struct held_ports *ports = &set->ports;
+
+	if (!short_of || !short_of->family)
+		return false;
+	return ports->scope == HELD_PORTS_ALL ||
+	       (ports->family == short_of->family && ports->key.peer_port == short_of->port &&
+		!memcmp(ports->key.peer_addr, short_of->addr, sizeof(short_of->addr)));
+}
+
+/* Sets of which ports were short at @short_of (NULL: of none that is known) come first. */
+static bool goes_first(const struct story_port_set *a, const struct story_port_set *b,
+		       const struct story_place *short_of)
+{
+	bool is_a = is_short(a, short_of);
+
+	return is_a == is_short(b, short_of) ? is_fuller(a, b) : is_a;
+}
+
 static void keep_fullest(struct story_port_set *list, unsigned int *num, unsigned int max,
-			 const struct story_port_set *set)
+			 const struct story_port_set *set, const struct story_place *short_of)
 {
 	unsigned int at;
 
-	if (!set->ports.wall_ns || (*num == max && !is_fuller(set, &list[max - 1])))
+	if (!set->ports.wall_ns || (*num == max && !goes_first(set, &list[max - 1], short_of)))
 		return;
 	*num += *num < max;
-	for (at = *num - 1; at && is_fuller(set, &list[at - 1]); at--)
+	for (at = *num - 1; at && goes_first(set, &list[at - 1], short_of); at--)
 		list[at] = list[at - 1];
 	list[at] = *set;
 }
@@ -93,10 +114,11 @@ int details__ports(struct story *story, const struct report_input *input,
 
 	err = err ?: input->each_ports(input->ctx, &span, on_ports, &c);
 	for (struct set *set = NULL; !err && (set = table__next(c.sets, set));) {
-		keep_fullest(story->ports, &story->num_ports, STORY_ROWS, &set->span);
+		keep_fullest(story->ports, &story->num_ports, STORY_ROWS, &set->span, NULL);
 		for (unsigned int i = 0; i < story->num_incidents; i++)
 			keep_fullest(story->incidents[i].ports, &story->incidents[i].num_ports,
-				     STORY_NAMES, &set->in[i]);
+				     STORY_NAMES, &set->in[i],
+				     &story->incidents[i].short_of);
 	}
 	table__free(c.sets);
 	return err;

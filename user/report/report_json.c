@@ -214,6 +214,7 @@ static void put_incident(struct writing *w, const struct story_incident *inciden
 	for (unsigned int i = 0; i < incident->num_culprits; i++)
 		put_culprit(w, &incident->culprits[i]);
 	json__close(to, ']');
+	json__bool(to, "culprits_take_ports", incident->takes_ports);
 	put_rows(w, "failures", incident->failures, incident->num_failures);
 	put_port_sets(to, incident->ports, incident->num_ports);
 	json__open(to, "words", '{');

@@ -19,6 +19,7 @@
 /* What one who did in one incident. */
 struct shares_part {
 	uint64_t closes, lifetimes;
+	uint64_t taken; /* of these, as client to where ports were short: see details.c */
 	uint64_t buckets[HELD_BUCKETS];
 };
 

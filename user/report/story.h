@@ -61,7 +61,8 @@ struct story_culprit {
 	uint32_t who;
 	uint64_t closes; /* in the incident */
 	double per_s, usual_per_s;
-	unsigned int permille; /* of what was more than usual; of all, where nothing is usual */
+	unsigned int permille; /* of what was more than usual; of all, where nothing is usual; of
+				* what went to short_of, where takes_ports is set */
 	struct story_place place; /* where most of them went */
 	unsigned int place_permille; /* how many of them */
 	unsigned int client_permille, server_permille; /* on which side they were */
@@ -99,6 +100,9 @@ struct story_incident {
 	uint64_t time_wait, time_wait_ns; /* the most of them; 0: not sampled */
 	uint64_t limited, limit;	  /* where it was nearest to its limit; 0: not known */
 	uint64_t overflows, failed, failed_ports;
+	struct story_place short_of; /* where most connects failed for want of local ports;
+				      * family 0: none did */
+	bool takes_ports; /* culprits are those who closed towards short_of as clients */
 	unsigned int num_culprits, num_failures, num_ports;
 	struct story_culprit culprits[STORY_NAMES];
 	struct story_row failures[STORY_NAMES];

@@ -175,14 +175,21 @@ static void write_what(struct outbuf *to, const struct words *words,
 /* ---- who ---- */
 
 static void put_culprit(struct outbuf *to, const struct words *words,
+			const struct story_incident *incident,
 			const struct story_culprit *culprit)
 {
 	words__who(to, words->story, culprit->who);
 	put(to, ": ");
 	words__percent(to, culprit->permille);
-	put(to, words->story->usual_rate.is_known ? " of what was more than usual, " : ", ");
+	if (incident->takes_ports) {
+		put(to, " of the closes as client to ");
+		words__place(to, &incident->short_of);
+		put(to, ", ");
+	} else {
+		put(to, words->story->usual_rate.is_known ? " of what was more than usual, " : ", ");
+	}
 	words__rate(to, culprit->per_s);
-	put(to, "/s");
+	put(to, incident->takes_ports ? "/s in all" : "/s");
 	if (culprit->usual_per_s > 0) {
 		put(to, ", usually ");
 		words__rate(to, culprit->usual_per_s);
@@ -195,7 +202,7 @@ static void write_who(struct outbuf *to, const struct words *words,
 {
 	for (unsigned int i = 0; i < incident->num_culprits; i++) {
 		put(to, i ? "; " : "");
-		put_culprit(to, words, &incident->culprits[i]);
+		put_culprit(to, words, incident, &incident->culprits[i]);
 	}
 	if (incident->num_culprits)
 		put(to, ".");
@@ -511,7 +518,9 @@ static void put_worst(struct outbuf *to, const struct words *words)
 		to->data[first] -= 'a' - 'A';
 	put(to, ", ");
 	put_when(to, words, incident);
+	/* Of ports that ran out nobody is blamed who did not take them. */
 	if (incident->num_culprits && incident->culprits[0].who &&
+	    (incident->takes_ports || !incident->failed_ports) &&
 	    incident->culprits[0].permille >= 500) {
 		put(to, ", mostly by ");
 		words__who(to, story, incident->culprits[0].who);

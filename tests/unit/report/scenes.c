@@ -105,6 +105,31 @@ void scene__burst(struct made *made)
 		      "10.0.0.5 has no local port left towards 10.0.0.9:8080.");
 }
 
+void scene__failing(struct made *made)
+{
+	static const uint8_t here[4] = { 127, 0, 0, 1 };
+	uint32_t steady = made__who(made, "steady", NULL, "steady");
+	uint32_t python = made__who(made, "python3", NULL, "python3 client.py");
+	uint32_t at_home = made__flow(made, TWS_TIME_WAIT, TWS_SIDE_CLIENT, here, 9999, 0);
+	uint32_t to_api = made__flow(made, TWS_TIME_WAIT, TWS_SIDE_CLIENT, api, 8080, 0);
+	uint32_t fails = made__flow(made, TWS_CONNECT_FAILED, TWS_SIDE_CLIENT, api, 8080,
+				    EADDRNOTAVAIL);
+
+	made__run(made, BEGIN, END);
+	for (uint64_t t = BEGIN; t < END; t += 60) {
+		bool fast = t >= BURST && t < BURST_END;
+
+		made__minute(made, t, steady, at_home, fast ? 108000 : 600, 1000000);
+		made__states(made, t, fast ? 108000 : 600);
+		made__ports(made, t, here, 9999, USABLE, fast ? USABLE : 600, "steady");
+		made__ports(made, t, api, 8080, 500, fast ? 100 : 0, "python3");
+		if (!fast)
+			continue;
+		made__minute(made, t, python, to_api, 500, 2000000);
+		made__minute(made, t, python, fails, 83, 0);
+	}
+}
+
 void scene__growth(struct made *made)
 {
 	uint32_t who = made__who(made, "gateway", "gateway", "/gateway --listen :8443");
@@ -271,7 +296,8 @@ void scene__empty(struct made *made)
 }
 
 const struct scene scenes[] = {
-	{ "quiet", scene__quiet }, { "burst", scene__burst }, { "growth", scene__growth },
+	{ "quiet", scene__quiet }, { "burst", scene__burst }, { "failing", scene__failing },
+	{ "growth", scene__growth },
 	{ "two", scene__two },	   { "gap", scene__gap },     { "limit", scene__limit },
 	{ "hostile", scene__hostile }, { "huge", scene__huge }, { "rows", scene__rows },
 	{ "empty", scene__empty },

@@ -20,6 +20,8 @@ struct scene {
 void scene__quiet(struct made *made);
 /* From 03:12 to 03:19 a client without a pool takes all ports towards 10.0.0.9:8080. */
 void scene__burst(struct made *made);
+/* The same client runs out of few ports, while another closes far more on loopback. */
+void scene__failing(struct made *made);
 void scene__growth(struct made *made); /* a server closes more and more */
 void scene__two(struct made *made);    /* two bursts: of a server, and of a client */
 void scene__gap(struct made *made);    /* the burst, with its midst not recorded */

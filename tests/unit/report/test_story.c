@@ -110,6 +110,61 @@ static void test_burst(void **state)
 	end(story);
 }
 
+/* Who closes most is not who takes the ports that are short. */
+static void test_failing(void **state)
+{
+	struct story *story = tell(scene__failing);
+	const struct story_incident *it = &story->incidents[0];
+	struct words words;
+	struct outbuf ob;
+
+	(void)state;
+	assert_int_equal(story->num_incidents, 1);
+	assert_int_equal(story->severity, STORY_CRITICAL);
+	assert_string_equal(culprit(story, 0)->comm, "python3");
+	assert_int_equal(it->num_culprits, 1);
+	assert_int_equal(it->culprits[0].permille, 1000);
+	assert_memory_equal(it->culprits[0].place.addr, api, 4);
+	assert_true(it->takes_ports);
+	assert_int_equal(it->short_of.port, 8080);
+	/* Ports that are taken towards another end are not those that were short. */
+	assert_int_equal(it->ports[0].ports.key.peer_port, 8080);
+	assert_string_equal(it->advice->id, "no-local-port");
+	words__init(&words, story, &when_utc);
+	assert_int_equal(outbuf__init(&ob, 256), 0);
+	words__headline(&ob, &words);
+	assert_non_null(strstr(outbuf__terminate(&ob), "mostly by \001python3"));
+	outbuf__free(&ob);
+	end(story);
+}
+
+/* Nobody is blamed for ports that nobody was seen to take. */
+static void test_failing_unseen(void **state)
+{
+	struct story *story;
+	struct words words;
+	struct outbuf ob;
+
+	(void)state;
+	made__init(&made);
+	scene__failing(&made);
+	for (size_t i = 0; i < made.flows.num; i++) {
+		struct held_flow *flow = made__flow_of(&made, (uint32_t)i + 1);
+
+		if (flow->action == TWS_TIME_WAIT && flow->peer_port == 8080)
+			flow->peer_port = 8081;
+	}
+	story = tell_span(AT(0), AT(60));
+	assert_false(story->incidents[0].takes_ports);
+	words__init(&words, story, &when_utc);
+	assert_int_equal(outbuf__init(&ob, 256), 0);
+	words__headline(&ob, &words);
+	assert_non_null(strstr(outbuf__terminate(&ob), "onnects failed"));
+	assert_null(strstr(outbuf__terminate(&ob), "mostly by"));
+	outbuf__free(&ob);
+	end(story);
+}
+
 static void test_growth(void **state)
 {
 	struct story *story = tell(scene__growth);
@@ -477,6 +532,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_quiet),
 		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_failing),
+		cmocka_unit_test(test_failing_unseen),
 		cmocka_unit_test(test_growth),
 		cmocka_unit_test(test_two),
 		cmocka_unit_test(test_gap),
