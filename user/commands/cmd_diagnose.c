@@ -467,36 +467,27 @@ static void close_all(struct diagnose *d)
 /* What a recording cannot be asked for. */
 static enum options_result check_past(const struct diagnose *d, const struct command_spec *spec)
 {
-	const struct {
-		bool given;
-		const char *option;
-	} none[] = {
-		{ d->from.own, "--own" },
-		{ d->from.bpffs, "--bpffs" },
-		{ d->from.ring_bytes, "--ring-size" },
-		{ d->from.max_connections, "--max-connections" },
+	const struct past_refused refused[] = {
 		{ d->opts.duration_ns, "--duration" },
 		{ d->opts.runtime_socket, "--runtime-socket" },
 		{ d->opts.no_names, "--no-names" },
 	};
 
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (none[i].given)
-			return options__complain(spec, "%s is for what happens now: not with --from",
-						 none[i].option);
-	return OPTIONS_OK;
+	return past__check(&d->past_opts, &d->from, refused,
+			   sizeof(refused) / sizeof(refused[0]), spec);
 }
 
 static enum options_result check(struct diagnose *d, const struct command_spec *spec)
 {
+	enum options_result rc;
+
 	if (d->output.format == SINK_CSV)
 		return options__complain(spec, "--output: findings are text or json");
 	if (d->opts.plugin && (d->output.format == SINK_JSON || d->opts.verbose))
 		return options__complain(spec, "--plugin prints one line: not with --json or --verbose");
-	if (d->past_opts.from)
-		return check_past(d, spec);
-	if (d->past_opts.at)
-		return options__complain(spec, "--at is a moment of a recording: --from says which");
+	rc = check_past(d, spec);
+	if (rc != OPTIONS_OK || d->past_opts.from)
+		return rc;
 	return origin__parse(&d->origin, &d->from, spec);
 }
 

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,6 +24,8 @@
 #include "base/parse.h"
 #include "capture/calls.h"
 #include "commands/command.h"
+#include "commands/end_signals.h"
+#include "commands/haste.h"
 #include "commands/filter_words.h"
 #include "commands/options.h"
 #include "commands/origin.h"
@@ -51,7 +52,6 @@
 
 #define NS_PER_S 1000000000ULL
 #define PATIENCE_MS 300	  /* with a reader of stderr, once it is to end */
-#define HURRY_NICE (-10)  /* as trace: to load the programs takes half a second */
 #define AWAIT_MS 100	  /* how often it looks for signals while the disk is waited for */
 #define FIND_NS (3 * NS_PER_S) /* how long the next attached recorder is looked for */
 #define FIND_MS 100
@@ -269,43 +269,23 @@ static void show_line(struct recording_command *c, const struct clock_moment *no
 
 /* ---- setting up ---- */
 
-static void end_signals(sigset_t *set)
-{
-	struct sigaction hangup;
-
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
-		sigaddset(set, SIGHUP);
-}
-
-/* As trace: those that end it do so by themselves until it records. */
 static int open_signals(struct recording_command *c)
 {
-	sigset_t all, account;
+	const char *what;
 
-	end_signals(&all);
-	sigaddset(&all, SIGUSR1);
-	sigemptyset(&account);
-	sigaddset(&account, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &account, NULL))
-		return complain(c, "cannot block signals", -errno, NULL);
-	c->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	c->signals = end_signals__open(NULL, &what);
 	if (c->signals < 0)
-		return complain(c, "cannot wait for signals", -errno, NULL);
+		return complain(c, what, c->signals, NULL);
 	fdwriter__wake_by(&c->messages, c->signals);
 	return 0;
 }
 
-/* Before there are threads, which would be ended by them. */
 static int hold_signals(struct recording_command *c)
 {
-	sigset_t set;
+	const char *what;
+	int err = end_signals__hold(NULL, &what);
 
-	end_signals(&set);
-	return sigprocmask(SIG_BLOCK, &set, NULL) ?
-		       complain(c, "cannot block signals", -errno, NULL) : 0;
+	return err ? complain(c, what, err, NULL) : 0;
 }
 
 static bool is_all(const struct recording_command *c)
@@ -394,20 +374,6 @@ static int begin_stream(struct recording_command *c)
 	int err = stream__begin(c->stream, &failure);
 
 	return err ? complain(c, failure.what, err, failure.todo) : 0;
-}
-
-static int hurry(void)
-{
-	int nice = getpriority(PRIO_PROCESS, 0);
-
-	if (nice > HURRY_NICE)
-		setpriority(PRIO_PROCESS, 0, HURRY_NICE);
-	return nice;
-}
-
-static void end_hurry(struct recording_command *c)
-{
-	setpriority(PRIO_PROCESS, 0, c->nice);
 }
 
 /* ---- the file ---- */
@@ -607,7 +573,7 @@ static int start(struct recording_command *c)
 	const char *way;
 	int err;
 
-	c->nice = hurry();
+	c->nice = haste__begin();
 	err = open_signals(c) ?: look_around(c) ?: pids__open(&c->pids, &c->filters.filter);
 	if (err)
 		return err;
@@ -615,7 +581,7 @@ static int start(struct recording_command *c)
 	err = load_own(c) ?: open_stream(c) ?: start_stream(c);
 	if (err)
 		return err;
-	end_hurry(c);
+	haste__end(c->nice);
 	err = open_recorder(c) ?: give_up_privileges(c) ?: hold_signals(c) ?: begin_stream(c) ?:
 	      start_threads(c);
 	if (err)

@@ -21,6 +21,7 @@
 #include "base/fdwriter.h"
 #include "base/when.h"
 #include "commands/command.h"
+#include "commands/end_signals.h"
 #include "commands/filter_words.h"
 #include "commands/group_words.h"
 #include "commands/live.h"
@@ -306,53 +307,32 @@ static void attend(struct top *t)
 	}
 }
 
-/* A terminal that was closed ends it in order too, but not under nohup. */
-static void end_signals(sigset_t *set)
+/* Those of the screen. */
+static const int *more_signals(const struct top *t)
 {
-	struct sigaction hangup;
+	static const int of_screen[] = { SIGTSTP, SIGCONT, SIGWINCH, 0 };
 
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
-		sigaddset(set, SIGHUP);
+	return t->screen ? of_screen : NULL;
 }
 
 static int open_signals(struct top *t)
 {
-	sigset_t all, account;
+	const char *what;
 
-	end_signals(&all);
-	sigaddset(&all, SIGUSR1);
-	if (t->screen) {
-		sigaddset(&all, SIGTSTP);
-		sigaddset(&all, SIGCONT);
-		sigaddset(&all, SIGWINCH);
-	}
-	sigemptyset(&account);
-	sigaddset(&account, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &account, NULL))
-		return complain(t, "cannot block signals", -errno);
-	t->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	t->signals = end_signals__open(more_signals(t), &what);
 	if (t->signals < 0)
-		return complain(t, "cannot wait for signals", -errno);
+		return complain(t, what, t->signals);
 	fdwriter__wake_by(&t->messages, t->signals);
 	fdwriter__wake_by(&t->out, t->signals);
 	return 0;
 }
 
-/* Those that end it do so by themselves until all is loaded. */
 static int hold_signals(struct top *t)
 {
-	sigset_t set;
+	const char *what;
+	int err = end_signals__hold(more_signals(t), &what);
 
-	end_signals(&set);
-	if (t->screen) {
-		sigaddset(&set, SIGTSTP);
-		sigaddset(&set, SIGCONT);
-		sigaddset(&set, SIGWINCH);
-	}
-	return sigprocmask(SIG_BLOCK, &set, NULL) ? complain(t, "cannot block signals", -errno) : 0;
+	return err ? complain(t, what, err) : 0;
 }
 
 /* ---- frames ---- */
@@ -778,23 +758,13 @@ static int run_past(struct top *t)
 /* What a recording cannot be asked for. */
 static enum options_result check_past(const struct top *t, const struct command_spec *spec)
 {
-	const struct {
-		bool given;
-		const char *option;
-	} none[] = {
-		{ t->from.own, "--own" },
-		{ t->from.bpffs, "--bpffs" },
-		{ t->from.ring_bytes, "--ring-size" },
-		{ t->from.max_connections, "--max-connections" },
+	const struct past_refused refused[] = {
 		{ t->opts.runtime_socket, "--runtime-socket" },
 		{ t->opts.no_names, "--no-names" },
 	};
 
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (none[i].given)
-			return options__complain(spec, "%s is for what happens now: not with --from",
-						 none[i].option);
-	return OPTIONS_OK;
+	return past__check(&t->past_opts, &t->from, refused,
+			   sizeof(refused) / sizeof(refused[0]), spec);
 }
 
 /* Returns the exit status, 0: it may begin. */
@@ -938,10 +908,11 @@ static void say_failure(struct top *t, int err)
 
 static enum options_result check_times(struct top *t, const struct command_spec *spec)
 {
-	if (t->past_opts.from)
-		return check_past(t, spec);
-	if (t->past_opts.at)
-		return options__complain(spec, "--at is a moment of a recording: --from says which");
+	enum options_result rc;
+
+	rc = check_past(t, spec);
+	if (rc != OPTIONS_OK || t->past_opts.from)
+		return rc;
 	return origin__parse(&t->live.origin, &t->from, spec);
 }
 

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -21,6 +20,8 @@
 #include "capture/calls.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
+#include "commands/end_signals.h"
+#include "commands/haste.h"
 #include "containers/containers.h"
 #include "containers/wanted.h"
 #include "host/kernel.h"
@@ -41,7 +42,6 @@
 
 #define PATIENCE_MS 300 /* with a reader that takes nothing, once the trace is to end */
 
-#define HURRY_NICE (-10) /* some nine times the share of others */
 #define AWAIT_MS 250 /* how often a recorder is looked for */
 
 struct duration {
@@ -289,44 +289,23 @@ static int write_out(struct trace *t)
 
 /* ---- setting up ---- */
 
-/* A terminal that was closed ends it in order too, but not under nohup. */
-static void end_signals(sigset_t *set)
-{
-	struct sigaction hangup;
-
-	sigemptyset(set);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGTERM);
-	if (!sigaction(SIGHUP, NULL, &hangup) && hangup.sa_handler != SIG_IGN)
-		sigaddset(set, SIGHUP);
-}
-
-/* Those that end it do so by themselves until it traces: to load the programs takes a while, and
- * leaves nothing. */
 static int open_signals(struct trace *t)
 {
-	sigset_t all, account;
+	const char *what;
 
-	end_signals(&all);
-	sigaddset(&all, SIGUSR1);
-	sigemptyset(&account);
-	sigaddset(&account, SIGUSR1);
-	if (sigprocmask(SIG_BLOCK, &account, NULL))
-		return complain(t, "cannot block signals", -errno, NULL);
-	t->signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
+	t->signals = end_signals__open(NULL, &what);
 	if (t->signals < 0)
-		return complain(t, "cannot wait for signals", -errno, NULL);
+		return complain(t, what, t->signals, NULL);
 	fdwriter__wake_by(&t->messages, t->signals);
 	return 0;
 }
 
 static int hold_signals(struct trace *t)
 {
-	sigset_t set;
+	const char *what;
+	int err = end_signals__hold(NULL, &what);
 
-	end_signals(&set);
-	return sigprocmask(SIG_BLOCK, &set, NULL) ?
-		       complain(t, "cannot block signals", -errno, NULL) : 0;
+	return err ? complain(t, what, err, NULL) : 0;
 }
 
 static void say(void *ctx, const char *line)
@@ -416,25 +395,6 @@ static int give_up_privileges(struct trace *t)
 	return err ? complain(t, "cannot give up privileges", err, NULL) : 0;
 }
 
-/*
- * To start takes half a second of CPU time, most of it the verifier's: on a loaded host that were
- * seconds, of just what was to be seen. So it goes before others until it traces, if it may.
- */
-static int hurry(void)
-{
-	int nice = getpriority(PRIO_PROCESS, 0);
-
-	if (nice > HURRY_NICE)
-		setpriority(PRIO_PROCESS, 0, HURRY_NICE);
-	return nice;
-}
-
-/* Before there are threads, which would have it too. */
-static void end_hurry(struct trace *t)
-{
-	setpriority(PRIO_PROCESS, 0, t->nice);
-}
-
 static int start_stream(struct trace *t)
 {
 	struct feed_failure failure;
@@ -443,7 +403,7 @@ static int start_stream(struct trace *t)
 	err = stream__start(t->stream, &failure);
 	if (err)
 		return complain(t, failure.what, err, failure.todo);
-	end_hurry(t);
+	haste__end(t->nice);
 	err = give_up_privileges(t);
 	if (err)
 		return err;
@@ -486,7 +446,7 @@ static int start(struct trace *t)
 	const char *way = NULL;
 	int err;
 
-	t->nice = hurry();
+	t->nice = haste__begin();
 	err = open_signals(t) ?: look_around(t) ?: pids__open(&t->pids, &t->filters.filter);
 	if (err)
 		return err;
@@ -718,33 +678,24 @@ static void say_failure(struct trace *t, int err)
 /* What a recording cannot be asked for. */
 static enum options_result check_past(const struct trace *t, const struct command_spec *spec)
 {
-	const struct {
-		bool given;
-		const char *option;
-	} none[] = {
-		{ t->from.own, "--own" },
-		{ t->from.bpffs, "--bpffs" },
-		{ t->from.ring_bytes, "--ring-size" },
-		{ t->from.max_connections, "--max-connections" },
+	const struct past_refused refused[] = {
 		{ t->opts.wait, "--wait" },
 		{ t->opts.duration.is_given, "--duration" },
 		{ t->opts.runtime_socket, "--runtime-socket" },
 		{ t->opts.no_names, "--no-names" },
 	};
 
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
-		if (none[i].given)
-			return options__complain(spec, "%s is for what happens now: not with --from",
-						 none[i].option);
-	return OPTIONS_OK;
+	return past__check(&t->past_opts, &t->from, refused,
+			   sizeof(refused) / sizeof(refused[0]), spec);
 }
 
 static enum options_result check_times(struct trace *t, const struct command_spec *spec)
 {
-	if (t->past_opts.from)
-		return check_past(t, spec);
-	if (t->past_opts.at)
-		return options__complain(spec, "--at is a moment of a recording: --from says which");
+	enum options_result rc;
+
+	rc = check_past(t, spec);
+	if (rc != OPTIONS_OK || t->past_opts.from)
+		return rc;
 	if (t->opts.duration.is_given && !t->opts.duration.ns && !t->from.since)
 		return options__complain(spec, "--duration 0 looks back only: --since says how far");
 	if (t->opts.wait && t->from.own)

@@ -5,16 +5,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "capture/calls.h"
+#include "commands/haste.h"
 #include "commands/pids.h"
 #include "events/stream.h"
 #include "host/privileges.h"
 #include "sockets/sockiter.h"
-
-#define HURRY_NICE (-10) /* some nine times the share of others */
 
 static void say(const struct live *live, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -104,19 +102,6 @@ static int open_stream(struct live *live, const struct live_options *opts)
 	return 0;
 }
 
-/*
- * To start takes half a second of CPU time, most of it the verifier's: on a loaded host that were
- * seconds, of just what was to be seen. So it goes before others until it traces, if it may.
- */
-static int hurry(void)
-{
-	int nice = getpriority(PRIO_PROCESS, 0);
-
-	if (nice > HURRY_NICE)
-		setpriority(PRIO_PROCESS, 0, HURRY_NICE);
-	return nice;
-}
-
 static int start_stream(struct live *live, int nice)
 {
 	struct feed_failure failure;
@@ -125,7 +110,7 @@ static int start_stream(struct live *live, int nice)
 
 	if (err)
 		return complain(live, failure.what, err, failure.todo);
-	setpriority(PRIO_PROCESS, 0, nice); /* before there are threads, which would have it too */
+	haste__end(nice);
 	err = stream__privileges(live->stream, &mask) ?: privileges__keep_only(mask);
 	if (err)
 		return complain(live, "cannot give up privileges", err, NULL);
@@ -136,7 +121,7 @@ static int start_stream(struct live *live, int nice)
 int live__start(struct live *live, const struct live_options *opts)
 {
 	const char *way = NULL;
-	int nice = hurry(), err;
+	int nice = haste__begin(), err;
 
 	live->origin.say = live->say;
 	live->origin.ctx = live->ctx;

@@ -41,6 +41,35 @@ static const char *quoted_path(const struct past *past, char to[160])
 	return escape__quote(to, 160, past->path);
 }
 
+static enum options_result refuse(const struct past_refused *refused, size_t num,
+				  const struct command_spec *spec)
+{
+	for (size_t i = 0; i < num; i++)
+		if (refused[i].given)
+			return options__complain(spec, "%s is for what happens now: not with --from",
+						 refused[i].option);
+	return OPTIONS_OK;
+}
+
+enum options_result past__check(const struct past_options *opts, const struct origin_options *from,
+				const struct past_refused *refused, size_t num,
+				const struct command_spec *spec)
+{
+	const struct past_refused of_origin[] = {
+		{ from->own, "--own" },
+		{ from->bpffs, "--bpffs" },
+		{ from->ring_bytes, "--ring-size" },
+		{ from->max_connections, "--max-connections" },
+	};
+	enum options_result rc;
+
+	if (!opts->from)
+		return opts->at ? options__complain(spec, "--at is a moment of a recording: --from says "
+							  "which") : OPTIONS_OK;
+	rc = refuse(of_origin, sizeof(of_origin) / sizeof(of_origin[0]), spec);
+	return rc == OPTIONS_OK ? refuse(refused, num, spec) : rc;
+}
+
 int past__open(struct past *past, const struct past_options *opts, bool utc)
 {
 	struct store_failure failure = { "" };

@@ -19,6 +19,7 @@
 
 #include "base/when.h"
 #include "commands/options.h"
+#include "commands/origin.h"
 #include "store/coverage.h"
 #include "store/history.h"
 
@@ -43,6 +44,21 @@ struct past {
 	void (*say)(void *ctx, const char *line);
 	void *ctx;
 };
+
+/* An option of a command that a recording cannot be asked for. */
+struct past_refused {
+	bool given;
+	const char *option; /* "--wait" */
+};
+
+/*
+ * past__check() - whether the options go together: with --from none of @refused, nor of those of
+ * @from that are for what happens now; without it no --at. Returns OPTIONS_OK, or
+ * OPTIONS_WRONG_USAGE once it has complained.
+ */
+enum options_result past__check(const struct past_options *opts, const struct origin_options *from,
+				const struct past_refused *refused, size_t num,
+				const struct command_spec *spec);
 
 /* past__open() - @past is zeroed but for say and ctx. Returns 0, or a negative errno once that
  * was said. */

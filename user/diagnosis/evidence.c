@@ -178,7 +178,6 @@ static void begin_flow(struct evidence_flow *flow, const struct record *rec, con
 	copy(flow->label, sizeof(flow->label), label ?: "", label ? label_len : 0);
 	memcpy(flow->last_peer, rec->event->peer_addr, sizeof(flow->last_peer));
 	memcpy(flow->some_local, rec->event->local_addr, sizeof(flow->some_local));
-	flow->first_ns = rec->event->time_ns;
 }
 
 void evidence__add(struct evidence *e, const struct record *rec)
@@ -212,7 +211,6 @@ void evidence__add(struct evidence *e, const struct record *rec)
 		flow->many_peers = true;
 		memcpy(flow->last_peer, ev->peer_addr, sizeof(flow->last_peer));
 	}
-	flow->last_ns = ev->time_ns > flow->last_ns ? ev->time_ns : flow->last_ns;
 	count(e, flow, ev);
 }
 

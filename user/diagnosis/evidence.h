@@ -56,7 +56,6 @@ struct evidence_flow {
 	uint64_t address_in_use;	/* bind() that failed with EADDRINUSE */
 	uint64_t reused_by_connect, reused_by_syn;
 	uint64_t tx_bytes, rx_bytes;	/* of time_waits */
-	uint64_t first_ns, last_ns;	/* CLOCK_MONOTONIC, of its events */
 
 	uint64_t num_lifetimes;		/* of time_waits and aborts, that are known */
 	uint64_t lifetimes[EVIDENCE_SAMPLES]; /* a fair choice of these */
@@ -129,7 +128,6 @@ struct evidence {
 	bool looked_back;	       /* they were recorded before it was asked */
 	bool all;		       /* every outcome was told, not only TIME_WAIT */
 	bool calls;		       /* and connect() and bind() that fail at once */
-	bool has_tables;	       /* what follows from the kernel's tables was read */
 	uint64_t events;	       /* records */
 	uint64_t lost;		       /* and what is missing among them */
 	uint64_t unattributed;	       /* time_waits by nobody known */

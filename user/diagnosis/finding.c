@@ -9,28 +9,28 @@
 #include "base/escape.h"
 #include "base/fmt.h"
 
-static struct finding_fact *next_fact(struct finding *f, const char *name, const char *unit)
+static struct finding_fact *next_fact(struct finding *f, const char *name)
 {
 	struct finding_fact *fact;
 
 	if (f->num_facts == FINDING_FACTS)
 		return NULL;
 	fact = &f->facts[f->num_facts++];
-	*fact = (struct finding_fact){ .name = name, .unit = unit };
+	*fact = (struct finding_fact){ .name = name };
 	return fact;
 }
 
-void finding__fact(struct finding *f, const char *name, uint64_t number, const char *unit)
+void finding__fact(struct finding *f, const char *name, uint64_t number)
 {
-	struct finding_fact *fact = next_fact(f, name, unit);
+	struct finding_fact *fact = next_fact(f, name);
 
 	if (fact)
 		fact->number = number;
 }
 
-void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths, const char *unit)
+void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths)
 {
-	struct finding_fact *fact = next_fact(f, name, unit);
+	struct finding_fact *fact = next_fact(f, name);
 
 	if (!fact)
 		return;
@@ -40,7 +40,7 @@ void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths, 
 
 void finding__fact_text(struct finding *f, const char *name, const char *text)
 {
-	struct finding_fact *fact = next_fact(f, name, "");
+	struct finding_fact *fact = next_fact(f, name);
 
 	if (fact)
 		snprintf(fact->text, sizeof(fact->text), "%s", text);

@@ -29,7 +29,6 @@ enum confidence {
 /* A number of the evidence, or a word. */
 struct finding_fact {
 	const char *name; /* a constant: "closes_per_second" */
-	const char *unit; /* "/s", "ms", "%", ""; a constant */
 	uint64_t number;  /* with scale: in tenths */
 	bool tenths;
 	char text[96];	  /* if not empty: this in the place of the number */
@@ -59,8 +58,8 @@ struct finding {
 };
 
 /* finding__fact(), …_tenths(), …_text() - adds one; what is too much is left out. */
-void finding__fact(struct finding *f, const char *name, uint64_t number, const char *unit);
-void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths, const char *unit);
+void finding__fact(struct finding *f, const char *name, uint64_t number);
+void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths);
 void finding__fact_text(struct finding *f, const char *name, const char *text);
 
 void finding__say(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -534,7 +534,6 @@ int observe__end(struct observe *o, struct evidence *e)
 	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
 	err = err ?: add_processes(o, e, &g);
 	err = err ?: add_listeners(e, &g.listing);
-	e->has_tables = !err;
 	ports__free(&ports);
 	gather__free(&g);
 	return err;

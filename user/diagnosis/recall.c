@@ -193,6 +193,5 @@ int recall__tables(struct evidence *e, struct history *history, const struct his
 		  history__each_states(history, span, take_states, e) ?:
 		  history__each_ports(history, span, take_ports, e) ?: evidence__index_ports(e);
 
-	e->has_tables = !err;
 	return err;
 }

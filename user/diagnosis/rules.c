@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "diagnosis/rules.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,15 +153,15 @@ static void add_port_facts(const struct evidence *e, struct finding *f,
 			   const struct evidence_flow *flow, const struct ports_state *s)
 {
 	if (flow->no_ports)
-		finding__fact(f, "connects_failed", flow->no_ports, "");
+		finding__fact(f, "connects_failed", flow->no_ports);
 	if (flow->time_waits)
 		finding__fact_tenths(f, "closes_per_second",
-				     evidence__tenths_per_s(e, flow->time_waits), "/s");
-	finding__fact(f, "ports_held", s->held, "");
+				     evidence__tenths_per_s(e, flow->time_waits));
+	finding__fact(f, "ports_held", s->held);
 	if (s->usable)
-		finding__fact(f, "ports_usable", s->usable, "");
+		finding__fact(f, "ports_usable", s->usable);
 	if (s->set && s->set->has_left && s->held == (uint64_t)s->set->time_wait + s->set->live)
-		finding__fact(f, "ports_left", s->set->left, "");
+		finding__fact(f, "ports_left", s->set->left);
 }
 
 /* Few ports, though the range is wide: the others are reserved. */
@@ -260,9 +259,9 @@ static void bind_before_connect(struct judge *j, const struct evidence_flow *flo
 		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
 		     finding__name(who, bound->owners[0].comm, NULL),
 		     bound->bound + bound->live + bound->time_wait, bound->usable);
-	finding__fact(f, "connects_failed", flow->no_ports, "");
-	finding__fact(f, "ports_bound", (uint64_t)bound->bound + bound->live + bound->time_wait, "");
-	finding__fact(f, "ports_usable", bound->usable, "");
+	finding__fact(f, "connects_failed", flow->no_ports);
+	finding__fact(f, "ports_bound", (uint64_t)bound->bound + bound->live + bound->time_wait);
+	finding__fact(f, "ports_usable", bound->usable);
 	finding__step(f, "let it set IP_BIND_ADDRESS_NO_PORT on the socket before bind() with port 0 "
 			 "(nginx, haproxy and others do where proxy_bind or source is set)");
 	finding__step(f, "or leave bind() out, if the address need not be chosen");
@@ -352,9 +351,9 @@ static void port_range_narrow(struct judge *j, const struct evidence_netns *ns)
 	f->netns = ns->netns;
 	finding__say(f, "Only %u local ports are there for connect() to choose from: 28,232 are usual.",
 		     ns->usable_ports);
-	finding__fact(f, "first_port", ns->first_port, "");
-	finding__fact(f, "last_port", ns->last_port, "");
-	finding__fact(f, "ports_usable", ns->usable_ports, "");
+	finding__fact(f, "first_port", ns->first_port);
+	finding__fact(f, "last_port", ns->last_port);
+	finding__fact(f, "ports_usable", ns->usable_ports);
 	if (is_reserved(ns))
 		finding__step(f, "the range is wide enough: look at net.ipv4.ip_local_reserved_ports, which "
 				 "takes the others away");
@@ -449,7 +448,7 @@ static void short_connections(struct judge *j, const struct evidence_flow *flow)
 	add_port_facts(j->e, f, flow, &s);
 	finding__fact_text(f, "lifetime_median", span);
 	if (kept)
-		finding__fact(f, "connections_kept", kept, "");
+		finding__fact(f, "connections_kept", kept);
 	if (!harmful)
 		finding__fact_text(f, "harm", "none now: enough local ports are left");
 	if (kept && !proxy)
@@ -516,7 +515,7 @@ static void idle_timeout(struct judge *j, const struct evidence_flow *flow)
 		     "idle timeout. A request that is sent at that moment fails (a 502 at a balancer).",
 		     finding__name(name, flow->key.comm, flow->label), flow->key.port,
 		     finding__span(span, life.median_ns));
-	finding__fact(f, "closes", flow->time_waits, "");
+	finding__fact(f, "closes", flow->time_waits);
 	finding__fact_text(f, "lifetime_median", span);
 	finding__fact_text(f, "lifetime_p10", finding__span(span, life.p10_ns));
 	finding__fact_text(f, "lifetime_p90", finding__span(span, life.p90_ns));
@@ -545,9 +544,9 @@ static void health_check(struct judge *j, const struct evidence_flow *flow)
 	finding__say(f, "Something asks %s at port %u every %s and is answered with few bytes: a health "
 		     "check. It does no harm.", finding__name(name, flow->key.comm, flow->label),
 		     flow->key.port, finding__span(span, period_ns));
-	finding__fact(f, "closes", flow->time_waits, "");
+	finding__fact(f, "closes", flow->time_waits);
 	finding__fact(f, "bytes_per_connection",
-		      (flow->tx_bytes + flow->rx_bytes) / flow->time_waits, "");
+		      (flow->tx_bytes + flow->rx_bytes) / flow->time_waits);
 	finding__step(f, "nothing needs to be done; a longer period makes fewer of them");
 	finding__avoid(f, "SO_LINGER with 0 seconds in the check");
 }
@@ -580,9 +579,9 @@ static void server_side_harmless(struct judge *j)
 		     "because no local port is held by them.", (unsigned long long)server,
 		     (unsigned long long)all, finding__name(name, first->key.comm, first->label),
 		     first->key.port);
-	finding__fact(f, "closes_by_servers", server, "");
-	finding__fact(f, "closes", all, "");
-	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(j->e, server), "/s");
+	finding__fact(f, "closes_by_servers", server);
+	finding__fact(f, "closes", all);
+	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(j->e, server));
 	finding__step(f, "nothing needs to be done about them: each is gone after 60 s, and takes some 250 "
 			 "bytes");
 	finding__avoid(f, "any sysctl against TIME_WAIT");
@@ -612,8 +611,8 @@ static void listener_address_in_use(struct judge *j, const struct evidence_flow 
 		finding__say(f, "%s cannot listen on port %u (\"Address already in use\"): nobody listens "
 			     "there, but TIME_WAITs of the last minute hold the port.",
 			     finding__name(name, flow->key.comm, flow->label), flow->key.port);
-		finding__fact(f, "binds_failed", flow->address_in_use, "");
-		finding__fact(f, "time_waits_at_port", l->time_waits, "");
+		finding__fact(f, "binds_failed", flow->address_in_use);
+		finding__fact(f, "time_waits_at_port", l->time_waits);
 		finding__step(f, "set SO_REUSEADDR on the socket before bind(), as nearly all servers do");
 		finding__step(f, "until then: wait; the port is free 60 s after the last close");
 		finding__avoid(f, "SO_REUSEPORT in its place: it lets any process of the user share the "
@@ -647,11 +646,11 @@ static void limit_near(struct judge *j, const struct evidence_netns *ns)
 		finding__say(f, "%llu%% of tcp_max_tw_buckets are used: beyond it connections end without "
 			     "TIME_WAIT, and without its protection.",
 			     (unsigned long long)percent(minis, ns->max_tw_buckets));
-	finding__fact(f, "time_waits", ns->time_wait, "");
-	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis, "");
-	finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets, "");
+	finding__fact(f, "time_waits", ns->time_wait);
+	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
+	finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets);
 	if (overflows)
-		finding__fact(f, "overflows", overflows, "");
+		finding__fact(f, "overflows", overflows);
 	finding__step(f, "sysctl -w net.ipv4.tcp_max_tw_buckets=%llu (each takes some 250 bytes)",
 		      (unsigned long long)(ns->max_tw_buckets * 2));
 	finding__step(f, "and fewer short connections: see the other findings");
@@ -686,8 +685,8 @@ static void peer_does_not_close(struct judge *j, const struct evidence_netns *ns
 		     "%s%s: it does not, and they count against tcp_max_tw_buckets.",
 		     (unsigned long long)ns->fin_wait2_minis, most ? ", most of " : "",
 		     most ? finding__name(name, most->key.comm, most->label) : "");
-	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis, "");
-	finding__fact(f, "time_waits", ns->time_wait, "");
+	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
+	finding__fact(f, "time_waits", ns->time_wait);
 	finding__step(f, "mend the peer: it has read the end of the stream and must close() its socket (there "
 			 "it shows as CLOSE_WAIT)");
 	finding__step(f, "net.ipv4.tcp_fin_timeout (60 s) bounds how long they wait: that is what it is for");
@@ -717,8 +716,8 @@ static void close_wait_leak(struct judge *j, const struct evidence_leak *leak)
 		     "calls close(), and will run out of descriptors.",
 		     finding__name(name, leak->comm, leak->label), leak->pid,
 		     (unsigned long long)leak->now, grows ? ", and they become more" : "");
-	finding__fact(f, "close_wait", leak->now, "");
-	finding__fact(f, "close_wait_before", leak->before, "");
+	finding__fact(f, "close_wait", leak->now);
+	finding__fact(f, "close_wait_before", leak->before);
 	finding__step(f, "mend the program: close() when read() returns 0, also on the ways out for errors");
 	finding__step(f, "until then restart it; which ones: ss -tnp state close-wait | grep 'pid=%u,'",
 		      leak->pid);
@@ -742,8 +741,8 @@ static void aborts(struct judge *j, const struct evidence_flow *flow)
 	finding__say(f, "%s breaks %llu%% of its connections off with a reset, after data had flown: what was "
 		     "on the way may be lost.", finding__name(name, flow->key.comm, flow->label),
 		     (unsigned long long)percent(flow->aborts_with_bytes, ends));
-	finding__fact(f, "aborts", flow->aborts_with_bytes, "");
-	finding__fact(f, "ends", ends, "");
+	finding__fact(f, "aborts", flow->aborts_with_bytes);
+	finding__fact(f, "ends", ends);
 	finding__step(f, "read what has come to its end before close(): data that nobody read make a reset "
 			 "of it");
 	finding__step(f, "take SO_LINGER with 0 seconds out, if it is set; shutdown(SHUT_WR), read to the end, "
@@ -773,8 +772,8 @@ static void exits(struct judge *j, const struct evidence_flow *flow)
 		     "off.",
 		     finding__name(name, flow->key.comm, flow->label), (unsigned long long)by_exit,
 		     flow->killed * 2 >= by_exit ? ", most of them killed by a signal" : "");
-	finding__fact(f, "closed_by_exit", by_exit, "");
-	finding__fact(f, "killed", flow->killed, "");
+	finding__fact(f, "closed_by_exit", by_exit);
+	finding__fact(f, "killed", flow->killed);
 	finding__step(f, "a graceful end: stop accepting, answer what is open, then exit; enough time before "
 			 "SIGKILL (systemd: TimeoutStopSec, Kubernetes: terminationGracePeriodSeconds)");
 	finding__step(f, "was it memory? journalctl -k | grep -i 'out of memory'");
@@ -801,10 +800,10 @@ static void conntrack_full(struct judge *j, const struct evidence_netns *ns)
 	finding__say(f, "The table of connection tracking is %llu%% full: when it is, packets of new "
 		     "connections are dropped, and connect() times out.",
 		     (unsigned long long)percent(ns->conntrack, ns->conntrack_max));
-	finding__fact(f, "nf_conntrack_count", ns->conntrack, "");
-	finding__fact(f, "nf_conntrack_max", ns->conntrack_max, "");
+	finding__fact(f, "nf_conntrack_count", ns->conntrack);
+	finding__fact(f, "nf_conntrack_max", ns->conntrack_max);
 	if (no_answer)
-		finding__fact(f, "timeouts", no_answer, "");
+		finding__fact(f, "timeouts", no_answer);
 	finding__step(f, "sysctl -w net.netfilter.nf_conntrack_max=%llu",
 		      (unsigned long long)(ns->conntrack_max * 2));
 	finding__step(f, "fewer short connections: each entry stays for 120 s after the close "
@@ -835,8 +834,8 @@ static void nat_reuse(struct judge *j)
 	f->weight = reused;
 	finding__say(f, "Clients come back with the same address and port while the last connection is in "
 		     "TIME_WAIT: a NAT or balancer in front uses its ports again fast.");
-	finding__fact(f, "reused_by_syn", reused, "");
-	finding__fact(f, "closes_by_servers", all, "");
+	finding__fact(f, "reused_by_syn", reused);
+	finding__fact(f, "closes_by_servers", all);
 	finding__step(f, "keep net.ipv4.tcp_timestamps=1 here and at the clients: then a new connection is "
 			 "told from an old one at once");
 	finding__step(f, "more addresses for the NAT, or connections that are kept");
@@ -870,8 +869,8 @@ static void closed_by_peer(struct judge *j)
 		     "TIME_WAITs, not this one. Most of %s's.", (unsigned long long)passive,
 		     (unsigned long long)(passive + active),
 		     finding__name(name, most->key.comm, most->label));
-	finding__fact(f, "closed_by_peer", passive, "");
-	finding__fact(f, "closed_here", active, "");
+	finding__fact(f, "closed_by_peer", passive);
+	finding__fact(f, "closed_here", active);
 	finding__step(f, "look there: twsnoop on the other hosts; which they are: twsnoop trace --all | grep "
 			 "passive_close");
 }
@@ -897,9 +896,9 @@ static void blind(struct judge *j)
 		     "than are told apart, and of %llu of %llu closes nobody knows who made them.",
 		     (unsigned long long)e->lost, (unsigned long long)e->num_dropped,
 		     (unsigned long long)unknown, (unsigned long long)active);
-	finding__fact(f, "lost", e->lost, "");
-	finding__fact(f, "not_told_apart", e->num_dropped, "");
-	finding__fact(f, "closer_unknown", unknown, "");
+	finding__fact(f, "lost", e->lost);
+	finding__fact(f, "not_told_apart", e->num_dropped);
+	finding__fact(f, "closer_unknown", unknown);
 	if (e->lost || !e->num_dropped)
 		finding__step(f, "'twsnoop attach' at boot sees all of them; a larger --ring-size loses less");
 	if (e->num_dropped)
@@ -994,8 +993,8 @@ static void say_nothing(struct judge *j)
 	else
 		finding__say(f, "Nothing harmful was seen: %llu closes, %senough ports.",
 			     (unsigned long long)active, e->all ? "no failing connect(), " : "");
-	finding__fact(f, "closes", active, "");
-	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(e, active), "/s");
+	finding__fact(f, "closes", active);
+	finding__fact_tenths(f, "closes_per_second", evidence__tenths_per_s(e, active));
 	if (little)
 		finding__step(f, "watch for longer (-d 60s), or when it happens; 'twsnoop attach' sees what "
 				 "happens while nobody watches");
@@ -1004,7 +1003,7 @@ static void say_nothing(struct judge *j)
 	else
 		finding__step(f, "nothing needs to be done");
 	if (failed)
-		finding__fact(f, "connects_failed", failed, "");
+		finding__fact(f, "connects_failed", failed);
 }
 
 static int worst_first(const void *a, const void *b)

@@ -29,7 +29,7 @@ static int setup(void **unused)
 	assert_int_equal(evidence__init(&e), 0);
 	e.since_ns = SINCE;
 	e.until_ns = UNTIL;
-	e.all = e.calls = e.has_tables = true;
+	e.all = e.calls = true;
 	return 0;
 }
 
