@@ -4,18 +4,14 @@
  * thread's (see recording/recorder.h).
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -30,7 +26,9 @@
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/pids.h"
+#include "commands/record_status.h"
 #include "commands/record_text.h"
+#include "commands/recording_of.h"
 #include "commands/said.h"
 #include "containers/containers.h"
 #include "events/loop.h"
@@ -39,26 +37,17 @@
 #include "host/privileges.h"
 #include "model/filter.h"
 #include "output/fit.h"
-#include "recording/port_sample.h"
 #include "recording/recorder.h"
 #include "sockets/sockiter.h"
-#include "store/history.h"
-
-#define DEFAULT_DIR "/var/lib/twsnoop"
-#define DEFAULT_FILE DEFAULT_DIR "/recording.db"
-#define DEFAULT_SIZE (1ULL << 30)
-#define DEFAULT_KEEP_NS (28 * 86400ULL * NS_PER_S)
-#define DEFAULT_RAW_PERCENT 25
 
 #define NS_PER_S 1000000000ULL
 #define PATIENCE_MS 300	  /* with a reader of stderr, once it is to end */
-#define AWAIT_MS 100	  /* how often it looks for signals while the disk is waited for */
 #define FIND_NS (3 * NS_PER_S) /* how long the next attached recorder is looked for */
 #define FIND_MS 100
 
 struct record_options {
-	uint64_t size_bytes, keep_ns, duration_ns;
-	unsigned int raw_percent;
+	struct recording_options recording;
+	uint64_t duration_ns;
 	bool time_wait_only, quiet, status, json;
 	bool no_names;
 	const char *runtime_socket;
@@ -109,11 +98,11 @@ static int parse_percent(void *field, const char *arg, char *why, size_t why_len
 
 static const struct option_spec record_table[] = {
 	{ 0, "size", "SIZE", "of the recording at most, with all that belongs to it (default 1G)",
-	  option__size, offsetof(struct record_options, size_bytes) },
+	  option__size, offsetof(struct record_options, recording.size_bytes) },
 	{ 0, "keep", "TIME", "what is older goes, even if there is room (default 28d)",
-	  option__duration, offsetof(struct record_options, keep_ns) },
+	  option__duration, offsetof(struct record_options, recording.keep_ns) },
 	{ 0, "raw", "PERCENT", "of the size, for single events; the rest is for their sums by the\n"
-	  "minute (default 25%)", parse_percent, offsetof(struct record_options, raw_percent) },
+	  "minute (default 25%)", parse_percent, offsetof(struct record_options, recording.raw_percent) },
 	{ 0, "time-wait-only", NULL, "record entries into TIME_WAIT, and no other end of a "
 	  "connection", option__flag, offsetof(struct record_options, time_wait_only) },
 	{ 'd', "duration", "TIME", "stop after TIME: 10, 500ms, 5m, 1h", option__duration,
@@ -260,7 +249,7 @@ static void show_line(struct recording_command *c, const struct clock_moment *no
 	c->next_line_ns = now->monotonic_ns + NS_PER_S;
 	outbuf__init_fixed(&line, text, sizeof(text));
 	outbuf__lit(&line, "\r");
-	record_text__line(&line, &status, rate, account.lost, c->opts.size_bytes, now->wall_ns,
+	record_text__line(&line, &status, rate, account.lost, c->opts.recording.size_bytes, now->wall_ns,
 			  fit__terminal(STDERR_FILENO) ?: 80);
 	outbuf__lit(&line, "\033[K");
 	write_message(c, line.data, line.len);
@@ -378,116 +367,25 @@ static int begin_stream(struct recording_command *c)
 
 /* ---- the file ---- */
 
-/* The default place is ours to make, and no other. */
-static void prepare(const char *path)
-{
-	if (!strcmp(path, DEFAULT_FILE))
-		mkdir(DEFAULT_DIR, 0750);
-}
-
-static void read_line(const char *path, char *to, size_t size)
-{
-	FILE *file = fopen(path, "re");
-
-	to[0] = '\0';
-	if (!file)
-		return;
-	if (!fgets(to, (int)size, file))
-		to[0] = '\0';
-	to[strcspn(to, "\n")] = '\0';
-	fclose(file);
-}
-
-/* "Europe/Berlin", as TZ or the link says, else the offset. */
-static const char *zone_name(char *to, size_t size)
-{
-	const char *tz = getenv("TZ"), *part;
-	time_t now = time(NULL);
-	struct tm tm;
-	ssize_t len;
-
-	if (tz && tz[0])
-		return tz[0] == ':' ? tz + 1 : tz;
-	len = readlink("/etc/localtime", to, size - 1);
-	if (len > 0) {
-		to[len] = '\0';
-		part = strstr(to, "/zoneinfo/");
-		if (part)
-			return part + strlen("/zoneinfo/");
-	}
-	if (!localtime_r(&now, &tm) || !strftime(to, size, "%z", &tm))
-		return "UTC";
-	return to;
-}
-
 static int open_recorder(struct recording_command *c)
 {
-	static char host[256], zone[256], boot_id[64];
-	struct recorder_options opts = {
+	const struct recording_of_options opts = {
 		.path = c->path,
-		.recording = {
-			.size_bytes = c->opts.size_bytes,
-			.keep_ns = c->opts.keep_ns,
-			.raw_percent = c->opts.raw_percent,
-		},
-		.run = {
-			.version = TWSNOOP_VERSION,
-			.kernel = c->kernel.release,
-			.host = host,
-			.zone = zone_name(zone, sizeof(zone)),
-			.all = is_all(c),
-			.calls = is_all(c) && !origin__calls_obstacle(&c->origin),
-			.filter = c->words,
-		},
+		.recording = c->opts.recording,
+		.kernel = c->kernel.release,
+		.filter = c->words,
+		.all = is_all(c),
+		.calls = is_all(c) && !origin__calls_obstacle(&c->origin),
+		.begin_ns = c->begin_ns,
 		.source = &c->source,
-		.filter = &c->filters.filter,
-		.take_ports = port_sample__take,
+		.wanted = &c->filters.filter,
 		.wants_reach = c->has_line,
-		.prepare = prepare,
 		.account = add_up,
 		.say = say,
 		.ctx = c,
 	};
-	struct store_failure failure = { "" };
-	int err;
 
-	if (gethostname(host, sizeof(host) - 1))
-		host[0] = '\0';
-	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
-	snprintf(opts.run.boot_id, sizeof(opts.run.boot_id), "%.36s", boot_id);
-	opts.run.since_ns = opts.run.until_ns = c->begin_ns + (uint64_t)clock__wall_offset_ns();
-	prepare(c->path);
-	err = recorder__open(&c->recorder, &opts, &failure);
-	if (!err)
-		return 0;
-	if (failure.text[0])
-		tell(c, "twsnoop: cannot record: %s\n", failure.text);
-	else
-		complain(c, "cannot record", err, NULL);
-	return err;
-}
-
-/*
- * The file and its folder belong to whom they belong: where what is left would not do to write
- * there, one more is kept. SQLite makes files beside the recording, and so do we when it is
- * removed.
- */
-static uint64_t to_write(const struct recording_command *c, uint64_t mask)
-{
-	char dir[4096];
-	const char *slash = strrchr(c->path, '/');
-	size_t len = slash ? (size_t)(slash - c->path) : 0;
-	bool can_write;
-
-	if (len >= sizeof(dir))
-		return 0;
-	memcpy(dir, c->path, len);
-	snprintf(dir + len, sizeof(dir) - len, "%s", !slash ? "." : len ? "" : "/");
-	if (privileges__use(mask))
-		return 0;
-	can_write = !faccessat(AT_FDCWD, dir, W_OK | X_OK, AT_EACCESS) &&
-		    !faccessat(AT_FDCWD, c->path, R_OK | W_OK, AT_EACCESS);
-	return can_write ? 0 : PRIVILEGE(CAP_DAC_OVERRIDE);
+	return recording_of__open(&c->recorder, &opts);
 }
 
 /* All is open that is needed. */
@@ -497,7 +395,7 @@ static int give_up_privileges(struct recording_command *c)
 	int err = stream__privileges(c->stream, &mask);
 
 	if (!err) {
-		mask |= to_write(c, mask);
+		mask |= recording_of__privileges(c->path, mask);
 		err = privileges__keep_only(mask);
 	}
 	return err ? complain(c, "cannot give up privileges", err, NULL) : 0;
@@ -512,19 +410,6 @@ static int start_threads(struct recording_command *c)
 
 /* ---- the start ---- */
 
-/* There is one iterator, which one thread may use at a time: see sockiter.h. */
-static int dump_by_turns(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
-			 unsigned int *flags)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	int err;
-
-	pthread_mutex_lock(&lock);
-	err = sockiter__dump(netns_fd, states, fn, ctx, flags);
-	pthread_mutex_unlock(&lock);
-	return err;
-}
-
 static const char *choose_way(struct recording_command *c)
 {
 	const char *way = NULL;
@@ -533,8 +418,7 @@ static const char *choose_way(struct recording_command *c)
 	c->source.wants_cookies = is_all(c); /* for the ends of TIME_WAIT */
 	if (sockiter__choose(&c->source.dump, &way))
 		way = NULL; /* as check says */
-	if (c->source.dump == sockiter__dump)
-		c->source.dump = dump_by_turns;
+	recording_of__share(&c->source);
 	return way;
 }
 
@@ -703,20 +587,19 @@ static int record_all(struct recording_command *c)
 	}
 }
 
-/* The disk is waited for, for a while, and not from the second signal on. */
+/* Whether a signal came while the disk is waited for. */
+static bool hurries(void *ctx)
+{
+	struct recording_command *c = ctx;
+
+	attend(c);
+	return c->stop;
+}
+
 static void end_recording(struct recording_command *c)
 {
-	struct clock_moment now = clock_moment__now();
-	bool waits = true;
-
-	recorder__end(c->recorder, &now);
 	c->stop = false;
-	while (!recorder__await(c->recorder, AWAIT_MS)) {
-		attend(c);
-		if (c->stop && waits)
-			recorder__end(c->recorder, &now);
-		waits &= !c->stop;
-	}
+	recording_of__end(c->recorder, hurries, c);
 }
 
 static void close_all(struct recording_command *c)
@@ -750,105 +633,23 @@ static int record(struct recording_command *c)
 	return err != 0;
 }
 
-/* ---- --status ---- */
-
-static int print_status(struct recording_command *c)
-{
-	struct history_status status = { 0 };
-	struct store_failure failure = { "" };
-	struct history *history;
-	struct outbuf text;
-	int err = history__open(&history, c->path, &failure);
-
-	if (err) {
-		fprintf(stderr, "twsnoop: %s\n", failure.text[0] ? failure.text : strerror(-err));
-		return 1;
-	}
-	err = history__status(history, &status) ?: outbuf__init(&text, 4096);
-	if (err) {
-		fprintf(stderr, "twsnoop: cannot read the recording: %s\n", strerror(-err));
-		history__close(history);
-		return 1;
-	}
-	if (c->opts.json)
-		record_text__json(&text, c->path, &status);
-	else
-		record_text__status(&text, c->path, &status, clock__now_ns(CLOCK_REALTIME),
-				    c->from.utc ? &when_utc : &when_local);
-	err = said__status(text.failed ? -ENOMEM :
-					 fdwriter__write_all(STDOUT_FILENO, text.data, text.len));
-	outbuf__free(&text);
-	history__close(history);
-	return err;
-}
-
 /* ---- the command ---- */
 
 static enum options_result check(struct recording_command *c, const struct command_spec *spec)
 {
 	if (c->opts.json && !c->opts.status)
 		return options__complain(spec, "--json is for --status");
-	if (c->opts.size_bytes < RECORDING_SIZE_MIN)
+	if (c->opts.recording.size_bytes < RECORDING_SIZE_MIN)
 		return options__complain(spec, "--size: at least %lluM", RECORDING_SIZE_MIN >> 20);
 	if (c->opts.status)
 		return OPTIONS_OK;
 	return origin__parse(&c->origin, &c->from, spec);
 }
 
-/* The filter that @word is, by its long or its short name; *@has_value: it brings its own. */
-static const struct option_spec *filter_of(const char *word, bool *has_value)
-{
-	const struct option_spec *spec = filter_option_table;
-	size_t len;
-
-	for (; word[0] == '-' && spec->long_name; spec++) {
-		len = strlen(spec->long_name);
-		*has_value = word[1] == '-' ? word[2 + strnlen(word + 2, len)] == '=' : word[2];
-		if (word[1] == '-' && !strncmp(word + 2, spec->long_name, len) &&
-		    (!word[2 + len] || word[2 + len] == '='))
-			return spec;
-		if (spec->short_name && word[1] == spec->short_name)
-			return spec;
-	}
-	return NULL;
-}
-
-static void append_word(char *words, const char *word)
-{
-	size_t len = strlen(words);
-
-	if (len)
-		words[len++] = ' ';
-	memcpy(words + len, word, strlen(word) + 1);
-}
-
-/* The filters of the command line, for who reads the recording. NULL without memory. */
-static char *filter_words_of(int argc, char **argv)
-{
-	size_t size = 1;
-	bool has_value;
-	char *words;
-
-	for (int i = 1; i < argc; i++)
-		size += strlen(argv[i]) + 1;
-	words = calloc(1, size);
-	for (int i = 1; words && i < argc; i++) {
-		const struct option_spec *spec = filter_of(argv[i], &has_value);
-
-		if (!spec)
-			continue;
-		append_word(words, argv[i]);
-		if (spec->arg_name && !has_value && i + 1 < argc)
-			append_word(words, argv[++i]);
-	}
-	return words;
-}
-
 int cmd_record(int argc, char **argv)
 {
 	static struct recording_command c = {
-		.opts = { .size_bytes = DEFAULT_SIZE, .keep_ns = DEFAULT_KEEP_NS,
-			  .raw_percent = DEFAULT_RAW_PERCENT },
+		.opts = { .recording = RECORDING_OF_DEFAULTS },
 		.signals = -1,
 	};
 	const struct option_part parts[] = {
@@ -858,12 +659,12 @@ int cmd_record(int argc, char **argv)
 	};
 	const struct command_spec spec = {
 		"record", "[OPTION]... [FILE]",
-		"Record each end of a connection into FILE (default " DEFAULT_FILE "),\n"
+		"Record each end of a connection into FILE (default " RECORDING_OF_DEFAULT_FILE "),\n"
 		"which keeps single events for hours and their sums for weeks, within a size.\n"
 		"Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
-	char *words = filter_words_of(argc, argv);
+	char *words = recording_of__filter_words(argc, argv);
 	int operand, err = options__parse(&spec, argc, argv, &operand);
 
 	if (err == OPTIONS_OK && argc - operand > 1)
@@ -874,10 +675,10 @@ int cmd_record(int argc, char **argv)
 		free(words);
 		return options__exit_status(err);
 	}
-	c.path = operand < argc ? argv[operand] : DEFAULT_FILE;
+	c.path = operand < argc ? argv[operand] : RECORDING_OF_DEFAULT_FILE;
 	if (c.opts.status) {
 		free(words);
-		return print_status(&c);
+		return record_status__print(c.path, c.opts.json, c.from.utc);
 	}
 	if (filter__is_empty(&c.filters.filter) && !c.filters.num_containers) {
 		free(words);

@@ -10,6 +10,7 @@
 #include "capture/calls.h"
 #include "commands/haste.h"
 #include "commands/pids.h"
+#include "commands/recording_of.h"
 #include "events/stream.h"
 #include "host/privileges.h"
 #include "sockets/sockiter.h"
@@ -85,7 +86,7 @@ static int open_stream(struct live *live, const struct live_options *opts)
 		.containers = opts->filters->containers,
 		.num_containers = opts->filters->num_containers,
 		.all = live->has_all,
-		.no_ends = true,
+		.no_ends = !opts->ends,
 		.no_names = opts->no_names,
 		.runtime_socket = opts->runtime_socket,
 		.max_connections = opts->from->max_connections,
@@ -102,18 +103,44 @@ static int open_stream(struct live *live, const struct live_options *opts)
 	return 0;
 }
 
-static int start_stream(struct live *live, int nice)
+static void set_begin(struct live *live, uint64_t now_ns)
 {
-	struct feed_failure failure;
+	const uint64_t reach_ns = origin__source(&live->origin)->reach_ns;
+
+	live->begin_ns = now_ns;
+	if (live->origin.looks_back)
+		live->begin_ns = live->origin.since_ns > reach_ns ? live->origin.since_ns : reach_ns;
+}
+
+static int give_up_privileges(struct live *live, const struct live_options *opts)
+{
 	uint64_t mask;
+	int err = stream__privileges(live->stream, &mask);
+
+	if (!err && opts->before_giving_up) {
+		int ret = opts->before_giving_up(opts->put_ctx, live, &mask);
+
+		if (ret)
+			return ret;
+	}
+	if (!err)
+		err = privileges__keep_only(mask);
+	return err ? complain(live, "cannot give up privileges", err, NULL) : 0;
+}
+
+static int start_stream(struct live *live, const struct live_options *opts, int nice)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	struct feed_failure failure;
 	int err = stream__start(live->stream, &failure);
 
 	if (err)
 		return complain(live, failure.what, err, failure.todo);
+	set_begin(live, now_ns);
 	haste__end(nice);
-	err = stream__privileges(live->stream, &mask) ?: privileges__keep_only(mask);
+	err = give_up_privileges(live, opts);
 	if (err)
-		return complain(live, "cannot give up privileges", err, NULL);
+		return err;
 	err = stream__begin(live->stream, &failure);
 	return err ? complain(live, failure.what, err, failure.todo) : 0;
 }
@@ -130,8 +157,11 @@ int live__start(struct live *live, const struct live_options *opts)
 	if (err)
 		return err;
 	live->source.places = &netns_default_places;
+	live->source.wants_cookies = opts->ends;
 	live->can_list = !sockiter__choose(&live->source.dump, &way);
-	err = load_own(live, opts) ?: open_stream(live, opts) ?: start_stream(live, nice);
+	if (opts->shares)
+		recording_of__share(&live->source);
+	err = load_own(live, opts) ?: open_stream(live, opts) ?: start_stream(live, opts, nice);
 	if (err)
 		return err;
 	origin__say(&live->origin);

@@ -23,17 +23,26 @@
 #include "model/feed.h"
 #include "sockets/sockets.h"
 
+struct live;
 struct stream;
 
 struct live_options {
 	const struct filter_options *filters;
 	const struct origin_options *from;
-	bool all;	/* every outcome, but no ends of TIME_WAITs */
+	bool all;	/* every outcome */
+	bool ends;	/* with @all: ends of TIME_WAITs, too */
+	bool shares;	/* sockets are listed by another thread, too */
 	bool spare_all; /* but a recorder that has TIME_WAITs alone will do */
 	uint64_t warm_up_ns; /* of a recorder: begin so long ago, unless --since says when */
 	bool no_names;
 	const char *runtime_socket;
 	feed_record_fn put;
+	/*
+	 * The stream has begun, and records come with the first poll: what else needs privileges is
+	 * to be opened, and those that it takes from then on are to be added to *@mask. 0 or a
+	 * negative errno, and has said why. NULL: nothing else does.
+	 */
+	int (*before_giving_up)(void *ctx, struct live *live, uint64_t *mask);
 	void *put_ctx;
 };
 
@@ -51,6 +60,7 @@ struct live {
 	struct feed *feed;
 	struct pid_numbers *pids;
 	struct tws_filter filter; /* with the host's PIDs */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC: from then on there are events */
 	bool has_all;		  /* what the feed gives */
 };
 

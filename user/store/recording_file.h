@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The inside of recording.h, for the files that it is made of: recording.c (opening, transactions),
- * recording_add.c, recording_room.c (what has to go) and recording_resume.c (what the last run
- * has left undone).
+ * The inside of recording.h, for the files that it is made of: recording_open.c, recording_sql.c
+ * (statements), recording.c (transactions), recording_add.c, recording_room.c (what has to go) and
+ * recording_resume.c (what the last run has left undone).
  */
 #ifndef TWSNOOP_RECORDING_FILE_H
 #define TWSNOOP_RECORDING_FILE_H
@@ -17,8 +17,9 @@
 
 #define RECORDING_PAGE_BYTES 4096U
 #define RECORDING_NS_PER_MINUTE 60000000000ULL
+#define RECORDING_BUSY_MS 1000 /* for somebody who writes by hand */
 
-/* Prepared once each: their texts are in the file that uses them. */
+/* Prepared once each: their texts are in recording_sql.c. */
 enum recording_stmt {
 	STMT_BEGIN, STMT_COMMIT, STMT_TOUCH_RUN, STMT_END_RUN, STMT_SET_META, STMT_ADD_EPOCH,
 	STMT_SET_LAST_MINUTE,
@@ -91,6 +92,9 @@ int recording__run(struct recording *rec, sqlite3_stmt *stmt);
 
 /* recording__fail() - the transaction has failed because of SQLite's @rc. Returns its errno. */
 int recording__fail(struct recording *rec, int rc);
+
+/* recording__set_meta() - a row of that table. Returns as recording__run(). */
+int recording__set_meta(struct recording *rec, const char *name, uint64_t value);
 
 /* recording__end_transaction() - as recording__commit(); but for @of_this_run the last run's end
  * stays as it is. */
