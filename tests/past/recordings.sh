@@ -388,13 +388,19 @@ db.execute("UPDATE block_data SET data = zeroblob(length(data)) WHERE first_row 
 db.commit()'
 	rec=$dir/damaged.db
 	past trace
-	judge "a minute of it is damaged" "$(status_is 0; rows_are 162
+	judge "a minute of it is damaged: its sums stand in its place" "$(status_is 0; rows_are 164
 		stderr_says "from 2026-11-29 03:16:00 UTC to 2026-11-29 03:16:57 UTC: what was there cannot be read"
-		[ "$(lines "$err")" = 3 ] || echo "$(lines "$err") lines on stderr. "
-		account_says 'delivered=162 lost=20 .* gaps=1$')"
+		stderr_says "from 2026-11-29 03:16:00 UTC to 2026-11-29 03:17:00 UTC single events are gone: sums"
+		[ "$(lines "$err")" = 4 ] || echo "$(lines "$err") lines on stderr. "
+		account_says 'lost=0 .* minutes=2 gaps=1$')"
 	past trace --at 03:16
-	judge "that minute alone" "$(status_is 0; rows_are 0; account_says 'lost=20 .* gaps=1$'
+	judge "that minute alone" "$(status_is 0; rows_are 2; account_says 'lost=0 .* minutes=2 gaps=1$'
 		stderr_says "not all of what was asked for is in it")"
+	past trace --json --all --at 03:16
+	judge "and how many its sums count" "$(status_is 0
+		python3 -c 'import json, sys
+sums = [json.loads(line) for line in open(sys.argv[1])]
+print(sum(s["event"].get("count", 1) for s in sums), end="")' "$out" | grep -qx 20 || echo "not 20. ")"
 	past list --at 03:16:50
 	judge "what was there then" "$(status_is 0; rows_are 2; account_says 'missed=20$'
 		stderr_says "what was there cannot be read")"

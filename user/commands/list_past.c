@@ -196,12 +196,13 @@ static int print_sums(struct list_past *list)
 	return status;
 }
 
-/* The minute before the moment: what of it has lost its rows. */
+/* The minute before the moment: what of it has lost its rows. Where a block is damaged the sockets that
+ * are known are listed all the same. */
 static int find_holes(const struct list_past *list, struct coverage *coverage)
 {
 	uint64_t at_ns = list->past.at_ns;
 	const struct history_span minute = { at_ns > LIFE_NS ? at_ns - LIFE_NS + 1 : 0, at_ns };
-	int err = at_ns ? coverage__find(coverage, list->past.history, &minute) : 0;
+	int err = at_ns ? coverage__find(coverage, list->past.history, &minute, false) : 0;
 
 	if (err)
 		fail("cannot read the recording", err);

@@ -62,6 +62,10 @@ struct block;
 int block__decode(struct block **blockp, const uint8_t *data, size_t size);
 void block__free(struct block *block); /* NULL is allowed */
 
+/* block__is_whole() - whether its sum is right, and it says that it has so many rows: a look that costs
+ * next to nothing, after which only a block that was made to deceive cannot be decoded. */
+bool block__is_whole(const uint8_t *data, size_t size, uint32_t rows);
+
 uint32_t block__count(const struct block *block);
 
 /* block__row() - fills @row; its strings live as long as the block. @index is below the count. */

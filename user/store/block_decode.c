@@ -410,6 +410,11 @@ static int check_header(const uint8_t *data, size_t size)
 	return 0;
 }
 
+bool block__is_whole(const uint8_t *data, size_t size, uint32_t rows)
+{
+	return !check_header(data, size) && block_format__get32(data + BLOCK_AT_ROWS) == rows;
+}
+
 static int unpack(const uint8_t *data, size_t size, uint8_t **plainp, size_t *plain_size)
 {
 	size_t want = block_format__get32(data + BLOCK_AT_PLAIN);

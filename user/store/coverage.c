@@ -6,17 +6,20 @@
 #include <string.h>
 
 #define MINUTE_NS COVERAGE_MINUTE_NS
+#define DAMAGED_MINUTES 1440 /* of one block, at most */
 
 struct finder {
 	struct coverage *coverage;
 	struct history *history;
-	uint64_t since_ns, until_ns; /* what was asked for and may be there, in whole minutes */
+	struct history_span asked;
+	uint64_t since_ns, until_ns; /* of it what may be there, in whole minutes */
 	uint64_t next_row; /* that would follow on the blocks so far */
 	struct history_span last; /* of the last of them, its end included; 0: there is none */
 	/* Blocks are walked first, and looked into then: where rows are missing between two. */
 	struct edge {
 		uint64_t before_row;
 		struct history_span last, next;
+		bool is_damaged; /* no rows are missing, but those of the block @last */
 	} *edges;
 	size_t num_edges, edge_room;
 };
@@ -135,6 +138,32 @@ static int add_between(struct finder *f, const struct edge *edge)
 	return err;
 }
 
+/*
+ * A block that cannot be read: its minutes are told by their sums, as far as they were counted. One of
+ * very many minutes is none of ours.
+ */
+static int add_damaged(struct finder *f, const struct edge *edge)
+{
+	uint64_t ns = minute_of(edge->last.since_ns), until_ns = edge->last.until_ns;
+	bool is_told = true;
+	int err = 0;
+
+	/* What was not asked for is not missed either. */
+	if (ns < minute_of(f->asked.since_ns))
+		ns = minute_of(f->asked.since_ns);
+	if (f->asked.until_ns && until_ns >= f->asked.until_ns)
+		until_ns = f->asked.until_ns - 1;
+	for (unsigned int i = 0; !err && ns <= until_ns && i < DAMAGED_MINUTES; i++) {
+		err = add_minute(f, edge->before_row, ns);
+		is_told &= coverage__lacks_rows(f->coverage, ns);
+		ns += MINUTE_NS;
+	}
+	if (!err && is_told && ns > until_ns)
+		history__block_is_told(f->history, &(struct held_block){
+			.since_ns = edge->last.since_ns, .until_ns = edge->last.until_ns });
+	return err;
+}
+
 static int add_edge(struct finder *f, const struct edge *edge)
 {
 	if (f->num_edges == f->edge_room) {
@@ -150,6 +179,22 @@ static int add_edge(struct finder *f, const struct edge *edge)
 	return 0;
 }
 
+static int on_damaged(void *ctx, const struct held_block *block)
+{
+	const struct edge edge = { .before_row = block->first_row,
+				   .last = { block->since_ns, block->until_ns },
+				   .is_damaged = true };
+
+	return add_edge(ctx, &edge);
+}
+
+static int compare_edges(const void *a, const void *b)
+{
+	const struct edge *left = a, *right = b;
+
+	return (left->before_row > right->before_row) - (left->before_row < right->before_row);
+}
+
 static int on_block(void *ctx, const struct held_block *block)
 {
 	const struct history_span span = { block->since_ns, block->until_ns };
@@ -157,7 +202,7 @@ static int on_block(void *ctx, const struct held_block *block)
 	int err = 0;
 
 	if (block->first_row > f->next_row) {
-		const struct edge edge = { block->first_row, f->last, span };
+		const struct edge edge = { block->first_row, f->last, span, false };
 
 		err = add_edge(f, &edge);
 	}
@@ -180,10 +225,10 @@ static void set_bounds(struct finder *f, const struct history_span *span,
 }
 
 int coverage__find(struct coverage *coverage, struct history *history,
-		   const struct history_span *span)
+		   const struct history_span *span, bool looks_for_damage)
 {
 	const struct history_span all = {};
-	struct finder f = { .coverage = coverage, .history = history, .next_row = 1 };
+	struct finder f = { .coverage = coverage, .history = history, .asked = *span, .next_row = 1 };
 	struct history_status status;
 	int err = history__status(history, &status);
 
@@ -191,14 +236,19 @@ int coverage__find(struct coverage *coverage, struct history *history,
 		return err;
 	set_bounds(&f, span, &status.minutes);
 	err = history__each_block(history, &all, on_block, &f);
+	if (!err && looks_for_damage)
+		err = history__each_damaged_block(history, span, on_damaged, &f);
+	if (!err && f.num_edges)
+		qsort(f.edges, f.num_edges, sizeof(*f.edges), compare_edges);
 	/* What is behind the last block has lost its rows, unless it was never counted. */
 	if (!err) {
-		const struct edge end = { UINT64_MAX, f.last, {} };
+		const struct edge end = { UINT64_MAX, f.last, {}, false };
 
 		err = add_edge(&f, &end);
 	}
 	for (size_t i = 0; !err && i < f.num_edges; i++)
-		err = add_between(&f, &f.edges[i]);
+		err = f.edges[i].is_damaged ? add_damaged(&f, &f.edges[i]) :
+					      add_between(&f, &f.edges[i]);
 	free(f.edges);
 	return err;
 }

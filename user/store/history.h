@@ -65,6 +65,15 @@ HISTORY_EACH(finding, held_finding);
  * each row once as with a cursor: row numbers that are missing were let go. */
 HISTORY_EACH(block, held_block);
 
+/* history__each_damaged_block() - of those in the span, each whose bytes are not as they were written:
+ * all of them are read for it, some 4 ms each MB. */
+int history__each_damaged_block(struct history *history, const struct history_span *span,
+				history_block_fn fn, void *ctx);
+
+/* history__block_is_told() - @block is one of these, but nothing of it is missing: the sums of its
+ * minutes are there. */
+void history__block_is_told(struct history *history, const struct held_block *block);
+
 /*
  * Raw rows, by blocks: those that may have rows in the span, in order, one at each call. A
  * cursor holds no transaction between the calls, so that it may wait for a slow reader for

@@ -9,6 +9,7 @@
 #include "store/history_file.h"
 
 #define AHEAD 256
+#define DAMAGED "damaged: raw events"
 
 struct history_cursor {
 	struct history *history;
@@ -62,8 +63,27 @@ static int look_ahead(struct history_cursor *cursor)
 	return ret < 0 ? ret : 0;
 }
 
-/* Returns 1 and *@block; 0: it is not there any more; -EBADMSG: damaged; or another. */
-static int read_data(struct history *history, const struct held_block *meta, struct block **block)
+/* What is made of a block's bytes: 0 or a negative errno. */
+typedef int (*data_fn)(const uint8_t *data, size_t size, const struct held_block *meta,
+		       struct block **block);
+
+static int decode_data(const uint8_t *data, size_t size, const struct held_block *meta,
+		       struct block **block)
+{
+	(void)meta;
+	return block__decode(block, data, size);
+}
+
+static int check_data(const uint8_t *data, size_t size, const struct held_block *meta,
+		      struct block **block)
+{
+	(void)block;
+	return block__is_whole(data, size, meta->rows) ? 0 : -EBADMSG;
+}
+
+/* Returns 1; 0: it is not there any more; -EBADMSG: damaged; or another. */
+static int read_data(struct history *history, const struct held_block *meta, data_fn fn,
+		     struct block **block)
 {
 	static const char sql[] = "SELECT data FROM block_data WHERE first_row = ?1";
 	sqlite3_stmt *stmt = NULL;
@@ -81,7 +101,7 @@ static int read_data(struct history *history, const struct held_block *meta, str
 	if (rc == SQLITE_ROW) {
 		data = sqlite3_column_blob(stmt, 0);
 		ret = data && sqlite3_column_type(stmt, 0) == SQLITE_BLOB ?
-			      block__decode(block, data, (size_t)sqlite3_column_bytes(stmt, 0)) :
+			      fn(data, (size_t)sqlite3_column_bytes(stmt, 0), meta, block) :
 			      -EBADMSG;
 	}
 	sqlite3_finalize(stmt);
@@ -92,7 +112,8 @@ static int read_data(struct history *history, const struct held_block *meta, str
 	return rc == SQLITE_ROW;
 }
 
-/* The rows of *@block from @from on as a block of their own. */
+/* The rows of *@block from @from on as a block of their own. A block that was made by hand may have
+ * more different rows than the builder lets in: -EBADMSG. */
 static int cut_block(struct block **block, uint32_t from)
 {
 	struct block_builder *builder = NULL;
@@ -112,7 +133,7 @@ static int cut_block(struct block **block, uint32_t from)
 		err = block__decode(&rest, data, size);
 	block_builder__free(builder);
 	if (err)
-		return err;
+		return err == -ENOMEM ? err : -EBADMSG;
 	block__free(*block);
 	*block = rest;
 	return 0;
@@ -121,7 +142,7 @@ static int cut_block(struct block **block, uint32_t from)
 /* What cursor__next gives for @meta. Returns 1, 0 (look ahead anew), or a negative errno. */
 static int open_block(struct history_cursor *cursor, struct held_block *meta)
 {
-	int ret = read_data(cursor->history, meta, &cursor->block);
+	int ret = read_data(cursor->history, meta, decode_data, &cursor->block);
 
 	if (ret <= 0)
 		return ret;
@@ -175,6 +196,61 @@ int history_cursor__next(struct history_cursor *cursor, const struct block **blo
 			return 1;
 		}
 		history__note_damage(cursor->history, meta->since_ns, meta->until_ns, meta->rows,
-				     "damaged: raw events");
+				     DAMAGED);
 	}
+}
+
+/* ---- looking for damage ---- */
+
+/* Returns 1 and *@meta: a block that is damaged; 0: no more; or a negative errno. */
+static int next_damaged(struct history_cursor *cursor, struct held_block *meta)
+{
+	int ret;
+
+	for (;;) {
+		if (cursor->at == cursor->num) {
+			ret = look_ahead(cursor);
+			if (ret || !cursor->num)
+				return ret;
+		}
+		*meta = cursor->metas[cursor->at++];
+		if (meta->first_row + meta->rows <= cursor->next_row)
+			continue;
+		cursor->next_row = meta->first_row + meta->rows;
+		ret = read_data(cursor->history, meta, check_data, NULL);
+		if (ret == -EBADMSG)
+			return 1;
+		if (ret < 0)
+			return ret;
+	}
+}
+
+int history__each_damaged_block(struct history *history, const struct history_span *span,
+				history_block_fn fn, void *ctx)
+{
+	struct history_cursor *cursor;
+	struct held_block meta;
+	int ret = history_cursor__new(&cursor, history, span);
+
+	if (ret)
+		return ret;
+	while ((ret = next_damaged(cursor, &meta)) == 1) {
+		history__note_damage(history, meta.since_ns, meta.until_ns, meta.rows, DAMAGED);
+		ret = fn(ctx, &meta);
+		if (ret)
+			break;
+	}
+	history_cursor__free(cursor);
+	return ret;
+}
+
+void history__block_is_told(struct history *history, const struct held_block *block)
+{
+	struct history_damage *damage = &history->damage;
+
+	for (unsigned int i = 0; i < damage->num; i++)
+		if (damage->gaps[i].since_ns == block->since_ns &&
+		    damage->gaps[i].until_ns == block->until_ns &&
+		    !strcmp(damage->gaps[i].detail, DAMAGED))
+			damage->gaps[i].events = 0;
 }

@@ -411,7 +411,7 @@ int playback__new(struct playback **playbackp, const struct playback_options *op
 		return -ENOMEM;
 	pb->feed.ops = &playback_ops;
 	pb->opts = *opts;
-	err = coverage__find(&pb->coverage, opts->history, &opts->span) ?:
+	err = coverage__find(&pb->coverage, opts->history, &opts->span, true) ?:
 	      history_cursor__new(&pb->cursor, opts->history, &opts->span) ?: look_ahead(pb) ?:
 	      count_again(pb);
 	if (err) {

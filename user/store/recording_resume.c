@@ -55,7 +55,7 @@ static int count_row(struct resumption *res, const struct held_row *row)
 	return err ? err : minutes__add(res->minutes, row);
 }
 
-/* Its rows that are not counted yet, and, of a tail, all of them for the block that it becomes. */
+/* Its rows that are not counted yet. */
 static int count_block(struct resumption *res, const struct block *block,
 		       const struct held_block *meta)
 {
@@ -65,11 +65,10 @@ static int count_block(struct resumption *res, const struct block *block,
 	for (uint32_t i = 0; i < block__count(block) && !err; i++) {
 		struct held_row row;
 
+		if (meta->first_row + i < counted)
+			continue;
 		block__row(block, i, &row);
-		if (meta->first_row + i >= counted)
-			err = count_row(res, &row);
-		if (!err && meta->is_tail)
-			err = block_builder__add(res->builder, &row);
+		err = count_row(res, &row);
 	}
 	return err;
 }
@@ -91,7 +90,7 @@ static int end_tails(struct resumption *res)
 	return err;
 }
 
-static void add_tail(struct resumption *res, const struct held_block *meta)
+static void widen_tails(struct resumption *res, const struct held_block *meta)
 {
 	struct held_block *tails = &res->tails;
 
@@ -105,6 +104,28 @@ static void add_tail(struct resumption *res, const struct held_block *meta)
 		tails->since_ns = meta->since_ns;
 	if (meta->until_ns > tails->until_ns)
 		tails->until_ns = meta->until_ns;
+}
+
+/*
+ * All rows of a tail, for the block that it becomes. The tails of a recorder fit into one, as they came
+ * out of one; where others do not, each of them stays the block that it is.
+ */
+static int add_tail(struct resumption *res, const struct block *block, const struct held_block *meta)
+{
+	struct held_row row;
+	int err = 0;
+
+	for (uint32_t i = 0; i < block__count(block) && !err; i++) {
+		block__row(block, i, &row);
+		err = block_builder__add(res->builder, &row);
+	}
+	if (!err)
+		widen_tails(res, meta);
+	if (err != -ENOSPC && err != -EINVAL)
+		return err;
+	block_builder__clear(res->builder);
+	res->tails = (struct held_block){ 0 };
+	return 0;
 }
 
 static void note_damage(struct resumption *res, const struct held_block *meta)
@@ -167,7 +188,7 @@ static int resume_block(struct resumption *res, const struct held_block *meta)
 	}
 	ret = count_block(res, block, meta);
 	if (!ret && meta->is_tail)
-		add_tail(res, meta);
+		ret = add_tail(res, block, meta);
 	block__free(block);
 	return ret;
 }

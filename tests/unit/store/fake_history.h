@@ -7,6 +7,7 @@
 #define TWSNOOP_TESTS_FAKE_HISTORY_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,7 @@ struct history {
 	size_t num_rows;
 	struct held_block blocks[64];
 	size_t num_blocks;
+	bool broken[64]; /* of these: what cannot be read */
 	struct held_minute minutes[FAKE_MAX];
 	size_t num_minutes;
 	struct held_who whos[16]; /* id 1 is [0] */
@@ -47,6 +49,7 @@ struct history {
 	size_t num_ports;
 	struct history_status status; /* but what is computed */
 	int error; /* of whatever is asked for */
+	unsigned int blocks_told; /* calls of history__block_is_told() */
 	int minute_errors; /* so many calls for minutes fail */
 };
 
@@ -161,10 +164,27 @@ int history_cursor__next(struct history_cursor *c, const struct block **block,
 		c->block = (struct block){ &h->rows[c->row], meta->rows };
 		c->row += meta->rows;
 		*block = &c->block;
-		if (fake__overlaps(&c->span, meta->since_ns, meta->until_ns))
+		if (!h->broken[c->at - 1] && fake__overlaps(&c->span, meta->since_ns, meta->until_ns))
 			return 1;
 	}
 	return h->error;
+}
+
+int history__each_damaged_block(struct history *h, const struct history_span *span,
+				history_block_fn fn, void *ctx)
+{
+	int err = h->error;
+
+	for (size_t i = 0; !err && i < h->num_blocks; i++)
+		if (h->broken[i] && fake__overlaps(span, h->blocks[i].since_ns, h->blocks[i].until_ns))
+			err = fn(ctx, &h->blocks[i]);
+	return err;
+}
+
+void history__block_is_told(struct history *h, const struct held_block *block)
+{
+	(void)block;
+	h->blocks_told++;
 }
 
 uint32_t block__count(const struct block *block)

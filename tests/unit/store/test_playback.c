@@ -355,6 +355,40 @@ static void test_holes(void **state)
 	playback__free(pb);
 }
 
+/* A block cannot be read: its minutes are told by their sums, with what others have of them. */
+static void test_damaged(void **state)
+{
+	const struct playback_options opts = options();
+
+	(void)state;
+	for (uint64_t m = 0; m < 4; m++)
+		count(m, 2, 1, 1);
+	add(1, 1);
+	add(2, 2);
+	add(11, 60 + 1); /* of the next minute, whose other row is in the block that is damaged */
+	fake__block(h, 1, 3, 1);
+	add(12, 60 + 2);
+	add(21, 2 * 60 + 1);
+	add(22, 2 * 60 + 2);
+	fake__block(h, 4, 3, 1);
+	add(31, 3 * 60 + 1);
+	add(32, 3 * 60 + 2);
+	fake__block(h, 7, 2, 1);
+	add(41, 4 * 60 + 1); /* not counted yet */
+	fake__block(h, 9, 1, 1);
+	add(42, 4 * 60 + 2);
+	fake__block(h, 10, 1, 1);
+	h->broken[1] = true;
+	play(&opts, "1@1\n2@2\nminute 1: 2 checkout flow\nminute 2: 2 checkout flow\n"
+		    "31@181\n32@182\n41@241\n42@242\n");
+	assert_int_equal(h->blocks_told, 1);
+	/* There is no sum to be told in its place. */
+	h->broken[1] = false;
+	h->broken[3] = true;
+	play(&opts, "1@1\n2@2\n11@61\n12@62\n21@121\n22@122\n31@181\n32@182\n42@242\n");
+	assert_int_equal(h->blocks_told, 1);
+}
+
 /* More than one poll gives, and none of them twice though the reader failed in the midst. */
 static void test_many(void **state)
 {
@@ -501,7 +535,7 @@ int main(void)
 		TEST(test_clock_put_back),   TEST(test_filters),   TEST(test_containers),
 		TEST(test_minutes_only),     TEST(test_minutes_filtered), TEST(test_holes),
 		TEST(test_many),	     TEST(test_hostile_rows), TEST(test_errors),
-		TEST(test_account),	     TEST(test_no_containers),
+		TEST(test_account),	     TEST(test_no_containers), TEST(test_damaged),
 	};
 
 	return cmocka_run_group_tests_name("playback", tests, NULL, NULL);
