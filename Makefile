@@ -228,6 +228,12 @@ SOAK_SECONDS ?= 600
 soak: all $(BUILD)/scenarios
 	$(BUILD)/scenarios soak --twsnoop $(BUILD)/twsnoop --seconds $(SOAK_SECONDS)
 
+# A mixed load, recorded, traced and listed at once for an hour: whether the recording says the same.
+AGREEMENT_SECONDS ?= 3600
+
+agreement: all
+	/usr/bin/python3 tests/agreement/run.py $(BUILD)/twsnoop $(AGREEMENT_SECONDS) $(BUILD)/agreement
+
 # The same static programs in guests with other kernels; SERIES="6.1 7.3", SHARE=1 for a part of
 # what each plays. For arm64: make ARCH=arm64 matrix
 PAYLOAD := $(BUILD)/matrix-payload
@@ -297,6 +303,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios soak matrix \
+.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios soak agreement matrix \
 	guests-systemd guests-record lint install uninstall clean
 .DELETE_ON_ERROR:
