@@ -35,7 +35,7 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
 	-I. -Iuser -I$(BUILD) -pthread
-LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo
+LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo -lmicrohttpd
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
 HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
@@ -44,14 +44,15 @@ HAVE_LIBCURL := $(if $(HAVE_JANSSON),$(shell \
 NAMES_DISK := $(if $(HAVE_JANSSON),-DHAVE_JANSSON)
 NAMES_CFLAGS := $(if $(HAVE_LIBCURL),-DHAVE_LIBCURL,$(NAMES_DISK))
 NAMES_LIBS := $(if $(HAVE_LIBCURL),-lcurl) $(if $(HAVE_JANSSON),-ljansson)
-STATIC_LIBS := -lbpf -lelf -lsqlite3 -lm -lzstd -lz -lncursesw -ltinfo
+STATIC_LIBS := -lmicrohttpd -lbpf -lelf -lsqlite3 -lm -lzstd -lz -lncursesw -ltinfo
 
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
-# Built twice: see NAMES_CFLAGS and NAMES_DISK.
-STATIC_OBJ := $(filter-out $(BUILD)/user/containers/runtime_%.o,$(USER_OBJ)) \
-	$(patsubst user/%.c,$(BUILD)/static/user/%.o,$(filter user/containers/runtime_%.c,$(USER_SRC)))
+# Built twice: see NAMES_CFLAGS and NAMES_DISK; and without TLS, which has no static form.
+STATIC_SRC := $(filter user/containers/runtime_%.c user/serving/http.c,$(USER_SRC))
+STATIC_OBJ := $(filter-out $(STATIC_SRC:user/%.c=$(BUILD)/user/%.o),$(USER_OBJ)) \
+	$(STATIC_SRC:user/%.c=$(BUILD)/static/user/%.o) $(BUILD)/static/no_gnutls.o
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h \
 	$(BUILD)/processes.skel.h $(BUILD)/bindhash.skel.h
 
@@ -101,7 +102,11 @@ $(BUILD)/user/sockets/bindhash.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(NAMES_DISK) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(NAMES_DISK) -DTWSNOOP_NO_TLS -MMD -MP -c $< -o $@
+
+$(BUILD)/static/no_gnutls.o: packaging/static/no_gnutls.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
 
 -include $(USER_OBJ:.o=.d) $(STATIC_OBJ:.o=.d)
 
@@ -276,7 +281,7 @@ lint: $(SKELETONS)
 
 # ---- installing ----
 
-UNITS := twsnoop-attach.service twsnoop-record.service
+UNITS := twsnoop-attach.service twsnoop-record.service twsnoop-serve.service
 
 install: $(BUILD)/twsnoop
 	install -D -m 755 $(BUILD)/twsnoop $(DESTDIR)$(PREFIX)/sbin/twsnoop

@@ -45,7 +45,7 @@ apt-get -c "$apt/apt.conf" -qq update >"$apt/apt.log" 2>&1 ||
 fetch_packages "$apt" "$dir/tools" "gcc-$triplet"
 fetch_packages "$apt" "$dir/root" "libc6-dev:$arch" "libbpf-dev:$arch" "libelf-dev:$arch" \
 	"zlib1g-dev:$arch" "libzstd-dev:$arch" "libjansson-dev:$arch" "libcmocka-dev:$arch" \
-	"libsqlite3-dev:$arch" "libncurses-dev:$arch" "linux-libc-dev:$arch"
+	"libsqlite3-dev:$arch" "libncurses-dev:$arch" "libmicrohttpd-dev:$arch" "linux-libc-dev:$arch"
 gcc=$(find "$dir/tools/usr/bin" -name "$triplet-gcc-[0-9]*" | sort -V | tail -n 1)
 [ -n "$gcc" ] || die "the packages had no compiler"
 

@@ -7,9 +7,9 @@ set -eu
 
 cd "$(dirname "$0")/.."
 
-build="gcc libc6-dev make clang llvm libbpf-dev bpftool|linux-tools-generic libelf-dev zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev pkg-config \
+build="gcc libc6-dev make clang llvm libbpf-dev bpftool|linux-tools-generic libelf-dev zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev libmicrohttpd-dev pkg-config \
 	libcurl4-openssl-dev|libcurl4-gnutls-dev libjansson-dev"
-test="$build libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte iproute2 \
+test="$build libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte prometheus victoria-metrics openssl iproute2 \
 	util-linux procps $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages) \
 	$(tests/guests/systemd.sh --packages)"
 lint="$build cppcheck clang-tidy"

@@ -45,7 +45,7 @@ has_word() {
 	expect "$1" "--$3" $?
 }
 
-for command in trace list top diagnose record report attach detach check; do
+for command in trace list top diagnose record report serve attach detach check; do
 	num=0
 	offered=$(offered_by_bash "$command")
 	for option in $(options_of "$command"); do

@@ -33,7 +33,9 @@ recording   base model host sockets capture containers owners events inventory s
 diagnosis   base model host sockets capture containers owners inventory store
 output      base model inventory tally diagnosis
 report      base model store output
-commands    base model host sockets capture containers owners events inventory store tally recording output report diagnosis"
+export      base model
+serving     base model host sockets containers inventory store diagnosis report export
+commands    base model host sockets capture containers owners events inventory store tally recording output report diagnosis export serving"
 
 # may_include ROOM: the rooms it may include, itself first; nothing if there is no such room.
 may_include() {

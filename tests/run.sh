@@ -85,6 +85,8 @@ suite_scenarios_half() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --hal
 suite_agreement() { "$MAKE" --no-print-directory AGREEMENT_SECONDS=20 agreement; }
 suite_diagnose() { /usr/bin/python3 tests/diagnose/run.py "$TWSNOOP"; }
 suite_record() { /usr/bin/python3 tests/record/run.py "$TWSNOOP"; }
+# With Prometheus and VictoriaMetrics, and clients that mean harm.
+suite_serve() { /usr/bin/python3 tests/serve/run.py "$TWSNOOP"; }
 suite_top() { /usr/bin/python3 tests/top/run.py "$TWSNOOP"; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
@@ -94,7 +96,7 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record top diagnose real containers systemd disks matrix \
+all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record serve top diagnose real containers systemd disks matrix \
 	matrix_arm64"
 quick="layers docs headers unit budget sockiter past scenarios_half"
 

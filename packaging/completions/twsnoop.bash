@@ -11,7 +11,7 @@ _twsnoop_words() {
 # The command on the line, "trace" if there is none yet.
 _twsnoop_command() {
 	case ${COMP_WORDS[1]} in
-	trace | list | top | diagnose | record | report | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
+	trace | list | top | diagnose | record | report | serve | attach | detach | check | help) echo "${COMP_WORDS[1]}" ;;
 	*) echo trace ;;
 	esac
 }
@@ -34,6 +34,9 @@ _twsnoop() {
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
 		--netns -h --help'
+	local serve='--listen --tls-cert --tls-key --max-series --interval --time-wait-only --since --until --utc --own
+		--bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container
+		-4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
 	local top='-i --interval -n --count -b --batch --json --by --sort --reverse --rows --since --until --utc
 		--from --at --own --bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C
 		--container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
@@ -72,7 +75,7 @@ _twsnoop() {
 		_twsnoop_words "$keys"
 		return
 		;;
-	--runtime-socket | --from)
+	--runtime-socket | --from | --tls-cert | --tls-key)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -96,13 +99,13 @@ _twsnoop() {
 		return
 		;;
 	--since | --until | --at | -i | --interval | --rows | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
-		--keep | --raw | \
+		--keep | --raw | --listen | --max-series | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;
 	esac
 	if ((COMP_CWORD == 1)); then
-		_twsnoop_words "trace list top diagnose record report attach detach check help $trace $output --version"
+		_twsnoop_words "trace list top diagnose record report serve attach detach check help $trace $output --version"
 	elif [[ $(_twsnoop_command) == check ]]; then
 		_twsnoop_words "--bpffs $output"
 	elif [[ $(_twsnoop_command) == attach ]]; then
@@ -118,6 +121,8 @@ _twsnoop() {
 			compopt -o filenames 2>/dev/null
 			mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		fi
+	elif [[ $(_twsnoop_command) == serve ]]; then
+		_twsnoop_words "$serve"
 	elif [[ $(_twsnoop_command) == top ]]; then
 		_twsnoop_words "$top"
 	elif [[ $(_twsnoop_command) == diagnose ]]; then

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # fish completion for twsnoop(8)
 
-set -l commands trace list top diagnose record report attach detach check help
+set -l commands trace list top diagnose record report serve attach detach check help
 set -l keys local local-port remote remote-port netns process pid uid container pod state side cause
 set -l tracing "not __fish_seen_subcommand_from report attach detach check help"
-set -l printing "not __fish_seen_subcommand_from top diagnose record report attach detach check help"
-set -l only_trace "not __fish_seen_subcommand_from list top diagnose record report attach detach check help"
+set -l printing "not __fish_seen_subcommand_from top diagnose record report serve attach detach check help"
+set -l only_trace "not __fish_seen_subcommand_from list top diagnose record report serve attach detach check help"
 set -l from "not __fish_seen_subcommand_from list report attach detach check help"
 set -l recording "__fish_seen_subcommand_from record"
 set -l reporting "__fish_seen_subcommand_from report"
 set -l listing "__fish_seen_subcommand_from list"
 set -l diagnosing "__fish_seen_subcommand_from diagnose"
+set -l serving "__fish_seen_subcommand_from serve"
 set -l top "__fish_seen_subcommand_from top"
 
 complete -c twsnoop -f
@@ -26,6 +27,8 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a record \
     -d 'Record each end of a connection into a file'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a report \
     -d 'Tell what happened, out of a recording'
+complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a serve \
+    -d 'Answer with metrics for Prometheus'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a attach \
     -d 'Let the kernel keep the owners of closed connections'
 complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -a detach \
@@ -37,7 +40,7 @@ complete -c twsnoop -n "not __fish_seen_subcommand_from $commands" -s V -l versi
     -d 'Show the version'
 complete -c twsnoop -s h -l help -d 'Show help'
 
-complete -c twsnoop -n "not __fish_seen_subcommand_from attach detach help" -l json \
+complete -c twsnoop -n "not __fish_seen_subcommand_from serve attach detach help" -l json \
     -d 'Short for --output json'
 complete -c twsnoop -n "$printing" -s o -l output -x -a 'text json csv' -d 'Form of the output'
 complete -c twsnoop -n "__fish_seen_subcommand_from check diagnose" -s o -l output -x -a 'text json' \
@@ -57,7 +60,7 @@ complete -c twsnoop -n "__fish_seen_subcommand_from attach" -l ring-size -x \
 
 complete -c twsnoop -n "$only_trace" -s a -l all -d 'Print every way in which a connection can end'
 complete -c twsnoop -n "$only_trace" -s n -l count -x -d 'Stop after N events'
-complete -c twsnoop -n "$from; and not __fish_seen_subcommand_from top" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
+complete -c twsnoop -n "$from; and not __fish_seen_subcommand_from top serve" -s d -l duration -x -d 'Stop after a time: 10, 500ms, 5m, 1h'
 complete -c twsnoop -n "$from" -l since -x -a '1m 5m 1h' \
     -d 'Begin with what the recorder holds'
 complete -c twsnoop -n "$from" -l until -x -d 'End at a time'
@@ -110,6 +113,12 @@ complete -c twsnoop -n "$recording" -l raw -x -d 'Share of the size for single e
 complete -c twsnoop -n "$recording" -l time-wait-only -d 'Record entries into TIME_WAIT alone'
 complete -c twsnoop -n "$recording" -s q -l quiet -d 'No line that shows how it grows'
 complete -c twsnoop -n "$recording" -l status -d 'Say what the file holds'
+complete -c twsnoop -n "$serving" -l listen -x -a '127.0.0.1:9810 :9810' -d 'Where to answer HTTP'
+complete -c twsnoop -n "$serving" -l tls-cert -r -F -d 'Answer HTTPS with this certificate'
+complete -c twsnoop -n "$serving" -l tls-key -r -F -d 'And this key'
+complete -c twsnoop -n "$serving" -l max-series -x -d 'Of metrics, at most'
+complete -c twsnoop -n "$serving" -l interval -x -d 'Between two looks at ports'
+complete -c twsnoop -n "$serving" -l time-wait-only -d 'Count entries into TIME_WAIT alone'
 complete -c twsnoop -n "$top" -s i -l interval -x -d 'From one frame to the next: 500ms, 5, 1m'
 complete -c twsnoop -n "$top" -s n -l count -x -d 'Stop after N frames'
 complete -c twsnoop -n "$top" -s b -l batch -d 'Frames of plain text'

@@ -40,6 +40,7 @@ trap 'exit 1' HUP INT TERM
 . "$here/attach.sh"
 . "$here/recorder.sh"
 . "$here/record.sh"
+. "$here/serve.sh"
 
 memlock=0
 if [ $# -gt 2 ]; then
@@ -76,6 +77,8 @@ elif is_root; then
 	test_ledgers
 	test_recorder
 	test_record
+	test_serve_usage
+	test_serve_refused
 	test_latency
 	test_pid_namespace
 else
@@ -83,6 +86,7 @@ else
 	test_help
 	test_record_usage
 	test_record_status
+	test_serve_usage
 	run "$twsnoop" trace
 	refused "no privilege" "CAP_BPF"
 	run "$twsnoop" check --json

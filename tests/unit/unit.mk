@@ -38,7 +38,7 @@ $(UNIT_LIB): $(UNIT_OBJS)
 
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
 	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka \
-		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -lsqlite3 -lzstd -lz -pthread
+		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -lmicrohttpd -lsqlite3 -lzstd -lz -pthread
 
 .PHONY: unit unit-build
 unit-build: $(UNIT_PROGRAMS)

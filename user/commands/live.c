@@ -145,6 +145,19 @@ static int start_stream(struct live *live, const struct live_options *opts, int 
 	return err ? complain(live, failure.what, err, failure.todo) : 0;
 }
 
+/* How sockets are listed, from now on. What is to be said about that; NULL: nothing. */
+static const char *choose_source(struct live *live, const struct live_options *opts)
+{
+	const char *way = NULL;
+
+	live->source.places = &netns_default_places;
+	live->source.wants_cookies = opts->ends;
+	live->can_list = !sockiter__choose(&live->source.dump, &way);
+	if (opts->shares)
+		recording_of__share(&live->source);
+	return way;
+}
+
 int live__start(struct live *live, const struct live_options *opts)
 {
 	const char *way = NULL;
@@ -156,11 +169,8 @@ int live__start(struct live *live, const struct live_options *opts)
 	err = look_around(live, opts) ?: pids__open(&live->pids, &live->filter);
 	if (err)
 		return err;
-	live->source.places = &netns_default_places;
-	live->source.wants_cookies = opts->ends;
-	live->can_list = !sockiter__choose(&live->source.dump, &way);
-	if (opts->shares)
-		recording_of__share(&live->source);
+	if (!live->source.dump)
+		way = choose_source(live, opts);
 	err = load_own(live, opts) ?: open_stream(live, opts) ?: start_stream(live, opts, nice);
 	if (err)
 		return err;
@@ -182,13 +192,18 @@ const char *live__blind(const struct live *live)
 	return NULL;
 }
 
-void live__close(struct live *live)
+void live__stop(struct live *live)
 {
 	stream__free(live->stream);
 	pids__close(live->pids);
 	origin__close(&live->origin);
-	sockiter__close();
 	live->stream = NULL;
 	live->feed = NULL;
 	live->pids = NULL;
+}
+
+void live__close(struct live *live)
+{
+	live__stop(live);
+	sockiter__close();
 }

@@ -74,6 +74,10 @@ int live__start(struct live *live, const struct live_options *opts);
  * NULL: it is. */
 const char *live__blind(const struct live *live);
 
+/* live__stop() - lets the stream go; with another origin live__start() can be called again. Other
+ * threads may go on to list sockets with live->source. */
+void live__stop(struct live *live);
+
 void live__close(struct live *live);
 
 #endif

@@ -22,6 +22,7 @@ static const struct command commands[] = {
 	{ "top", cmd_top, "show who closes, how often, and how near ports are to their end" },
 	{ "record", cmd_record, "record each end of a connection into a file, for months" },
 	{ "report", cmd_report, "tell what happened, out of a recording" },
+	{ "serve", cmd_serve, "answer with metrics for Prometheus, for as long as it runs" },
 	{ "diagnose", cmd_diagnose, "say whether it is harmful, who makes it so, and what to do" },
 	{ "attach", cmd_attach, "let the kernel record closes from now on, for trace and list" },
 	{ "detach", cmd_detach, "remove what attach has left in the kernel" },

@@ -1,0 +1,345 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""twsnoop serve on this kernel, in network and mount namespaces of its own: its figures against what
+was made, with Prometheus and VictoriaMetrics as those who ask, and with clients that mean harm.
+As root: run.py TWSNOOP [TEST]...
+Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+
+import engines
+import hostile
+from lib import (CLONE_NEWNET, CLONE_NEWNS, LIBC, NETNS, Metrics, Program, Serve, State, check,
+                 forked, make_closes, make_failures, mounted, set_name, skip, wait_for)
+
+SHORT_LIVED = 10000
+CONTAINERS = 2000
+
+
+# ---- what is counted ----
+
+def promtool(*arguments, **more):
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False, **more)
+    return done.returncode == 0 and not done.stderr.strip(), done.stdout + done.stderr
+
+
+def test_counts():
+    with Serve("--interval", "1s") as serve:
+        with forked(make_closes, 300, name="checkout"), forked(make_failures, 20, name="importer"):
+            serve.wait_value("twsnoop_time_waits_total", 300)
+            m = serve.wait_value("twsnoop_connect_failures_total", 20)
+            m = serve.wait_value("twsnoop_finding", 1)
+            check("every close is counted once", m.of("twsnoop_time_waits_total") == [({}, 300)],
+                  m.of("twsnoop_time_waits_total"))
+            check("by who closed", m.of("twsnoop_closes_total", process="checkout", side="client") ==
+                  [({"k8s_namespace": "", "container": "", "process": "checkout", "side": "client",
+                     "cause": "close"}, 300)], m.of("twsnoop_closes_total"))
+            check("the labelled sum is that of the whole", m.sum("twsnoop_closes_total") == 300)
+            check("failures by who called", m.sum("twsnoop_connect_failures_total", process="importer",
+                                                  errno="ECONNREFUSED") == 20,
+                  m.of("twsnoop_connect_failures_total"))
+            check("ends by their action",
+                  m.sum("twsnoop_connections_ended_total", action="time_wait") == 300 and
+                  m.sum("twsnoop_connections_ended_total", action="passive_close") == 300,
+                  m.of("twsnoop_connections_ended_total"))
+            check("lifetimes of all of them", m.sum("twsnoop_connection_lifetime_seconds_count",
+                                                    side="client") == 300)
+            good, said = promtool("check", "metrics", input=m.text)
+            check("promtool check metrics", good, said)
+            m = serve.wait_value("twsnoop_sockets", 300, state="time_wait")
+            check("sockets by state", m.sum("twsnoop_sockets", state="listen") == 1,
+                  m.of("twsnoop_sockets"))
+            check("the limit's used share", m.sum("twsnoop_time_wait_limit_used_ratio") > 0)
+            wait_for(lambda: serve.metrics().of("twsnoop_local_ports_used_ratio",
+                                                peer_address="127.0.0.1"), "a set of ports")
+        check("it ends in order", serve.stop() == 0, serve.said())
+        account = serve.account()
+        check("its account", account["delivered"] >= 620 and account["lost"] == 0, account)
+
+
+def test_formats():
+    with Serve() as serve:
+        status, headers, body = serve.get()
+        check("text by default", status == 200 and
+              headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8", headers)
+        accept = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+        status, headers, body = serve.get(headers={"Accept": accept})
+        check("OpenMetrics where it is liked more", status == 200 and body.endswith(b"\n# EOF\n") and
+              headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0"), headers)
+        check("both say the same", [s[:2] for s in Metrics(body.decode()).samples] ==
+              [s[:2] for s in serve.metrics().samples])
+        status, headers, body = serve.get(method="HEAD")
+        check("HEAD", status == 200 and not body and int(headers["Content-Length"]) > 1000, headers)
+        for path in "/healthz", "/readyz":
+            check(path, serve.get(path)[0::2] == (200, b"ok\n"), serve.get(path))
+        status, headers, body = serve.get("/")
+        check("the plain page", status == 200 and b"--record" in body and b"delivered" in body and
+              headers["Content-Type"].startswith("text/html"), body)
+        status, _, _ = serve.get("/", headers={"Host": "rebound.example"})
+        check("the page is not for who came by a strange name", status == 403, status)
+        documented = open("docs/formats.md").read()
+        lacks = [n for n in serve.metrics().names()
+                 if f"`{re.sub('_(bucket|sum|count)$', '', n)}`" not in documented]
+        check("every metric is in docs/formats.md", not lacks, lacks)
+
+
+def test_signals():
+    with Serve() as serve:
+        serve.process.send_signal(signal.SIGUSR1)
+        serve.wait_said("twsnoop: delivered=0 lost=0")
+        check("SIGINT ends it, too", serve.stop(signal.SIGINT) == 0)
+
+
+def test_privileges():
+    """What listens to strangers may nothing; the rest no more than looking at the host takes."""
+    with Serve() as serve:
+        kept = {}
+        folder = f"/proc/{serve.process.pid}/task"
+        for task in os.listdir(folder):
+            with open(f"{folder}/{task}/status") as f:
+                kept[task] = int(re.search(r"CapEff:\s+(\S+)", f.read())[1], 16)
+        check("a thread without privileges answers", list(kept.values()).count(0) == 1, kept)
+        look = 1 << 21 | 1 << 19 | 1 << 2 | 1 << 39
+        check("the others keep what looking takes", all(not k & ~look for k in kept.values()), kept)
+
+
+def test_refused():
+    def run(*arguments):
+        return subprocess.run([State.twsnoop, "serve", *arguments], capture_output=True, text=True,
+                              check=False, timeout=120)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("--listen", f"127.0.0.1:{taken.getsockname()[1]}")
+    check("a port that is taken", done.returncode == 1 and "Address already in use" in done.stderr and
+          done.stderr.count("\n") == 1, done)
+    for arguments in (["--listen", "localhost:1"], ["--listen", "127.0.0.1"], ["--max-series", "499"],
+                      ["--max-series", "x"], ["--interval", "999ms"], ["--tls-cert", "a"], ["x"]):
+        done = run(*arguments)
+        check(f"serve {' '.join(arguments)}", done.returncode == 2 and done.stderr.count("\n") == 1, done)
+    with Serve("--listen", ":0") as serve:
+        check("listening to others is warned of", "without a password" in serve.said(), serve.said())
+    with Serve() as serve:
+        check("listening to itself is not", "password" not in serve.said(), serve.said())
+
+
+def test_attached():
+    """From a recorder that is attached, and over to programs of its own when that goes."""
+    with mounted(f"{State.scratch}/bpffs", "-t", "bpf", "none") as bpffs:
+        def call(*arguments):
+            subprocess.run([State.twsnoop, *arguments, "--bpffs", bpffs], check=True,
+                           capture_output=True)
+        call("attach", "--all")
+        try:
+            with forked(make_closes, 7, name="before"), \
+                 Serve("--bpffs", bpffs, own=False) as serve:
+                check("it reads the attached recorder", "reaches back" in serve.said(), serve.said())
+                with forked(make_closes, 30, name="checkout"):
+                    m = serve.wait_value("twsnoop_time_waits_total", 30)
+                check("of what was before nothing is counted", m.sum("twsnoop_time_waits_total") == 30,
+                      m.of("twsnoop_closes_total"))
+                call("detach")
+                serve.wait_said("tracing goes on, by programs of its own")
+                with forked(make_closes, 40, name="checkout"):
+                    m = serve.wait_value("twsnoop_time_waits_total", 70)
+                check("counters go on", m.sum("twsnoop_closes_total", process="checkout") == 70,
+                      m.of("twsnoop_closes_total"))
+                check("it ends in order", serve.stop() == 0)
+        finally:
+            subprocess.run([State.twsnoop, "detach", "--bpffs", bpffs], check=False,
+                           capture_output=True)
+
+
+# ---- TLS, and the static program ----
+
+def make_certificate(folder):
+    paths = f"{folder}/cert.pem", f"{folder}/key.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-out", paths[0],
+                    "-keyout", paths[1]], check=True, capture_output=True)
+    return paths
+
+
+def test_tls():
+    with tempfile.TemporaryDirectory(dir=State.scratch) as folder:
+        cert, key = make_certificate(folder)
+        with Serve("--tls-cert", cert, "--tls-key", key) as serve:
+            context = ssl.create_default_context(cafile=cert)
+            with urllib.request.urlopen(f"{serve.url}/metrics", context=context, timeout=60) as answer:
+                text = answer.read().decode()
+            check("HTTPS", serve.url.startswith("https://") and "twsnoop_build_info" in text, text)
+            with socket.create_connection(("127.0.0.1", serve.port)) as plain:
+                plain.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n")
+                plain.settimeout(60)
+                check("no plain HTTP beside it", b"twsnoop_" not in plain.recv(4096))
+            old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            old.check_hostname = False
+            old.verify_mode = ssl.CERT_NONE
+            old.minimum_version = ssl.TLSVersion.TLSv1
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+            old.set_ciphers("ALL:@SECLEVEL=0")
+            with socket.create_connection(("127.0.0.1", serve.port)) as raw:
+                try:
+                    old.wrap_socket(raw)
+                    check("no old TLS", False)
+                except (ssl.SSLError, OSError):
+                    check("no old TLS", True)
+        with open(f"{folder}/none.pem", "w") as f:
+            f.write("nothing\n")
+        for wrong in (cert, f"{folder}/no.pem"), (cert, f"{folder}/none.pem"), (cert, cert):
+            done = subprocess.run([State.twsnoop, "serve", "--own", "--listen", "127.0.0.1:0",
+                                   "--tls-cert", wrong[0], "--tls-key", wrong[1]],
+                                  capture_output=True, text=True, check=False, timeout=120)
+            check(f"a key that will not do: {os.path.basename(wrong[1])}", done.returncode == 1 and
+                  "cannot answer HTTPS" in done.stderr, done)
+
+
+def test_static():
+    """The static program serves metrics; TLS it cannot, and says so."""
+    static = os.path.join(os.path.dirname(State.twsnoop), "static", "twsnoop")
+    if not os.path.exists(static):
+        skip("the static program", "it is not built")
+        return
+    with Serve(twsnoop=static) as serve, forked(make_closes, 10, name="checkout"):
+        m = serve.wait_value("twsnoop_time_waits_total", 10)
+        check("the static program serves metrics", m.sum("twsnoop_closes_total") == 10)
+    done = subprocess.run([static, "serve", "--tls-cert", "a", "--tls-key", "b"], capture_output=True,
+                          text=True, check=False, timeout=60)
+    check("it says that it has no TLS", done.returncode == 1 and "has no TLS" in done.stderr, done)
+
+
+# ---- cardinality ----
+
+def close_by_names(num):
+    """One process that calls itself by many names: to a counter they are as many processes."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        for i in range(num):
+            set_name(f"short-{i}")
+            ours = socket.create_connection(listener.getsockname())
+            theirs, _ = listener.accept()
+            ours.close()
+            theirs.recv(1)
+            theirs.close()
+
+
+def container_root():
+    """Where containers are told apart on this machine, or None."""
+    done = subprocess.run([State.twsnoop, "check", "--json"], capture_output=True, check=False)
+    cgroup = json.loads(done.stdout).get("cgroup", {})
+    root = cgroup.get("v1_path") or cgroup.get("v2_path")
+    return root if root and os.access(root, os.W_OK) else None
+
+
+def close_in_containers(root, num):
+    """In cgroups as LXC makes them for its containers, which have a name."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        for i in range(num):
+            folder = f"{root}/lxc.payload.twsnoop{i}"
+            os.mkdir(folder)
+            with open(f"{folder}/cgroup.procs", "w") as f:
+                f.write("0")
+            ours = socket.create_connection(listener.getsockname())
+            theirs, _ = listener.accept()
+            ours.close()
+            theirs.recv(1)
+            theirs.close()
+            with open(f"{root}/cgroup.procs", "w") as f:
+                f.write("0")
+            os.rmdir(folder)
+
+
+def check_bound(name, m, made, most):
+    check(f"{name}: the whole is exact", m.sum("twsnoop_time_waits_total") == made,
+          m.sum("twsnoop_time_waits_total"))
+    check(f"{name}: and the labelled sum", m.sum("twsnoop_closes_total") == made,
+          m.sum("twsnoop_closes_total"))
+    check(f"{name}: series stay under --max-series", len(m.samples) <= most, len(m.samples))
+    others = m.sum("twsnoop_closes_total", process="~other")
+    check(f"{name}: what is over it is counted",
+          others == m.sum("twsnoop_series_overflow_total") > 0, others)
+
+
+def test_many_names():
+    with Serve("--max-series", "1000") as serve:
+        with forked(close_by_names, SHORT_LIVED // 2, name="first"):
+            serve.wait_value("twsnoop_time_waits_total", SHORT_LIVED // 2)
+            before_kib = serve.memory_kib()
+        with forked(close_by_names, SHORT_LIVED // 2, name="second"):
+            m = serve.wait_value("twsnoop_time_waits_total", SHORT_LIVED)
+            check_bound("10,000 names", m, SHORT_LIVED, 1000)
+            good, said = promtool("check", "metrics", input=m.text)
+            check("promtool check metrics of them", good, said)
+        # The evidence of diagnose is bounded by 4096 flows of 4 KiB, twice.
+        check("memory is bounded", serve.memory_kib() < max(2 * before_kib, 131072),
+              (before_kib, serve.memory_kib()))
+
+
+def test_many_containers():
+    root = container_root()
+    if not root:
+        skip("2,000 containers", "no cgroup can be made here")
+        return
+    with Serve("--max-series", "1000") as serve:
+        with forked(close_in_containers, root, CONTAINERS, name="checkout"):
+            m = serve.wait_value("twsnoop_time_waits_total", CONTAINERS)
+        check_bound("2,000 containers", m, CONTAINERS, 1000)
+        named = [l for l, _ in m.of("twsnoop_closes_total") if l["container"].startswith("twsnoop")]
+        check("they are known by their names", len(named) > 500, named[:3])
+
+
+# ---- all of them ----
+
+TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_tls,
+         test_static, test_many_names, test_many_containers, engines.test_rules,
+         engines.test_dashboard, engines.test_prometheus, engines.test_victoria_metrics,
+         hostile.test_requests, hostile.test_slow, hostile.test_many]
+
+
+def enter_namespaces():
+    if LIBC.unshare(CLONE_NEWNS):
+        sys.exit("run.py: needs root")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+def enter_network():
+    """A new one for each test: no TIME_WAITs of the one before."""
+    if LIBC.unshare(CLONE_NEWNET):
+        raise OSError("no network namespace can be made")
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+
+
+def main():
+    State.twsnoop = os.path.realpath(sys.argv[1])
+    wanted = sys.argv[2:]
+    os.chdir(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
+    enter_namespaces()
+    with tempfile.TemporaryDirectory() as folder:
+        State.scratch = folder
+        for test in TESTS:
+            if wanted and test.__name__ not in wanted:
+                continue
+            begin = time.monotonic()
+            try:
+                enter_network()
+                test()
+            except Exception as e:  # whatever it is: the others are to be run
+                check(test.__name__, False, f"{type(e).__name__}: {e}")
+            print(f"   {test.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
+    skips = f", {State.skipped} skipped" if State.skipped else ""
+    print(f"{State.passed} passed, {State.failed} failed{skips}")
+    sys.exit(State.failed > 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,631 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * twsnoop serve: one stream, and what is made of it for a fleet. The stream is polled here; whoever
+ * asks by HTTP, the looks at the host and the page have threads of their own, and share the board.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/escape.h"
+#include "base/fdwriter.h"
+#include "base/parse.h"
+#include "commands/command.h"
+#include "commands/end_signals.h"
+#include "commands/filter_words.h"
+#include "commands/live.h"
+#include "commands/options.h"
+#include "commands/origin.h"
+#include "commands/serve_tls.h"
+#include "containers/cgroup_mount.h"
+#include "containers/containers.h"
+#include "events/loop.h"
+#include "serving/board.h"
+#include "serving/gauges.h"
+#include "serving/http.h"
+#include "serving/http_listen.h"
+#include "serving/page.h"
+
+#define NS_PER_S 1000000000ULL
+#define DEFAULT_LISTEN "127.0.0.1:9810"
+#define LEAST_INTERVAL_NS NS_PER_S
+#define PATIENCE_MS 300		   /* with a reader of stderr, once it is to end */
+#define FIND_MS 200		   /* how often the next recorder is looked for, */
+#define FIND_NS (3 * NS_PER_S)	   /* and for how long, before programs of one's own do */
+#define SILENT_NS (120 * NS_PER_S) /* the stream is stuck: a look at millions of sockets takes seconds */
+
+struct serve_options {
+	struct http_listen listen;
+	uint64_t max_series, interval_ns;
+	const char *tls_cert, *tls_key;
+	bool time_wait_only, no_names;
+	const char *runtime_socket;
+};
+
+struct serve {
+	struct serve_options opts;
+	struct filter_options filters;
+	struct origin_options from;
+	struct origin times; /* as origin__parse() left it */
+	struct live live;
+	struct feed *feed; /* NULL: there is no stream */
+	struct feed_account before; /* of earlier streams, whose recorder was detached */
+	uint64_t begin_ns; /* CLOCK_MONOTONIC: what is older is not counted */
+	struct board *board;
+	struct gauges *gauges;
+	struct http *http;
+	struct page *page;
+	struct serve_tls tls;
+	int listen_fd;
+	char cgroup_mount[PATH_MAX];
+	int signals;
+	struct fdwriter messages; /* to stderr */
+	bool has_started, stop, wants_account;
+	_Atomic uint64_t turned_ns; /* when the loop last went round */
+	atomic_bool traces;
+};
+
+/* ---- options ---- */
+
+static int parse_listen(void *field, const char *arg, char *why, size_t why_len)
+{
+	return http_listen__parse(field, arg, why, why_len);
+}
+
+static int parse_interval(void *field, const char *arg, char *why, size_t why_len)
+{
+	uint64_t ns;
+	int err = option__duration(&ns, arg, why, why_len);
+
+	if (!err && ns < LEAST_INTERVAL_NS) {
+		snprintf(why, why_len, "1s at least");
+		err = -EINVAL;
+	}
+	if (!err)
+		*(uint64_t *)field = ns;
+	return err;
+}
+
+static int parse_series(void *field, const char *arg, char *why, size_t why_len)
+{
+	char quoted[64];
+
+	if (!parse__u64(arg, METRICS_SERIES_MIN, METRICS_SERIES_MAX, field))
+		return 0;
+	snprintf(why, why_len, "'%s' is no number from %d to %d",
+		 escape__quote(quoted, sizeof(quoted), arg), METRICS_SERIES_MIN, METRICS_SERIES_MAX);
+	return -EINVAL;
+}
+
+static const struct option_spec serve_table[] = {
+	{ 0, "listen", "ADDR:PORT", "where to answer HTTP (default " DEFAULT_LISTEN "); nobody is asked\n"
+	  "for a password", parse_listen, offsetof(struct serve_options, listen) },
+	{ 0, "tls-cert", "FILE", "answer HTTPS instead, with this certificate (PEM)", option__string,
+	  offsetof(struct serve_options, tls_cert) },
+	{ 0, "tls-key", "FILE", "and this key (PEM)", option__string,
+	  offsetof(struct serve_options, tls_key) },
+	{ 0, "max-series", "N", "of metrics, at most; what is over it counts as ~other (default 2000)",
+	  parse_series, offsetof(struct serve_options, max_series) },
+	{ 0, "interval", "TIME", "between two looks at ports, and two diagnoses (default 1m)",
+	  parse_interval, offsetof(struct serve_options, interval_ns) },
+	{ 0, "time-wait-only", NULL, "count entries into TIME_WAIT, and no other end of a connection",
+	  option__flag, offsetof(struct serve_options, time_wait_only) },
+	{ 0, "no-names", NULL, "ask no container runtime for names", option__flag,
+	  offsetof(struct serve_options, no_names) },
+	{ 0, "runtime-socket", "PATH", "ask the container runtime at this socket for names",
+	  containers__parse_socket, offsetof(struct serve_options, runtime_socket) },
+	{ 0 },
+};
+
+/* ---- what is said, and signals ---- */
+
+/* Only takes note of them; the second one that ends it waits for nobody. */
+static void read_signals(struct serve *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGUSR1) {
+			s->wants_account = true;
+			continue;
+		}
+		fdwriter__hurry(&s->messages, s->stop ? 0 : PATIENCE_MS);
+		s->stop = true;
+	}
+}
+
+static void tell(struct serve *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(struct serve *s, const char *format, ...)
+{
+	size_t done = 0, written, len;
+	char line[1200];
+	va_list ap;
+	int num;
+
+	va_start(ap, format);
+	num = vsnprintf(line, sizeof(line), format, ap);
+	va_end(ap);
+	len = num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num : sizeof(line) - 1;
+	while (fdwriter__write(&s->messages, line + done, len - done, &written) == -EINTR) {
+		done += written;
+		read_signals(s);
+	}
+}
+
+static void say(void *ctx, const char *line)
+{
+	tell(ctx, "twsnoop: %s\n", line);
+}
+
+static int complain(struct serve *s, const char *what, int err)
+{
+	tell(s, "twsnoop: %s: %s\n", what, strerror(-err));
+	return err;
+}
+
+/* Of all streams so far. */
+static void add_up(const struct serve *s, struct feed_account *sum)
+{
+	struct feed_account now = { 0 };
+
+	if (s->feed)
+		feed__account(s->feed, &now);
+	*sum = s->before;
+	sum->delivered += now.delivered;
+	sum->lost += now.lost;
+	sum->map_full += now.map_full;
+	sum->recursion += now.recursion;
+	sum->snapshot += now.snapshot;
+	sum->unattributed += now.unattributed;
+	sum->no_end += now.no_end;
+}
+
+static void print_account(struct serve *s)
+{
+	struct feed_account a;
+
+	add_up(s, &a);
+	tell(s, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
+	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
+	     a.delivered, a.lost, a.map_full, a.recursion, a.snapshot, a.unattributed);
+}
+
+static void attend(struct serve *s)
+{
+	read_signals(s);
+	while (s->wants_account) {
+		s->wants_account = false;
+		print_account(s);
+	}
+}
+
+static int open_signals(struct serve *s)
+{
+	const char *what;
+
+	s->signals = end_signals__open(NULL, &what);
+	if (s->signals < 0)
+		return complain(s, what, s->signals);
+	fdwriter__wake_by(&s->messages, s->signals);
+	return 0;
+}
+
+static int hold_signals(struct serve *s)
+{
+	const char *what;
+	int err = end_signals__hold(NULL, &what);
+
+	return err ? complain(s, what, err) : 0;
+}
+
+/* ---- what HTTP asks for: in its thread ---- */
+
+static void write_metrics(void *ctx, bool openmetrics, struct outbuf *to)
+{
+	struct serve *s = ctx;
+
+	board__write(s->board, openmetrics, to);
+}
+
+static const char *why_unhealthy(void *ctx)
+{
+	struct serve *s = ctx;
+	uint64_t turned_ns = atomic_load(&s->turned_ns);
+
+	return clock__now_ns(CLOCK_MONOTONIC) > turned_ns + SILENT_NS ?
+		       "the stream has not moved for two minutes\n" : NULL;
+}
+
+static const char *why_unready(void *ctx)
+{
+	struct serve *s = ctx;
+
+	return atomic_load(&s->traces) ? why_unhealthy(s) : "nothing is traced now\n";
+}
+
+static void want_page(void *ctx)
+{
+	struct serve *s = ctx;
+
+	page__want(s->page);
+}
+
+static void put_page(void *ctx, unsigned int status, struct outbuf *text)
+{
+	struct serve *s = ctx;
+
+	http__set_page(s->http, status, text);
+}
+
+/* ---- the stream ---- */
+
+static int put_record(void *ctx, const struct record *rec)
+{
+	struct serve *s = ctx;
+
+	if (rec->event->time_ns >= s->begin_ns)
+		board__put(s->board, rec);
+	return 0;
+}
+
+/* The stream has started, and nothing was given up yet; a name's thread may be the next. */
+static int prepare(void *ctx, struct live *live, uint64_t *mask)
+{
+	struct serve *s = ctx;
+
+	(void)live, (void)mask;
+	return hold_signals(s);
+}
+
+static int start_live(struct serve *s)
+{
+	const struct live_options opts = {
+		.filters = &s->filters,
+		.from = &s->from,
+		.all = !s->opts.time_wait_only,
+		.shares = true,
+		.no_names = s->opts.no_names,
+		.runtime_socket = s->opts.runtime_socket,
+		.put = put_record,
+		.put_ctx = s,
+		.before_giving_up = s->has_started ? NULL : prepare,
+	};
+	int err;
+
+	err = live__start(&s->live, &opts);
+	if (err)
+		return err;
+	s->feed = s->live.feed;
+	atomic_store(&s->traces, true);
+	return 0;
+}
+
+/* ---- the start ---- */
+
+static int open_board(struct serve *s)
+{
+	const struct metrics_options opts = {
+		.max_series = s->opts.max_series,
+		.version = TWSNOOP_VERSION,
+		.all = !s->opts.time_wait_only,
+	};
+	int err = board__new(&s->board, &opts);
+
+	return err ? complain(s, "cannot start", err) : 0;
+}
+
+static int open_listener(struct serve *s)
+{
+	char text[HTTP_LISTEN_BYTES];
+
+	s->listen_fd = http_listen__open(&s->opts.listen);
+	if (s->listen_fd >= 0)
+		return 0;
+	tell(s, "twsnoop: cannot listen at %s: %s%s\n", http_listen__text(&s->opts.listen, text),
+	     strerror(-s->listen_fd), s->listen_fd == -EADDRINUSE ? ": --listen takes another port" : "");
+	return s->listen_fd;
+}
+
+static int read_tls(struct serve *s)
+{
+	const char *which = NULL, *why;
+	char quoted[256];
+	int err;
+
+	if (!s->opts.tls_cert)
+		return 0;
+	if (!http__has_tls()) {
+		tell(s, "twsnoop: cannot answer HTTPS: this build of twsnoop has no TLS; without --tls-cert "
+		     "let a proxy do it\n");
+		return -EOPNOTSUPP;
+	}
+	err = serve_tls__read(&s->tls, s->opts.tls_cert, s->opts.tls_key, &which);
+	if (!err)
+		return 0;
+	why = err == -EINVAL ? "is no PEM file" : err == -EFBIG ? "is too large" : strerror(-err);
+	tell(s, "twsnoop: cannot answer HTTPS: %s: %s\n",
+	     escape__quote(quoted, sizeof(quoted), which), why);
+	return err;
+}
+
+static int start_gauges(struct serve *s)
+{
+	const struct kernel *kernel = &s->live.kernel;
+	const char *controller = kernel->v1_subsys >= 0 ? kernel->v1_controller : NULL;
+	int found = cgroup_mount__find("/proc/self/mountinfo", controller, s->cgroup_mount,
+				       sizeof(s->cgroup_mount));
+	const struct gauges_options opts = {
+		.board = s->board,
+		.source = &s->live.source,
+		.filter = &s->live.filter,
+		.interval_ns = s->opts.interval_ns,
+		.all = s->live.has_all,
+		.calls = !live__blind(&s->live),
+		.cgroup_mount = found ? NULL : s->cgroup_mount,
+		.no_names = s->opts.no_names,
+		.runtime_socket = s->opts.runtime_socket,
+	};
+	int err;
+
+	if (!s->live.can_list) {
+		tell(s, "twsnoop: this kernel cannot list its sockets: no metrics of sockets, ports and "
+		     "findings\n");
+		return 0;
+	}
+	err = gauges__start(&s->gauges, &opts);
+	return err ? complain(s, "cannot start", err) : 0;
+}
+
+static int start_http(struct serve *s)
+{
+	const struct http_options opts = {
+		.listen_fd = s->listen_fd,
+		.cert = s->tls.cert,
+		.key = s->tls.key,
+		.is_local = http_listen__is_local(&s->opts.listen),
+		.metrics = write_metrics,
+		.unhealthy = why_unhealthy,
+		.unready = why_unready,
+		.want_page = want_page,
+		.ctx = s,
+	};
+	int err = http__start(&s->http, &opts);
+
+	s->listen_fd = -1; /* it is that one's now */
+	if (err == -EINVAL && s->tls.cert)
+		tell(s, "twsnoop: cannot answer HTTPS: the certificate and the key will not do, or do not "
+		     "belong together\n");
+	else if (err)
+		complain(s, "cannot answer HTTP", err);
+	return err;
+}
+
+static int start_page(struct serve *s)
+{
+	const struct page_options opts = {
+		.zone = s->times.zone, .board = s->board, .put = put_page, .ctx = s,
+	};
+	int err = page__start(&s->page, &opts);
+
+	return err ? complain(s, "cannot start", err) : 0;
+}
+
+static void tell_start(struct serve *s)
+{
+	const char *scheme = s->tls.cert ? "https" : "http";
+	const char *blind = s->opts.time_wait_only ? NULL : live__blind(&s->live);
+	char at[HTTP_LISTEN_BYTES];
+
+	http_listen__text(&s->opts.listen, at);
+	tell(s, "twsnoop: tracing %s on Linux %s; metrics at %s://%s/metrics\n",
+	     s->live.has_all ? "every close" : "entries into TIME_WAIT", s->live.kernel.release,
+	     scheme, at);
+	if (!http_listen__is_local(&s->opts.listen))
+		tell(s, "twsnoop: %s can be asked by whoever reaches it, without a password: it names "
+		     "processes, containers and addresses\n", at);
+	if (blind)
+		tell(s, "twsnoop: not every connect() that fails is seen: %s\n", blind);
+}
+
+static int start(struct serve *s)
+{
+	int err;
+
+	s->begin_ns = s->times.looks_back ? s->times.since_ns : clock__now_ns(CLOCK_MONOTONIC);
+	atomic_store(&s->turned_ns, clock__now_ns(CLOCK_MONOTONIC));
+	s->live.origin = s->times;
+	err = open_signals(s) ?: read_tls(s) ?: open_listener(s) ?: open_board(s) ?: start_live(s);
+	if (err)
+		return err;
+	s->has_started = true;
+	/* HTTP asks for the page, which answers to HTTP: its thread is told of both. */
+	err = start_gauges(s) ?: start_page(s) ?: start_http(s);
+	if (!err)
+		tell_start(s);
+	return err;
+}
+
+/* ---- running ---- */
+
+static int on_signals(void *ctx, short revents)
+{
+	struct serve *s = ctx;
+
+	(void)revents;
+	attend(s);
+	return s->stop ? LOOP_END : 0;
+}
+
+static int turn(void *ctx)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	struct feed_account account;
+	struct serve *s = ctx;
+
+	atomic_store(&s->turned_ns, now_ns);
+	add_up(s, &account);
+	board__turn(s->board, &account, now_ns);
+	attend(s);
+	return s->stop ? LOOP_END : 0;
+}
+
+static int run(struct serve *s)
+{
+	const struct loop_fd fds[] = { { s->signals, POLLIN, on_signals } };
+	const struct loop_options loop = {
+		.feed = s->feed, .fds = fds, .num_fds = 1, .turn = turn, .ctx = s,
+	};
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	struct loop_options until = loop;
+
+	if (s->times.until_ns)
+		until.duration_ns = s->times.until_ns > now_ns ? s->times.until_ns - now_ns : 1;
+	return loop__run(&until);
+}
+
+static void say_failure(struct serve *s, int err)
+{
+	struct feed_failure failure;
+
+	if (s->feed && feed__failed(s->feed, &failure))
+		tell(s, "twsnoop: %s: %s%s%s\n", failure.what, strerror(-err),
+		     failure.todo ? ": " : "", failure.todo ?: "");
+}
+
+/* ---- from an attached recorder to what comes after it ---- */
+
+static bool finds_recorder(struct serve *s)
+{
+	struct origin probe = { .say = say, .ctx = s, .zone = s->times.zone };
+	struct kernel kernel = { 0 };
+	bool found = origin__find(&probe, &s->from, !s->opts.time_wait_only, &kernel);
+
+	origin__close(&probe);
+	return found;
+}
+
+/* The next one, for a while; then programs of one's own have to do. */
+static int await_recorder(struct serve *s)
+{
+	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
+
+	while (!finds_recorder(s) && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
+		poll(&(struct pollfd){ .fd = s->signals, .events = POLLIN }, 1, FIND_MS);
+		if (turn(s))
+			return LOOP_END;
+	}
+	return 0;
+}
+
+static int go_over(struct serve *s)
+{
+	int err;
+
+	tell(s, "twsnoop: the recorder was detached: looking for the next one\n");
+	atomic_store(&s->traces, false);
+	gauges__stop(s->gauges); /* what it is told of the stream may be something else then */
+	s->gauges = NULL;
+	add_up(s, &s->before);
+	s->feed = NULL;
+	live__stop(&s->live);
+	err = await_recorder(s);
+	if (err)
+		return err;
+	s->live.origin = s->times;
+	s->live.origin.looks_back = false;
+	s->live.origin.since_ns = 1; /* nothing of the next one was read */
+	err = start_live(s) ?: start_gauges(s);
+	if (!err)
+		tell(s, "twsnoop: tracing goes on, %s; what was closed in between is not counted\n",
+		     s->live.origin.attached ? "with the next recorder" : "by programs of its own");
+	return err;
+}
+
+static int serve_all(struct serve *s)
+{
+	int err;
+
+	for (;;) {
+		err = run(s);
+		if (!err)
+			err = feed__finish(s->feed);
+		turn(s);
+		if (err || s->stop || !feed__has_ended(s->feed))
+			return err;
+		err = go_over(s);
+		if (err)
+			return err == LOOP_END ? 0 : err;
+	}
+}
+
+static void close_all(struct serve *s)
+{
+	http__end(s->http);
+	page__stop(s->page);
+	http__free(s->http);
+	gauges__stop(s->gauges);
+	live__close(&s->live);
+	board__free(s->board);
+	serve_tls__free(&s->tls);
+	fdwriter__fini(&s->messages);
+	if (s->listen_fd >= 0)
+		close(s->listen_fd);
+	if (s->signals >= 0)
+		close(s->signals);
+}
+
+/* ---- the command ---- */
+
+static enum options_result check(struct serve *s, const struct command_spec *spec)
+{
+	if (!s->opts.tls_cert != !s->opts.tls_key)
+		return options__complain(spec, "--tls-cert and --tls-key go together");
+	return origin__parse(&s->times, &s->from, spec);
+}
+
+int cmd_serve(int argc, char **argv)
+{
+	static struct serve s = {
+		.signals = -1, .listen_fd = -1, .live = { .say = say, .ctx = &s },
+		.opts = { .max_series = METRICS_SERIES, .interval_ns = GAUGES_INTERVAL_NS },
+	};
+	const struct option_part parts[] = {
+		{ NULL, serve_table, &s.opts },
+		{ "Where from", origin_option_table, &s.from },
+		{ "Filters", filter_option_table, &s.filters },
+	};
+	const struct command_spec spec = {
+		"serve", "[OPTION]...",
+		"Count who closes TCP connections first, and answer with metrics for Prometheus and\n"
+		"whatever reads its format, at /metrics. Runs until it is interrupted.",
+		parts, sizeof(parts) / sizeof(parts[0]),
+	};
+	char why[128];
+	int err;
+
+	http_listen__parse(&s.opts.listen, DEFAULT_LISTEN, why, sizeof(why));
+	err = options__parse(&spec, argc, argv, NULL);
+	if (err == OPTIONS_OK)
+		err = check(&s, &spec);
+	if (err != OPTIONS_OK)
+		return options__exit_status(err);
+	fdwriter__init(&s.messages, STDERR_FILENO);
+	err = start(&s);
+	if (!err) {
+		err = serve_all(&s);
+		say_failure(&s, err);
+		print_account(&s);
+	}
+	close_all(&s);
+	return err != 0;
+}
