@@ -154,6 +154,69 @@ test_minutes()
 		stderr_says "has everything of what was asked for")"
 }
 
+# frames: the sum of "closes" over the frames of stdout.
+closes_are()
+{
+	sum=$(sed 's/^{"timestamp":"[^"]*","interval_ns":[0-9]*,"closes":\([0-9]*\),.*/\1/' "$out" |
+		awk '{ s += $1 } END { print s + 0 }')
+	[ "$sum" = "$1" ] || echo "$sum closes, not $1. "
+}
+
+test_top_minutes()
+{
+	made minutes
+	past top --json
+	judge "top by sums of minutes" "$(status_is 0; json_lines 1; closes_are 180
+		stderr_says "from 2026-11-29 03:12:00 UTC to 2026-11-29 03:22:00 UTC single events are gone: sums"
+		stdout_says '"total":180,"summed":180,'
+		stdout_says '"key":{"process":{"name":"checkout"}},.*"total":100,.*"client":100,'
+		stdout_says '"key":{"process":{"name":"nginx"}},.*"total":80,.*"server":80,'
+		stdout_says '"remote":{"address":"10.0.0.9","port":8080,"closes":100,"error":0}'
+		stdout_lacks '"pids"')"
+	past top
+	judge "top by sums as text" "$(status_is 0; stdout_says '180 in all, 180 by sums'
+		stdout_says '^TIME_WAIT .*by the clock alone: as recorded, of some minutes the sums alone'
+		stdout_says '^checkout  *[0-9.]* .* 100 ')"
+	past top --json --at 03:15
+	judge "top by the sums of one minute" "$(status_is 0; json_lines 1; closes_are 18
+		stdout_says '"time_wait":1[89],')"
+	past top --json -i 7s --at 03:15
+	judge "frames within a minute of sums" "$(status_is 0; json_lines 9; closes_are 18)"
+	past top --json -i 400ms --since 03:15 --until 03:16:30
+	judge "frames shorter than a second" "$(status_is 0; json_lines 225; closes_are 27)"
+	past top --json --since 03:15:30 --until 03:16
+	judge "top by a part of a minute" "$(status_is 0; closes_are 9)"
+	past top --json --by remote
+	judge "top of sums by remote end" "$(status_is 0
+		stdout_says '"key":{"network":{"peer":{"address":"10.0.0.9"}}},.*"total":100,'
+		stdout_lacks '"10.0.0.0"'; stdout_says '"other":{"closes":80,.*"total":80,')"
+	past top --json -C web
+	judge "top of sums of a container" "$(status_is 0; closes_are 100)"
+	made early
+	past top --json
+	judge "top by sums, and then by events" "$(status_is 0; closes_are 180
+		stdout_says '"total":180,"summed":90,'; stdout_says '"pids":\[812\]')"
+	past top --json -i 1m
+	judge "frames by sums, and then by events" "$(status_is 0; json_lines 10; closes_are 180
+		[ "$(grep -c '"closes":18,"closes_per_second"' "$out")" -ge 9 ] || echo "not as many in each. ")"
+	past top --json --since 03:18
+	judge "top by events alone" "$(status_is 0; stdout_lacks '"summed"'
+		! grep -q 'single events are gone' "$err" || echo "it speaks of sums. ")"
+}
+
+test_diagnose_minutes()
+{
+	made minutes
+	past diagnose --json
+	judge "a verdict by sums of minutes" "$(status_is 0; json_lines 1
+		stderr_says "single events are gone"; stdout_says '"severity":"ok"'
+		stdout_lacks '"idle-timeout"\|"health-check"'; stdout_lacks '"pid":')"
+	made early
+	past diagnose
+	judge "a verdict by sums and events" "$(status_is 0
+		stdout_says '^The last 9m.*: 180 closes that end in TIME_WAIT')"
+}
+
 test_gaps()
 {
 	made gap

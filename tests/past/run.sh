@@ -49,6 +49,8 @@ else
 	test_list
 	test_list_samples
 	test_list_minutes
+	test_top_minutes
+	test_diagnose_minutes
 	test_refused
 	test_no_recording
 	test_damaged

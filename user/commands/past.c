@@ -236,19 +236,37 @@ void past__say_damage(struct past *past)
 	past->damage_told = gaps.damage;
 }
 
-static void say_minutes(const struct past *past, const struct coverage *coverage)
+/* A command may read more than it was asked for. */
+static bool is_asked_for(const struct past *past, const struct history_span *hole)
+{
+	return hole->until_ns > past->span.since_ns &&
+	       (!past->span.until_ns || hole->since_ns < past->span.until_ns);
+}
+
+bool past__has_minutes(const struct past *past, const struct coverage *coverage)
+{
+	for (size_t i = 0; i < coverage->num; i++)
+		if (is_asked_for(past, &coverage->holes[i].span))
+			return true;
+	return false;
+}
+
+void past__say_minutes(const struct past *past, const struct coverage *coverage)
 {
 	char since[WHEN_BYTES], until[WHEN_BYTES];
+	size_t num = 0;
 
-	for (size_t i = 0; i < coverage->num && i < LINES_MAX; i++) {
+	for (size_t i = 0; i < coverage->num; i++) {
 		const struct history_span *span = &coverage->holes[i].span;
 
+		if (!is_asked_for(past, span) || ++num > LINES_MAX)
+			continue;
 		say(past, "from %s to %s single events are gone: sums of each minute are left",
 		    when__format(since, span->since_ns, past->zone),
 		    when__format(until, span->until_ns, past->zone));
 	}
-	if (coverage->num > LINES_MAX)
-		say(past, "and of %zu more spans sums are left", coverage->num - LINES_MAX);
+	if (num > LINES_MAX)
+		say(past, "and of %zu more spans sums are left", num - LINES_MAX);
 }
 
 static const char *completeness(const struct past *past, const struct feed_account *account,
@@ -288,7 +306,7 @@ void past__say_span(struct past *past, const struct coverage *coverage)
 		say(past, "%s is empty%s", quoted_path(past, path), whole);
 	say_gaps(&gaps, &past->span);
 	past->damage_told = gaps.damage;
-	say_minutes(past, coverage);
+	past__say_minutes(past, coverage);
 }
 
 struct outcomes {

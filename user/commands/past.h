@@ -86,6 +86,11 @@ enum options_result past__set_moment(struct past *past, const struct past_option
  */
 void past__say_span(struct past *past, const struct coverage *coverage);
 
+/* past__say_minutes() - of which parts of past->span there are sums of minutes only;
+ * past__has_minutes() - whether there are any. */
+bool past__has_minutes(const struct past *past, const struct coverage *coverage);
+void past__say_minutes(const struct past *past, const struct coverage *coverage);
+
 /* past__say_damage() - after the span was read: what cannot be read of it, as found on the way. */
 void past__say_damage(struct past *past);
 

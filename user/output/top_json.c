@@ -228,6 +228,10 @@ void top_json__write(struct outbuf *ob, const struct top_frame *frame, uint64_t 
 	json__u64(ob, "closes", frame->sum.closes);
 	put_milli(ob, "closes_per_second", frame->sum.rate_milli);
 	json__u64(ob, "total", frame->sum.total.closes);
+	if (frame->host.summed)
+		json__u64(ob, "summed", frame->host.summed);
+	if (frame->host.unknown)
+		json__u64(ob, "unknown", frame->host.unknown);
 	put_host(ob, &frame->host);
 	json__u64(ob, "connect_failed", frame->sum.failed);
 	json__u64(ob, "connect_failed_total", frame->sum.total.failed);

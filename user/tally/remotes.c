@@ -16,7 +16,8 @@ struct port_set_key remotes__key(const struct tws_event *ev)
 	return key;
 }
 
-void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint64_t hash)
+void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint64_t hash,
+		  uint64_t num)
 {
 	struct remote *least = remotes->kept;
 
@@ -24,7 +25,7 @@ void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint6
 		struct remote *r = &remotes->kept[i];
 
 		if (r->hash == hash) {
-			r->count++;
+			r->count += num;
 			return;
 		}
 		if (r->count < least->count)
@@ -37,7 +38,7 @@ void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint6
 	least->key = *key;
 	least->hash = hash;
 	least->error = least->count;
-	least->count++;
+	least->count += num;
 }
 
 size_t remotes__order(const struct remotes *remotes, uint8_t order[REMOTES_KEPT])

@@ -45,8 +45,9 @@ struct remotes {
 /* remotes__key() - that of @ev. */
 struct port_set_key remotes__key(const struct tws_event *ev);
 
-/* remotes__add() - one more of @key; @hash is a hash of its bytes. */
-void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint64_t hash);
+/* remotes__add() - @num more of @key; @hash is a hash of its bytes. */
+void remotes__add(struct remotes *remotes, const struct port_set_key *key, uint64_t hash,
+		  uint64_t num);
 
 /* remotes__order() - the busiest first: fills @order with places in kept[], returns how many. */
 size_t remotes__order(const struct remotes *remotes, uint8_t order[REMOTES_KEPT]);

@@ -18,10 +18,15 @@ struct recent {
 	uint32_t counts[RECENT_SECONDS];
 };
 
-static inline void recent__add(struct recent *r, uint32_t second, uint32_t now_s)
+static inline void recent__add_many(struct recent *r, uint32_t second, uint32_t now_s, uint32_t num)
 {
 	if (now_s - second < RECENT_SECONDS) /* else it was long ago, or is yet to come */
-		r->counts[second % RECENT_SECONDS]++;
+		r->counts[second % RECENT_SECONDS] += num;
+}
+
+static inline void recent__add(struct recent *r, uint32_t second, uint32_t now_s)
+{
+	recent__add_many(r, second, now_s, 1);
 }
 
 /* recent__move_on() - @now_s has begun. */
@@ -52,13 +57,19 @@ struct held {
 	uint32_t ends[HELD_SECONDS];
 };
 
-/* held__add() - one that ends in second @end_s, at most HELD_SECONDS - 1 from @now_s on. */
+/* held__add_many() - @num that end in second @end_s, at most HELD_SECONDS - 1 from @now_s on. */
+static inline void held__add_many(struct held *h, uint32_t end_s, uint32_t now_s, uint32_t num)
+{
+	if (end_s - now_s - 1 >= HELD_SECONDS - 1) /* they have ended already */
+		return;
+	h->ends[end_s % HELD_SECONDS] += num;
+	h->now += num;
+}
+
+/* held__add() - likewise one. */
 static inline void held__add(struct held *h, uint32_t end_s, uint32_t now_s)
 {
-	if (end_s - now_s - 1 >= HELD_SECONDS - 1) /* it has ended already */
-		return;
-	h->ends[end_s % HELD_SECONDS]++;
-	h->now++;
+	held__add_many(h, end_s, now_s, 1);
 }
 
 /* held__remove() - one that was to end in @end_s and did so sooner; it may have been

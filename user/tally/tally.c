@@ -366,8 +366,8 @@ static void advance(struct tally *t, uint32_t second)
 	/* What is longer ago than all that is kept leaves nothing. */
 	uint32_t from = second - t->now_s > HELD_SECONDS ? second - HELD_SECONDS : t->now_s;
 
-	for (uint32_t s = from + 1; s <= second; s++)
-		move_on(t, s);
+	for (uint32_t s = from; s != second;)
+		move_on(t, ++s);
 }
 
 void tally__tick(struct tally *t, uint64_t now_ns)
@@ -416,7 +416,7 @@ static void close_in(struct tally *t, struct tally_row *row, const struct closin
 	}
 	recent__add(&row->recent, c->second, t->now_s);
 	held__add(&row->held, c->second + HELD_LIFE_S, t->now_s);
-	remotes__add(&row->remotes, &c->remote, c->remote_hash);
+	remotes__add(&row->remotes, &c->remote, c->remote_hash, 1);
 	note_process(row, c->rec);
 	if (c->second > row->last_s)
 		row->last_s = c->second;
@@ -544,6 +544,157 @@ void tally__add(struct tally *t, const struct record *rec)
 		c.remote_hash = hash__bytes(t->opts.seed, &c.remote, sizeof(c.remote));
 		add_close(t, &c);
 	}
+}
+
+/* ---- sums ---- */
+
+/* What a sum has for each row. */
+struct sum_part {
+	const struct record *rec;
+	const struct tally_sum *sum;
+	uint32_t first_s, num;	     /* seconds */
+	uint32_t each[HELD_SECONDS]; /* in each of them */
+	uint64_t counted, lifetimes, lifetime_ns; /* in totals */
+	struct port_set_key remote;
+	uint64_t remote_hash;
+};
+
+/* Of @count the first @part of @whole. */
+static uint64_t share(uint64_t count, uint32_t part, uint32_t whole)
+{
+	return count / whole * part + count % whole * part / whole;
+}
+
+static uint64_t between(uint64_t count, uint32_t from, uint32_t until, uint32_t whole)
+{
+	return share(count, until, whole) - share(count, from, whole);
+}
+
+static void make_part(const struct tally *t, struct sum_part *p)
+{
+	const struct tally_sum *sum = p->sum;
+	uint64_t start_s = (t->opts.start_ns + NS_PER_S - 1) / NS_PER_S;
+	uint32_t from = sum->from;
+
+	p->first_s = sum->begin_s + sum->from;
+	p->num = sum->until - sum->from;
+	for (uint32_t i = 0; i < p->num; i++)
+		p->each[i] = (uint32_t)between(sum->count, sum->from + i, sum->from + i + 1,
+					       sum->span_s);
+	/* what was before the start is held, but in no total */
+	if (start_s > sum->begin_s + (uint64_t)from)
+		from = start_s < sum->begin_s + (uint64_t)sum->until ?
+			       (uint32_t)(start_s - sum->begin_s) : sum->until;
+	p->counted = between(sum->count, from, sum->until, sum->span_s);
+	p->lifetimes = between(sum->lifetimes, from, sum->until, sum->span_s);
+	p->lifetime_ns = between(sum->lifetime_ns, from, sum->until, sum->span_s);
+}
+
+static void sum_closes(struct tally *t, struct tally_row *row, const struct sum_part *p)
+{
+	const struct tws_conn *conn = &p->rec->event->conn;
+	struct tally_counts *total = &row->total;
+
+	total->closes += p->counted;
+	total->client += conn->side == TWS_SIDE_CLIENT ? p->counted : 0;
+	total->server += conn->side == TWS_SIDE_SERVER ? p->counted : 0;
+	total->causes[conn->cause < TWS_CAUSE_END ? conn->cause : TWS_CAUSE_UNKNOWN] += p->counted;
+	total->lifetimes += p->lifetimes;
+	total->lifetime_ns += p->lifetime_ns;
+	row->closes_on += p->counted;
+	for (uint32_t i = 0; i < p->num; i++) {
+		recent__add_many(&row->recent, p->first_s + i, t->now_s, p->each[i]);
+		held__add_many(&row->held, p->first_s + i + HELD_LIFE_S, t->now_s, p->each[i]);
+	}
+	if (!p->sum->some_peers)
+		remotes__add(&row->remotes, &p->remote, p->remote_hash, p->counted);
+}
+
+static void sum_failures(struct tally *t, struct tally_row *row, const struct sum_part *p)
+{
+	row->total.failed += p->counted;
+	row->failed_on += p->counted;
+	for (uint32_t i = 0; i < p->num; i++)
+		recent__add_many(&row->recent_failed, p->first_s + i, t->now_s, p->each[i]);
+}
+
+static void sum_in(struct tally *t, struct tally_row *row, const struct sum_part *p)
+{
+	if (p->rec->event->action == TWS_TIME_WAIT)
+		sum_closes(t, row, p);
+	else
+		sum_failures(t, row, p);
+	if (row->sample.event && !row->command_line && p->rec->command_line) {
+		row->command_line = strdup(p->rec->command_line);
+		row->sample.command_line = row->command_line;
+	}
+	if (p->first_s + p->num - 1 > row->last_s)
+		row->last_s = p->first_s + p->num - 1;
+}
+
+/* Whether the sum is of one row by these keys. */
+static bool tells(const struct tally_keys *keys, const struct sum_part *p)
+{
+	const struct tws_event *ev = p->rec->event;
+
+	for (size_t i = 0; i < keys->num; i++) {
+		const char *word = keys->keys[i]->word;
+
+		if ((!strcmp(word, "remote") && p->sum->some_peers) ||
+		    (!strcmp(word, "remote-port") && !ev->peer_port) ||
+		    (!strcmp(word, "local-port") && !ev->local_port))
+			return false;
+	}
+	return true;
+}
+
+static void count_sum(struct tally *t, const struct sum_part *p)
+{
+	bool closes = p->rec->event->action == TWS_TIME_WAIT;
+
+	sum_in(t, &t->sum, p);
+	t->host.summed += closes ? p->counted : 0;
+	for (uint32_t i = 0; closes && i < p->num; i++)
+		if (t->now_s - (p->first_s + i) < COUNT(t->minute))
+			t->minute[(p->first_s + i) % COUNT(t->minute)] += p->each[i];
+	/* port sets are left out: how many ports they have only looks tell, and of what was
+	 * recorded there are none */
+	for (size_t v = 0; v < t->opts.num_views; v++) {
+		struct view *view = t->views[v];
+
+		sum_in(t, tells(&view->keys, p) ? view__row(view, p->rec, t->opts.seed) :
+						  &view->others, p);
+	}
+}
+
+void tally__add_sum(struct tally *t, const struct record *rec, const struct tally_sum *sum)
+{
+	uint8_t action = rec->event->action;
+	struct sum_part p = { .rec = rec, .sum = sum };
+	uint64_t first_ns = (sum->begin_s + (uint64_t)sum->from) * NS_PER_S;
+
+	if (sum->from >= sum->until || sum->until > sum->span_s || sum->span_s > HELD_SECONDS)
+		return;
+	if (action != TWS_TIME_WAIT && action != TWS_CONNECT_FAILED && action != TWS_OVERFLOW)
+		return;
+	if (!t->begin_ns || first_ns < t->begin_ns)
+		t->begin_ns = first_ns;
+	tally__tick(t, (sum->begin_s + (uint64_t)sum->until - 1) * NS_PER_S);
+	make_part(t, &p);
+	if (action == TWS_OVERFLOW) {
+		t->host.overflows += p.counted;
+		return;
+	}
+	if (action == TWS_CONNECT_FAILED)
+		t->host.error = rec->event->error;
+	p.remote = remotes__key(rec->event);
+	p.remote_hash = hash__bytes(t->opts.seed, &p.remote, sizeof(p.remote));
+	count_sum(t, &p);
+}
+
+void tally__add_unknown(struct tally *t, uint64_t time_ns, uint64_t num)
+{
+	t->host.unknown += time_ns >= t->opts.start_ns ? num : 0;
 }
 
 /* ---- looks ---- */

@@ -56,6 +56,15 @@ struct tally_counts {
 	uint64_t causes[TWS_CAUSE_END];
 };
 
+/* Events that are alike, of which a recording has no more than the sum. */
+struct tally_sum {
+	uint32_t begin_s, span_s; /* evenly spread over so many seconds, HELD_SECONDS at most */
+	uint32_t from, until;	  /* of these, from 0 on: the ones that are to be counted now */
+	uint64_t count;		  /* of the whole span, as are the next two */
+	uint64_t lifetimes, lifetime_ns;
+	bool some_peers; /* the record's remote address stands for several */
+};
+
 struct tally_row {
 	struct record sample; /* of the first record, what its keys are read from; its strings are owned */
 	struct tally_counts total;
@@ -90,6 +99,17 @@ void tally__free(struct tally *tally); /* NULL is allowed */
 /* tally__add() - counts @rec, of any action: of those that a row does not count some are
  * counted by the host. */
 void tally__add(struct tally *tally, const struct record *rec);
+
+/*
+ * tally__add_sum() - counts the part of @sum that is asked for as events like @rec, whose time does not
+ * matter; not before its last second has begun. Rows by what @rec does not tell, or not exactly, as a
+ * port or an address, do not get it, but the others'. Parts that follow each other add up to all.
+ */
+void tally__add_sum(struct tally *tally, const struct record *rec, const struct tally_sum *sum);
+
+/* tally__add_unknown() - @num events, at @time_ns or within a minute after it, of which nobody can tell
+ * what they were. */
+void tally__add_unknown(struct tally *tally, uint64_t time_ns, uint64_t num);
 
 /* tally__tick() - it is @now_ns, CLOCK_MONOTONIC. */
 void tally__tick(struct tally *tally, uint64_t now_ns);
@@ -144,6 +164,8 @@ struct tally_host {
 	uint64_t unplaced; /* of time_wait: their close was not counted here */
 	uint64_t overflows; /* TIME_WAITs that were not made, since the start */
 	uint32_t error;	    /* errno of the last connect() that failed */
+	uint64_t unknown;   /* events since the start of which nobody can tell what they were */
+	uint64_t summed;    /* entries into TIME_WAIT since the start that came as sums */
 	const struct port_set_use *fullest; /* NULL: none */
 	uint64_t fullest_rate_milli;
 	uint32_t fullest_in_s; /* port_set__full_in() */

@@ -8,6 +8,9 @@
 #include "tally/tally.h"
 #include "tests/unit/support.h"
 
+/* sanitizer/allocator_interface.h, which not every compiler brings along */
+size_t __sanitizer_get_current_allocated_bytes(void);
+
 #define S 1000000000ULL
 #define START (1000 * S)
 
@@ -419,10 +422,10 @@ static void remotes(void **unused)
 	(void)unused;
 	for (uint16_t i = 1; i <= 100; i++) {
 		key.peer_port = i;
-		remotes__add(&r, &key, i);
+		remotes__add(&r, &key, i, 1);
 		key.peer_port = 1000;
-		remotes__add(&r, &key, 1000);
-		remotes__add(&r, &key, 1000);
+		remotes__add(&r, &key, 1000, 1);
+		remotes__add(&r, &key, 1000, 1);
 	}
 	assert_int_equal(remotes__order(&r, order), REMOTES_KEPT);
 	assert_int_equal(r.kept[order[0]].key.peer_port, 1000);
@@ -547,6 +550,201 @@ static void whose_grows_and_forgets(void **unused)
 	whose__free(whose);
 }
 
+/*
+ * The load that the bound is for: 50,000 closes a second by 100,000 processes in turn. Once all
+ * tables are full it takes no more memory, however long it goes on, with and without looks.
+ */
+static void memory_is_bounded(void **unused)
+{
+	enum { RATE = 50000, PROCESSES = 100000, FULL_S = 12, END_S = 18 };
+	struct tally *tally = make("pid", "remote");
+	struct tally_frame frame;
+	size_t before = __sanitizer_get_current_allocated_bytes(), full = 0, most = 0, now;
+
+	(void)unused;
+	for (uint32_t i = 0; i < RATE * END_S; i++) {
+		struct tws_event ev = close_of("many", (uint16_t)i, START + i * (S / RATE));
+
+		ev.conn.tgid = 1000 + i % PROCESSES;
+		memcpy(ev.peer_addr, &i, sizeof(i));
+		add(tally, &ev);
+		if (i % RATE)
+			continue;
+		tally__frame(tally, 0, ev.time_ns, &frame);
+		if (tally__wants_look(tally) && i > RATE * (FULL_S + 3)) {
+			tally__look(tally, ev.time_ns);
+			tally__looked(tally, TALLY_SAW_ALL);
+		}
+		now = __sanitizer_get_current_allocated_bytes();
+		full = i <= RATE * FULL_S && now > full ? now : full;
+		most = now > most ? now : most;
+	}
+	tally__frame(tally, 0, START + END_S * S, &frame);
+	assert_int_equal(frame.sum->total.closes, RATE * END_S);
+	check_sums(&frame);
+	/* 8,192 rows, their strings, the sockets' table, and what gave way within a second */
+	assert_true(full - before < 100U << 20);
+	assert_true(most - full < 1U << 20);
+	tally__free(tally);
+}
+
+/* ---- sums of a recording's minutes ---- */
+
+static const struct tally_sum a_minute = {
+	.begin_s = START / S, .span_s = 60, .from = 0, .until = 60,
+	.count = 6007, .lifetimes = 6000, .lifetime_ns = 6000 * S,
+};
+
+static void add_sum(struct tally *tally, const struct tws_event *ev, const struct tally_sum *sum)
+{
+	const struct record rec = { .event = ev };
+
+	tally__add_sum(tally, &rec, sum);
+}
+
+static void sums_as_events(void **unused)
+{
+	struct tally *tally = make("process", "side");
+	struct tws_event ev = close_of("shop", 0, 0);
+	struct tally_frame frame;
+
+	(void)unused;
+	add_sum(tally, &ev, &a_minute);
+	tally__frame(tally, 0, START + 60 * S, &frame);
+	check_sums(&frame);
+	assert_int_equal(frame.num_rows, 1);
+	assert_int_equal(frame.sum->total.closes, 6007);
+	assert_int_equal(frame.sum->total.client, 6007);
+	assert_int_equal(frame.sum->total.lifetime_ns, 6000 * S);
+	assert_int_equal(frame.host.summed, 6007);
+	/* all but those of the first second: as long lived as single ones */
+	assert_in_range(frame.sum->held.now, 5900, 6007);
+	assert_in_range(tally__rate_milli(tally, &frame.sum->recent), 99000, 101000);
+	assert_in_range(frame.host.minute[30], 100, 101);
+	tally__frame(tally, 0, START + 90 * S, &frame);
+	assert_in_range(frame.sum->held.now, 2900, 3200);
+	tally__frame(tally, 0, START + 125 * S, &frame);
+	assert_int_equal(frame.sum->held.now, 0);
+	tally__free(tally);
+}
+
+/* Frames may fall into the minute: no close is in two of them, and none in none. */
+static void sums_in_parts(void **unused)
+{
+	struct tally *tally = make("process", "remote");
+	struct tws_event ev = close_of("shop", 0, 0);
+	struct tally_sum sum = a_minute;
+	struct tally_frame frame;
+	uint64_t closes = 0;
+
+	(void)unused;
+	for (uint32_t from = 0; from < 60; from = sum.until) {
+		sum.from = from;
+		sum.until = from + 7 < 60 ? from + 7 : 60;
+		add_sum(tally, &ev, &sum);
+		tally__frame(tally, 0, START + sum.until * S, &frame);
+		check_sums(&frame);
+		closes += frame.sum->closes;
+		assert_in_range(frame.sum->closes, 400, 701);
+	}
+	assert_int_equal(closes, 6007);
+	assert_int_equal(frame.sum->total.closes, 6007);
+	assert_int_equal(frame.sum->total.lifetimes, 6000);
+	tally__free(tally);
+}
+
+/* What was before the start is held, and in no total. */
+static void sums_before_start(void **unused)
+{
+	struct tally *tally = make("process", NULL);
+	struct tws_event ev = close_of("shop", 0, 0);
+	struct tally_sum sum = a_minute;
+	struct tally_frame frame;
+
+	(void)unused;
+	sum.begin_s -= 30;
+	sum.count = 6000;
+	add_sum(tally, &ev, &sum);
+	tally__frame(tally, 0, START + 30 * S, &frame);
+	assert_int_equal(frame.sum->total.closes, 3000);
+	assert_in_range(frame.sum->held.now, 5900, 6000);
+	check_sums(&frame);
+	tally__free(tally);
+}
+
+/* What a sum does not tell is nobody's, but counted. */
+static void sums_by_what_they_lack(void **unused)
+{
+	struct tally *tally = make("remote", "local-port");
+	struct tws_event ev = close_of("web", 80, 0);
+	struct tally_sum sum = a_minute;
+	struct tally_frame frame;
+
+	(void)unused;
+	sum.some_peers = true;
+	ev.conn.side = TWS_SIDE_SERVER;
+	ev.peer_port = 0;
+	add_sum(tally, &ev, &sum);
+	tally__frame(tally, 0, START + 60 * S, &frame);
+	assert_int_equal(frame.num_rows, 0);
+	assert_int_equal(frame.others->total.closes, 6007);
+	assert_int_equal(frame.others->remotes.num, 0);
+	check_sums(&frame);
+	tally__again(tally, 1, &frame);
+	assert_int_equal(frame.num_rows, 1);
+	assert_int_equal(frame.rows[0]->total.closes, 6007);
+	check_sums(&frame);
+	tally__free(tally);
+}
+
+static void sums_of_failures(void **unused)
+{
+	struct tally *tally = make("process", NULL);
+	struct tws_event ev = close_of("shop", 0, 0);
+	struct tally_frame frame;
+
+	(void)unused;
+	ev.action = TWS_CONNECT_FAILED;
+	ev.error = 99;
+	add_sum(tally, &ev, &a_minute);
+	ev.action = TWS_OVERFLOW;
+	add_sum(tally, &ev, &a_minute);
+	ev.action = TWS_PASSIVE_CLOSE;
+	add_sum(tally, &ev, &a_minute);
+	tally__add_unknown(tally, START - S, 5);
+	tally__add_unknown(tally, START, 6);
+	tally__frame(tally, 0, START + 60 * S, &frame);
+	assert_int_equal(frame.sum->total.failed, 6007);
+	assert_int_equal(frame.sum->total.closes, 0);
+	assert_int_equal(frame.host.overflows, 6007);
+	assert_int_equal(frame.host.error, 99);
+	assert_int_equal(frame.host.unknown, 6);
+	check_sums(&frame);
+	tally__free(tally);
+}
+
+/* A file may say what it will. */
+static void sums_that_are_absurd(void **unused)
+{
+	struct tally *tally = make("process", "side");
+	struct tws_event ev = close_of("shop", 0, 0);
+	struct tally_sum sum = { .begin_s = UINT32_MAX - 5, .span_s = 60, .until = 60,
+				 .count = UINT64_MAX, .lifetimes = UINT64_MAX,
+				 .lifetime_ns = UINT64_MAX };
+	struct tally_frame frame;
+
+	(void)unused;
+	add_sum(tally, &ev, &sum);
+	sum.until = 61;
+	add_sum(tally, &ev, &sum);
+	sum.span_s = UINT32_MAX;
+	add_sum(tally, &ev, &sum);
+	sum = (struct tally_sum){ .count = 5 };
+	add_sum(tally, &ev, &sum);
+	tally__frame(tally, 0, UINT64_MAX, &frame);
+	tally__free(tally);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -560,6 +758,13 @@ int main(void)
 		cmocka_unit_test(looking_back),
 		cmocka_unit_test(failures),
 		cmocka_unit_test(bounded_and_exact),
+		cmocka_unit_test(memory_is_bounded),
+		cmocka_unit_test(sums_as_events),
+		cmocka_unit_test(sums_in_parts),
+		cmocka_unit_test(sums_before_start),
+		cmocka_unit_test(sums_by_what_they_lack),
+		cmocka_unit_test(sums_of_failures),
+		cmocka_unit_test(sums_that_are_absurd),
 		cmocka_unit_test(remotes),
 		cmocka_unit_test(remotes_by_side),
 		cmocka_unit_test(ports_until_full),
