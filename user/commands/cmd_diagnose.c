@@ -178,6 +178,7 @@ static int begin_observing(struct diagnose *d)
 {
 	const struct observe_options opts = {
 		.source = &d->source, .filter = &d->filters.filter,
+		.containers = d->filters.containers, .num_containers = d->filters.num_containers,
 		.no_names = d->opts.no_names, .runtime_socket = d->opts.runtime_socket,
 	};
 	int err = observe__begin(&d->observe, &opts);

@@ -80,12 +80,25 @@ static void note_lifetime(struct evidence_flow *flow, const struct tws_event *ev
 
 	if (!ev->conn.open_ns || ev->conn.open_ns > ev->time_ns)
 		return;
-	place = flow->num_lifetimes++;
+	flow->num_lifetimes++;
+	place = flow->num_sampled++;
 	/* each of them has the same chance to be among those that are kept */
 	if (place >= EVIDENCE_SAMPLES)
-		place = hash__number(7, flow->num_lifetimes) % flow->num_lifetimes;
+		place = hash__number(7, flow->num_sampled) % flow->num_sampled;
 	if (place < EVIDENCE_SAMPLES)
 		flow->lifetimes[place] = ev->time_ns - ev->conn.open_ns;
+}
+
+/* Whether @second is one of those that are kept. */
+static bool open_second(struct evidence_flow *flow, uint64_t second)
+{
+	if (!flow->second || second >= flow->second + EVIDENCE_SECONDS) {
+		memset(flow->seconds, 0, sizeof(flow->seconds));
+		flow->second = second;
+	}
+	while (flow->second < second)
+		flow->seconds[++flow->second % EVIDENCE_SECONDS] = 0;
+	return second + EVIDENCE_SECONDS > flow->second;
 }
 
 /* What it holds in TIME_WAIT is what came within the last minute. */
@@ -93,13 +106,7 @@ static void note_second(struct evidence_flow *flow, uint64_t time_ns)
 {
 	uint64_t second = time_ns / NS_PER_S, held = 0;
 
-	if (!flow->second || second >= flow->second + EVIDENCE_SECONDS) {
-		memset(flow->seconds, 0, sizeof(flow->seconds));
-		flow->second = second;
-	}
-	while (flow->second < second)
-		flow->seconds[++flow->second % EVIDENCE_SECONDS] = 0;
-	if (second + EVIDENCE_SECONDS <= flow->second)
+	if (!open_second(flow, second))
 		return;
 	flow->seconds[second % EVIDENCE_SECONDS]++;
 	for (uint64_t s = 0; s < TIME_WAIT_S && s <= flow->second; s++)
@@ -111,7 +118,8 @@ static void note_second(struct evidence_flow *flow, uint64_t time_ns)
 static void note_time_wait(struct evidence *e, struct evidence_flow *flow,
 			   const struct tws_event *ev)
 {
-	flow->times[flow->time_waits++ % EVIDENCE_TIMES] = ev->time_ns;
+	flow->time_waits++;
+	flow->times[flow->num_times++ % EVIDENCE_TIMES] = ev->time_ns;
 	if (ev->conn.cause < TWS_CAUSE_END)
 		flow->causes[ev->conn.cause]++;
 	flow->killed += (ev->conn.flags & TWS_F_SIGNALED) != 0;
@@ -130,44 +138,41 @@ static bool has_local(const struct tws_event *ev)
 	return memcmp(ev->local_addr, none, sizeof(none)) != 0;
 }
 
-static void count(struct evidence *e, struct evidence_flow *flow, const struct tws_event *ev)
+/* @num as @ev, which is no TIME_WAIT. */
+static void count(struct evidence_flow *flow, const struct tws_event *ev, uint64_t num)
 {
 	switch (ev->action) {
-	case TWS_TIME_WAIT:
-		note_time_wait(e, flow, ev);
-		break;
 	case TWS_FIN_WAIT2:
-		flow->fin_wait2s++;
+		flow->fin_wait2s += num;
 		break;
 	case TWS_PASSIVE_CLOSE:
-		flow->passive++;
+		flow->passive += num;
 		break;
 	case TWS_RESET:
-		flow->resets++;
+		flow->resets += num;
 		break;
 	case TWS_ABORT:
-		flow->aborts++;
-		flow->aborts_with_bytes += ev->tx_bytes || ev->rx_bytes;
-		note_lifetime(flow, ev);
+		flow->aborts += num;
+		flow->aborts_with_bytes += ev->tx_bytes || ev->rx_bytes ? num : 0;
 		break;
 	case TWS_TIMEOUT:
-		flow->timeouts++;
+		flow->timeouts += num;
 		break;
 	case TWS_OVERFLOW:
-		flow->overflows++;
+		flow->overflows += num;
 		break;
 	case TWS_CONNECT_FAILED:
-		flow->connect_failed++;
+		flow->connect_failed += num;
 		/* without an address, no route led there: that is no matter of ports */
-		flow->no_ports += ev->error == EADDRNOTAVAIL && has_local(ev);
-		flow->no_answer += ev->error == ETIMEDOUT;
+		flow->no_ports += ev->error == EADDRNOTAVAIL && has_local(ev) ? num : 0;
+		flow->no_answer += ev->error == ETIMEDOUT ? num : 0;
 		break;
 	case TWS_BIND_FAILED:
-		flow->address_in_use += ev->error == EADDRINUSE;
+		flow->address_in_use += ev->error == EADDRINUSE ? num : 0;
 		break;
 	case TWS_TIME_WAIT_END:
-		flow->reused_by_connect += ev->end == TWS_END_REUSED_BY_CONNECT;
-		flow->reused_by_syn += ev->end == TWS_END_REUSED_BY_SYN;
+		flow->reused_by_connect += ev->end == TWS_END_REUSED_BY_CONNECT ? num : 0;
+		flow->reused_by_syn += ev->end == TWS_END_REUSED_BY_SYN ? num : 0;
 		break;
 	}
 }
@@ -180,7 +185,8 @@ static void begin_flow(struct evidence_flow *flow, const struct record *rec, con
 	memcpy(flow->some_local, rec->event->local_addr, sizeof(flow->some_local));
 }
 
-void evidence__add(struct evidence *e, const struct record *rec)
+/* The flow that @rec belongs to; NULL: there is no room for another one. */
+static struct evidence_flow *flow_of(struct evidence *e, const struct record *rec)
 {
 	const struct tws_event *ev = rec->event;
 	char own[RECORD_LABEL_BYTES];
@@ -192,12 +198,9 @@ void evidence__add(struct evidence *e, const struct record *rec)
 
 	label = record__label(&rec->workload, own, &label_len);
 	key_of(rec, label, label ? label_len : 0, &key);
-	e->events++;
 	err = table__get(e->flow_table, &key, (void **)&flow);
-	if (err < 0) {
-		e->num_dropped++;
-		return;
-	}
+	if (err < 0)
+		return NULL;
 	if (err)
 		begin_flow(flow, rec, label, label_len);
 	if (rec->command_line && !flow->command[0])
@@ -211,7 +214,86 @@ void evidence__add(struct evidence *e, const struct record *rec)
 		flow->many_peers = true;
 		memcpy(flow->last_peer, ev->peer_addr, sizeof(flow->last_peer));
 	}
-	count(e, flow, ev);
+	return flow;
+}
+
+void evidence__add(struct evidence *e, const struct record *rec)
+{
+	struct evidence_flow *flow = flow_of(e, rec);
+
+	e->events++;
+	if (!flow)
+		e->num_dropped++;
+	else if (rec->event->action == TWS_TIME_WAIT)
+		note_time_wait(e, flow, rec->event);
+	else
+		count(flow, rec->event, 1);
+	if (flow && rec->event->action == TWS_ABORT)
+		note_lifetime(flow, rec->event);
+}
+
+/* ---- adding sums ---- */
+
+/* Evenly spread, no minute that is shifted by some seconds has more than the fuller one of the two
+ * that it has a part of. */
+static void note_minute(struct evidence_flow *flow, const struct evidence_sum *sum)
+{
+	uint64_t first = sum->begin_ns / NS_PER_S, num = sum->span_ns / NS_PER_S ?: 1;
+
+	if (flow->minute_ns != sum->begin_ns)
+		flow->in_minute = 0;
+	flow->minute_ns = sum->begin_ns;
+	flow->in_minute += sum->count;
+	if (flow->in_minute > flow->most_held)
+		flow->most_held = flow->in_minute < UINT32_MAX ? (uint32_t)flow->in_minute :
+								 UINT32_MAX;
+	/* what stays of the seconds is the end of it */
+	for (uint64_t i = num > EVIDENCE_SECONDS ? num - EVIDENCE_SECONDS : 0; i < num; i++)
+		if (open_second(flow, first + i))
+			flow->seconds[(first + i) % EVIDENCE_SECONDS] +=
+				(uint32_t)(sum->count / num + (i < sum->count % num));
+}
+
+static void add_time_waits(struct evidence *e, struct evidence_flow *flow,
+			   const struct tws_event *ev, const struct evidence_sum *sum)
+{
+	flow->time_waits += sum->count;
+	flow->summed += sum->count;
+	if (ev->conn.cause < TWS_CAUSE_END)
+		flow->causes[ev->conn.cause] += sum->count;
+	flow->tx_bytes += sum->tx_bytes;
+	flow->rx_bytes += sum->rx_bytes;
+	if (!(ev->conn.flags & TWS_F_CLOSER) && ev->conn.cause != TWS_CAUSE_KERNEL)
+		e->unattributed += sum->count;
+	note_minute(flow, sum);
+}
+
+void evidence__add_sum(struct evidence *e, const struct record *rec,
+		       const struct evidence_sum *sum)
+{
+	struct evidence_flow *flow = flow_of(e, rec);
+	struct tws_event ev = *rec->event;
+
+	e->events += sum->count;
+	if (!flow) {
+		e->num_dropped += sum->count;
+		return;
+	}
+	flow->many_peers |= sum->some_peers;
+	if (ev.action != TWS_TIME_WAIT) {
+		ev.tx_bytes = sum->tx_bytes / sum->count;
+		ev.rx_bytes = sum->rx_bytes / sum->count;
+		count(flow, &ev, sum->count);
+		if (ev.action == TWS_ABORT && (ev.tx_bytes || ev.rx_bytes))
+			flow->aborts_summed += sum->count;
+	} else {
+		add_time_waits(e, flow, &ev, sum);
+	}
+	if (ev.action != TWS_TIME_WAIT && ev.action != TWS_ABORT)
+		return;
+	flow->num_lifetimes += sum->lifetimes;
+	for (size_t i = 0; i < HELD_BUCKETS; i++)
+		flow->spread[i] += sum->buckets[i];
 }
 
 /* ---- when all is there ---- */
@@ -248,6 +330,41 @@ int evidence__finish(struct evidence *e)
 	return 0;
 }
 
+/* A lifetime, and how many it stands for. */
+struct weighted {
+	uint64_t ns, weight;
+};
+
+#define POINTS 8 /* that a bucket of lifetimes is told as, evenly spread over it */
+#define SCALE 64 /* of weights */
+
+static int by_ns(const void *a, const void *b)
+{
+	const struct weighted *x = a, *y = b;
+
+	return x->ns < y->ns ? -1 : x->ns > y->ns;
+}
+
+static size_t weigh(const struct evidence_flow *flow,
+		    struct weighted all[EVIDENCE_SAMPLES + HELD_BUCKETS * POINTS])
+{
+	size_t kept = flow->num_sampled < EVIDENCE_SAMPLES ? flow->num_sampled : EVIDENCE_SAMPLES;
+	size_t num = 0;
+
+	for (size_t i = 0; i < kept; i++)
+		all[num++] = (struct weighted){ flow->lifetimes[i],
+						flow->num_sampled * SCALE / kept };
+	for (unsigned int b = 0; b < HELD_BUCKETS; b++) {
+		uint64_t low = b ? held__bucket_end_ns(b - 1) : 0;
+		uint64_t wide = (b < HELD_BUCKETS - 1 ? held__bucket_end_ns(b) : 3 * low) - low;
+
+		for (unsigned int p = 0; flow->spread[b] && p < POINTS; p++)
+			all[num++] = (struct weighted){ low + wide * (2 * p + 1) / (2 * POINTS),
+							flow->spread[b] * SCALE / POINTS };
+	}
+	return num;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	const uint64_t *x = a, *y = b;
@@ -257,28 +374,39 @@ static int by_number(const void *a, const void *b)
 
 bool evidence__lifetimes(const struct evidence_flow *flow, struct evidence_lifetimes *l)
 {
-	size_t num = flow->num_lifetimes < EVIDENCE_SAMPLES ? flow->num_lifetimes :
-							       EVIDENCE_SAMPLES;
-	uint64_t sorted[EVIDENCE_SAMPLES];
+	struct weighted all[EVIDENCE_SAMPLES + HELD_BUCKETS * POINTS];
+	size_t num = weigh(flow, all);
+	uint64_t total = 0, before = 0;
 
 	if (!num)
 		return false;
-	memcpy(sorted, flow->lifetimes, num * sizeof(*sorted));
-	qsort(sorted, num, sizeof(*sorted), by_number);
-	l->p10_ns = sorted[num / 10];
-	l->median_ns = sorted[num / 2];
-	l->p90_ns = sorted[num - 1 - num / 10];
+	qsort(all, num, sizeof(*all), by_ns);
+	for (size_t i = 0; i < num; i++)
+		total += all[i].weight;
+	*l = (struct evidence_lifetimes){ 0 };
+	for (size_t i = 0; i < num; i++) {
+		uint64_t with = before + all[i].weight;
+
+		if (before <= total / 10 && with > total / 10)
+			l->p10_ns = all[i].ns;
+		if (before <= total / 2 && with > total / 2)
+			l->median_ns = all[i].ns;
+		if (before < total - total / 10 && with >= total - total / 10)
+			l->p90_ns = all[i].ns;
+		before = with;
+	}
 	return true;
 }
 
-/* Most gaps are as long as the one in the middle, or nearly so: a busy host delays some. */
+/* Most gaps are as long as the one in the middle, or nearly so: a busy host delays some. What the
+ * gaps are of closes that minutes sum up, nobody knows. */
 uint64_t evidence__period_ns(const struct evidence_flow *flow)
 {
-	size_t num = flow->time_waits < EVIDENCE_TIMES ? flow->time_waits : EVIDENCE_TIMES;
+	size_t num = flow->num_times < EVIDENCE_TIMES ? flow->num_times : EVIDENCE_TIMES;
 	uint64_t sorted[EVIDENCE_TIMES], gaps[EVIDENCE_TIMES], period;
 	size_t regular = 0;
 
-	if (num < 5)
+	if (num < 5 || flow->summed > flow->num_times)
 		return 0;
 	memcpy(sorted, flow->times, num * sizeof(*sorted));
 	qsort(sorted, num--, sizeof(*sorted), by_number);
@@ -293,8 +421,9 @@ uint64_t evidence__period_ns(const struct evidence_flow *flow)
 
 uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct evidence_flow *flow)
 {
-	uint64_t end_s = e->until_ns / NS_PER_S, sum = 0, span_s = 0;
+	uint64_t end_s = (e->until_ns ?: 1) - 1, sum = 0, span_s = 0;
 
+	end_s /= NS_PER_S; /* one that has not begun has nothing */
 	for (uint64_t s = end_s; s && span_s < RECENT_S && s * NS_PER_S > e->since_ns; s--) {
 		span_s++;
 		if (s <= flow->second && s + EVIDENCE_SECONDS > flow->second)
@@ -413,5 +542,6 @@ static bool is_loopback(uint8_t family, const uint8_t addr[16])
 bool evidence__is_loopback(const struct evidence_flow *flow)
 {
 	return is_loopback(flow->key.family, flow->last_peer) ||
+	       is_loopback(flow->key.family, flow->some_local) ||
 	       !memcmp(flow->last_peer, flow->some_local, sizeof(flow->some_local));
 }

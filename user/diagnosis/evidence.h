@@ -14,6 +14,7 @@
 
 #include "bpf/event.h"
 #include "model/record.h"
+#include "store/held.h"
 
 #define EVIDENCE_FLOWS 4096
 #define EVIDENCE_SAMPLES 256 /* of lifetimes, for each flow */
@@ -22,6 +23,7 @@
 #define EVIDENCE_LABEL 80
 #define EVIDENCE_COMMAND 120
 #define EVIDENCE_OWNERS 3
+#define EVIDENCE_ENTER 96
 
 /* A client's connections to one remote end, or a server's at one local port. */
 struct evidence_flow_key {
@@ -46,8 +48,10 @@ struct evidence_flow {
 	uint8_t some_local[16];		/* an own address */
 
 	uint64_t time_waits;		/* it closed first, and TIME_WAIT came */
+	uint64_t summed;		/* of these: told by sums of minutes, without PIDs and times */
 	uint64_t fin_wait2s, passive, resets, aborts, timeouts, overflows;
 	uint64_t aborts_with_bytes;	/* of aborts: something had been sent or received */
+	uint64_t aborts_summed;		/* of these: of sums, by what each had on average */
 	uint64_t causes[TWS_CAUSE_END]; /* of time_waits */
 	uint64_t killed;		/* of these: while it was being killed by a signal */
 	uint64_t connect_failed;
@@ -58,11 +62,15 @@ struct evidence_flow {
 	uint64_t tx_bytes, rx_bytes;	/* of time_waits */
 
 	uint64_t num_lifetimes;		/* of time_waits and aborts, that are known */
-	uint64_t lifetimes[EVIDENCE_SAMPLES]; /* a fair choice of these */
-	uint64_t times[EVIDENCE_TIMES]; /* of the last time_waits, as a ring by time_waits */
+	uint64_t num_sampled;		/* of these, one by one: */
+	uint64_t lifetimes[EVIDENCE_SAMPLES]; /* a fair choice of them */
+	uint64_t spread[HELD_BUCKETS];	/* and the others, which sums of minutes tell */
+	uint64_t num_times;
+	uint64_t times[EVIDENCE_TIMES]; /* of the last single time_waits, as a ring by num_times */
 	uint64_t second;		/* the newest in: */
 	uint32_t seconds[EVIDENCE_SECONDS]; /* time_waits, by second modulo the size */
 	uint32_t most_held;		/* the most time_waits within 60 seconds */
+	uint64_t minute_ns, in_minute;	/* the last sums: of which minute, and how many */
 };
 
 /* Who takes ports, or holds sockets. */
@@ -94,6 +102,8 @@ struct evidence_netns {
 	int tw_reuse, timestamps;	    /* -1: not known */
 	uint32_t first_port, last_port, usable_ports; /* 0: not known */
 	uint64_t conntrack, conntrack_max;  /* 0: there is none */
+	bool is_own;			    /* a command of the user's shell is in it */
+	char enter[EVIDENCE_ENTER]; /* else what to put before one: "nsenter -t 812 -n "; "": not known */
 };
 
 /* A process that has connections in CLOSE_WAIT. */
@@ -152,6 +162,21 @@ void evidence__free(struct evidence *e);
 
 /* evidence__add() - a record of the span. */
 void evidence__add(struct evidence *e, const struct record *rec);
+
+/* Records that are alike, of which a recording has the sum only. */
+struct evidence_sum {
+	uint64_t begin_ns, span_ns; /* evenly spread over these */
+	uint64_t count;		    /* not 0 */
+	uint64_t tx_bytes, rx_bytes;
+	uint64_t lifetimes;	    /* how many have one that is known */
+	const uint32_t *buckets;    /* HELD_BUCKETS: and how these are spread */
+	bool some_peers;	    /* the record's peer stands for several */
+};
+
+/* evidence__add_sum() - so many as @rec, whose time and bytes do not count. It takes no longer for
+ * many than for one. */
+void evidence__add_sum(struct evidence *e, const struct record *rec,
+		       const struct evidence_sum *sum);
 
 /* evidence__finish() - after the last record: puts flows in order. Returns 0 or -ENOMEM. */
 int evidence__finish(struct evidence *e);

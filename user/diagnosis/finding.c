@@ -76,7 +76,8 @@ void finding__who(struct finding *f, const struct evidence_flow *flow)
 	memcpy(f->comm, flow->key.comm, sizeof(f->comm));
 	memcpy(f->label, flow->label, sizeof(f->label));
 	memcpy(f->command, flow->command, sizeof(f->command));
-	f->pid = flow->num_pids == 1 ? flow->pid : 0;
+	f->pid = flow->num_pids == 1 && !flow->summed ? flow->pid : 0;
+	f->several = flow->num_pids > 1;
 	f->netns = flow->key.netns;
 	f->family = flow->key.family;
 	if (flow->key.side == TWS_SIDE_SERVER) {

@@ -44,6 +44,7 @@ struct finding {
 	char label[EVIDENCE_LABEL];
 	char command[EVIDENCE_COMMAND];
 	uint32_t pid;	/* 0: several, or not known */
+	bool several;	/* processes */
 	uint32_t netns; /* 0: of the whole host */
 	uint8_t family; /* of the addresses; 0: none */
 	uint8_t local_addr[16], peer_addr[16];

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/parse.h"
@@ -178,18 +179,62 @@ static int read_conntrack(void *ctx)
 
 struct conntracks {
 	struct evidence *e;
-	const char *proc_root;
+	const struct netns_places *places;
+	uint32_t own;
 };
+
+/* Whether a shell takes it for one word, and so does a terminal. */
+static bool is_plain(const char *name)
+{
+	return name[0] && name[0] != '-' &&
+	       !name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+				  "./_-")];
+}
+
+static bool is_at(const char *path, uint32_t inode)
+{
+	struct stat st;
+
+	return !stat(path, &st) && (uint32_t)st.st_ino == inode;
+}
+
+/* A file is better than a process, which may be gone when somebody reads of it. */
+static void note_entrance(struct evidence_netns *to, const struct netns_places *places,
+			  const struct netns_entry *ns)
+{
+	const char *const *dirs = places->run_dirs;
+	char path[EVIDENCE_ENTER - 16];
+
+	if (ns->pid) {
+		snprintf(to->enter, sizeof(to->enter), "nsenter -t %u -n ", ns->pid);
+		return;
+	}
+	for (size_t i = 0; dirs && dirs[i]; i++) {
+		int len = ns->name[0] == '/' ?
+				  snprintf(path, sizeof(path), "%s", ns->name) :
+				  snprintf(path, sizeof(path), "%s/%s", dirs[i], ns->name);
+
+		if (len < 0 || (size_t)len >= sizeof(path) || !is_plain(path) ||
+		    !is_at(path, ns->inode))
+			continue;
+		snprintf(to->enter, sizeof(to->enter), "nsenter --net=%s ", path);
+		return;
+	}
+}
 
 static int visit_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct conntracks *all = ctx;
-	struct conntrack c = { .proc_root = all->proc_root };
+	struct conntrack c = { .proc_root = all->places->proc_root };
 
 	for (size_t i = 0; i < all->e->num_netns; i++) {
 		struct evidence_netns *to = &all->e->netns[i];
 
-		if (to->netns != ns->inode || netns__run(ns->fd, read_conntrack, &c))
+		if (to->netns != ns->inode)
+			continue;
+		to->is_own = ns->inode == all->own;
+		note_entrance(to, all->places, ns);
+		if (netns__run(ns->fd, read_conntrack, &c))
 			continue;
 		to->conntrack = c.count;
 		to->conntrack_max = c.max;
@@ -358,6 +403,7 @@ static int add_leak(struct observe *o, struct evidence *e, const struct gathered
 
 	if (got < 0)
 		return got;
+	of = workloads__get(g->workloads, listing__cgroup(&g->listing, row));
 	if (got) {
 		at->place = e->num_leaks;
 		leak = APPEND(e->leaks, e->num_leaks);
@@ -366,12 +412,12 @@ static int add_leak(struct observe *o, struct evidence *e, const struct gathered
 		memcpy(leak->comm, process->comm, sizeof(leak->comm));
 		leak->pid = process->tgid;
 		leak->netns = row->key.netns;
-		of = workloads__get(g->workloads, listing__cgroup(&g->listing, row));
 		if (of && of->label)
 			snprintf(leak->label, sizeof(leak->label), "%s", of->label);
 	}
 	leak = &e->leaks[at->place];
-	at->asked_for |= is_asked_for(o, &g->listing, row, process);
+	at->asked_for |= (!o->opts.num_containers || (of && of->kept)) &&
+			 is_asked_for(o, &g->listing, row, process);
 	leak->now++;
 	leak->stayed += stayed(o, row);
 	return 0;
@@ -505,12 +551,33 @@ static int add_listeners(struct evidence *e, const struct listing *l)
 	return 0;
 }
 
+/* With -C: where none of the containers that are asked for closed, or leaks. */
+static void drop_strange_namespaces(struct evidence *e)
+{
+	size_t num = 0;
+
+	for (size_t i = 0; i < e->num_netns; i++) {
+		uint32_t netns = e->netns[i].netns;
+		bool is_theirs = false;
+
+		for (size_t f = 0; f < e->num_flows; f++)
+			is_theirs |= e->flows[f]->key.netns == netns;
+		for (size_t l = 0; l < e->num_leaks; l++)
+			is_theirs |= e->leaks[l].netns == netns;
+		if (is_theirs)
+			e->netns[num++] = e->netns[i];
+	}
+	e->num_netns = num;
+}
+
 /* ---- the second look ---- */
 
 static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 {
 	const struct gather_want want = {
 		.source = o->opts.source, .filter = &o->filter, .ports = true,
+		.containers = o->opts.containers, .num_containers = o->opts.num_containers,
+		.marks_containers = true, /* who else takes its ports counts */
 		.no_names = o->opts.no_names, .runtime_socket = o->opts.runtime_socket,
 	};
 
@@ -520,8 +587,7 @@ static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 
 int observe__end(struct observe *o, struct evidence *e)
 {
-	const char *proc_root = o->opts.source->places->proc_root;
-	struct conntracks conntracks = { e, proc_root };
+	struct conntracks conntracks = { .e = e, .places = o->opts.source->places };
 	struct gathered g = {};
 	struct ports ports = {};
 	int err = look_last(o, &g, &ports);
@@ -529,10 +595,14 @@ int observe__end(struct observe *o, struct evidence *e)
 	err = err ?: add_namespaces(e, &g.listing);
 	if (!err) {
 		count_states(e, &g.listing);
+		if (netns__inode(-1, &conntracks.own))
+			conntracks.own = 0;
 		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
 	}
 	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
 	err = err ?: add_processes(o, e, &g);
+	if (o->opts.num_containers)
+		drop_strange_namespaces(e);
 	err = err ?: add_listeners(e, &g.listing);
 	ports__free(&ports);
 	gather__free(&g);

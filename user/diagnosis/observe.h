@@ -18,6 +18,8 @@ struct observe;
 struct observe_options {
 	const struct sockets_source *source;
 	const struct tws_filter *filter; /* of what a process leaves open; of the rest its namespaces */
+	const char *const *containers; /* -C: likewise */
+	unsigned int num_containers;
 	bool no_names;
 	const char *runtime_socket; /* as in struct workloads_options */
 };

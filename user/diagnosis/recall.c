@@ -5,13 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "sockets/sockdiag.h"
 
 #define NS_PER_MINUTE 60000000000ULL
 #define PORT_SETS 1000	/* that are kept: a recording has the ten fullest of each sample */
 #define NAMESPACES 4096
-#define MOST_ALIKE 3000000 /* in a minute: 50,000 a second */
 
 /* ---- events ---- */
 
@@ -28,15 +28,12 @@ void recall__record(struct evidence *e, const struct record *rec)
 	evidence__add(e, &copy);
 }
 
-static struct tws_event event_of(const struct held_minute *minute, const struct held_who *who,
-				 const struct held_flow *flow)
+static struct tws_event event_of(const struct held_who *who, const struct held_flow *flow)
 {
 	struct tws_event ev = {
 		.action = flow->action, .end = flow->end, .error = flow->error,
 		.family = flow->family, .netns = flow->netns,
 		.local_port = flow->local_port, .peer_port = flow->peer_port,
-		.tx_bytes = minute->tx_bytes / minute->count,
-		.rx_bytes = minute->rx_bytes / minute->count,
 		.conn = { .side = flow->side, .cause = flow->cause },
 	};
 
@@ -52,9 +49,14 @@ static struct tws_event event_of(const struct held_minute *minute, const struct 
 void recall__minute(struct evidence *e, const struct held_minute *minute,
 		    const struct held_who *who, const struct held_flow *flow)
 {
+	const struct evidence_sum sum = {
+		.begin_ns = minute->wall_ns, .span_ns = NS_PER_MINUTE, .count = minute->count,
+		.tx_bytes = minute->tx_bytes, .rx_bytes = minute->rx_bytes,
+		.lifetimes = minute->lifetimes, .buckets = minute->buckets,
+		.some_peers = flow && flow->peer_len < (flow->family == AF_INET ? 32 : 128),
+	};
 	struct record rec = { 0 };
 	struct tws_event ev;
-	uint64_t num;
 
 	if (!minute->count)
 		return;
@@ -62,22 +64,13 @@ void recall__minute(struct evidence *e, const struct held_minute *minute,
 		e->num_dropped += minute->count;
 		return;
 	}
-	ev = event_of(minute, who, flow);
+	ev = event_of(who, flow);
 	rec.event = &ev;
 	if (who) {
 		rec.command_line = who->command_line;
 		rec.workload = who->workload;
 	}
-	num = minute->count < MOST_ALIKE ? minute->count : MOST_ALIKE;
-	e->num_dropped += minute->count - num;
-	for (uint64_t i = 0; i < num; i++) {
-		ev.time_ns = minute->wall_ns + NS_PER_MINUTE * i / num;
-		ev.conn.open_ns = 0;
-		if (i < minute->lifetimes)
-			ev.conn.open_ns = ev.time_ns - minute->lifetime_ns / minute->lifetimes;
-		rec.wall_ns = ev.time_ns;
-		evidence__add(e, &rec);
-	}
+	evidence__add_sum(e, &rec, &sum);
 }
 
 /* ---- samples ---- */
@@ -108,6 +101,7 @@ static int take_states(void *ctx, const struct held_states *states)
 		return 0;
 	if (states->netns_name)
 		snprintf(ns->name, sizeof(ns->name), "%s", states->netns_name);
+	ns->is_own = !strcmp(ns->name, "pid:1"); /* the host's, if it was recorded there */
 	ns->established = states->states[SOCKDIAG_ESTABLISHED];
 	ns->close_wait = states->states[SOCKDIAG_CLOSE_WAIT];
 	/* of a span that is over the worst moment counts */

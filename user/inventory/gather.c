@@ -132,7 +132,7 @@ int gather__workloads(struct gathered *g, const struct gather_want *want)
 	}
 	if (!err)
 		err = workloads__resolve(g->workloads);
-	if (!err && want->num_containers)
+	if (!err && want->num_containers && !want->marks_containers)
 		listing__keep(&g->listing, keep_container, g);
 	return err;
 }

@@ -23,6 +23,7 @@ struct gather_want {
 	const struct tws_filter *filter;
 	const char *const *containers; /* -C */
 	unsigned int num_containers;
+	bool marks_containers; /* rows of others stay, and struct workload_of says which they are */
 	bool ports;	/* for gather__ports(): the filter then is of places, not of rows */
 	bool all;	/* sockets of every state */
 	bool listeners; /* wanted even if no owner is to be inferred */

@@ -121,8 +121,9 @@ static void whole(struct outbuf *ob, const struct finding *f, size_t width)
 			snprintf(text, sizeof(text), "%s, PID %u: %s",
 				 finding__name(name, f->comm, f->label), f->pid, command);
 		else
-			snprintf(text, sizeof(text), "%s, several processes, as: %s",
-				 finding__name(name, f->comm, f->label), command);
+			snprintf(text, sizeof(text), "%s%s, as: %s",
+				 finding__name(name, f->comm, f->label),
+				 f->several ? ", several processes" : "", command);
 		head(ob, "Who");
 		wrap(ob, text, INDENT, width);
 	}

@@ -589,8 +589,19 @@ static void peer_does_not_close(void **unused)
 	(void)unused;
 	netns(28232)->fin_wait2_minis = 500;
 	e.netns->time_wait = 20;
+	e.netns->max_tw_buckets = 4096;
 	add(event("shop", TWS_SIDE_CLIENT, TWS_FIN_WAIT2), 500, MS);
 	assert_string_equal(must("peer-does-not-close", SEVERITY_WARNING)->comm, "shop");
+}
+
+/* They harm by what they take of the limit: of a large one hardly anything. */
+static void peer_does_not_close_yet(void **unused)
+{
+	(void)unused;
+	netns(28232)->fin_wait2_minis = 500;
+	e.netns->time_wait = 20;
+	must("peer-does-not-close", SEVERITY_NOTICE);
+	assert_int_equal(verdict.severity, SEVERITY_NOTICE);
 }
 
 static void peer_does_not_close_near(void **unused)
@@ -745,6 +756,82 @@ static void conntrack_near(void **unused)
 	e.netns->conntrack_max = 65536;
 	fails("shop", 20, ETIMEDOUT);
 	must_not("conntrack-full");
+}
+
+/* Connects that time out in another namespace are no evidence against this one's table. */
+static void conntrack_elsewhere(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+	const struct finding *f;
+
+	(void)unused;
+	netns(28232)->conntrack = 60000;
+	e.netns->conntrack_max = 65536;
+	ev.error = ETIMEDOUT;
+	ev.netns = NETNS + 1;
+	add(ev, 20, 0);
+	f = must("conntrack-full", SEVERITY_WARNING);
+	for (size_t i = 0; i < f->num_facts; i++)
+		assert_string_not_equal(f->facts[i].name, "timeouts");
+}
+
+/* ---- settings, and where they count ---- */
+
+static const char *limit_step(void)
+{
+	const struct finding *f;
+
+	e.netns->time_wait = 95000;
+	f = must("limit-near", SEVERITY_WARNING);
+	return f->steps[0];
+}
+
+static void sysctl_own(void **unused)
+{
+	(void)unused;
+	netns(28232)->is_own = true;
+	strcpy(e.netns->enter, "nsenter -t 812 -n ");
+	assert_int_equal(strncmp(limit_step(), "sysctl -w net.ipv4.tcp_max_tw_buckets=200000", 44), 0);
+	assert_null(strstr(limit_step(), "nsenter"));
+}
+
+static void sysctl_elsewhere(void **unused)
+{
+	(void)unused;
+	strcpy(netns(28232)->enter, "nsenter --net=/run/netns/blue ");
+	assert_non_null(strstr(limit_step(), "nsenter --net=/run/netns/blue sysctl -w "
+					     "net.ipv4.tcp_max_tw_buckets=200000"));
+}
+
+/* As in a recording: it may be gone, or another process's. */
+static void sysctl_unknown(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	assert_non_null(strstr(limit_step(), "nsenter -t PID -n sysctl -w"));
+	assert_non_null(strstr(limit_step(), "in network namespace 77"));
+}
+
+/* What is set in a container ends with it. */
+static void sysctl_container(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+	struct record rec = { .event = &ev,
+			      .workload = { .container_name = "web1",
+					    .container_id = "6e9708ee9788" } };
+	const struct finding *f;
+
+	(void)unused;
+	strcpy(netns(1000)->enter, "nsenter -t 812 -n ");
+	ports(1000, 500);
+	for (unsigned int i = 0; i < 900; i++) {
+		ev.time_ns = SINCE + (UNTIL - SINCE) * (i + 1) / 900 - 1;
+		evidence__add(&e, &rec);
+	}
+	f = must("ports-filling", SEVERITY_WARNING);
+	assert_true(f->label[0]);
+	assert_non_null(strstr(f->steps[f->num_steps - 1], "nsenter -t 812 -n sysctl -w"));
+	assert_non_null(strstr(f->steps[f->num_steps - 1], "docker run"));
 }
 
 static void nat_reuse(void **unused)
@@ -1007,6 +1094,8 @@ int main(void)
 		TEST(idle_timeout_near), TEST(health_check), TEST(health_check_near),
 		TEST(limit_near), TEST(limit_overflows), TEST(limit_near_near),
 		TEST(limits_of_many), TEST(peer_does_not_close), TEST(peer_does_not_close_near),
+		TEST(peer_does_not_close_yet), TEST(conntrack_elsewhere), TEST(sysctl_own),
+		TEST(sysctl_elsewhere), TEST(sysctl_unknown), TEST(sysctl_container),
 		TEST(close_wait_leak), TEST(close_wait_stays), TEST(close_wait_passes),
 		TEST(close_wait_half), TEST(aborts), TEST(aborts_near), TEST(exits),
 		TEST(exits_near), TEST(exits_forked), TEST(conntrack_full), TEST(conntrack_near),

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "diagnosis/port_state.h"
+
+#include <string.h>
+
+#include "diagnosis/judge.h"
+
+static bool may_reuse(const struct evidence_netns *ns, const struct evidence_flow *flow)
+{
+	return ns && (ns->tw_reuse == 1 || (ns->tw_reuse == 2 && evidence__is_loopback(flow)));
+}
+
+struct port_state port_state__of(const struct evidence *e, const struct evidence_flow *flow)
+{
+	const struct evidence_netns *ns = evidence__netns(e, flow->key.netns);
+	struct port_state s = { .set = evidence__ports_of(e, flow) };
+
+	s.usable = s.set && s.set->usable ? s.set->usable : ns ? ns->usable_ports : 0;
+	s.held = s.set ? (uint64_t)s.set->time_wait + s.set->live : 0;
+	s.time_waits = s.set ? s.set->time_wait : 0;
+	if (flow->most_held > s.time_waits)
+		s.time_waits = flow->most_held;
+	if (s.time_waits > s.held)
+		s.held = s.time_waits;
+	s.reuse_is_set = may_reuse(ns, flow);
+	s.reuses = s.reuse_is_set && ns->timestamps != 0;
+	/* where half of them are in TIME_WAIT, connect() would meet some all the time */
+	if (e->all && !flow->reused_by_connect && percent(s.time_waits, s.usable) > 50)
+		s.reuses = false;
+	if (flow->no_ports)
+		s.reuses = false;
+	return s;
+}
+
+bool port_state__fills(const struct evidence *e, const struct evidence_flow *flow,
+		  const struct port_state *s)
+{
+	uint64_t tenths = evidence__recent_tenths_per_s(e, flow);
+
+	return s->usable && !s->reuses &&
+	       (tenths * 60 > 8ULL * s->usable || percent(s->held, s->usable) >= 80);
+}
+
+void port_state__add_facts(const struct evidence *e, struct finding *f,
+			   const struct evidence_flow *flow, const struct port_state *s)
+{
+	if (flow->no_ports)
+		finding__fact(f, "connects_failed", flow->no_ports);
+	if (flow->time_waits)
+		finding__fact_tenths(f, "closes_per_second",
+				     evidence__tenths_per_s(e, flow->time_waits));
+	finding__fact(f, "ports_held", s->held);
+	if (s->usable)
+		finding__fact(f, "ports_usable", s->usable);
+	if (s->set && s->set->has_left && s->held == (uint64_t)s->set->time_wait + s->set->live)
+		finding__fact(f, "ports_left", s->set->left);
+}
+
+uint64_t port_state__held(const struct port_state *s)
+{
+	return percent(s->held, s->usable);
+}
+
+bool port_state__is_reserved(const struct evidence_netns *ns)
+{
+	return ns->usable_ports < MANY_PORTS && ns->last_port >= ns->first_port &&
+	       ns->last_port - ns->first_port >= MANY_PORTS;
+}
+
+void port_state__add_steps(const struct evidence *e, struct finding *f, uint32_t netns)
+{
+	const struct evidence_netns *ns = evidence__netns(e, netns);
+
+	if (ns && ns->usable_ports && port_state__is_reserved(ns))
+		finding__step(f, "more ports meanwhile: fewer in net.ipv4.ip_local_reserved_ports, which "
+				 "leaves %u of %u to %u", ns->usable_ports, ns->first_port,
+			      ns->last_port);
+	else if (ns && ns->usable_ports && ns->usable_ports < MANY_PORTS)
+		judge__sysctl(f, ns, "more ports meanwhile", "net.ipv4.ip_local_port_range='10240 60999'",
+			      " (now %u %u), if no listener has a port in it", ns->first_port,
+			      ns->last_port);
+	else
+		finding__step(f, "more addresses meanwhile: each further address of this host, or of the "
+				 "server, brings as many ports again");
+	if (ns && ns->tw_reuse != 1 && ns->timestamps != 0)
+		judge__sysctl(f, ns, "or", "net.ipv4.tcp_tw_reuse=1",
+			      ", if both ends have timestamps: connect() then takes ports over from "
+			      "TIME_WAITs older than a second");
+}

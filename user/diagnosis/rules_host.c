@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Rules about what the kernel's tables hold, and about what was not seen: 15, 16, 17, 20, 23 of the
+ * patterns.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "diagnosis/judge.h"
+
+#define FIN_WAIT2_FEW 50   /* are no matter, whoever they are of */
+#define FIN_WAIT2_SHARE 10 /* of the limit: so many hundredths are */
+
+/* 15 */
+void rule__limit_near(struct judge *j, const struct evidence_netns *ns)
+{
+	uint64_t minis = ns->time_wait + ns->fin_wait2_minis, overflows = 0;
+	struct finding *f;
+	char setting[64];
+
+	for (size_t i = 0; i < j->e->num_flows; i++)
+		if (j->e->flows[i]->key.netns == ns->netns)
+			overflows += j->e->flows[i]->overflows;
+	if (!ns->max_tw_buckets || (!overflows && minis * 10 < ns->max_tw_buckets * 9))
+		return;
+	f = judge__add(j, "limit-near", overflows ? SEVERITY_CRITICAL : SEVERITY_WARNING, CONFIDENCE_SEEN);
+	if (!f)
+		return;
+	f->netns = ns->netns;
+	f->weight = overflows;
+	if (overflows)
+		finding__say(f, "The table of TIME_WAITs is full: %llu connections ended without one, and "
+			     "without its protection against late segments.",
+			     (unsigned long long)overflows);
+	else
+		finding__say(f, "%llu%% of tcp_max_tw_buckets are used: beyond it connections end without "
+			     "TIME_WAIT, and without its protection.",
+			     (unsigned long long)percent(minis, ns->max_tw_buckets));
+	finding__fact(f, "time_waits", ns->time_wait);
+	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
+	finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets);
+	if (overflows)
+		finding__fact(f, "overflows", overflows);
+	snprintf(setting, sizeof(setting), "net.ipv4.tcp_max_tw_buckets=%llu",
+		 (unsigned long long)(ns->max_tw_buckets * 2));
+	judge__sysctl(f, ns, NULL, setting, " (each takes some 250 bytes)");
+	finding__step(f, "and fewer short connections: see the other findings");
+	finding__avoid(f, "a lower limit, to have fewer TIME_WAITs: it only throws protection away");
+}
+
+/* 16 */
+void rule__peer_does_not_close(struct judge *j, const struct evidence_netns *ns)
+{
+	const struct evidence_flow *most = NULL;
+	char name[FINDING_NAME];
+	struct finding *f;
+	bool harmful;
+
+	if (ns->fin_wait2_minis < FIN_WAIT2_FEW || ns->fin_wait2_minis <= ns->time_wait)
+		return;
+	harmful = percent(ns->fin_wait2_minis, ns->max_tw_buckets) >= FIN_WAIT2_SHARE;
+	for (size_t i = 0; i < j->e->num_flows; i++) {
+		const struct evidence_flow *flow = j->e->flows[i];
+
+		if (flow->key.netns == ns->netns && flow->fin_wait2s &&
+		    (!most || flow->fin_wait2s > most->fin_wait2s))
+			most = flow;
+	}
+	f = judge__add(j, "peer-does-not-close", harmful ? SEVERITY_WARNING : SEVERITY_NOTICE,
+		most ? CONFIDENCE_SEEN : CONFIDENCE_INFERRED);
+	if (!f)
+		return;
+	if (most)
+		finding__who(f, most);
+	f->netns = ns->netns;
+	f->weight = ns->fin_wait2_minis;
+	finding__say(f, "%llu connections that were closed here wait for the peer to close, too (FIN_WAIT2)"
+		     "%s%s: it does not, and they count against tcp_max_tw_buckets.",
+		     (unsigned long long)ns->fin_wait2_minis, most ? ", most of " : "",
+		     most ? finding__name(name, most->key.comm, most->label) : "");
+	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
+	finding__fact(f, "time_waits", ns->time_wait);
+	if (ns->max_tw_buckets)
+		finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets);
+	if (ns->max_tw_buckets && !harmful)
+		finding__fact_text(f, "harm", "none now: they are a small part of the limit");
+	finding__step(f, "mend the peer: it has read the end of the stream and must close() its socket (there "
+			 "it shows as CLOSE_WAIT)");
+	finding__step(f, "net.ipv4.tcp_fin_timeout (60 s) bounds how long they wait: that is what it is for");
+	finding__avoid(f, "looking for the fault in TIME_WAIT");
+}
+
+/* 17 */
+void rule__close_wait_leak(struct judge *j, const struct evidence_leak *leak)
+{
+	/* where some are closed meanwhile it is no leak, but a peer that has closed its half alone */
+	bool grows = leak->now > leak->before && leak->stayed * 10 >= leak->before * 9;
+	char name[FINDING_NAME];
+	struct finding *f;
+
+	if (leak->stayed < 10 || (leak->stayed < 100 && !grows))
+		return;
+	f = judge__add(j, "close-wait-leak", grows ? SEVERITY_CRITICAL : SEVERITY_WARNING,
+		grows ? CONFIDENCE_SEEN : CONFIDENCE_INFERRED);
+	if (!f)
+		return;
+	memcpy(f->comm, leak->comm, sizeof(f->comm));
+	memcpy(f->label, leak->label, sizeof(f->label));
+	f->pid = leak->pid;
+	f->netns = leak->netns;
+	f->weight = leak->now;
+	finding__say(f, "%s (PID %u) holds %llu connections that the peer has closed (CLOSE_WAIT)%s: it never "
+		     "calls close(), and will run out of descriptors.",
+		     finding__name(name, leak->comm, leak->label), leak->pid,
+		     (unsigned long long)leak->now, grows ? ", and they become more" : "");
+	finding__fact(f, "close_wait", leak->now);
+	finding__fact(f, "close_wait_before", leak->before);
+	finding__step(f, "mend the program: close() when read() returns 0, also on the ways out for errors");
+	finding__step(f, "until then restart it; which ones: ss -tnp state close-wait | grep 'pid=%u,'",
+		      leak->pid);
+	finding__avoid(f, "any setting for TIME_WAIT: these sockets have not been closed yet");
+}
+
+/* 20 */
+void rule__conntrack_full(struct judge *j, const struct evidence_netns *ns)
+{
+	uint64_t no_answer = 0;
+	struct finding *f;
+	char setting[64];
+	bool full;
+
+	/* what times out elsewhere is no matter of this table, as far as anybody can tell */
+	for (size_t i = 0; i < j->e->num_flows; i++)
+		if (j->e->flows[i]->key.netns == ns->netns)
+			no_answer += j->e->flows[i]->no_answer + j->e->flows[i]->timeouts;
+	if (!ns->conntrack_max || ns->conntrack * 10 < ns->conntrack_max * 9)
+		return;
+	full = ns->conntrack * 100 >= ns->conntrack_max * 99;
+	f = judge__add(j, "conntrack-full", full || no_answer ? SEVERITY_CRITICAL : SEVERITY_WARNING,
+		full || no_answer ? CONFIDENCE_SEEN : CONFIDENCE_INFERRED);
+	if (!f)
+		return;
+	f->netns = ns->netns;
+	f->weight = no_answer;
+	finding__say(f, "The table of connection tracking is %llu%% full: when it is, packets of new "
+		     "connections are dropped, and connect() times out.",
+		     (unsigned long long)percent(ns->conntrack, ns->conntrack_max));
+	finding__fact(f, "nf_conntrack_count", ns->conntrack);
+	finding__fact(f, "nf_conntrack_max", ns->conntrack_max);
+	if (no_answer)
+		finding__fact(f, "timeouts", no_answer);
+	snprintf(setting, sizeof(setting), "net.netfilter.nf_conntrack_max=%llu",
+		 (unsigned long long)(ns->conntrack_max * 2));
+	judge__sysctl(f, NULL, NULL, setting, ": on the host, where it is set for all namespaces; "
+		      "where one has a limit of its own (newer kernels), in that too");
+	finding__step(f, "fewer short connections: each entry stays for 120 s after the close "
+			 "(nf_conntrack_tcp_timeout_time_wait)");
+	finding__avoid(f, "looking at TIME_WAIT only: the sockets' own table is another one");
+}
+
+/* 23 */
+void rule__blind(struct judge *j)
+{
+	const struct evidence *e = j->e;
+	uint64_t active = 0, unknown = e->unattributed;
+	struct finding *f;
+
+	for (size_t i = 0; i < e->num_flows; i++) {
+		active += e->flows[i]->time_waits;
+		unknown += e->flows[i]->causes[TWS_CAUSE_KERNEL];
+	}
+	if (!e->lost && !e->num_dropped && (active < LITTLE || unknown * 10 <= active))
+		return;
+	f = judge__add(j, "blind", SEVERITY_NOTICE, CONFIDENCE_SEEN);
+	if (!f)
+		return;
+	f->weight = e->lost + unknown;
+	finding__say(f, "Not everything was seen: %llu events are lost, %llu are of more clients and servers "
+		     "than are told apart, and of %llu of %llu closes nobody knows who made them.",
+		     (unsigned long long)e->lost, (unsigned long long)e->num_dropped,
+		     (unsigned long long)unknown, (unsigned long long)active);
+	finding__fact(f, "lost", e->lost);
+	finding__fact(f, "not_told_apart", e->num_dropped);
+	finding__fact(f, "closer_unknown", unknown);
+	if (e->lost || !e->num_dropped)
+		finding__step(f, "'twsnoop attach' at boot sees all of them; a larger --ring-size loses less");
+	if (e->num_dropped)
+		finding__step(f, "ask about a part: by process (-c), container, or remote end (see --help)");
+	finding__avoid(f, "to guess");
+}
