@@ -34,7 +34,7 @@ _twsnoop() {
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
 		--netns -h --help'
-	local serve='--listen --tls-cert --tls-key --max-series --interval --time-wait-only --since --until --utc --own
+	local serve='--listen --record --record-size --tls-cert --tls-key --max-series --interval --time-wait-only --since --until --utc --own
 		--bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container
 		-4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
 	local top='-i --interval -n --count -b --batch --json --by --sort --reverse --rows --since --until --utc
@@ -75,7 +75,7 @@ _twsnoop() {
 		_twsnoop_words "$keys"
 		return
 		;;
-	--runtime-socket | --from | --tls-cert | --tls-key)
+	--runtime-socket | --from | --tls-cert | --tls-key | --record)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -99,7 +99,7 @@ _twsnoop() {
 		return
 		;;
 	--since | --until | --at | -i | --interval | --rows | -n | --count | -d | --duration | --ring-size | --max-connections | --size | \
-		--keep | --raw | --listen | --max-series | \
+		--keep | --raw | --listen | --max-series | --record-size | \
 		-C | --container | -l | --local | -r | --remote)
 		return
 		;;

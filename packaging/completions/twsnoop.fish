@@ -114,6 +114,8 @@ complete -c twsnoop -n "$recording" -l time-wait-only -d 'Record entries into TI
 complete -c twsnoop -n "$recording" -s q -l quiet -d 'No line that shows how it grows'
 complete -c twsnoop -n "$recording" -l status -d 'Say what the file holds'
 complete -c twsnoop -n "$serving" -l listen -x -a '127.0.0.1:9810 :9810' -d 'Where to answer HTTP'
+complete -c twsnoop -n "$serving" -l record -r -F -d 'Record into a file, too'
+complete -c twsnoop -n "$serving" -l record-size -x -d 'Of the recording at most'
 complete -c twsnoop -n "$serving" -l tls-cert -r -F -d 'Answer HTTPS with this certificate'
 complete -c twsnoop -n "$serving" -l tls-key -r -F -d 'And this key'
 complete -c twsnoop -n "$serving" -l max-series -x -d 'Of metrics, at most'

@@ -175,7 +175,8 @@ class Serve(Program):
         def reached():
             last[0] = self.metrics()
             return last[0].sum(name, **labels) >= value
-        wait_for(reached, lambda: f"{name}{labels} is {last[0].sum(name, **labels)}, not {value}")
+        wait_for(reached, lambda: f"{name}{labels} is {last[0].sum(name, **labels)}, not {value}; lost "
+                 f"{last[0].sum('twsnoop_events_lost_total')}; {self.said()[-300:]}")
         return last[0]
 
     def account(self):

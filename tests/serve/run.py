@@ -4,12 +4,14 @@
 was made, with Prometheus and VictoriaMetrics as those who ask, and with clients that mean harm.
 As root: run.py TWSNOOP [TEST]...
 Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -143,7 +145,7 @@ def test_attached():
         call("attach", "--all")
         try:
             with forked(make_closes, 7, name="before"), \
-                 Serve("--bpffs", bpffs, own=False) as serve:
+                 Serve("--bpffs", bpffs, "--record", f"{State.scratch}/attached.db", own=False) as serve:
                 check("it reads the attached recorder", "reaches back" in serve.said(), serve.said())
                 with forked(make_closes, 30, name="checkout"):
                     m = serve.wait_value("twsnoop_time_waits_total", 30)
@@ -156,9 +158,72 @@ def test_attached():
                 check("counters go on", m.sum("twsnoop_closes_total", process="checkout") == 70,
                       m.of("twsnoop_closes_total"))
                 check("it ends in order", serve.stop() == 0)
+                account = serve.account()
+            path = f"{State.scratch}/attached.db"
+            check("both are recorded, and what is between is a gap",
+                  recorded(path, "SELECT sum(rows) FROM block") == account["delivered"] and
+                  recorded(path, "SELECT count(*) FROM gap WHERE reason = 1") == 1, account)
         finally:
             subprocess.run([State.twsnoop, "detach", "--bpffs", bpffs], check=False,
                            capture_output=True)
+
+
+# ---- the recording, and the page ----
+
+def recorded(path, sql):
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+        return db.execute(sql).fetchone()[0]
+
+
+def page_of(serve):
+    status, headers, body = serve.get("/")
+    return status, headers, body.decode()
+
+
+def test_record():
+    path = f"{State.scratch}/served.db"
+    with Serve("--record", path, "--record-size", "16M") as serve:
+        wait_for(lambda: page_of(serve)[0] == 200, "a page of a recording that is empty")
+        with forked(make_closes, 200, name="checkout<&>"):
+            serve.wait_value("twsnoop_time_waits_total", 200)
+            wait_for(lambda: "checkout&lt;&amp;&gt;" in page_of(serve)[2],
+                     lambda: f"the closes on the page: {page_of(serve)[2][-1500:]}")
+        status, headers, body = page_of(serve)
+        check("the page is the report of what was recorded", status == 200 and "<svg" in body and
+              headers["Content-Type"] == "text/html; charset=utf-8", body[:300])
+        check("it has no script, and forbids them", "<script" not in body and
+              "Content-Security-Policy" in body)
+        many = [serve.get("/")[0] for _ in range(50)]
+        check("asked often, it is made once", many == [200] * 50, many)
+        done = subprocess.run([State.twsnoop, "serve", "--own", "--listen", "127.0.0.1:0", "--record",
+                               path], capture_output=True, text=True, check=False, timeout=120)
+        check("a second one with the same recording is refused", done.returncode == 1 and
+              "cannot record" in done.stderr, done)
+        check("it ends in order", serve.stop() == 0, serve.said())
+        made = serve.account()["delivered"]
+    check("all is recorded", recorded(path, "SELECT sum(rows) FROM block") == made,
+          (recorded(path, "SELECT sum(rows) FROM block"), made))
+    done = subprocess.run([State.twsnoop, "trace", "--from", path, "--json"], capture_output=True,
+                          text=True, check=False)
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    check("and answers as any recording", len(events) == 200 and
+          {e["process"]["name"] for e in events} == {"checkout<&>"}, done.stderr)
+    done = subprocess.run([State.twsnoop, "serve", "--record-size", "1G"], capture_output=True, text=True,
+                          check=False, timeout=60)
+    check("--record-size is for --record", done.returncode == 2, done)
+
+
+def test_record_unreadable():
+    """What is recorded there is gone, or is none: the page says so, and all the rest goes on."""
+    path = f"{State.scratch}/vanishes.db"
+    with Serve("--record", path) as serve:
+        with open(path, "wb") as f: # and not by SQLite
+            f.write(b"no recording at all" * 1000)
+        wait_for(lambda: page_of(serve)[0] == 503, lambda: f"503: {page_of(serve)}")
+        check("a recording that cannot be read is said to be so", "cannot be read" in page_of(serve)[2])
+        with forked(make_closes, 50, name="checkout"):
+            m = serve.wait_value("twsnoop_time_waits_total", 50)
+        check("metrics go on", m.sum("twsnoop_closes_total") == 50)
 
 
 # ---- TLS, and the static program ----
@@ -300,7 +365,8 @@ def test_many_containers():
 
 # ---- all of them ----
 
-TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_tls,
+TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_record,
+         test_record_unreadable, test_tls,
          test_static, test_many_names, test_many_containers, engines.test_rules,
          engines.test_dashboard, engines.test_prometheus, engines.test_victoria_metrics,
          hostile.test_requests, hostile.test_slow, hostile.test_many]

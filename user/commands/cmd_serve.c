@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -25,18 +26,16 @@
 #include "commands/live.h"
 #include "commands/options.h"
 #include "commands/origin.h"
-#include "commands/serve_tls.h"
+#include "commands/recording_of.h"
+#include "commands/serve_outputs.h"
+#include "commands/serve_web.h"
 #include "containers/cgroup_mount.h"
 #include "containers/containers.h"
 #include "events/loop.h"
 #include "serving/board.h"
 #include "serving/gauges.h"
-#include "serving/http.h"
-#include "serving/http_listen.h"
-#include "serving/page.h"
 
 #define NS_PER_S 1000000000ULL
-#define DEFAULT_LISTEN "127.0.0.1:9810"
 #define LEAST_INTERVAL_NS NS_PER_S
 #define PATIENCE_MS 300		   /* with a reader of stderr, once it is to end */
 #define FIND_MS 200		   /* how often the next recorder is looked for, */
@@ -44,17 +43,19 @@
 #define SILENT_NS (120 * NS_PER_S) /* the stream is stuck: a look at millions of sockets takes seconds */
 
 struct serve_options {
-	struct http_listen listen;
 	uint64_t max_series, interval_ns;
-	const char *tls_cert, *tls_key;
 	bool time_wait_only, no_names;
 	const char *runtime_socket;
 };
 
 struct serve {
 	struct serve_options opts;
+	struct serve_web_words web_words;
+	struct serve_record_options record;
 	struct filter_options filters;
 	struct origin_options from;
+	char *filter_words; /* NULL: there are none; goes over to outputs */
+	struct serve_outputs *outputs;
 	struct origin times; /* as origin__parse() left it */
 	struct live live;
 	struct feed *feed; /* NULL: there is no stream */
@@ -62,10 +63,7 @@ struct serve {
 	uint64_t begin_ns; /* CLOCK_MONOTONIC: what is older is not counted */
 	struct board *board;
 	struct gauges *gauges;
-	struct http *http;
-	struct page *page;
-	struct serve_tls tls;
-	int listen_fd;
+	struct serve_web *web;
 	char cgroup_mount[PATH_MAX];
 	int signals;
 	struct fdwriter messages; /* to stderr */
@@ -75,11 +73,6 @@ struct serve {
 };
 
 /* ---- options ---- */
-
-static int parse_listen(void *field, const char *arg, char *why, size_t why_len)
-{
-	return http_listen__parse(field, arg, why, why_len);
-}
 
 static int parse_interval(void *field, const char *arg, char *why, size_t why_len)
 {
@@ -107,12 +100,6 @@ static int parse_series(void *field, const char *arg, char *why, size_t why_len)
 }
 
 static const struct option_spec serve_table[] = {
-	{ 0, "listen", "ADDR:PORT", "where to answer HTTP (default " DEFAULT_LISTEN "); nobody is asked\n"
-	  "for a password", parse_listen, offsetof(struct serve_options, listen) },
-	{ 0, "tls-cert", "FILE", "answer HTTPS instead, with this certificate (PEM)", option__string,
-	  offsetof(struct serve_options, tls_cert) },
-	{ 0, "tls-key", "FILE", "and this key (PEM)", option__string,
-	  offsetof(struct serve_options, tls_key) },
 	{ 0, "max-series", "N", "of metrics, at most; what is over it counts as ~other (default 2000)",
 	  parse_series, offsetof(struct serve_options, max_series) },
 	{ 0, "interval", "TIME", "between two looks at ports, and two diagnoses (default 1m)",
@@ -228,14 +215,7 @@ static int hold_signals(struct serve *s)
 	return err ? complain(s, what, err) : 0;
 }
 
-/* ---- what HTTP asks for: in its thread ---- */
-
-static void write_metrics(void *ctx, bool openmetrics, struct outbuf *to)
-{
-	struct serve *s = ctx;
-
-	board__write(s->board, openmetrics, to);
-}
+/* ---- how it stands, for who asks by HTTP: in that thread ---- */
 
 static const char *why_unhealthy(void *ctx)
 {
@@ -253,20 +233,6 @@ static const char *why_unready(void *ctx)
 	return atomic_load(&s->traces) ? why_unhealthy(s) : "nothing is traced now\n";
 }
 
-static void want_page(void *ctx)
-{
-	struct serve *s = ctx;
-
-	page__want(s->page);
-}
-
-static void put_page(void *ctx, unsigned int status, struct outbuf *text)
-{
-	struct serve *s = ctx;
-
-	http__set_page(s->http, status, text);
-}
-
 /* ---- the stream ---- */
 
 static int put_record(void *ctx, const struct record *rec)
@@ -275,6 +241,7 @@ static int put_record(void *ctx, const struct record *rec)
 
 	if (rec->event->time_ns >= s->begin_ns)
 		board__put(s->board, rec);
+	serve_outputs__put(s->outputs, rec);
 	return 0;
 }
 
@@ -283,8 +250,7 @@ static int prepare(void *ctx, struct live *live, uint64_t *mask)
 {
 	struct serve *s = ctx;
 
-	(void)live, (void)mask;
-	return hold_signals(s);
+	return serve_outputs__prepare(s->outputs, live, mask) ?: hold_signals(s);
 }
 
 static int start_live(struct serve *s)
@@ -293,6 +259,7 @@ static int start_live(struct serve *s)
 		.filters = &s->filters,
 		.from = &s->from,
 		.all = !s->opts.time_wait_only,
+		.ends = s->record.path && !s->opts.time_wait_only, /* a recording is asked for these */
 		.shares = true,
 		.no_names = s->opts.no_names,
 		.runtime_socket = s->opts.runtime_socket,
@@ -324,38 +291,30 @@ static int open_board(struct serve *s)
 	return err ? complain(s, "cannot start", err) : 0;
 }
 
-static int open_listener(struct serve *s)
+static void add_up_for(void *ctx, struct feed_account *sum)
 {
-	char text[HTTP_LISTEN_BYTES];
-
-	s->listen_fd = http_listen__open(&s->opts.listen);
-	if (s->listen_fd >= 0)
-		return 0;
-	tell(s, "twsnoop: cannot listen at %s: %s%s\n", http_listen__text(&s->opts.listen, text),
-	     strerror(-s->listen_fd), s->listen_fd == -EADDRINUSE ? ": --listen takes another port" : "");
-	return s->listen_fd;
+	add_up(ctx, sum);
 }
 
-static int read_tls(struct serve *s)
+static int open_outputs(struct serve *s)
 {
-	const char *which = NULL, *why;
-	char quoted[256];
-	int err;
+	const struct serve_outputs_options opts = {
+		.record = s->record,
+		.filter_words = s->filter_words,
+		.account = add_up_for,
+		.say = say,
+		.ctx = s,
+	};
 
-	if (!s->opts.tls_cert)
-		return 0;
-	if (!http__has_tls()) {
-		tell(s, "twsnoop: cannot answer HTTPS: this build of twsnoop has no TLS; without --tls-cert "
-		     "let a proxy do it\n");
-		return -EOPNOTSUPP;
-	}
-	err = serve_tls__read(&s->tls, s->opts.tls_cert, s->opts.tls_key, &which);
-	if (!err)
-		return 0;
-	why = err == -EINVAL ? "is no PEM file" : err == -EFBIG ? "is too large" : strerror(-err);
-	tell(s, "twsnoop: cannot answer HTTPS: %s: %s\n",
-	     escape__quote(quoted, sizeof(quoted), which), why);
-	return err;
+	s->filter_words = NULL;
+	return serve_outputs__open(&s->outputs, &opts);
+}
+
+static int start_outputs(struct serve *s)
+{
+	int err = serve_outputs__start(s->outputs);
+
+	return err ? complain(s, "cannot start", err) : 0;
 }
 
 static int start_gauges(struct serve *s)
@@ -386,55 +345,35 @@ static int start_gauges(struct serve *s)
 	return err ? complain(s, "cannot start", err) : 0;
 }
 
-static int start_http(struct serve *s)
-{
-	const struct http_options opts = {
-		.listen_fd = s->listen_fd,
-		.cert = s->tls.cert,
-		.key = s->tls.key,
-		.is_local = http_listen__is_local(&s->opts.listen),
-		.metrics = write_metrics,
-		.unhealthy = why_unhealthy,
-		.unready = why_unready,
-		.want_page = want_page,
-		.ctx = s,
-	};
-	int err = http__start(&s->http, &opts);
-
-	s->listen_fd = -1; /* it is that one's now */
-	if (err == -EINVAL && s->tls.cert)
-		tell(s, "twsnoop: cannot answer HTTPS: the certificate and the key will not do, or do not "
-		     "belong together\n");
-	else if (err)
-		complain(s, "cannot answer HTTP", err);
-	return err;
-}
-
-static int start_page(struct serve *s)
-{
-	const struct page_options opts = {
-		.zone = s->times.zone, .board = s->board, .put = put_page, .ctx = s,
-	};
-	int err = page__start(&s->page, &opts);
-
-	return err ? complain(s, "cannot start", err) : 0;
-}
-
 static void tell_start(struct serve *s)
 {
-	const char *scheme = s->tls.cert ? "https" : "http";
 	const char *blind = s->opts.time_wait_only ? NULL : live__blind(&s->live);
-	char at[HTTP_LISTEN_BYTES];
+	char url[SERVE_WEB_URL];
 
-	http_listen__text(&s->opts.listen, at);
-	tell(s, "twsnoop: tracing %s on Linux %s; metrics at %s://%s/metrics\n",
-	     s->live.has_all ? "every close" : "entries into TIME_WAIT", s->live.kernel.release,
-	     scheme, at);
-	if (!http_listen__is_local(&s->opts.listen))
+	serve_web__url(s->web, url);
+	tell(s, "twsnoop: tracing %s on Linux %s; metrics at %s/metrics\n",
+	     s->live.has_all ? "every close" : "entries into TIME_WAIT", s->live.kernel.release, url);
+	if (!serve_web__is_local(s->web))
 		tell(s, "twsnoop: %s can be asked by whoever reaches it, without a password: it names "
-		     "processes, containers and addresses\n", at);
+		     "processes, containers and addresses\n", url);
 	if (blind)
 		tell(s, "twsnoop: not every connect() that fails is seen: %s\n", blind);
+}
+
+static int open_web(struct serve *s)
+{
+	const struct serve_web_options opts = {
+		.words = s->web_words,
+		.board = s->board,
+		.zone = s->times.zone,
+		.recording = s->record.path,
+		.unhealthy = why_unhealthy,
+		.unready = why_unready,
+		.say = say,
+		.ctx = s,
+	};
+
+	return serve_web__open(&s->web, &opts);
 }
 
 static int start(struct serve *s)
@@ -444,12 +383,11 @@ static int start(struct serve *s)
 	s->begin_ns = s->times.looks_back ? s->times.since_ns : clock__now_ns(CLOCK_MONOTONIC);
 	atomic_store(&s->turned_ns, clock__now_ns(CLOCK_MONOTONIC));
 	s->live.origin = s->times;
-	err = open_signals(s) ?: read_tls(s) ?: open_listener(s) ?: open_board(s) ?: start_live(s);
+	err = open_signals(s) ?: open_board(s) ?: open_web(s) ?: open_outputs(s) ?: start_live(s);
 	if (err)
 		return err;
 	s->has_started = true;
-	/* HTTP asks for the page, which answers to HTTP: its thread is told of both. */
-	err = start_gauges(s) ?: start_page(s) ?: start_http(s);
+	err = start_outputs(s) ?: start_gauges(s) ?: serve_web__start(s->web);
 	if (!err)
 		tell_start(s);
 	return err;
@@ -471,10 +409,14 @@ static int turn(void *ctx)
 	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
 	struct feed_account account;
 	struct serve *s = ctx;
+	int err;
 
 	atomic_store(&s->turned_ns, now_ns);
 	add_up(s, &account);
 	board__turn(s->board, &account, now_ns);
+	err = serve_outputs__turn(s->outputs, s->board);
+	if (err)
+		return complain(s, "cannot go on", err);
 	attend(s);
 	return s->stop ? LOOP_END : 0;
 }
@@ -520,15 +462,19 @@ static int await_recorder(struct serve *s)
 	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
 
 	while (!finds_recorder(s) && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
+		int err;
+
 		poll(&(struct pollfd){ .fd = s->signals, .events = POLLIN }, 1, FIND_MS);
-		if (turn(s))
-			return LOOP_END;
+		err = turn(s);
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
 static int go_over(struct serve *s)
 {
+	uint64_t since_ns = clock__now_ns(CLOCK_REALTIME);
 	int err;
 
 	tell(s, "twsnoop: the recorder was detached: looking for the next one\n");
@@ -545,10 +491,12 @@ static int go_over(struct serve *s)
 	s->live.origin.looks_back = false;
 	s->live.origin.since_ns = 1; /* nothing of the next one was read */
 	err = start_live(s) ?: start_gauges(s);
-	if (!err)
-		tell(s, "twsnoop: tracing goes on, %s; what was closed in between is not counted\n",
-		     s->live.origin.attached ? "with the next recorder" : "by programs of its own");
-	return err;
+	if (err)
+		return err;
+	serve_outputs__add_gap(s->outputs, since_ns, clock__now_ns(CLOCK_REALTIME));
+	tell(s, "twsnoop: tracing goes on, %s; what was closed in between is not counted\n",
+	     s->live.origin.attached ? "with the next recorder" : "by programs of its own");
+	return 0;
 }
 
 static int serve_all(struct serve *s)
@@ -568,18 +516,25 @@ static int serve_all(struct serve *s)
 	}
 }
 
+/* A second signal waits for nobody. */
+static bool hurries(void *ctx)
+{
+	struct serve *s = ctx;
+
+	s->stop = false;
+	attend(s);
+	return s->stop;
+}
+
 static void close_all(struct serve *s)
 {
-	http__end(s->http);
-	page__stop(s->page);
-	http__free(s->http);
+	serve_web__close(s->web);
 	gauges__stop(s->gauges);
+	serve_outputs__free(s->outputs);
+	free(s->filter_words);
 	live__close(&s->live);
 	board__free(s->board);
-	serve_tls__free(&s->tls);
 	fdwriter__fini(&s->messages);
-	if (s->listen_fd >= 0)
-		close(s->listen_fd);
 	if (s->signals >= 0)
 		close(s->signals);
 }
@@ -588,19 +543,25 @@ static void close_all(struct serve *s)
 
 static enum options_result check(struct serve *s, const struct command_spec *spec)
 {
-	if (!s->opts.tls_cert != !s->opts.tls_key)
-		return options__complain(spec, "--tls-cert and --tls-key go together");
+	if (s->record.size_bytes && !s->record.path)
+		return options__complain(spec, "--record-size is for --record");
+	if (s->record.size_bytes && s->record.size_bytes < RECORDING_SIZE_MIN)
+		return options__complain(spec, "--record-size: at least %lluM", RECORDING_SIZE_MIN >> 20);
+	if (serve_web__check(&s->web_words, spec) != OPTIONS_OK)
+		return OPTIONS_WRONG_USAGE;
 	return origin__parse(&s->times, &s->from, spec);
 }
 
 int cmd_serve(int argc, char **argv)
 {
 	static struct serve s = {
-		.signals = -1, .listen_fd = -1, .live = { .say = say, .ctx = &s },
+		.signals = -1, .live = { .say = say, .ctx = &s },
 		.opts = { .max_series = METRICS_SERIES, .interval_ns = GAUGES_INTERVAL_NS },
 	};
 	const struct option_part parts[] = {
 		{ NULL, serve_table, &s.opts },
+		{ "HTTP", serve_web_table, &s.web_words },
+		{ "What is kept", serve_record_table, &s.record },
 		{ "Where from", origin_option_table, &s.from },
 		{ "Filters", filter_option_table, &s.filters },
 	};
@@ -610,20 +571,28 @@ int cmd_serve(int argc, char **argv)
 		"whatever reads its format, at /metrics. Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
-	char why[128];
 	int err;
 
-	http_listen__parse(&s.opts.listen, DEFAULT_LISTEN, why, sizeof(why));
+	serve_web__set_defaults(&s.web_words);
+	/* Before the words are put into another order. */
+	s.filter_words = recording_of__filter_words(argc, argv);
 	err = options__parse(&spec, argc, argv, NULL);
 	if (err == OPTIONS_OK)
 		err = check(&s, &spec);
-	if (err != OPTIONS_OK)
+	if (err != OPTIONS_OK) {
+		free(s.filter_words);
 		return options__exit_status(err);
+	}
+	if (filter__is_empty(&s.filters.filter) && !s.filters.num_containers) {
+		free(s.filter_words);
+		s.filter_words = NULL;
+	}
 	fdwriter__init(&s.messages, STDERR_FILENO);
 	err = start(&s);
 	if (!err) {
 		err = serve_all(&s);
 		say_failure(&s, err);
+		serve_outputs__end(s.outputs, hurries, &s);
 		print_account(&s);
 	}
 	close_all(&s);
