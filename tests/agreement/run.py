@@ -42,6 +42,7 @@ SAME_TIME_NS = 50000000  # each reader looks at the wall clock for itself
 ENDS = ("time_wait", "passive_close", "abort", "reset", "connect_failed")
 LIST_EVERY_S, LISTS = 60, 6  # in a short run: so many
 LISTED_LAG_S = 75  # so late the recording has all that became of what was listed
+ENDS_LATE_S = 60  # so late a reader may tell how a TIME_WAIT ended: by a snapshot
 LOOK_EVERY_S = 5  # at memory
 SETTLED_S, LONG_S = 600, 1500  # memory is judged from the first on, in runs of the second at least
 MEMORY_MAX_KB = 200 << 10
@@ -293,8 +294,8 @@ def seconds_of(event):
 
 
 class Excuses:
-    """What two readers may see otherwise: an end that is told when only one of them still reads; what
-    one found by a snapshot of its own, and later."""
+    """What two readers may see otherwise: an end of a TIME_WAIT that one of them had no time to tell any
+    more; what one found by a snapshot of its own, and later."""
 
     def __init__(self, events, stopped_s):
         self.stopped_s = stopped_s
@@ -305,7 +306,8 @@ class Excuses:
         if event["tcp"].get("cookie") in self.found:
             self.snapshots += 1
             return True
-        return event["event"]["action"] == "time_wait_end" and seconds_of(event) >= self.stopped_s
+        return event["event"]["action"] == "time_wait_end" and \
+            seconds_of(event) >= self.stopped_s - ENDS_LATE_S
 
 
 def check_events(live, recorded, again, stopped_s):
@@ -434,7 +436,7 @@ def play(twsnoop, seconds, folder):
                 time.sleep(3)  # what is told late: found by a snapshot
             cpu_s = cpu_seconds(record.process.pid)
             memory.ends.set()
-            stopped_s = time.time() - 1
+            stopped_s = time.time()
             status = record.stop()
             trace.stop()
             taken.process.wait(timeout=PATIENCE_S)

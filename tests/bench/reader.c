@@ -506,7 +506,7 @@ static int poll_rings(struct bench *b)
 
 static void new_healer(struct bench *b)
 {
-	static const struct sockets_source source = { &netns_default_places, sockdiag__dump, false };
+	static const struct sockets_source source = { &netns_default_places, sockdiag__dump, false, NULL };
 	int err;
 
 	healer__free(b->healer);

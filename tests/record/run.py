@@ -7,16 +7,21 @@ Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
 import collections
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
+import pty
 import random
 import re
+import select
 import signal
 import socket
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import time
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -499,6 +504,28 @@ def freeze(where, path):
         recorder.stop()
         check("and nothing is missing", recorder.account()["gap"] == 0, recorder.account())
         check("all is there then", actions(events_from(path))["time_wait"] == 1050)
+    end_frozen(where, path)
+
+
+def end_frozen(where, path):
+    """It is to end while a write does not come back: it says what is missing, and waits no longer."""
+    with record(path) as recorder:
+        before = rows(path)
+        make(20)
+        wait_for(lambda: rows(path) >= before + 40, "rows before")
+        subprocess.run(["fsfreeze", "-f", where], check=True)
+        try:
+            make(100)
+            recorder.send(signal.SIGTERM)
+            recorder.wait_said("delivered=")
+        finally:
+            subprocess.run(["fsfreeze", "-u", where], check=True)
+        recorder.process.wait(timeout=PATIENCE_S)
+        account = recorder.account()
+        check("an end is not held up by a disk that hangs",
+              account["delivered"] + account["gap"] == 240 and account["gap"] > 0 and
+              lines_with(recorder, "the disk does not answer") == 1, f"{account}; {recorder.said()}")
+    check("and the file is sound", is_sound(path))
 
 
 def test_vanishes():
@@ -572,6 +599,51 @@ def test_status():
           not json.loads(out.stdout)["recording"], out.stderr)
 
 
+def shown(path, columns, *arguments, term="xterm"):
+    """What `record` shows on a terminal of so many columns, until it has ended."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([twsnoop, "record", "--own", "--netns", NETNS, *arguments, path],
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+                               env={**os.environ, "TERM": term}, preexec_fn=die_with_parent)
+    os.close(theirs)
+    text = b""
+    told = False
+    try:
+        while select.select([ours], [], [], PATIENCE_S)[0]:
+            try:
+                more = os.read(ours, 4096)
+            except OSError:  # nobody has the other end any more
+                break
+            text += more
+            if not told and b"into '" in text and (text.count(b"/s  ") >= 3 or "-q" in arguments or
+                                                  term == "dumb"):
+                told = True
+                process.terminate()
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    return text.decode()
+
+
+def test_line():
+    """How it grows, in one line of a terminal that is written over and over."""
+    text = shown(f"{scratch}/line.db", 80)
+    lines = re.findall(r"\r([^\r\n\x1b]*)\x1b\[K", text)
+    drawn = [l for l in lines if l]
+    check("rate, size, reach, losses on a terminal", len(drawn) >= 3 and all(
+        re.match(r"\d+/s  \S+ of 1.00G  raw \S+  minutes \S+  lost 0  gap 0$", l) for l in drawn), lines)
+    check("the line is gone before what is said at the end",
+          re.search(r"\x1b\[K\r\x1b\[Ktwsnoop: delivered=", text), repr(text[-300:]))
+    for columns in (40, 20):
+        drawn = re.findall(r"\r([^\r\n\x1b]*)\x1b\[K", shown(f"{scratch}/line.db", columns))
+        check(f"it is not wider than {columns} columns", drawn and max(map(len, drawn)) < columns + 1, drawn)
+    check("-q shows none", "/s  " not in shown(f"{scratch}/line.db", 80, "-q"))
+    check("nor does a terminal that knows no escapes",
+          "/s  " not in shown(f"{scratch}/line.db", 80, term="dumb"))
+
+
 def test_attached():
     """From a recorder that is attached, and on by itself when that is detached."""
     path = f"{scratch}/attached.db"
@@ -583,6 +655,9 @@ def test_attached():
                 make(30)
                 wait_for(lambda: rows(path) >= 60, "rows from it")
                 check("it reads the attached recorder", lines_with(recorder, "reaches back") == 1)
+                check("and says what that one does not see",
+                      lines_with(recorder, "connect() that finds no way there, are not seen") == 1,
+                      recorder.said())
                 subprocess.run([twsnoop, "detach", "--bpffs", bpffs], check=True,
                                capture_output=True)
                 recorder.wait_said("by programs of its own")
@@ -603,7 +678,7 @@ def test_attached():
 
 TESTS = [test_agreement, test_time_wait_only, test_other, test_samples, test_finding, test_killed,
          test_full_disk, test_full_to_the_end, test_frozen_disk, test_vanishes, test_damaged,
-         test_status, test_attached]
+         test_status, test_line, test_attached]
 
 
 def enter_namespaces():

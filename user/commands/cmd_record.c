@@ -327,6 +327,7 @@ static int open_stream(struct recording_command *c)
 		.containers = c->filters.containers,
 		.num_containers = c->filters.num_containers,
 		.all = is_all(c),
+		.ends_may_wait = true,
 		.no_names = c->opts.no_names,
 		.runtime_socket = c->opts.runtime_socket,
 		.max_connections = c->from.max_connections,
@@ -604,11 +605,14 @@ static void end_recording(struct recording_command *c)
 
 static void close_all(struct recording_command *c)
 {
+	bool has_ended = recorder__free(c->recorder);
+
 	stream__free(c->stream);
-	recorder__free(c->recorder);
 	pids__close(c->pids);
 	origin__close(&c->origin);
-	sockiter__close();
+	/* A thread that hangs may list sockets still. */
+	if (has_ended)
+		sockiter__close();
 	fdwriter__fini(&c->messages);
 	if (c->signals >= 0)
 		close(c->signals);

@@ -87,6 +87,7 @@ static int open_stream(struct live *live, const struct live_options *opts)
 		.num_containers = opts->filters->num_containers,
 		.all = live->has_all,
 		.no_ends = !opts->ends,
+		.ends_may_wait = true,
 		.no_names = opts->no_names,
 		.runtime_socket = opts->runtime_socket,
 		.max_connections = opts->from->max_connections,

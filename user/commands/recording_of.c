@@ -16,6 +16,7 @@
 #include "host/privileges.h"
 #include "recording/port_sample.h"
 #include "sockets/sockiter.h"
+#include "sockets/sockstat.h"
 
 #define DEFAULT_DIR "/var/lib/twsnoop"
 #define AWAIT_MS 100 /* how often it is asked whether it hurries, while the disk is waited for */
@@ -175,6 +176,7 @@ void recording_of__share(struct sockets_source *source)
 {
 	if (source->dump == sockiter__dump)
 		source->dump = dump_by_turns;
+	source->count_minis = sockstat__count_minis;
 }
 
 /* ---- filters ---- */

@@ -54,7 +54,8 @@ int recording_of__open(struct recorder **recorderp, const struct recording_of_op
  * and what SQLite has beside it anew. */
 uint64_t recording_of__privileges(const char *path, uint64_t mask);
 
-/* recording_of__share() - of @source: samples are taken by another thread than the stream's. */
+/* recording_of__share() - of @source: samples are taken by another thread than the stream's, and
+ * count TIME_WAIT sockets without listing them. */
 void recording_of__share(struct sockets_source *source);
 
 /* recording_of__end() - what is there is written. The disk is waited for, for

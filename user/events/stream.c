@@ -34,6 +34,7 @@
 /* From one snapshot's begin to the next one's, also if nothing seems to be missing: no socket's
  * minute is to pass in between. */
 #define HEAL_MAX_NS (45 * NS_PER_S)
+#define ENDS_WAIT_NS (20 * NS_PER_S) /* likewise at least, for the ends of TIME_WAITs that may wait */
 
 struct stream {
 	struct feed feed;
@@ -398,6 +399,13 @@ static void note_lost_fins(struct stream *s)
 		s->fins_ended = lost;
 }
 
+static bool ends_are_due(const struct stream *s, uint64_t now)
+{
+	if (!s->time_waits || !time_waits__due(s->time_waits, now))
+		return false;
+	return !s->opts.ends_may_wait || now >= s->last_heal_ns + ENDS_WAIT_NS;
+}
+
 static int check_counters(struct stream *s)
 {
 	struct tws_counters before = s->counters;
@@ -422,7 +430,7 @@ static int check_counters(struct stream *s)
 		join__orphans(s->join) != s->healed_orphans ||
 		s->counters.walk_failed != s->healed.walk_failed ||
 		now > s->last_heal_ns + HEAL_MAX_NS || join__is_crowded(s->join) ||
-		(s->time_waits && time_waits__due(s->time_waits, now));
+		ends_are_due(s, now);
 	/* What has lost its owner does not wait. */
 	if (join__orphans(s->join) != s->healed_orphans)
 		s->next_heal_ns = clock__before_ns(s->next_heal_ns, HEAL_MIN_NS - CHECK_NS);

@@ -8,13 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 #include "store/block.h"
 
+#define NS_PER_S 1000000000ULL
 #define LOOK_NS 200000000ULL /* how often it is asked how the writer fares */
 #define CALM_NS 10000000000ULL
 #define QUOTED_BYTES 256
+#define HURRY_MS 1000 /* for a write that does not come back, once nothing is waited for */
 
 struct recorder {
 	struct recorder_options opts;
@@ -28,6 +32,7 @@ struct recorder {
 	uint64_t gap_before;	   /* when writing began to fail */
 	uint64_t slow_ns;	   /* CLOCK_MONOTONIC, when rows found no room last; 0: long ago */
 	uint64_t unwritten;	   /* in the queue at the end */
+	uint64_t give_up_ns;	   /* CLOCK_MONOTONIC, once it is to end: then it has, so or so */
 	_Atomic uint64_t keep_until_ns; /* by the wall clock; the sampler says so */
 	bool ends;
 };
@@ -259,42 +264,61 @@ int recorder__start(struct recorder *r)
 	return writer__start(r->writer) ?: sampler__start(r->sampler);
 }
 
+static void set_give_up(struct recorder *r, uint64_t patience_ms)
+{
+	r->give_up_ns = clock__now_ns(CLOCK_MONOTONIC) + patience_ms * (NS_PER_S / 1000);
+}
+
 void recorder__end(struct recorder *r, const struct clock_moment *now)
 {
 	if (r->ends) {
+		set_give_up(r, HURRY_MS);
 		writer__end(r->writer, 0);
 		return;
 	}
 	r->ends = true;
-	sampler__free(r->sampler);
-	r->sampler = NULL;
+	sampler__end(r->sampler);
 	writer__status(r->writer, &r->seen);
 	collector__finish(r->collector, now);
+	set_give_up(r, RECORDER_PATIENCE_MS + RECORDER_HANG_MS);
 	writer__end(r->writer, RECORDER_PATIENCE_MS);
+}
+
+static void say_unwritten(struct recorder *r, bool hangs)
+{
+	const char *why = hangs ? "the disk does not answer" :
+			  r->seen.error ? strerror(-r->seen.error) : NULL;
+
+	r->unwritten = queue__rows(r->queue);
+	if (r->unwritten)
+		say(r, "events that could not be written any more: %" PRIu64 "%s%s", r->unwritten,
+		    why ? ": " : "", why ?: "");
 }
 
 bool recorder__await(struct recorder *r, int timeout_ms)
 {
 	bool has_ended = writer__await(r->writer, timeout_ms);
+	bool hangs = !has_ended && clock__now_ns(CLOCK_MONOTONIC) >= r->give_up_ns;
 
 	writer__status(r->writer, &r->seen);
-	if (!has_ended)
+	if (!has_ended && !hangs)
 		return false;
-	r->unwritten = queue__rows(r->queue);
-	if (r->unwritten)
-		say(r, "events that could not be written any more: %" PRIu64 "%s%s", r->unwritten,
-		    r->seen.error ? ": " : "", r->seen.error ? strerror(-r->seen.error) : "");
+	say_unwritten(r, hangs);
 	return true;
 }
 
-void recorder__free(struct recorder *r)
+bool recorder__free(struct recorder *r)
 {
+	bool has_ended;
+
 	if (!r)
-		return;
-	sampler__free(r->sampler);
+		return true;
+	has_ended = sampler__free(r->sampler);
+	has_ended &= writer__free(r->writer);
+	if (!has_ended)
+		return false;
 	collector__free(r->collector);
-	if (!writer__free(r->writer))
-		return; /* what its thread uses stays, until the process ends */
 	queue__free(r->queue);
 	free(r);
+	return true;
 }

@@ -36,6 +36,7 @@ struct recorder;
 
 #define RECORDER_QUEUE_BYTES (32U << 20)
 #define RECORDER_PATIENCE_MS 5000 /* for the disk, at the end */
+#define RECORDER_HANG_MS 5000 /* and for one write that does not come back, after that */
 
 /* What is pointed to must outlive the recorder. */
 struct recorder_options {
@@ -82,9 +83,12 @@ void recorder__status(struct recorder *recorder, struct recorder_status *status)
  * again: at once, or not at all. */
 void recorder__end(struct recorder *recorder, const struct clock_moment *now);
 
-/* recorder__await() - whether all was written, or given up, within @timeout_ms. */
+/* recorder__await() - whether all was written, or given up, within @timeout_ms: so it is
+ * RECORDER_PATIENCE_MS and RECORDER_HANG_MS after recorder__end(), whatever the disk does. */
 bool recorder__await(struct recorder *recorder, int timeout_ms);
 
-void recorder__free(struct recorder *recorder); /* NULL is allowed */
+/* recorder__free() - false: some thread of it is still at work, and what was given to it must stay until
+ * the process ends. NULL is allowed. */
+bool recorder__free(struct recorder *recorder);
 
 #endif

@@ -424,19 +424,36 @@ int sampler__new(struct sampler **samplerp, const struct sampler_options *opts)
 	return 0;
 }
 
-void sampler__free(struct sampler *s)
+void sampler__end(struct sampler *s)
+{
+	if (!s || !s->has_thread)
+		return;
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->stops, true);
+	pthread_cond_broadcast(&s->wake);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool await_thread(struct sampler *s)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += SAMPLER_PATIENCE_MS / 1000;
+	s->has_thread = pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
+	return !s->has_thread;
+}
+
+bool sampler__free(struct sampler *s)
 {
 	if (!s)
-		return;
-	if (s->has_thread) {
-		pthread_mutex_lock(&s->lock);
-		atomic_store(&s->stops, true);
-		pthread_cond_broadcast(&s->wake);
-		pthread_mutex_unlock(&s->lock);
-		pthread_join(s->thread, NULL);
-	}
+		return true;
+	sampler__end(s);
+	if (s->has_thread && !await_thread(s))
+		return false;
 	table__free(s->told);
 	pthread_cond_destroy(&s->wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
+	return true;
 }

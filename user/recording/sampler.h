@@ -31,6 +31,7 @@ struct sampler;
 #define SAMPLER_NETNS 64	 /* in one sample */
 #define SAMPLER_PORTS 10	 /* sets of ports in one sample */
 #define SAMPLER_PORTS_SOCKETS 400000
+#define SAMPLER_PATIENCE_MS 2000
 
 /* Adds the fullest sets of ports to @bundle; @want has no more than the namespaces' filter and the
  * tick. Returns 0 or a negative errno, that of the tick among them. */
@@ -82,7 +83,14 @@ int sampler__take(struct sampler *sampler, struct bundle *bundle, uint64_t wall_
 /* sampler__take_ports() - likewise of ports. */
 int sampler__take_ports(struct sampler *sampler, struct bundle *bundle, uint64_t wall_ns);
 
-/* sampler__free() - ends its thread; NULL is allowed. */
-void sampler__free(struct sampler *sampler);
+/* sampler__end() - its thread is to end; it is not waited for. NULL is allowed. */
+void sampler__end(struct sampler *sampler);
+
+/*
+ * sampler__free() - waits for its thread for SAMPLER_PATIENCE_MS. False: it is still at work, on a
+ * host of many sockets where many want the processors; what it uses must stay until the process
+ * ends. NULL is allowed.
+ */
+bool sampler__free(struct sampler *sampler);
 
 #endif

@@ -277,6 +277,9 @@ static void *work(void *arg)
 		else if (!bundle && !has_file)
 			queue__wait(w->opts.queue, RETRY_MS);
 	}
+	/* Here, where nobody waits for longer than he will: the disk is asked for all that it has. */
+	recording__close(w->rec);
+	w->rec = NULL;
 	return NULL;
 }
 

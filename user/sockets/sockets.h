@@ -21,6 +21,9 @@ struct sockets_source {
 	const struct netns_places *places;
 	sockets_dump_fn dump;
 	bool wants_cookies; /* of the namespaces, in a snapshot: one more call for each */
+	/* sockstat__count_minis(), where TIME_WAIT sockets are counted and need not be listed for
+	 * that; or NULL. */
+	int (*count_minis)(int netns_fd, const char *proc_root, uint64_t *num);
 };
 
 struct sockets_visitor {

@@ -47,6 +47,7 @@ static size_t ring_first, ring_end;
 static int more_records; /* that a poll is said to have found */
 
 static struct sockdiag_socket table[8];
+static uint64_t entered_ns[8]; /* CLOCK_MONOTONIC, of these; 0: their timers stand */
 static size_t num_sockets;
 static time_t later_s, cpu_s;		/* by which the clocks are ahead; CPU time is made up */
 static time_t dump_takes_s, dump_needs_s; /* by the clock, and of CPU time */
@@ -196,6 +197,14 @@ int privileges__use(uint64_t mask)
 	return 0;
 }
 
+/* As the kernel's, which goes on while a test waits for a processor. */
+static void set_timer(struct sockdiag_socket *sk, uint64_t since_ns)
+{
+	uint64_t age_ms = (clock__now_ns(CLOCK_MONOTONIC) - since_ns) / 1000000;
+
+	sk->expires_ms = age_ms < 60000 ? (uint32_t)(60000 - age_ms) : 0;
+}
+
 static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int *flags)
 {
 	int err = 0;
@@ -204,9 +213,12 @@ static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int
 	note_step("sockets");
 	later_s += dump_takes_s;
 	cpu_s += dump_needs_s;
-	for (size_t i = 0; !err && i < num_sockets; i++)
+	for (size_t i = 0; !err && i < num_sockets; i++) {
+		if (entered_ns[i])
+			set_timer(&table[i], entered_ns[i]);
 		if (states & SOCKDIAG_MASK(table[i].state))
 			err = fn(ctx, &table[i]);
+	}
 	return err;
 }
 
@@ -215,7 +227,7 @@ static int dump(int fd, uint32_t states, sockdiag_fn fn, void *ctx, unsigned int
 static char root[PATH_MAX]; /* an empty /proc */
 static const char *const no_dirs[] = { NULL };
 static const struct netns_places places = { root, no_dirs };
-static const struct sockets_source source = { &places, dump, false };
+static const struct sockets_source source = { &places, dump, false, NULL };
 static const struct kernel kernel = {
 	.cookie = { .state = FEATURE_PRESENT },
 	.atomics = { .state = FEATURE_PRESENT },
@@ -313,6 +325,7 @@ static int setup(void **state)
 		return -1;
 	steps[0] = '\0';
 	start_error = counters_error = poll_error = put_error = 0;
+	memset(entered_ns, 0, sizeof(entered_ns));
 	ring_first = ring_end = num_sockets = num_given = 0;
 	more_records = 0;
 	fins_lost = 0;
@@ -796,7 +809,7 @@ static const struct kernel skipping_kernel = {
 static void add_old_mini(uint64_t cookie, uint32_t ago_s)
 {
 	add_mini(cookie);
-	table[num_sockets - 1].expires_ms = 60000 - ago_s * 1000;
+	entered_ns[num_sockets - 1] = AGO(ago_s);
 }
 
 /* Its FIN @ago_s ago, and how it ended right after, if @action is not 0. */

@@ -131,7 +131,7 @@ static struct tws_event *see(uint64_t cookie, uint32_t tgid, const char *comm)
 static char root[PATH_MAX];
 static const char *const no_dirs[] = { NULL };
 static struct netns_places places = { root, no_dirs };
-static const struct sockets_source source = { &places, dump, false };
+static const struct sockets_source source = { &places, dump, false, NULL };
 static const struct tws_filter no_filter;
 
 /* What each test finds empty. */

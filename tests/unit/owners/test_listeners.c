@@ -527,7 +527,7 @@ static void child__stop(struct child *child)
 	assert_int_equal(waitpid(child->pid, NULL, 0), child->pid);
 }
 
-static const struct sockets_source everywhere = { &netns_default_places, sockdiag__dump, false };
+static const struct sockets_source everywhere = { &netns_default_places, sockdiag__dump, false, NULL };
 
 /* What a single holder is called: the machine may hide some process, even
  * from root, if it has more capabilities. */
@@ -776,7 +776,7 @@ static int dump_but_one(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx
 
 static void test_fill_one_fails(void **state)
 {
-	const struct sockets_source source = { &netns_default_places, dump_but_one, false };
+	const struct sockets_source source = { &netns_default_places, dump_but_one, false, NULL };
 	struct listeners *table = new_table(LISTENERS_DEFAULT);
 	struct listener there = socket_at(AF_INET, ten, 80, 4711);
 	uint32_t me = (uint32_t)getpid();
@@ -847,7 +847,7 @@ static int dump_none(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 static void test_fill_failure_keeps_the_content(void **state)
 {
 	const struct netns_places no_places = { .proc_root = "/nonexistent", .run_dirs = NULL };
-	const struct sockets_source nowhere = { &no_places, dump_none, false };
+	const struct sockets_source nowhere = { &no_places, dump_none, false, NULL };
 	struct listeners *table = new_table(4);
 	unsigned int flags = 77;
 
