@@ -9,7 +9,12 @@ cd "$(dirname "$0")/.."
 
 build="gcc libc6-dev make clang llvm libbpf-dev bpftool|linux-tools-generic libelf-dev zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev libmicrohttpd-dev pkg-config \
 	libcurl4-openssl-dev|libcurl4-gnutls-dev libjansson-dev"
-test="$build libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte prometheus victoria-metrics openssl iproute2 \
+# What tests/diagnose plays with: servers, proxies, languages, clients.
+diagnose="golang-go openjdk-17-jdk-headless|default-jdk-headless php-fpm php-cli php-redis apache2-bin apache2-utils squid varnish \
+	postgresql pgbouncer mariadb-server-core nginx-light haproxy redis-server redis-tools nodejs ruby \
+	hey siege wrk wget curl nftables python3-psycopg2 python3-requests python3-httpx python3-aiohttp \
+	gunicorn uvicorn"
+test="$build $diagnose libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte prometheus victoria-metrics openssl iproute2 \
 	util-linux procps $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages) \
 	$(tests/guests/systemd.sh --packages)"
 lint="$build cppcheck clang-tidy"
@@ -64,13 +69,39 @@ missing=$(missing_of)
 }
 # Debian's way to say that a package's daemon must not start: exit 101.
 policy=/usr/sbin/policy-rc.d
+clusters=/etc/postgresql-common/createcluster.conf
+own_policy=
+clean_up() {
+	[ ! -e $clusters.twsnoop ] || mv $clusters.twsnoop $clusters
+	[ -z "$own_policy" ] || rm -f $policy
+}
+trap clean_up EXIT
+trap 'exit 1' HUP INT TERM
 if [ ! -e $policy ]; then
-	trap 'rm -f $policy' EXIT
+	own_policy=1
 	printf '#!/bin/sh\nexit 101\n' >$policy
 	chmod +x $policy
 fi
 export DEBIAN_FRONTEND=noninteractive
+
+# Whoever installs something else meanwhile is waited for.
+install() {
+	apt-get -o DPkg::Lock::Timeout=600 install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# A database that nobody asked for is not made: tests have theirs in folders of their own.
+install_postgresql() {
+	install postgresql-common
+	cp -p $clusters $clusters.twsnoop
+	echo 'create_main_cluster = false' >>$clusters
+	install postgresql
+	mv $clusters.twsnoop $clusters
+}
+
 apt-get update -qq
 missing=$(missing_of)
+case " $(echo $missing) " in
+*" postgresql "*) install_postgresql ;;
+esac
 # shellcheck disable=SC2086
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+install $missing

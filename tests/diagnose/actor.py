@@ -18,6 +18,11 @@ import sys
 import time
 
 
+def set_name(name):
+    with open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(name)
+
+
 def ready():
     print("ready", flush=True)
 
@@ -84,6 +89,30 @@ def serve(args):
             conns.pop(fd).close()
 
 
+def http(args):
+    """An HTTP server that keeps connections, whatever its clients say of that."""
+    listener = listen(args)
+    poll = select.epoll()
+    poll.register(listener, select.EPOLLIN)
+    conns = {}
+    ready()
+    while True:
+        for fd, _ in poll.poll():
+            if fd == listener.fileno():
+                conn, _ = listener.accept()
+                conns[conn.fileno()] = conn
+                poll.register(conn, select.EPOLLIN)
+                continue
+            asked = b""
+            with contextlib.suppress(OSError):
+                asked = conns[fd].recv(65536)
+                if asked:
+                    conns[fd].send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" *
+                                   asked.count(b"\r\n\r\n"))
+            if not asked:
+                conns.pop(fd).close()
+
+
 def hold(args):
     """Accepts, reads nothing and never closes: what the peer closes stays in CLOSE_WAIT."""
     listener, kept = listen(args), []
@@ -113,7 +142,8 @@ def load(args):
     """rate=N connections a second, or as many as go (0): connect, ask, close. linger=1: with a
     reset. bind=ADDR: bind() before connect(), late=1 with IP_BIND_ADDRESS_NO_PORT. unread=1:
     closes without reading. wait=1: lets the server close first. count=N: so many, then idles.
-    keep=N: N more connections that stay. sleep=S: before the close"""
+    keep=N: N more connections that stay. sleep=S: before the close. names=N: under so many names in
+    turn"""
     rate, count = float(args.get("rate", 0)), int(args.get("count", 0))
     kept = [socket.create_connection(end_of(args)) for _ in range(int(args.get("keep", 0)))]
     begun, num = time.monotonic(), 0
@@ -141,11 +171,15 @@ def load(args):
         except OSError as error:
             if error.errno == errno.EADDRNOTAVAIL:
                 time.sleep(0.01)
+        if args.get("names"):
+            set_name(f"job-{num % int(args['names'])}")
         sock.close()
         num += 1
         pause = begun + num / rate - time.monotonic() if rate else 0
         if pause > 0:
             time.sleep(pause)
+    if count:
+        print("done", flush=True)
     if kept or count:
         wait_for_ever()
 
@@ -194,8 +228,7 @@ def open_and_exit(args):
 def main():
     name, what = sys.argv[1:3]
     args = dict(arg.split("=", 1) for arg in sys.argv[3:])
-    with open("/proc/self/comm", "w", encoding="ascii") as comm:
-        comm.write(name)
+    set_name(name)
     globals()[what](args)
 
 

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Whether `twsnoop diagnose` finds what is wrong, and is silent where nothing is.
 
-Each situation is made in network namespaces of its own, with real programs where Debian has
-them, and is told by one recorder, so that several are played at once. See situations.py.
+Each situation is made in network namespaces of its own, and is told by one recorder, so that several
+are played at once: situations.py has what a few lines of Python make of it, software.py real programs.
+facts.py tries what is advised with the programs that it is about.
 
 usage: run.py TWSNOOP [NAME]...      ends with "N passed, N failed[, N skipped]"
 """
@@ -18,7 +19,8 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 AT_ONCE = 4
-DEADLINE_S = 30
+CGROUPS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
+DEADLINE_S = 60  # a loaded machine takes long; nothing waits for so long else
 
 
 def run(*command, check=True, **more):
@@ -41,6 +43,7 @@ class Place:
         self.twsnoop = twsnoop
         self.names = {side: f"twsdiag{os.getpid()}.{number}{side}" for side in "ab"}
         self.programs = []
+        self.cgroups = []
         self.folder = f"/tmp/twsdiag.{os.getpid()}.{number}"
         self.since = time.time()
         os.mkdir(self.folder)
@@ -76,6 +79,18 @@ class Place:
         return self.start(side, sys.executable, f"{HERE}/actor.py", name, what,
                           *(f"{key}={value}" for key, value in args.items()), wait_ready=True)
 
+    def contain(self, program):
+        """As far as cgroups go it is a container of Docker's from now on; its id."""
+        container = os.urandom(32).hex()
+        root = next((root for root in CGROUPS if os.access(f"{root}/cgroup.procs", os.W_OK)), None)
+        if not root:
+            raise Skip("there is no cgroup hierarchy to make containers in")
+        self.cgroups.append(f"{root}/docker-{container}.scope")
+        os.mkdir(self.cgroups[-1])
+        with open(f"{self.cgroups[-1]}/cgroup.procs", "w", encoding="ascii") as procs:
+            procs.write(str(program.pid))
+        return container
+
     def file(self, name, text):
         path = f"{self.folder}/{name}"
         with open(path, "w", encoding="utf-8") as file:
@@ -92,6 +107,47 @@ class Place:
             time.sleep(0.05)
         raise RuntimeError(f"nobody listens on port {port}")
 
+    def await_file(self, path):
+        until = time.monotonic() + DEADLINE_S
+        while not os.path.exists(path):
+            if time.monotonic() > until:
+                raise RuntimeError(f"no {path}")
+            time.sleep(0.05)
+
+    def await_line(self, program, line):
+        """Of an actor that tells how far it is."""
+        for said in program.stdout:
+            if said.strip() == line:
+                return
+        raise RuntimeError(f"ended without saying {line}")
+
+    def await_closes(self, side, num):
+        """As many TIME_WAITs, by the kernel's table."""
+        until = time.monotonic() + DEADLINE_S
+        while time.monotonic() < until:
+            there = self.inside(side, "ss", "-Htan", "state", "time-wait",
+                                stdout=subprocess.PIPE).stdout.count("\n")
+            if there >= num:
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{there} TIME_WAITs in {side}, not {num}")
+
+    def await_end(self, program):
+        if program.wait(DEADLINE_S):
+            raise RuntimeError(f"ended with {program.returncode}: {program.args}")
+
+    def finds(self, *what, side="a", more=(), **which):
+        """Looks until there is one as Findings.has() has it; all of that verdict."""
+        until = time.monotonic() + DEADLINE_S
+        while True:
+            found = self.diagnose(side, *more)
+            try:
+                found.has(*what, **which)
+                return found
+            except Wrong:
+                if time.monotonic() > until:
+                    raise
+
     def diagnose(self, side="a", *more):
         """What it finds of one side, since the place was made."""
         result = run(self.twsnoop, "diagnose", "--json", "--since", f"@{int(self.since)}", "--netns",
@@ -105,6 +161,17 @@ class Place:
             raise Wrong(f"status {result.returncode} with {verdict['severity']}")
         return Findings(verdict)
 
+    @staticmethod
+    def remove_cgroup(path):
+        """It is busy until its last process has gone."""
+        until = time.monotonic() + DEADLINE_S
+        while time.monotonic() < until:
+            try:
+                os.rmdir(path)
+                return
+            except OSError:
+                time.sleep(0.05)
+
     def close(self):
         for program in self.programs:
             try:
@@ -112,6 +179,8 @@ class Place:
             except ProcessLookupError:
                 pass
             program.wait()
+        for path in self.cgroups:
+            self.remove_cgroup(path)
         for name in self.names.values():
             pids = run("ip", "netns", "pids", name, check=False, stdout=subprocess.PIPE).stdout
             for pid in pids.split():
@@ -150,12 +219,20 @@ class Findings:
             if f["id"] in ids:
                 raise Wrong(f"{f['id']} in: {self}")
 
+    def notes(self, finding_id, text):
+        """The evidence of that one says so."""
+        for f in self.all:
+            if f["id"] == finding_id and text in json.dumps(f["evidence"]):
+                return
+        raise Wrong(f"no {text} in: {self}")
+
     def is_harmless(self):
         if self.verdict["severity"] not in ("ok", "notice"):
             raise Wrong(f"{self.verdict['severity']}: {self}")
 
 
 SITUATIONS = []
+LEFT = []  # folders that several use: removed when all is over
 
 
 def situation(function):
@@ -177,7 +254,8 @@ class Run:
     def play(self, number, function):
         place = None
         try:
-            place = Place(self.twsnoop, number)
+            if not getattr(function, "placeless", False):
+                place = Place(self.twsnoop, number)
             function(place)
             self.passed += 1
             self.say(f"ok {function.__name__}")
@@ -219,9 +297,12 @@ def main():
     run("mount", "-t", "bpf", "bpf", "/sys/fs/bpf")
     run(twsnoop, "attach", "--all", "--syscalls", "--size", "262144", stdout=subprocess.DEVNULL)
     try:
-        import situations  # noqa: F401: fills SITUATIONS
+        import situations  # noqa: F401: they fill SITUATIONS
+        import software  # noqa: F401
+        import facts  # noqa: F401
         return Run(twsnoop).play_all(names)
     finally:
+        run("rm", "-rf", *LEFT)
         run(twsnoop, "detach", stdout=subprocess.DEVNULL)
 
 

@@ -4,11 +4,9 @@
 a is the host that is diagnosed, b the other one.
 """
 import os
-import shutil
-import subprocess
 import time
 
-from run import Skip, situation
+from run import Skip, Wrong, situation
 
 PORT = 8000
 B = {"host": "10.9.0.2", "port": PORT}
@@ -31,9 +29,8 @@ def ports_exhausted(place):
     narrow(place)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "checkout", "load", **B)
-    time.sleep(5)
-    found = place.diagnose()
-    found.has("ports-exhausted", "critical", "checkout", "Cannot assign requested address", PORT)
+    found = place.finds("ports-exhausted", "critical", "checkout",
+                        "Cannot assign requested address", PORT)
     found.has("port-range-narrow", "warning")
     found.has("client-without-pool", "warning", "checkout")
     found.lacks("ports-filling", "ports-half-used", "server-side-harmless", "nothing-harmful")
@@ -45,8 +42,8 @@ def ports_exhausted_near(place):
     narrow(place)
     place.sysctl("a", "net.ipv4.tcp_tw_reuse", 1)
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "checkout", "load", rate=300, **B)
-    time.sleep(6)
+    load = place.actor("a", "checkout", "load", rate=300, count=1500, **B)
+    place.await_line(load, "done")
     found = place.diagnose()
     found.lacks(*NO_PORT_TROUBLE)
     found.is_harmless()
@@ -56,9 +53,9 @@ def ports_exhausted_near(place):
 def ports_filling(place):
     narrow(place)
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "checkout", "load", rate=60, **B)
-    time.sleep(5)
-    found = place.diagnose()
+    load = place.actor("a", "checkout", "load", rate=80, count=400, **B)
+    place.await_line(load, "done")
+    found = place.diagnose("a", "--until", f"@{time.time():.0f}")  # however late it is by then
     found.has("ports-filling", "warning", "checkout", "keep connections", PORT)
     found.lacks("ports-exhausted")
 
@@ -67,9 +64,9 @@ def ports_filling(place):
 def ports_filling_near(place):
     """The same rate, and as many ports as usual."""
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "checkout", "load", rate=60, **B)
-    time.sleep(5)
-    found = place.diagnose()
+    load = place.actor("a", "checkout", "load", rate=80, count=400, **B)
+    place.await_line(load, "done")
+    found = place.diagnose("a", "--until", f"@{time.time():.0f}")
     found.lacks(*NO_PORT_TROUBLE)
     found.has("client-without-pool", "notice", "checkout")
     found.is_harmless()
@@ -79,8 +76,8 @@ def ports_filling_near(place):
 def ports_half_used(place):
     narrow(place)
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "batch", "load", count=600, **B)
-    time.sleep(8)  # the burst is over
+    place.await_line(place.actor("a", "batch", "load", count=600, **B), "done")
+    time.sleep(7)  # the burst is over: a rate is that of five seconds
     found = place.diagnose()
     found.has("ports-half-used", "notice", "batch")
     found.lacks("ports-exhausted")
@@ -90,8 +87,8 @@ def ports_half_used(place):
 def ports_half_used_near(place):
     narrow(place)
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "batch", "load", count=300, **B)
-    time.sleep(8)
+    place.await_line(place.actor("a", "batch", "load", count=300, **B), "done")
+    time.sleep(7)
     found = place.diagnose()
     found.lacks(*NO_PORT_TROUBLE)
 
@@ -103,9 +100,7 @@ def bind_before_connect(place):
     place.actor("b", "other", "serve", host="10.9.0.2", port=9000)
     place.actor("a", "pinner", "bound", num=990, bind="10.9.0.1", host="10.9.0.2", port=9000)
     place.actor("a", "victim", "load", rate=100, **B)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("bind-before-connect", "critical", "victim", "pinner")
+    found = place.finds("bind-before-connect", "critical", "victim", "pinner")
     found.has("bind-before-connect", says="IP_BIND_ADDRESS_NO_PORT")
     found.lacks("ports-exhausted")
 
@@ -118,8 +113,7 @@ def bind_before_connect_near(place):
     place.actor("b", "other", "serve", host="10.9.0.2", port=9000)
     place.actor("a", "pinner", "bound", num=900, late=1, bind="10.9.0.1", host="10.9.0.2",
                 port=9000)
-    place.actor("a", "victim", "load", rate=5, **B)
-    time.sleep(4)
+    place.await_line(place.actor("a", "victim", "load", rate=20, count=20, **B), "done")
     found = place.diagnose()
     found.lacks("bind-before-connect", "ports-exhausted")
 
@@ -131,9 +125,7 @@ def timestamps_off_here(place):
     place.sysctl("a", "net.ipv4.tcp_timestamps", 0)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "checkout", "load", rate=200, **B)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("timestamps-off", "warning", "checkout", "tcp_timestamps=1")
+    place.finds("timestamps-off", "warning", "checkout", "tcp_timestamps=1")
 
 
 @situation
@@ -143,9 +135,7 @@ def timestamps_off_there(place):
     place.sysctl("b", "net.ipv4.tcp_timestamps", 0)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "checkout", "load", rate=200, **B)
-    time.sleep(5)
-    found = place.diagnose()
-    found.has("timestamps-off", "warning", "checkout", "at the other end")
+    place.finds("timestamps-off", "warning", "checkout", "at the other end")
 
 
 # ---- why connections are short ----
@@ -156,7 +146,7 @@ def client_without_pool_near(place):
     """It keeps its one connection, and reconnects now and then."""
     place.actor("b", "server", "serve", **B)
     place.actor("a", "shop", "load", rate=0.5, sleep=1.5, **B)
-    time.sleep(5)
+    place.await_closes("a", 2)
     found = place.diagnose()
     found.lacks("client-without-pool", "pool-too-small", *NO_PORT_TROUBLE)
 
@@ -165,259 +155,15 @@ def client_without_pool_near(place):
 def pool_too_small(place):
     place.actor("b", "server", "serve", **B)
     place.actor("a", "shop", "load", keep=4, rate=80, **B)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("pool-too-small", "notice", "shop", "4 connections")
+    found = place.finds("pool-too-small", "notice", "shop", "4 connections")
     found.lacks("client-without-pool")
-
-
-def nginx(place, upstream, location):
-    config = place.file("nginx.conf", f"""
-daemon off; pid {place.folder}/pid; error_log /dev/null; worker_processes 1;
-events {{ worker_connections 1000; }}
-http {{ access_log off; client_body_temp_path {place.folder}; proxy_temp_path {place.folder};
- fastcgi_temp_path {place.folder}; uwsgi_temp_path {place.folder}; scgi_temp_path {place.folder};
- upstream app {{ server 10.9.0.2:{PORT}; {upstream} }}
- server {{ listen 10.9.0.1:80; location / {{ proxy_pass http://app; {location} }} }} }}
-""")
-    place.start("a", "nginx", "-c", config, "-p", place.folder)
-    place.await_port("a", 80)
-
-
-def http_upstream(place):
-    config = place.file("up.conf", f"""
-daemon off; pid {place.folder}/up.pid; error_log /dev/null; worker_processes 1;
-events {{ worker_connections 1000; }}
-http {{ access_log off; client_body_temp_path {place.folder}; proxy_temp_path {place.folder};
- fastcgi_temp_path {place.folder}; uwsgi_temp_path {place.folder}; scgi_temp_path {place.folder};
- keepalive_requests 1000000;
- server {{ listen 10.9.0.2:{PORT}; location / {{ return 200 "ok"; }} }} }}
-""")
-    place.start("b", "nginx", "-c", config, "-p", place.folder)
-    place.await_port("b", PORT)
-
-
-@situation
-def proxy_nginx(place):
-    """nginx keeps no connections to its upstream, and closes them itself."""
-    http_upstream(place)
-    nginx(place, "", 'proxy_http_version 1.1; proxy_set_header Connection "";')
-    place.start("a", "wrk", "-t1", "-c4", "-d4", "http://10.9.0.1/")
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("proxy-without-keepalive", process="nginx", says="'keepalive 32;'", peer=PORT)
-
-
-@situation
-def proxy_nginx_passive(place):
-    """As nginx did by default before 1.29.7: the upstream closes first, and nothing is held here."""
-    http_upstream(place)
-    nginx(place, "", "")
-    place.start("a", "wrk", "-t1", "-c4", "-d4", "http://10.9.0.1/")
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("closed-by-peer", "ok", "nginx")
-    found.lacks("proxy-without-keepalive", *NO_PORT_TROUBLE)
-
-
-@situation
-def proxy_nginx_near(place):
-    http_upstream(place)
-    nginx(place, "keepalive 32;",
-          'proxy_http_version 1.1; proxy_set_header Connection "";')
-    place.start("a", "wrk", "-t1", "-c4", "-d4", "http://10.9.0.1/")
-    time.sleep(4)
-    found = place.diagnose()
-    found.lacks("proxy-without-keepalive", *NO_PORT_TROUBLE)
-
-
-def haproxy(place, options):
-    config = place.file("haproxy.cfg", f"""
-global
-    stats socket {place.folder}/stats
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 5s
-    timeout server 5s
-frontend web
-    bind 10.9.0.1:80
-    default_backend app
-backend app
-    {options}
-    server app1 10.9.0.2:{PORT}
-""")
-    place.start("a", "haproxy", "-f", config)
-    place.await_port("a", 80)
-
-
-@situation
-def proxy_haproxy(place):
-    http_upstream(place)
-    haproxy(place, "http-reuse never")
-    place.start("b", "ab", "-q", "-c4", "-n100000", "-t4", "http://10.9.0.1/")
-    time.sleep(4)
-    found = place.diagnose()
-    # it ends idle connections with a reset, on purpose: nothing is lost by that
-    found.has("proxy-without-keepalive", process="haproxy", says="http-reuse", peer=PORT)
-    found.lacks("aborts")
-
-
-@situation
-def proxy_haproxy_near(place):
-    http_upstream(place)
-    haproxy(place, "http-reuse always")
-    place.start("b", "ab", "-q", "-k", "-c4", "-n100000", "-t4", "http://10.9.0.1/")
-    time.sleep(4)
-    place.diagnose().lacks("proxy-without-keepalive", *NO_PORT_TROUBLE)
-
-
-@situation
-def client_redis(place):
-    """A real client of a real store, a connection for each command."""
-    place.start("b", "redis-server", "--bind", "10.9.0.2", "--port", str(PORT), "--save", "",
-                "--protected-mode", "no", "--dir", place.folder)
-    place.await_port("b", PORT)
-    place.start("a", "redis-benchmark", "-h", "10.9.0.2", "-p", str(PORT), "-k", "0", "-c", "2",
-                "-n", "3000", "-t", "get")
-    time.sleep(4)
-    place.diagnose().has("client-without-pool", process="redis-benchmark", says="client object",
-                         peer=PORT)
-
-
-@situation
-def client_redis_near(place):
-    place.start("b", "redis-server", "--bind", "10.9.0.2", "--port", str(PORT), "--save", "",
-                "--protected-mode", "no", "--dir", place.folder)
-    place.await_port("b", PORT)
-    place.start("a", "redis-benchmark", "-h", "10.9.0.2", "-p", str(PORT), "-k", "1", "-c", "2",
-                "-n", "30000", "-t", "get")
-    time.sleep(3)
-    place.diagnose().lacks("client-without-pool", "pool-too-small", *NO_PORT_TROUBLE)
-
-
-NODE = """
-const http = require('http');
-const agent = new http.Agent({ keepAlive: %s });
-function next() {
-  http.get({ host: '10.9.0.2', port: %d, agent }, (answer) => {
-    answer.resume();
-    answer.on('end', () => setTimeout(next, 5));
-  });
-}
-next();
-"""
-
-
-@situation
-def client_node(place):
-    http_upstream(place)
-    script = place.file("client.js", NODE % ("false", PORT))
-    place.start("a", "node", script)
-    time.sleep(4)
-    found = place.diagnose()
-    # it asks for "Connection: close", and the server does so: no port is held here
-    found.lacks("proxy-without-keepalive", *NO_PORT_TROUBLE)
-    found.has("closed-by-peer", "ok")
-
-
-@situation
-def client_node_near(place):
-    http_upstream(place)
-    script = place.file("client.js", NODE % ("true", PORT))
-    place.start("a", "node", script)
-    time.sleep(4)
-    place.diagnose().lacks("client-without-pool", "closed-by-peer", *NO_PORT_TROUBLE)
-
-
-@situation
-def client_python(place):
-    """urllib keeps no connection; the server would."""
-    http_upstream(place)
-    script = place.file("client.py", f"""
-import http.client, time
-while True:
-    conn = http.client.HTTPConnection("10.9.0.2", {PORT})
-    conn.request("GET", "/")
-    conn.getresponse().read()
-    conn.close()
-    time.sleep(0.01)
-""")
-    place.start("a", "/usr/bin/python3", script)
-    time.sleep(4)
-    place.diagnose().has("client-without-pool", process="python3", says="Session", peer=PORT)
-
-
-JAVA = """
-import java.net.*;
-public class Client {
-  public static void main(String[] args) throws Exception {
-    while (true) {
-      Socket socket = new Socket("10.9.0.2", %d);
-      socket.getOutputStream().write("GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".getBytes());
-      socket.getInputStream().read(new byte[4096]);
-      socket.close();
-      Thread.sleep(10);
-    }
-  }
-}
-"""
-
-
-@situation
-def client_java(place):
-    if not shutil.which("javac"):
-        raise Skip("no Java compiler is installed")
-    http_upstream(place)
-    place.start("a", "java", place.file("Client.java", JAVA % PORT))
-    time.sleep(8)
-    place.diagnose().has("client-without-pool", process="java", says="HttpClient", peer=PORT)
-
-
-GO = """
-package main
-import ("fmt"; "io"; "net/http"; "time")
-func main() {
-  for {
-    client := &http.Client{Transport: &http.Transport{}}
-    answer, err := client.Get("http://10.9.0.2:%d/")
-    if err == nil { io.Copy(io.Discard, answer.Body); answer.Body.Close() }
-    client.CloseIdleConnections()
-    time.sleep(10 * time.Millisecond)
-    fmt.Print()
-  }
-}
-""".replace("time.sleep", "time.Sleep")
-
-
-@situation
-def client_go(place):
-    if not shutil.which("go"):
-        raise Skip("no Go compiler is installed")
-    http_upstream(place)
-    program = f"{place.folder}/gateway"
-    subprocess.run(["go", "build", "-o", program, place.file("main.go", GO % PORT)], check=True)
-    place.start("a", program)
-    time.sleep(4)
-    place.diagnose().has("client-without-pool", process="gateway", says="client object", peer=PORT)
-
-
-@situation
-def load_generator(place):
-    http_upstream(place)
-    place.start("a", "ab", "-q", "-c2", "-n100000", "-t3", f"http://10.9.0.2:{PORT}/")
-    time.sleep(3)
-    found = place.diagnose()
-    found.lacks("proxy-without-keepalive", "aborts")
 
 
 @situation
 def loopback_pair(place):
     place.actor("a", "cache", "serve", **LOCAL)
     place.actor("a", "web", "load", rate=200, **LOCAL)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("loopback-pair", "ok", "web")
+    found = place.finds("loopback-pair", "ok", "web")
     found.is_harmless()
 
 
@@ -428,9 +174,7 @@ def loopback_pair(place):
 def server_side_harmless(place):
     place.actor("a", "server", "serve", close=1, **ON_A)
     place.actor("b", "client", "load", wait=1, **ON_A)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("server-side-harmless", "ok", "server")
+    found = place.finds("server-side-harmless", "ok", "server")
     found.is_harmless()
     found.lacks("client-without-pool", *NO_PORT_TROUBLE)
 
@@ -440,7 +184,7 @@ def server_side_harmless_near(place):
     """The client closes: it says nothing about the server's side."""
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "load", rate=50, **B)
-    time.sleep(4)
+    place.await_closes("a", 150)
     place.diagnose().lacks("server-side-harmless")
 
 
@@ -450,9 +194,7 @@ def idle_timeout(place):
     place.actor("b", "client", "load", rate=40, count=60, wait=1, **ON_A)
     for _ in range(20):
         place.actor("b", "client", "load", count=1, wait=1, **ON_A)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("idle-timeout", "notice", "app", "idle timeout")
+    place.finds("idle-timeout", "notice", "app", "idle timeout")
 
 
 @situation
@@ -461,7 +203,7 @@ def idle_timeout_near(place):
     place.actor("a", "app", "serve", idle=1, jitter=3, **ON_A)
     for _ in range(20):
         place.actor("b", "client", "load", count=1, wait=1, **ON_A)
-    time.sleep(5)
+    place.await_closes("a", 18)
     place.diagnose().lacks("idle-timeout")
 
 
@@ -469,10 +211,17 @@ def idle_timeout_near(place):
 def health_check(place):
     place.actor("a", "app", "serve", close=1, **ON_A)
     place.actor("b", "checker", "load", rate=1, wait=1, **ON_A)
-    time.sleep(8)
-    found = place.diagnose()
-    found.has("health-check", "ok", "app")
+    found = place.finds("health-check", "ok", "app")
     found.is_harmless()
+
+
+@situation
+def health_check_near(place):
+    """As regular, but what is answered is no mere sign of life."""
+    place.actor("a", "app", "serve", close=1, bytes=9000, **ON_A)
+    place.actor("b", "poller", "load", rate=1.5, wait=1, **ON_A)
+    place.await_closes("a", 8)
+    place.diagnose().lacks("health-check")
 
 
 # ---- the host ----
@@ -483,9 +232,7 @@ def limit_near(place):
     place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 100)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "load", rate=100, **B)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("limit-near", "critical", says="tcp_max_tw_buckets=200")
+    found = place.finds("limit-near", "critical", says="tcp_max_tw_buckets=200")
     # where it counts, which is not where the test runs
     found.has("limit-near", says=f"nsenter --net=/run/netns/{place.names['a']} sysctl -w")
     found.lacks("server-side-harmless", "nothing-harmful")
@@ -496,7 +243,7 @@ def limit_near_near(place):
     place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 2000)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "load", rate=100, **B)
-    time.sleep(4)
+    place.await_closes("a", 200)
     place.diagnose().lacks("limit-near")
 
 
@@ -505,9 +252,7 @@ def peer_does_not_close(place):
     place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 1000)
     place.actor("b", "careless", "hold", **B)
     place.actor("a", "client", "close_and_stay", num=120, **B)
-    time.sleep(1)
-    found = place.diagnose()
-    found.has("peer-does-not-close", "warning", "client", "CLOSE_WAIT")
+    place.finds("peer-does-not-close", "warning", "client", "CLOSE_WAIT")
 
 
 @situation
@@ -515,9 +260,7 @@ def peer_does_not_close_yet(place):
     """As many, of a limit that has room for a thousand times as many."""
     place.actor("b", "careless", "hold", **B)
     place.actor("a", "client", "close_and_stay", num=120, **B)
-    time.sleep(1)
-    found = place.diagnose()
-    found.has("peer-does-not-close", "notice", "client", "CLOSE_WAIT")
+    found = place.finds("peer-does-not-close", "notice", "client", "CLOSE_WAIT")
     found.is_harmless()
 
 
@@ -525,7 +268,7 @@ def peer_does_not_close_yet(place):
 def peer_does_not_close_near(place):
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "close_and_stay", num=120, **B)
-    time.sleep(1)
+    place.await_closes("a", 110)
     place.diagnose().lacks("peer-does-not-close")
 
 
@@ -534,11 +277,23 @@ def close_wait_leak(place):
     place.actor("a", "leaky", "hold", **ON_A)
     place.actor("b", "client", "load", rate=30, unread=1, **ON_A)
     place.actor("b", "client", "close_and_stay", num=120, **ON_A)
-    time.sleep(2)
-    found = place.diagnose()
-    found.has("close-wait-leak", "critical", "leaky", "ss -tnp state close-wait")
-    place.diagnose("a", "--comm", "leaky").has("close-wait-leak", "critical", "leaky")
+    place.finds("close-wait-leak", "critical", "leaky", "ss -tnp state close-wait")
+    place.finds("close-wait-leak", "critical", "leaky", more=("--comm", "leaky"))
     place.diagnose("a", "--comm", "other").lacks("close-wait-leak")
+
+
+@situation
+def close_wait_leak_container(place):
+    """Two of them leak: it is said of the one that is asked for."""
+    other = {"host": "10.9.0.1", "port": 9000}
+    one = place.contain(place.actor("a", "leaky", "hold", **ON_A))
+    place.contain(place.actor("a", "other", "hold", **other))
+    place.actor("b", "client", "close_and_stay", num=120, **ON_A)
+    place.actor("b", "client", "close_and_stay", num=150, **other)
+    found = place.finds("close-wait-leak", "warning", "leaky", more=("-C", one[:16]))
+    if any(f.get("process", {}).get("name") == "other" for f in found.all):
+        raise Wrong(str(found))
+    place.finds("close-wait-leak", "warning", "other")
 
 
 @situation
@@ -567,12 +322,10 @@ def conntrack_full(place):
         with open(limit, "w", encoding="ascii") as file:
             file.write("200")
         place.actor("a", "client", "load", rate=100, **B)
-        time.sleep(4)
-        found = place.diagnose()
+        place.finds("conntrack-full", "critical", says="nf_conntrack_max=400")
     finally:
         with open(limit, "w", encoding="ascii") as file:
             file.write(before)
-    found.has("conntrack-full", "critical", says="nf_conntrack_max=400")
 
 
 conntrack_full.alone = True
@@ -587,7 +340,7 @@ def conntrack_full_near(place):
     place.inside("a", "nft", "-f", rules)
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "load", rate=100, **B)
-    time.sleep(2)
+    place.await_closes("a", 100)
     place.diagnose().lacks("conntrack-full")
 
 
@@ -598,9 +351,7 @@ def nat_reuse(place):
     place.sysctl("b", "net.ipv4.tcp_tw_reuse", 1)
     place.actor("a", "server", "serve", close=1, **ON_A)
     place.actor("b", "client", "load", rate=100, wait=1, **ON_A)
-    time.sleep(4)
-    found = place.diagnose()
-    found.has("nat-reuse", "notice", says="tcp_timestamps=1")
+    found = place.finds("nat-reuse", "notice", says="tcp_timestamps=1")
     found.is_harmless()
 
 
@@ -608,7 +359,7 @@ def nat_reuse(place):
 def nat_reuse_near(place):
     place.actor("a", "server", "serve", close=1, **ON_A)
     place.actor("b", "client", "load", rate=100, wait=1, **ON_A)
-    time.sleep(3)
+    place.await_closes("a", 200)
     place.diagnose().lacks("nat-reuse")
 
 
@@ -616,24 +367,21 @@ def nat_reuse_near(place):
 def aborts(place):
     place.actor("b", "server", "serve", bytes=100, **B)
     place.actor("a", "rude", "load", rate=50, linger=1, **B)
-    time.sleep(3)
-    found = place.diagnose()
-    found.has("aborts", "warning", "rude", "SO_LINGER")
+    place.finds("aborts", "warning", "rude", "SO_LINGER")
 
 
 @situation
 def aborts_unread(place):
     place.actor("b", "server", "serve", bytes=100, **B)
     place.actor("a", "hasty", "load", rate=50, unread=1, **B)
-    time.sleep(3)
-    place.diagnose().has("aborts", "warning", "hasty", "read")
+    place.finds("aborts", "warning", "hasty", "read")
 
 
 @situation
 def aborts_near(place):
     place.actor("b", "server", "serve", bytes=100, **B)
     place.actor("a", "polite", "load", rate=50, **B)
-    time.sleep(3)
+    place.await_closes("a", 100)
     place.diagnose().lacks("aborts")
 
 
@@ -641,8 +389,7 @@ def aborts_near(place):
 def exits_killed(place):
     place.actor("b", "server", "serve", **B)
     place.actor("a", "worker", "open_and_exit", num=20, kill=1, **B)
-    time.sleep(3)
-    place.diagnose().has("exits", "warning", "worker", "killed by a signal")
+    place.finds("exits", "warning", "worker", "killed by a signal")
 
 
 @situation
@@ -650,7 +397,7 @@ def exits_near(place):
     """Short programs that end after their one request."""
     place.actor("b", "server", "serve", **B)
     place.actor("a", "oneshot", "open_and_exit", num=1, pause=0.02, **B)
-    time.sleep(3)
+    place.await_closes("a", 30)
     place.diagnose().lacks("exits")
 
 
@@ -658,9 +405,7 @@ def exits_near(place):
 def closed_by_peer(place):
     place.actor("b", "server", "serve", close=1, **B)
     place.actor("a", "client", "load", rate=100, wait=1, **B)
-    time.sleep(3)
-    found = place.diagnose()
-    found.has("closed-by-peer", "ok", "client")
+    found = place.finds("closed-by-peer", "ok", "client")
     found.is_harmless()
 
 
@@ -668,21 +413,18 @@ def closed_by_peer(place):
 def closed_by_peer_near(place):
     place.actor("b", "server", "serve", **B)
     place.actor("a", "client", "load", rate=100, **B)
-    time.sleep(3)
+    place.await_closes("a", 150)
     place.diagnose().lacks("closed-by-peer")
 
 
 @situation
 def listener_address_in_use(place):
     server = place.actor("a", "old", "serve", close=1, **ON_A)
-    place.actor("b", "client", "load", rate=50, count=20, wait=1, **ON_A)
-    time.sleep(1)
+    place.await_line(place.actor("b", "client", "load", rate=50, count=20, wait=1, **ON_A), "done")
     server.kill()
     server.wait()
     place.actor("a", "daemon", "restart", **ON_A)
-    time.sleep(1)
-    found = place.diagnose()
-    found.has("listener-address-in-use", "critical", "daemon", "SO_REUSEADDR")
+    place.finds("listener-address-in-use", "critical", "daemon", "SO_REUSEADDR")
 
 
 @situation
@@ -696,9 +438,26 @@ def listener_address_in_use_near(place):
 
 
 @situation
+def blind(place):
+    """More clients than are told apart: what is said of the others is not all."""
+    place.actor("b", "server", "serve", **B)
+    place.await_line(place.actor("a", "client", "load", count=4300, names=4300, **B), "done")
+    place.finds("blind", "notice", says="ask about a part")
+
+
+@situation
+def blind_near(place):
+    place.actor("b", "server", "serve", **B)
+    place.await_line(place.actor("a", "client", "load", count=400, names=200, **B), "done")
+    for found in place.diagnose().all:
+        # a machine that is short of processors may lose some, and then it is to be said
+        if found["id"] == "blind" and not found["evidence"]["lost"]:
+            raise Wrong(str(found))
+
+
+@situation
 def too_little_seen(place):
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "client", "load", count=3, **B)
-    found = place.diagnose()
-    found.has("too-little-seen", "ok")
+    place.await_line(place.actor("a", "client", "load", count=3, **B), "done")
+    found = place.finds("too-little-seen", "ok")
     found.is_harmless()

@@ -68,6 +68,10 @@ static const struct program programs[] = {
 	    "return(pass) would do" },
 	  "varnish: a longer 'backend_idle_timeout' (60 s by default), below the backend's own",
 	  "varnish: 'timeout_idle' (5 s by default)" },
+	{ "pgbouncer", true, false,
+	  { "pgbouncer closes its connection to the server if a client leaves in the midst of a "
+	    "transaction: clients should commit, or roll back, before they close" },
+	  "pgbouncer: 'default_pool_size' (20 for each pair of user and database by default)", NULL },
 	{ "traefik", true, false, { NULL },
 	  "traefik: 'serversTransport.maxIdleConnsPerHost' (200 by default)", NULL },
 	{ "php*", false, false,
@@ -86,7 +90,8 @@ static const struct program programs[] = {
 	  "route", "Java: the server's own, as keepAliveTimeout of a Tomcat connector" },
 	{ "python*", false, false,
 	  { "Python: one requests.Session(), httpx.Client() or aiohttp.ClientSession() for the program, not "
-	    "one for each request" },
+	    "one for each request",
+	    "for a database a pool, as psycopg_pool or SQLAlchemy's, or pgbouncer on this host" },
 	  "Python: HTTPAdapter(pool_maxsize=…) of requests (10 by default), or limits= of httpx",
 	  "Python: gunicorn's --keep-alive (2 s by default), uvicorn's --timeout-keep-alive (5 s)" },
 	{ "gunicorn*", false, false,
