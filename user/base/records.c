@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* At a time. bpf_seq_read() gives eight pages at the most. */
 #define READ_RECORDS 1024
 
@@ -18,7 +20,7 @@ static int show_all(const char *records, size_t num, size_t bytes, records_fn fn
 	return err;
 }
 
-int records__read(int fd, size_t bytes, records_fn fn, void *ctx)
+int records__read(int fd, size_t bytes, records_fn fn, void *ctx, uint64_t *asked_ns)
 {
 	char *buf = malloc(READ_RECORDS * bytes);
 	size_t have = 0, num;
@@ -27,6 +29,7 @@ int records__read(int fd, size_t bytes, records_fn fn, void *ctx)
 	if (!buf)
 		return -ENOMEM;
 	while (!err) {
+		uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
 		ssize_t got = read(fd, buf + have, READ_RECORDS * bytes - have);
 
 		/* EAGAIN: a million objects and none that is wanted; it goes on from there */
@@ -36,6 +39,8 @@ int records__read(int fd, size_t bytes, records_fn fn, void *ctx)
 			err = got < 0 ? -errno : have ? -EPROTO : 0;
 			break;
 		}
+		if (asked_ns)
+			*asked_ns = now_ns;
 		have += (size_t)got;
 		num = have / bytes;
 		err = show_all(buf, num, bytes, fn, ctx);

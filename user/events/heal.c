@@ -143,7 +143,7 @@ static uint64_t age_ns(const struct snapshot_socket *mini)
 /* When it entered TIME_WAIT, by its timer. CLOCK_MONOTONIC. */
 static uint64_t entered_ns(const struct healer *h, const struct snapshot_socket *mini)
 {
-	return clock__before_ns(h->snap.taken_ns, age_ns(mini));
+	return clock__before_ns(snapshot__asked_ns(&h->snap, mini), age_ns(mini));
 }
 
 /* When it did at the latest: while the snapshot was taken, its timer ran on. */

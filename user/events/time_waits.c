@@ -256,7 +256,7 @@ static void note_alive(struct time_waits *h, const struct snapshot *snap)
 		slot->seen_ns = snap->taken_ns;
 		slot->missed_ns = 0;
 		/* A late segment starts the minute anew. */
-		slot->due_ns = snap->taken_ns + mini->expires_ms * NS_PER_MS;
+		slot->due_ns = snapshot__asked_ns(snap, mini) + mini->expires_ms * NS_PER_MS;
 		if (table__is_dead(slot))
 			table__touch(h->slots, slot);
 	}

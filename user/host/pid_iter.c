@@ -106,7 +106,7 @@ int pid_iter__list(void *ctx, pid_numbers_put_fn put, void *to)
 	fd = bpf_iter_create(bpf_link__fd(iter.link));
 	if (fd < 0)
 		return -errno;
-	err = records__read(fd, sizeof(struct tws_process), put_process, &reader);
+	err = records__read(fd, sizeof(struct tws_process), put_process, &reader, NULL);
 	close(fd);
 	return err;
 }

@@ -19,6 +19,15 @@ struct collector {
 	bool wants_cookies;
 };
 
+/* In whole milliseconds, so that it is not too late. */
+static uint32_t after_ms(const struct collector *c, const struct sockdiag_socket *sk)
+{
+	uint64_t ms =
+		sk->asked_ns > c->snap.taken_ns ? (sk->asked_ns - c->snap.taken_ns) / 1000000 : 0;
+
+	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
 static int add(void *ctx, const struct sockdiag_socket *sk)
 {
 	struct collector *c = ctx;
@@ -42,6 +51,7 @@ static int add(void *ctx, const struct sockdiag_socket *sk)
 	to->expires_ms = sk->expires_ms;
 	to->family = sk->family;
 	to->state = sk->state;
+	to->after_ms = after_ms(c, sk);
 	return 0;
 }
 

@@ -18,6 +18,7 @@ struct snapshot_socket {
 	uint32_t expires_ms;
 	uint8_t family;
 	uint8_t state; /* enum sockdiag_state, from FIN_WAIT1 on; TIME_WAIT: a mini-socket */
+	uint32_t after_ms; /* how long after taken_ns the kernel was asked for it */
 };
 
 struct snapshot {
@@ -35,6 +36,16 @@ struct snapshot {
 
 /* More sockets than this are not looked at: -E2BIG. 256 MB. */
 #define SNAPSHOT_MAX (4U << 20)
+
+/*
+ * snapshot__asked_ns() - the moment, or one just before it, of which @sk's expires_ms is: the
+ * process may have been stopped, or kept from running, while the snapshot was taken.
+ */
+static inline uint64_t snapshot__asked_ns(const struct snapshot *snap,
+					  const struct snapshot_socket *sk)
+{
+	return snap->taken_ns + sk->after_ms * 1000000ULL;
+}
 
 /*
  * snapshot__take() - fills @snap, to be emptied by snapshot__free(). Where no

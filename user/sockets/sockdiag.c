@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "host/netns.h"
 
 /*
@@ -254,22 +255,11 @@ static ssize_t receive(int fd, void *buf, size_t size)
 	}
 }
 
-static int drain(int fd, void *buf, sockdiag_fn fn, void *ctx, unsigned int *flags)
-{
-	ssize_t n;
-	int ret = 0;
-
-	while (!ret) {
-		n = receive(fd, buf, RECEIVE_BYTES);
-		ret = n < 0 ? (int)n : sockdiag__parse(buf, (size_t)n, fn, ctx, flags);
-	}
-	return ret;
-}
-
 struct counted {
 	sockdiag_fn fn;
 	void *ctx;
 	size_t count;
+	uint64_t asked_ns; /* as in struct sockdiag_socket, of this datagram's */
 	struct sockdiag_recent recent;
 	int ret; /* the callback's, apart from the kernel's errors */
 };
@@ -288,29 +278,54 @@ bool sockdiag__repeats(struct sockdiag_recent *recent, uint64_t cookie)
 static int count_socket(void *ctx, const struct sockdiag_socket *sk)
 {
 	struct counted *counted = ctx;
+	struct sockdiag_socket timed = *sk;
 
 	counted->count++;
 	if (sockdiag__repeats(&counted->recent, sk->cookie))
 		return 0;
-	counted->ret = counted->fn(counted->ctx, sk);
+	timed.asked_ns = counted->asked_ns;
+	counted->ret = counted->fn(counted->ctx, &timed);
 	/* any other value than the parser's own ones */
 	return counted->ret ? -ECANCELED : 0;
+}
+
+/*
+ * The kernel is one datagram ahead: it makes the first one when it gets the request, and another
+ * whenever one is fetched (__netlink_dump_start(), netlink_recvmsg()). So what comes was made
+ * in the call before, which was begun at @asked_ns for the first one.
+ */
+static int drain(int fd, void *buf, struct counted *counted, uint64_t asked_ns, unsigned int *flags)
+{
+	int ret = 0;
+
+	while (!ret) {
+		uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+		ssize_t n = receive(fd, buf, RECEIVE_BYTES);
+
+		counted->asked_ns = asked_ns;
+		asked_ns = now_ns;
+		ret = n < 0 ? (int)n :
+			      sockdiag__parse(buf, (size_t)n, count_socket, counted, flags);
+	}
+	return ret;
 }
 
 static int dump_once(int netns_fd, uint32_t states, int family, void *buf,
 		     struct counted *counted, unsigned int *flags)
 {
+	uint64_t asked_ns;
 	int fd, ret;
 
 	fd = netns__socket(netns_fd, AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
 	if (fd < 0)
 		return fd == -EPROTONOSUPPORT ? -EOPNOTSUPP : fd;
+	asked_ns = clock__now_ns(CLOCK_MONOTONIC);
 	if (family == AF_UNSPEC)
 		ret = request_both(fd, states);
 	else
 		ret = request_family(fd, states, (uint8_t)family);
 	if (!ret)
-		ret = drain(fd, buf, count_socket, counted, flags);
+		ret = drain(fd, buf, counted, asked_ns, flags);
 	close(fd);
 	if (counted->ret)
 		return counted->ret;

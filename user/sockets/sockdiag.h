@@ -45,6 +45,9 @@ struct sockdiag_socket {
 	uint64_t cookie; /* as tws_event.cookie; 0: the kernel gave none */
 	uint32_t inode;	 /* of the socket's file; 0: mini-sockets, orphans, requests */
 	uint32_t uid;	 /* of the socket; 0 too for mini-sockets */
+	/* CLOCK_MONOTONIC, when the kernel was asked for it: what is said here is of then, or of
+	 * some microseconds later, though the dump as a whole took seconds. 0: not known. */
+	uint64_t asked_ns;
 	uint32_t expires_ms; /* the timer's rest; for mini-sockets the time left */
 	uint32_t ifindex;    /* the bound device, 0: none */
 	uint16_t local_port; /* host byte order */

@@ -64,7 +64,7 @@ int sockstream__decode(const struct tws_socket *record, uint64_t tick_ns,
 }
 
 struct reader {
-	uint64_t tick_ns;
+	uint64_t tick_ns, asked_ns;
 	sockdiag_fn fn;
 	void *ctx;
 };
@@ -73,13 +73,17 @@ static int show(void *ctx, const void *record)
 {
 	const struct reader *reader = ctx;
 	struct sockdiag_socket sk;
+	int err = sockstream__decode(record, reader->tick_ns, &sk);
 
-	return sockstream__decode(record, reader->tick_ns, &sk) ?: reader->fn(reader->ctx, &sk);
+	if (err)
+		return err;
+	sk.asked_ns = reader->asked_ns;
+	return reader->fn(reader->ctx, &sk);
 }
 
 int sockstream__read(int fd, uint64_t tick_ns, sockdiag_fn fn, void *ctx)
 {
 	struct reader reader = { .tick_ns = tick_ns, .fn = fn, .ctx = ctx };
 
-	return records__read(fd, sizeof(struct tws_socket), show, &reader);
+	return records__read(fd, sizeof(struct tws_socket), show, &reader, &reader.asked_ns);
 }

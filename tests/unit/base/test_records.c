@@ -36,7 +36,7 @@ static int read_back(size_t len)
 	assert_int_equal(pipe(fds), 0);
 	assert_int_equal(write(fds[1], pairs, len), len);
 	close(fds[1]);
-	err = records__read(fds[0], sizeof(pairs[0]), take, &num);
+	err = records__read(fds[0], sizeof(pairs[0]), take, &num, NULL);
 	close(fds[0]);
 	return err;
 }
@@ -60,7 +60,7 @@ static void test_errors(void **state)
 	stop_at = 2;
 	assert_int_equal(read_back(3 * sizeof(struct pair)), -ENOSPC);
 	assert_int_equal(num, 2);
-	assert_int_equal(records__read(-1, sizeof(struct pair), take, &num), -EBADF);
+	assert_int_equal(records__read(-1, sizeof(struct pair), take, &num, NULL), -EBADF);
 }
 
 int main(void)

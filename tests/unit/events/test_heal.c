@@ -28,6 +28,7 @@ int clock_gettime(clockid_t clock, struct timespec *ts)
 static struct sockdiag_socket table[4];
 static size_t num_sockets;
 static unsigned int each_flags;
+static unsigned int stopped_s; /* the process is, while it takes a snapshot */
 
 static size_t sweep(struct source *events, uint64_t before_ns, source_alive_fn alive, void *ctx)
 {
@@ -55,9 +56,12 @@ int sockets__each(const struct sockets_source *source, const struct sockets_visi
 
 	(void)source;
 	*flags |= each_flags;
+	later_s += stopped_s;
 	for (size_t i = 0; !err && i < num_sockets; i++)
-		if (SOCKDIAG_MASK(table[i].state) & visitor->states)
+		if (SOCKDIAG_MASK(table[i].state) & visitor->states) {
+			table[i].asked_ns = clock__now_ns(CLOCK_MONOTONIC);
 			err = visitor->socket(ctx, &table[i]);
+		}
 	return err ?: visitor->end(ctx, &ns);
 }
 
@@ -276,6 +280,28 @@ static void test_until_the_end(void **state)
 	healer__free(healer);
 }
 
+/* What came while the reader was stopped in the midst of a snapshot was not there at the start: its
+ * timer counts from when the kernel was asked for it. */
+static void test_stopped_meanwhile(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC);
+
+	(void)state;
+	show_mini(10, 50000);
+	stopped_s = 20;
+	heal(healer, join);
+	stopped_s = 0;
+	assert_int_equal(num_found, 1);
+	assert_in_range(found[0].time_ns, begin_ns + 9 * 1000000000ULL,
+			clock__now_ns(CLOCK_MONOTONIC) - 10 * 1000000000ULL);
+	heal(healer, join);
+	assert_int_equal(num_found, 0);
+	join__free(join);
+	healer__free(healer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -285,6 +311,7 @@ int main(void)
 		cmocka_unit_test(test_never_twice),
 		cmocka_unit_test(test_not_after_the_end),
 		cmocka_unit_test(test_until_the_end),
+		cmocka_unit_test(test_stopped_meanwhile),
 	};
 
 	return cmocka_run_group_tests_name("heal", tests, NULL, NULL);

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "host/netns.h"
+#include "base/clock.h"
 #include "sockets/sockdiag.h"
 
 #define MAX_SOCKETS 4096
@@ -524,6 +525,7 @@ static void test_real_time_wait(void **state)
 			assert_int_equal(sk->local_port,
 					 server ? pair.listen_port : pair.client_port);
 			assert_true(sk->expires_ms > 0 && sk->expires_ms <= 60000);
+			assert_in_range(sk->asked_ns, 1, clock__now_ns(CLOCK_MONOTONIC));
 			assert_int_equal(sk->inode, 0);
 			assert_null(find(server ? pair.client_cookie : pair.server_cookie));
 			close(pair.listener);
