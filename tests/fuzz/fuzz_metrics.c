@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		add(m, &r);
 	check_text(m, false);
 	check_text(m, true);
-	metrics__cgroup_gone(m, 1);
+	metrics__cgroup_gone(m, false, 1);
 	metrics__tick(m, 2 * METRICS_GONE_NS);
 	metrics__free(m);
 	return 0;

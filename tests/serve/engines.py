@@ -16,7 +16,7 @@ from lib import (Client, Program, Serve, State, check, forked, free_port, make_c
 RULES = "packaging/prometheus/twsnoop.rules.yml"
 DASHBOARD = "packaging/grafana/twsnoop.json"
 PORTS = 200  # usable ones, while they run out
-FEW = 20  # closes before
+FEW = 5  # closes before
 
 
 def scrape_config(serve):

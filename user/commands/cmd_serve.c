@@ -61,6 +61,7 @@ struct serve {
 	struct feed *feed; /* NULL: there is no stream */
 	struct feed_account before; /* of earlier streams, whose recorder was detached */
 	uint64_t begin_ns; /* CLOCK_MONOTONIC: what is older is not counted */
+	uint64_t account_ns; /* likewise: when it is due again */
 	struct board *board;
 	struct gauges *gauges;
 	struct serve_web *web;
@@ -331,6 +332,7 @@ static int start_gauges(struct serve *s)
 		.all = s->live.has_all,
 		.calls = !live__blind(&s->live),
 		.cgroup_mount = found ? NULL : s->cgroup_mount,
+		.cgroup_v1 = controller,
 		.no_names = s->opts.no_names,
 		.runtime_socket = s->opts.runtime_socket,
 	};
@@ -412,8 +414,11 @@ static int turn(void *ctx)
 	int err;
 
 	atomic_store(&s->turned_ns, now_ns);
-	add_up(s, &account);
-	board__turn(s->board, &account, now_ns);
+	if (now_ns >= s->account_ns) {
+		s->account_ns = now_ns + NS_PER_S;
+		add_up(s, &account);
+		board__turn(s->board, &account, now_ns);
+	}
 	err = serve_outputs__turn(s->outputs, s->board);
 	if (err)
 		return complain(s, "cannot go on", err);

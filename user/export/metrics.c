@@ -158,6 +158,16 @@ static struct metrics_series *get_series(struct metrics *m, struct metrics_key *
 	return series;
 }
 
+static void note_cgroup(struct metrics_series *series, const struct tws_conn *conn)
+{
+	bool v1 = conn->flags & TWS_F_CGROUP_V1;
+
+	if (series->cgroup_id != conn->cgroup_id || series->cgroup_v1 != v1)
+		series->gone_ns = 0;
+	series->cgroup_id = conn->cgroup_id;
+	series->cgroup_v1 = v1;
+}
+
 static void count(struct metrics *m, const struct record *rec)
 {
 	struct metrics_series *series;
@@ -171,9 +181,7 @@ static void count(struct metrics *m, const struct record *rec)
 	series->last_ns = m->now_ns;
 	if (!series->key.container[0] || is_other(&series->key))
 		return;
-	if (series->cgroup_id != rec->event->conn.cgroup_id)
-		series->gone_ns = 0;
-	series->cgroup_id = rec->event->conn.cgroup_id;
+	note_cgroup(series, &rec->event->conn);
 }
 
 /* ---- records ---- */
@@ -270,22 +278,22 @@ static size_t drop_repeated(uint64_t *ids, size_t num)
 	return kept;
 }
 
-size_t metrics__cgroups(const struct metrics *m, uint64_t *ids, size_t max)
+size_t metrics__cgroups(const struct metrics *m, bool v1, uint64_t *ids, size_t max)
 {
 	const struct metrics_series *series = NULL;
 	size_t num = 0;
 
 	while (num < max && (series = table__next(m->series, series)))
-		if (series->cgroup_id && !series->gone_ns)
+		if (series->cgroup_id && series->cgroup_v1 == v1 && !series->gone_ns)
 			ids[num++] = series->cgroup_id;
 	return drop_repeated(ids, num);
 }
 
-void metrics__cgroup_gone(struct metrics *m, uint64_t id)
+void metrics__cgroup_gone(struct metrics *m, bool v1, uint64_t id)
 {
 	for (struct metrics_series *series = table__next(m->series, NULL); series;
 	     series = table__next(m->series, series))
-		if (series->cgroup_id == id && !series->gone_ns)
+		if (series->cgroup_id == id && series->cgroup_v1 == v1 && !series->gone_ns)
 			series->gone_ns = m->now_ns ?: 1;
 }
 
@@ -296,11 +304,30 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+/* The least that it was meanwhile. */
+static void set_lost(struct metrics *m, uint64_t lost)
+{
+	if (lost <= m->account.lost) {
+		m->lost_since_ns = 0;
+		return;
+	}
+	if (!m->lost_since_ns) {
+		m->lost_since_ns = m->now_ns ?: 1;
+		m->lost_least = lost;
+	}
+	if (lost < m->lost_least)
+		m->lost_least = lost;
+	if (since(m, m->lost_since_ns) < METRICS_LOST_NS)
+		return;
+	m->account.lost = m->lost_least;
+	m->lost_since_ns = 0;
+}
+
 void metrics__set_account(struct metrics *m, const struct feed_account *account)
 {
 	struct feed_account *to = &m->account;
 
-	to->lost = larger(to->lost, account->lost);
+	set_lost(m, account->lost);
 	to->unattributed = larger(to->unattributed, account->unattributed);
 	to->map_full = larger(to->map_full, account->map_full);
 	to->recursion = larger(to->recursion, account->recursion);

@@ -29,9 +29,10 @@ struct metrics;
 
 #define METRICS_SERIES 2000	 /* --max-series */
 #define METRICS_SERIES_MIN 500
-#define METRICS_SERIES_MAX 1000000
+#define METRICS_SERIES_MAX 100000 /* some 20 MB of text */
 #define METRICS_FIXED 256	 /* samples that are no series of closes or of failures, at most */
 #define METRICS_GONE_NS 300000000000ULL	 /* a container's series stay so long after it */
+#define METRICS_LOST_NS 15000000000ULL
 #define METRICS_IDLE_NS 3600000000000ULL /* what did nothing for so long gives way */
 
 #define METRICS_STATES 12 /* as sock_diag numbers them, from 1 on */
@@ -56,20 +57,21 @@ void metrics__add(struct metrics *metrics, const struct record *rec);
 /* metrics__tick() - it is @now_ns, CLOCK_MONOTONIC: series that have gone go. */
 void metrics__tick(struct metrics *metrics, uint64_t now_ns);
 
-/* metrics__set_account() - of all that was told so far. Counters never go back: where a snapshot
- * has found what was lost, the number stays until it is exceeded. */
+/* metrics__set_account() - of all that was told so far. Counters never go back, so what is lost counts
+ * when that has been so for METRICS_LOST_NS: until then a snapshot may find it. */
 void metrics__set_account(struct metrics *metrics, const struct feed_account *account);
 
 /* ---- containers that have gone ---- */
 
 /*
  * metrics__cgroups() - the cgroups that series of containers were counted in last, each once, and
- * only those that are not known to be gone: at most @max into @ids. Returns how many.
+ * only those that are not known to be gone: at most @max into @ids. @v1: of a v1 hierarchy, else of
+ * v2: the two use the same numbers. Returns how many.
  */
-size_t metrics__cgroups(const struct metrics *metrics, uint64_t *ids, size_t max);
+size_t metrics__cgroups(const struct metrics *metrics, bool v1, uint64_t *ids, size_t max);
 
 /* metrics__cgroup_gone() - the cgroup @id is no more. */
-void metrics__cgroup_gone(struct metrics *metrics, uint64_t id);
+void metrics__cgroup_gone(struct metrics *metrics, bool v1, uint64_t id);
 
 /* ---- gauges: each call replaces what the one before said ---- */
 

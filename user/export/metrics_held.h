@@ -26,6 +26,7 @@ struct metrics_series {
 	struct metrics_key key;
 	uint64_t count;
 	uint64_t cgroup_id;	    /* of the container that was counted last; 0: none */
+	bool cgroup_v1;
 	uint64_t last_ns, gone_ns;  /* gone_ns 0: it is there, as far as is known */
 };
 
@@ -46,7 +47,8 @@ struct metrics {
 	uint64_t time_waits, overflow;
 	uint64_t ended[TWS_ACTION_END];
 	struct metrics_histogram lifetimes[TWS_SIDE_END];
-	struct feed_account account;
+	struct feed_account account; /* as it is told */
+	uint64_t lost_least, lost_since_ns; /* more was lost than that; since_ns 0: no */
 	bool has_sockets;
 	struct metrics_sockets sockets;
 	uint64_t limit_used;

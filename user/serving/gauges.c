@@ -220,13 +220,13 @@ static void look_for_gone(struct gauges *g)
 
 	max = metrics__series(metrics);
 	ids = calloc(max ?: 1, sizeof(*ids));
-	num = ids ? metrics__cgroups(metrics, ids, max) : 0;
+	num = ids ? metrics__cgroups(metrics, g->opts.cgroup_v1, ids, max) : 0;
 	board__unlock(g->opts.board);
 	for (size_t i = 0; i < num && g->mount.fd >= 0 && !atomic_load(&g->stops); i++) {
 		if (cgroup_mount__path_of(&g->mount, ids[i], path, sizeof(path), &at) != -ESTALE)
 			continue;
 		metrics = board__metrics(g->opts.board);
-		metrics__cgroup_gone(metrics, ids[i]);
+		metrics__cgroup_gone(metrics, g->opts.cgroup_v1, ids[i]);
 		board__unlock(g->opts.board);
 	}
 	free(ids);

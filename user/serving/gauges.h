@@ -31,6 +31,7 @@ struct gauges_options {
 	uint64_t interval_ns;
 	bool all, calls;	  /* of the stream: as in struct evidence */
 	const char *cgroup_mount; /* of the hierarchy that cgroup ids are of; NULL: not known */
+	bool cgroup_v1;
 	bool no_names;
 	const char *runtime_socket;
 };

@@ -25,6 +25,8 @@
 #define SPARE 8	   /* connections that stay free for who comes */
 #define YOUNG_NS NS_PER_S /* so long nobody is turned out who has not asked yet */
 #define TEXT_BYTES 65536
+/* Whoever puts records in waits while metrics are written: that is for one part in so many. */
+#define PAUSE_SHARE 10
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 #define TYPE_PLAIN "text/plain; charset=utf-8"
@@ -48,7 +50,7 @@ struct peer {
 struct cached {
 	struct MHD_Response *response; /* NULL: none */
 	unsigned int status;
-	uint64_t made_ns;
+	uint64_t made_ns, fresh_ns;
 };
 
 struct http {
@@ -117,18 +119,21 @@ static struct MHD_Response *make_response(struct http *http, struct outbuf *ob, 
 	return NULL;
 }
 
-static void set_cached(struct cached *cached, struct MHD_Response *response, unsigned int status)
+static void set_cached(struct cached *cached, struct MHD_Response *response, unsigned int status,
+		       uint64_t fresh_ns)
 {
 	if (cached->response)
 		MHD_destroy_response(cached->response);
 	cached->response = response;
 	cached->status = status;
 	cached->made_ns = clock__now_ns(CLOCK_MONOTONIC);
+	cached->fresh_ns = fresh_ns;
 }
 
-static bool is_fresh(const struct cached *cached, uint64_t ns)
+static bool is_fresh(const struct cached *cached)
 {
-	return cached->response && clock__now_ns(CLOCK_MONOTONIC) - cached->made_ns < ns;
+	return cached->response &&
+	       clock__now_ns(CLOCK_MONOTONIC) - cached->made_ns < cached->fresh_ns;
 }
 
 /* ---- answers ---- */
@@ -178,10 +183,11 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 	bool openmetrics = accept__openmetrics(MHD_lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	struct cached *cached = &http->metrics[openmetrics];
+	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), fresh_ns;
 	struct MHD_Response *response;
 	struct outbuf ob;
 
-	if (is_fresh(cached, HTTP_FRESH_NS))
+	if (is_fresh(cached))
 		return answer(connection, MHD_HTTP_OK, cached->response);
 	if (atomic_load(&http->num_texts) >= HTTP_TEXTS)
 		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE,
@@ -192,7 +198,9 @@ static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *
 	response = make_response(http, &ob, openmetrics ? TYPE_OPENMETRICS : TYPE_PROMETHEUS);
 	if (!response)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "no memory\n");
-	set_cached(cached, response, MHD_HTTP_OK);
+	fresh_ns = (clock__now_ns(CLOCK_MONOTONIC) - begin_ns) * PAUSE_SHARE;
+	set_cached(cached, response, MHD_HTTP_OK,
+		   fresh_ns > HTTP_FRESH_NS ? fresh_ns : HTTP_FRESH_NS);
 	return answer(connection, MHD_HTTP_OK, response);
 }
 
@@ -239,7 +247,7 @@ static enum MHD_Result answer_page(struct http *http, struct MHD_Connection *con
 		return answer_text(connection, MHD_HTTP_FORBIDDEN,
 				   "ask for this page by an address, or as localhost\n");
 	pthread_mutex_lock(&http->lock);
-	if (is_fresh(&http->page, HTTP_PAGE_NS) || (peer && peer->waited && http->page.response)) {
+	if (is_fresh(&http->page) || (peer && peer->waited && http->page.response)) {
 		result = answer(connection, http->page.status, http->page.response);
 	} else if (!peer || peer->waited) {
 		result = answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "no page yet\n");
@@ -460,7 +468,7 @@ void http__set_page(struct http *http, unsigned int status, struct outbuf *text)
 
 	pthread_mutex_lock(&http->lock);
 	if (response)
-		set_cached(&http->page, response, status);
+		set_cached(&http->page, response, status, HTTP_PAGE_NS);
 	for (unsigned int i = 0; i < http->num_waiting; i++) {
 		struct peer *peer = peer_of(http->waiting[i]);
 
@@ -577,9 +585,9 @@ void http__free(struct http *http)
 	http__set_page(http, 0, &nothing); /* nobody waits any more */
 	if (http->daemon)
 		MHD_stop_daemon(http->daemon);
-	set_cached(&http->metrics[0], NULL, 0);
-	set_cached(&http->metrics[1], NULL, 0);
-	set_cached(&http->page, NULL, 0);
+	set_cached(&http->metrics[0], NULL, 0, 0);
+	set_cached(&http->metrics[1], NULL, 0, 0);
+	set_cached(&http->page, NULL, 0, 0);
 	if (http->stop_fd >= 0)
 		close(http->stop_fd);
 	pthread_mutex_destroy(&http->lock);

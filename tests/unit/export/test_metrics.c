@@ -388,12 +388,14 @@ static void test_a_container_goes_five_minutes_after_it_did(void **unused)
 	add_in(&web, "curl", 70);
 	add_in(&api, "java", 71);
 	add("sshd");
-	assert_int_equal(metrics__cgroups(metrics, ids, 8), 2);
+	assert_int_equal(metrics__cgroups(metrics, false, ids, 8), 2);
 	assert_int_equal(ids[0], 70);
 	assert_int_equal(ids[1], 71);
-	assert_int_equal(metrics__cgroups(metrics, ids, 1), 1);
-	metrics__cgroup_gone(metrics, 70);
-	assert_int_equal(metrics__cgroups(metrics, ids, 8), 1);
+	assert_int_equal(metrics__cgroups(metrics, false, ids, 1), 1);
+	assert_int_equal(metrics__cgroups(metrics, true, ids, 8), 0);
+	metrics__cgroup_gone(metrics, true, 70); /* another one of that number */
+	metrics__cgroup_gone(metrics, false, 70);
+	assert_int_equal(metrics__cgroups(metrics, false, ids, 8), 1);
 	metrics__tick(metrics, 1299 * S);
 	assert_int_equal(metrics__series(metrics), 4);
 	metrics__tick(metrics, 1300 * S);
@@ -412,10 +414,10 @@ static void test_a_container_that_came_again_stays(void **unused)
 	(void)unused;
 	metrics__tick(metrics, 1000 * S);
 	add_in(&web, "nginx", 70);
-	metrics__cgroup_gone(metrics, 70);
+	metrics__cgroup_gone(metrics, false, 70);
 	metrics__tick(metrics, 1100 * S);
 	add_in(&web, "nginx", 72);
-	assert_int_equal(metrics__cgroups(metrics, ids, 8), 1);
+	assert_int_equal(metrics__cgroups(metrics, false, ids, 8), 1);
 	assert_int_equal(ids[0], 72);
 	metrics__tick(metrics, 2000 * S);
 	assert_has("twsnoop_closes_total{k8s_namespace=\"\",container=\"web\",process=\"nginx\","
@@ -430,7 +432,7 @@ static void test_what_comes_late_keeps_nobody(void **unused)
 	(void)unused;
 	metrics__tick(metrics, 1000 * S);
 	add_in(&web, "nginx", 70);
-	metrics__cgroup_gone(metrics, 70);
+	metrics__cgroup_gone(metrics, false, 70);
 	metrics__tick(metrics, 1060 * S);
 	add_in(&web, "nginx", 70);
 	metrics__tick(metrics, 1301 * S);
@@ -510,20 +512,41 @@ static void test_gauges(void **unused)
 	assert_lacks("\ntwsnoop_finding{");
 }
 
-static void test_counters_never_go_back(void **unused)
+static void account_at(uint64_t s, uint64_t lost)
 {
-	struct feed_account account = { .lost = 5, .unattributed = 2, .map_full = 1, .recursion = 9 };
+	const struct feed_account account = { .lost = lost, .unattributed = 2, .map_full = 1,
+					      .recursion = 9 };
 
+	metrics__tick(metrics, s * S);
+	metrics__set_account(metrics, &account);
+}
+
+static void test_the_account(void **unused)
+{
 	(void)unused;
-	metrics__set_account(metrics, &account);
-	account.lost = 3; /* a snapshot has found two of them */
-	metrics__set_account(metrics, &account);
-	assert_has("twsnoop_events_lost_total 5");
+	account_at(1000, 0);
+	assert_has("twsnoop_events_lost_total 0");
 	assert_has("twsnoop_unattributed_total 2");
 	assert_has("twsnoop_map_full_total 1");
 	assert_has("twsnoop_recursion_total 9");
-	account.lost = 6;
-	metrics__set_account(metrics, &account);
+}
+
+/* What a snapshot finds was never lost; what it does not find is, and counters never go back. */
+static void test_lost_is_what_stays_lost(void **unused)
+{
+	(void)unused;
+	account_at(1000, 50);
+	account_at(1001, 0);
+	account_at(1030, 50);
+	account_at(1031, 5);
+	assert_has("twsnoop_events_lost_total 0");
+	account_at(1040, 7);
+	account_at(1045, 7);
+	assert_has("twsnoop_events_lost_total 5");
+	account_at(1046, 6);
+	account_at(1061, 8);
+	assert_has("twsnoop_events_lost_total 6");
+	account_at(1062, 3);
 	assert_has("twsnoop_events_lost_total 6");
 }
 
@@ -592,7 +615,8 @@ int main(void)
 		T(test_what_comes_late_keeps_nobody),
 		T(test_who_is_idle_gives_way_where_it_is_full),
 		T(test_gauges),
-		T(test_counters_never_go_back),
+		T(test_the_account),
+		T(test_lost_is_what_stays_lost),
 		T(test_sinks),
 		T(test_openmetrics),
 		T(test_of_time_waits_alone),
