@@ -533,7 +533,8 @@ static bool hurries(void *ctx)
 
 static void close_all(struct serve *s)
 {
-	serve_web__close(s->web);
+	if (!serve_web__close(s->web))
+		return; /* a disk is hanging: the end of the process has to do */
 	gauges__stop(s->gauges);
 	serve_outputs__free(s->outputs);
 	free(s->filter_words);

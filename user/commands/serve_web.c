@@ -227,15 +227,17 @@ bool serve_web__is_local(const struct serve_web *web)
 	return http_listen__is_local(&web->listen);
 }
 
-void serve_web__close(struct serve_web *web)
+bool serve_web__close(struct serve_web *web)
 {
 	if (!web)
-		return;
+		return true;
 	http__end(web->http);
-	page__stop(web->page);
+	if (!page__stop(web->page))
+		return false;
 	http__free(web->http);
 	serve_tls__free(&web->tls);
 	if (web->listen_fd >= 0)
 		close(web->listen_fd);
 	free(web);
+	return true;
 }

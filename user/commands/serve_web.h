@@ -59,6 +59,8 @@ const char *serve_web__url(const struct serve_web *web, char to[SERVE_WEB_URL]);
 /* serve_web__is_local() - nobody but this host can ask. */
 bool serve_web__is_local(const struct serve_web *web);
 
-void serve_web__close(struct serve_web *web); /* NULL is allowed */
+/* serve_web__close() - NULL is allowed. Returns false, as page__stop(), if a disk holds it up: then
+ * nothing that it was given may be freed. */
+bool serve_web__close(struct serve_web *web);
 
 #endif

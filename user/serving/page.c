@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "report/input_history.h"
 #include "report/report_html.h"
@@ -195,17 +196,29 @@ void page__want(struct page *page)
 	pthread_mutex_unlock(&page->lock);
 }
 
-void page__stop(struct page *page)
+static bool has_ended(struct page *page)
+{
+	struct timespec until;
+
+	if (!page->has_thread)
+		return true;
+	clock_gettime(CLOCK_REALTIME, &until); /* pthread_timedjoin_np() knows no other */
+	until.tv_sec += PAGE_PATIENCE_S;
+	return !pthread_timedjoin_np(page->thread, NULL, &until);
+}
+
+bool page__stop(struct page *page)
 {
 	if (!page)
-		return;
+		return true;
 	pthread_mutex_lock(&page->lock);
 	page->stops = true;
 	pthread_cond_signal(&page->wake);
 	pthread_mutex_unlock(&page->lock);
-	if (page->has_thread)
-		pthread_join(page->thread, NULL);
+	if (!has_ended(page))
+		return false;
 	pthread_cond_destroy(&page->wake);
 	pthread_mutex_destroy(&page->lock);
 	free(page);
+	return true;
 }

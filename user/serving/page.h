@@ -7,6 +7,8 @@
 #ifndef TWSNOOP_PAGE_H
 #define TWSNOOP_PAGE_H
 
+#include <stdbool.h>
+
 #include "base/outbuf.h"
 #include "base/when.h"
 #include "serving/board.h"
@@ -30,7 +32,10 @@ int page__start(struct page **pagep, const struct page_options *opts);
 /* page__want() - put() is to be called soon. Any thread. */
 void page__want(struct page *page);
 
-/* page__stop() - once what is being made is done; NULL is allowed. */
-void page__stop(struct page *page);
+/* page__stop() - once what is being made is done; NULL is allowed. Returns false if a disk holds that up
+ * for more than PAGE_PATIENCE_S: then the thread is left to the end of the process, and nothing that
+ * it was given may be freed. */
+#define PAGE_PATIENCE_S 3
+bool page__stop(struct page *page);
 
 #endif
