@@ -45,7 +45,6 @@ class Place:
         self.programs = []
         self.cgroups = []
         self.folder = f"/tmp/twsdiag.{os.getpid()}.{number}"
-        self.since = time.time()
         os.mkdir(self.folder)
         for name in self.names.values():
             run("ip", "netns", "add", name)
@@ -55,6 +54,9 @@ class Place:
         for side, host in (("a", 1), ("b", 2)):
             run("ip", "-n", self.names[side], "addr", "add", f"10.9.0.{host}/24", "dev", "eth0")
             run("ip", "-n", self.names[side], "link", "set", "eth0", "up")
+        # namespaces get the numbers of those that have gone, whose end is no part of this
+        self.since = int(time.time()) + 1
+        time.sleep(max(0, self.since - time.time()))
 
     def inside(self, side, *command, **more):
         return run("ip", "netns", "exec", self.names[side], *command, **more)
@@ -150,7 +152,7 @@ class Place:
 
     def diagnose(self, side="a", *more):
         """What it finds of one side, since the place was made."""
-        result = run(self.twsnoop, "diagnose", "--json", "--since", f"@{int(self.since)}", "--netns",
+        result = run(self.twsnoop, "diagnose", "--json", "--since", f"@{self.since}", "--netns",
                      f"/run/netns/{self.names[side]}", "--no-names", *more, check=False,
                      stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if result.returncode not in (0, 3, 4):

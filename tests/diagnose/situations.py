@@ -242,8 +242,7 @@ def limit_near(place):
 def limit_near_near(place):
     place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 2000)
     place.actor("b", "server", "serve", **B)
-    place.actor("a", "client", "load", rate=100, **B)
-    place.await_closes("a", 200)
+    place.await_line(place.actor("a", "client", "load", rate=200, count=300, **B), "done")
     place.diagnose().lacks("limit-near")
 
 
