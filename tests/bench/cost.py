@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """Section 1: what the BPF programs cost, by the kernel's own count."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -271,17 +273,27 @@ def past(ctx):
         if end.returncode:
             raise b.BenchError(f"fill: {end.stderr.strip()[:200]}")
         at = f"@{int(end.stdout) - 7200}"
+        oldest = f"@{oldest_minute(path) + 120}"
         page = os.path.join(folder, "page.html")
         questions = {"report, the last hour": ["report", path],
                      "report of the same as HTML": ["report", "--html", page, path],
                      "report of an hour in the midst": ["report", "--at", at, path],
-                     "list --at": ["list", "--from", path, "--at", at]}
+                     "list --at": ["list", "--from", path, "--at", at],
+                     "trace --at, a minute": ["trace", "--from", path, "--at", at, "--json"],
+                     "trace --at, the oldest minute": ["trace", "--from", path, "--at", oldest,
+                                                       "--json"]}
         figures = {name: b.spread([seconds_of(argv) for _ in range(3 * ctx.rounds)])
                    for name, argv in questions.items()}
         size = os.path.getsize(path)
     b.table(f"9. Questions to a recording of {size / 2**30:.2f} GiB", ["question", "seconds"],
             [[name, b.show(figure, 2)] for name, figure in figures.items()])
     return figures
+
+
+def oldest_minute(path):
+    """In seconds since the epoch."""
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        return db.execute("SELECT min(minute) FROM minute").fetchone()[0] * 60
 
 
 def seconds_of(argv):

@@ -2,10 +2,11 @@
 /*
  * fill FILE SIZE_MIB: a recording that has grown to its size, for who measures how fast one is
  * read. Each minute has as many sums as a minute may have (1,000), 3,000 single events, and samples.
- * Ends once it has written half as much again, and prints the last minute, in seconds since
+ * Ends once the file is full and its oldest minutes go, and prints the last minute, in seconds since
  * the epoch.
  */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +159,14 @@ static int add_minute(struct filling *f, uint64_t wall_ns)
 	return recording__commit(f->rec, wall_ns + MINUTE_NS);
 }
 
+static bool is_full(const struct filling *f)
+{
+	struct recording_reach reach;
+
+	recording__reach(f->rec, &reach);
+	return reach.minutes_since_ns > BEGIN_NS;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t size_mib = argc == 3 ? strtoull(argv[2], NULL, 10) : 0, wall_ns = BEGIN_NS;
@@ -183,8 +192,7 @@ int main(int argc, char **argv)
 	err = recording__begin(f.rec);
 	add_names(&f);
 	err = err ? err : recording__commit(f.rec, BEGIN_NS);
-	/* A minute takes some 90 KiB. */
-	for (uint64_t i = 0; i < size_mib * 1024 * 3 / 2 / 90 && !err; i++, wall_ns += MINUTE_NS)
+	for (; !err && !is_full(&f); wall_ns += MINUTE_NS)
 		err = add_minute(&f, wall_ns);
 	if (err)
 		die("a minute", err);
