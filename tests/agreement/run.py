@@ -199,7 +199,7 @@ class Lists:
     def __init__(self, twsnoop, folder):
         self.twsnoop, self.folder = twsnoop, folder
         self.taken = []  # (path, moment, seconds that it took, when it was)
-        self.sockets = self.checked = 0
+        self.sockets = self.misplaced = self.checked = 0
         self.other, self.few = {}, []
 
     def take(self):
@@ -224,6 +224,7 @@ class Lists:
         result = subprocess.run([PYTHON, f"{HERE}/../past/agree.py", "sockets", path, recorded,
                                  f"{took + 0.3:.3f}"], capture_output=True, text=True, check=True)
         self.sockets += int(result.stderr.split()[0])
+        self.misplaced += int(result.stderr.split()[2])
         return result.stdout
 
     def check_next(self, recording, lag_s):
@@ -247,6 +248,7 @@ class Lists:
         check(f"{len(self.taken)} moments are as they were listed, with {self.sockets} sockets",
               self.taken and not self.other and not self.few,
               f"{len(self.few)} lists of few sockets, other: {self.other}")
+        figure(f"listed in the root cgroup, though they are in another one: {self.misplaced}")
 
 
 # ---- two traces ----
