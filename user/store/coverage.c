@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define MINUTE_NS COVERAGE_MINUTE_NS
+#define LATE_MINUTES 5
 #define DAMAGED_MINUTES 1440 /* of one block, at most */
 
 struct finder {
@@ -113,6 +114,21 @@ static int add_minute(struct finder *f, uint64_t before_row, uint64_t minute_ns)
 	return err > 0 ? add_hole(f, before_row, minute_ns, minute_ns + MINUTE_NS) : err;
 }
 
+/* Minutes of which the blocks beside them say nothing. Close behind a block each is looked at: what was
+ * found late stands behind what is newer. */
+static int add_stretch(struct finder *f, uint64_t before_row, uint64_t ns, uint64_t end)
+{
+	int err = 0;
+
+	if (ns < f->since_ns)
+		ns = f->since_ns;
+	if (end > f->until_ns)
+		end = f->until_ns;
+	for (unsigned int i = 0; !err && ns < end && i < LATE_MINUTES; i++, ns += MINUTE_NS)
+		err = add_minute(f, before_row, ns);
+	return !err && ns < end ? add_hole(f, before_row, ns, end) : err;
+}
+
 /*
  * Rows are missing between two blocks. A row comes some time after its event, and so may stand in
  * the block of the next minute: of the last two minutes before and the first two behind it is not
@@ -130,7 +146,7 @@ static int add_between(struct finder *f, const struct edge *edge)
 	if (!err && has_last)
 		err = add_minute(f, edge->before_row, last);
 	if (!err && begin < end)
-		err = add_hole(f, edge->before_row, begin, end);
+		err = add_stretch(f, edge->before_row, begin, end);
 	if (!err && has_next)
 		err = add_minute(f, edge->before_row, next);
 	if (!err && has_next && edge->next.until_ns >= next + MINUTE_NS)

@@ -355,6 +355,23 @@ static void test_holes(void **state)
 	playback__free(pb);
 }
 
+/* The last block has nothing but a row that was found late: what is newer stands before it. */
+static void test_late(void **state)
+{
+	const struct playback_options opts = options();
+
+	(void)state;
+	count(0, 2, 1, 1);
+	count(1, 2, 1, 1);
+	add(1, 1);
+	add(11, 60 + 1);
+	add(12, 60 + 2);
+	fake__block(h, 1, 3, 1);
+	add(2, 2);
+	fake__block(h, 4, 1, 1);
+	play(&opts, "1@1\n11@61\n12@62\n2@2\n");
+}
+
 /* A block cannot be read: its minutes are told by their sums, with what others have of them. */
 static void test_damaged(void **state)
 {
@@ -535,7 +552,7 @@ int main(void)
 		TEST(test_clock_put_back),   TEST(test_filters),   TEST(test_containers),
 		TEST(test_minutes_only),     TEST(test_minutes_filtered), TEST(test_holes),
 		TEST(test_many),	     TEST(test_hostile_rows), TEST(test_errors),
-		TEST(test_account),	     TEST(test_no_containers), TEST(test_damaged),
+		TEST(test_account),	     TEST(test_no_containers), TEST(test_damaged), TEST(test_late),
 	};
 
 	return cmocka_run_group_tests_name("playback", tests, NULL, NULL);
