@@ -29,7 +29,11 @@ override CC := $(CROSS)/cc
 override PKG_CONFIG := $(CROSS)/pkg-config
 endif
 
-VERSION := 0.1.0
+# Its one place.
+VERSION := $(shell sed -n '1s/^twsnoop (\(.*\)) .*/\1/p' packaging/deb/changelog)
+ifeq ($(VERSION),)
+$(error packaging/deb/changelog does not begin with a version)
+endif
 
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
@@ -115,7 +119,9 @@ $(BUILD)/twsnoop: $(USER_OBJ)
 
 static: $(BUILD)/static/twsnoop
 
-$(BUILD)/static/twsnoop: $(STATIC_OBJ)
+# The second without symbols, for a container image.
+$(BUILD)/image/twsnoop: override LDFLAGS += -s
+$(BUILD)/static/twsnoop $(BUILD)/image/twsnoop: $(STATIC_OBJ)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -static -o $@ $^ $(STATIC_LIBS) \
 		$(if $(HAVE_JANSSON),-ljansson)
@@ -198,6 +204,7 @@ include tests/scenarios/scenarios.mk
 include tests/cli/cli.mk
 include tests/past/past.mk
 include tests/report/report.mk
+include packaging/packaging.mk
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 
@@ -281,7 +288,7 @@ lint: $(SKELETONS)
 
 # ---- installing ----
 
-UNITS := twsnoop-attach.service twsnoop-record.service twsnoop-serve.service
+UNITS := $(notdir $(wildcard packaging/systemd/*.service))
 
 install: $(BUILD)/twsnoop
 	install -D -m 755 $(BUILD)/twsnoop $(DESTDIR)$(PREFIX)/sbin/twsnoop

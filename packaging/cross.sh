@@ -5,7 +5,8 @@
 # libraries, unpacked into a folder of their own. Nothing is installed, and no state of the
 # machine's package management is used or changed but for where its mirror is.
 #
-# usage: packaging/cross.sh arm64 DIR      leaves DIR/cc, DIR/pkg-config and DIR/root
+# usage: packaging/cross.sh arm64 DIR      leaves DIR/cc, DIR/pkg-config and DIR/root, in which a state
+#                                         of dpkg tells which library is of which package
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -35,7 +36,7 @@ suite=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 find_keyring
 find_mirrors
 mkdir -p "$dir"
-dir=$(cd "$dir" && pwd)
+dir=$(cd "$dir" && pwd -P)
 apt=$dir/apt
 rm -rf "$dir"/{root,tools,apt}
 write_apt_config "$apt" "$(dpkg --print-architecture),$arch" "$suite"
@@ -43,9 +44,14 @@ apt-get -c "$apt/apt.conf" -qq update >"$apt/apt.log" 2>&1 ||
 	die "the archive cannot be read (apt's words: $apt/apt.log)"
 
 fetch_packages "$apt" "$dir/tools" "gcc-$triplet"
-fetch_packages "$apt" "$dir/root" "libc6-dev:$arch" "libbpf-dev:$arch" "libelf-dev:$arch" \
+note_packages=1 fetch_packages "$apt" "$dir/root" "libc6-dev:$arch" "libbpf-dev:$arch" "libelf-dev:$arch" \
 	"zlib1g-dev:$arch" "libzstd-dev:$arch" "libjansson-dev:$arch" "libcmocka-dev:$arch" \
-	"libsqlite3-dev:$arch" "libncurses-dev:$arch" "libmicrohttpd-dev:$arch" "linux-libc-dev:$arch"
+	"libsqlite3-dev:$arch" "libncurses-dev:$arch" "libmicrohttpd-dev:$arch" "linux-libc-dev:$arch" \
+	"libcurl4-openssl-dev:$arch"
+# Links of libz.so and the like lead into this machine: then the linker would take libz.a.
+find "$dir/root" -type l -lname '/*' -printf '%p\n' | while read -r link; do
+	ln -sfn "$dir/root$(readlink "$link")" "$link"
+done
 gcc=$(find "$dir/tools/usr/bin" -name "$triplet-gcc-[0-9]*" | sort -V | tail -n 1)
 [ -n "$gcc" ] || die "the packages had no compiler"
 

@@ -159,7 +159,32 @@ download_packages()
 		die "these packages cannot be had: $* (apt's words: $dir/apt.log)"
 }
 
-# fetch_packages DIR INTO NAME...: the same, unpacked into INTO.
+# note_package DEB INTO: in INTO/var/lib/dpkg, what dpkg-shlibdeps asks of a package that is
+# installed; its files by the paths that they have in INTO.
+note_package()
+{
+	local deb=$1 into=$2 state=$2/var/lib/dpkg name file control arch
+	name=$(dpkg-deb -f "$deb" Package)
+	arch=$(dpkg-deb -f "$deb" Architecture)
+	[ "$(dpkg-deb -f "$deb" Multi-Arch)" != same ] || name=$name:$arch
+	mkdir -p "$state/info"
+	# Names of files have the architecture in them: dpkg's own sign for that.
+	echo 1 >"$state/info/format"
+	[ "$arch" = all ] || grep -qsx "$arch" "$state/arch" || echo "$arch" >>"$state/arch"
+	control=$(mktemp -d)
+	dpkg-deb -e "$deb" "$control"
+	for file in symbols shlibs; do
+		[ ! -f "$control/$file" ] || cp "$control/$file" "$state/info/$name.$file"
+	done
+	rm -r "$control"
+	dpkg-deb --fsys-tarfile "$deb" | tar -t | sed "s#^\.#$into#; s#/\$##" >"$state/info/$name.list"
+	{
+		dpkg-deb -f "$deb"
+		printf 'Status: install ok installed\n\n'
+	} >>"$state/status"
+}
+
+# fetch_packages DIR INTO NAME...: the same, unpacked into INTO; with $note_packages, noted there too.
 fetch_packages()
 {
 	local dir=$1 into=$2 deb
@@ -168,6 +193,7 @@ fetch_packages()
 	download_packages "$dir" "$@"
 	for deb in "$dir"/cache/archives/*.deb; do
 		dpkg-deb -x "$deb" "$into"
+		[ -z "${note_packages:-}" ] || note_package "$deb" "$into"
 	done
 	rm -rf "$dir/cache/archives"
 }

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Installs, on Debian or Ubuntu, what a part of the project needs and this
 # machine lacks. Services that packages bring along are not started.
-# Usage: deps.sh build|test|bench|lint
+# Usage: deps.sh build|test|bench|lint|deb
+#        deps.sh --list build|test|bench|lint|deb      names them, one a line, A|B where either does
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -14,22 +15,34 @@ diagnose="golang-go openjdk-17-jdk-headless|default-jdk-headless php-fpm php-cli
 	postgresql pgbouncer mariadb-server-core nginx-light haproxy redis-server redis-tools nodejs ruby \
 	hey siege wrk wget curl nftables python3-psycopg2 python3-requests python3-httpx python3-aiohttp \
 	gunicorn uvicorn"
+deb="$build debhelper dpkg-dev fakeroot"
+packages="$deb lintian mmdebstrap python3-yaml systemd podman runc busybox-static curl util-linux git gzip binutils kubectl|kubernetes-client|python3-yaml"
 test="$build $diagnose libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte prometheus victoria-metrics openssl iproute2 \
 	util-linux procps $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages) \
-	$(tests/guests/systemd.sh --packages)"
+	$(tests/guests/systemd.sh --packages) $packages"
 lint="$build cppcheck clang-tidy"
 bench="$build $(make -s -C tests/bench print-deps)"
 
+list=
+if [ "${1:-}" = --list ]; then
+	list=1
+	shift
+fi
 case ${1:-} in
 build) wanted=$build ;;
 test) wanted=$test ;;
 bench) wanted=$bench ;;
 lint) wanted=$lint ;;
+deb) wanted=$deb ;;
 *)
-	echo "usage: deps.sh build|test|bench|lint" >&2
+	echo "usage: deps.sh [--list] build|test|bench|lint|deb" >&2
 	exit 2
 	;;
 esac
+if [ -n "$list" ]; then
+	printf '%s\n' $wanted
+	exit
+fi
 
 installed() {
 	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed

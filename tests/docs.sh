@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # What the program knows stands in its documents too: each option of each command in the manual and
-# in the completions of each shell, each member of JSON and each word for one in docs/formats.md.
+# in the completions of each shell, each member of JSON and each word for one in docs/formats.md, each
+# unit in docs/packages.md.
 # Usage: docs.sh TWSNOOP
 set -u
 
@@ -82,6 +83,14 @@ expect user/model/names.c "words" $?
 for word in $words; do
 	has docs/formats.md "\`$word\`"
 	has "$man" "$word"
+done
+
+# Each unit: how it is hardened, and the variable for its options.
+for unit in packaging/systemd/*.service; do
+	has docs/packages.md "| \`$(basename "$unit")\` | "
+	for variable in $(grep -oE '[$]TWSNOOP_[A-Z]+' "$unit"); do
+		has packaging/deb/twsnoop.default "#${variable#?}="
+	done
 done
 
 echo "$passed passed, $failed failed"

@@ -1,0 +1,52 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""What people install: the release's tarball, the Debian package, the container image and its manifest,
+the units, settings for log shippers. As root: run.py TWSNOOP [TEST]...
+Environment: BUILD, CC, CLANG. Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the
+end."""
+import pathlib
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+sys.dont_write_bytecode = True
+
+import deb  # noqa: E402
+import forms  # noqa: E402
+import image  # noqa: E402
+import release  # noqa: E402
+from helpers import Skip, Verdicts  # noqa: E402
+
+TESTS = {
+    "version": release.one_version,
+    "schema": forms.schema,
+    "rights": forms.rights,
+    "units": forms.units,
+    "shippers": forms.shippers,
+    "image": image.content,
+    "image_bytes": image.same_bytes,
+    "pod": image.sees_others,
+    "pod_metrics": image.serves_metrics,
+    "deb": deb.content,
+    "deb_life": deb.life,
+    "dist": release.dist,
+}
+
+
+def main():
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: run.py TWSNOOP [TEST]...")
+    twsnoop = pathlib.Path(sys.argv[1]).resolve()
+    verdicts = Verdicts()
+    for name in sys.argv[2:] or TESTS:
+        try:
+            TESTS[name](verdicts, twsnoop)
+        except Skip as why:
+            verdicts.skip(name, why)
+        except Exception as error:  # of whatever kind, it is this test's
+            verdicts.check(name, False, f"{type(error).__name__}: {error}")
+    print(f"{verdicts.passed} passed, {verdicts.failed} failed, {verdicts.skipped} skipped")
+    return verdicts.failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
