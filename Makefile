@@ -54,7 +54,8 @@ BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
 # Built twice: see NAMES_CFLAGS and NAMES_DISK; and without TLS, which has no static form.
-STATIC_SRC := $(filter user/containers/runtime_%.c user/serving/http.c,$(USER_SRC))
+STATIC_SRC := $(filter user/containers/runtime_%.c user/export/answer.c \
+	user/export/endpoint.c user/export/sender.c user/serving/http.c,$(USER_SRC))
 STATIC_OBJ := $(filter-out $(STATIC_SRC:user/%.c=$(BUILD)/user/%.o),$(USER_OBJ)) \
 	$(STATIC_SRC:user/%.c=$(BUILD)/static/user/%.o) $(BUILD)/static/no_gnutls.o
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h \
@@ -99,7 +100,7 @@ $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 
 $(BUILD)/user/%.o: user/%.c Makefile | $(SKELETONS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(if $(filter containers/runtime_%,$*),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(if $(filter user/$*.c,$(filter-out user/serving/%,$(STATIC_SRC))),$(NAMES_CFLAGS)) -MMD -MP -c $< -o $@
 
 $(BUILD)/user/capture/tracer.o $(BUILD)/user/sockets/sockiter.o $(BUILD)/user/host/pid_iter.o \
 $(BUILD)/user/sockets/bindhash.o: $(SKELETONS)
@@ -205,6 +206,7 @@ include tests/cli/cli.mk
 include tests/past/past.mk
 include tests/report/report.mk
 include packaging/packaging.mk
+include tests/export/export.mk
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 

@@ -18,7 +18,7 @@ diagnose="golang-go openjdk-17-jdk-headless|default-jdk-headless php-fpm php-cli
 deb="$build debhelper dpkg-dev fakeroot"
 packages="$deb lintian mmdebstrap python3-yaml systemd podman runc busybox-static curl util-linux git gzip binutils kubectl|kubernetes-client|python3-yaml"
 test="$build $diagnose libcmocka-dev libclang-rt-14-dev|libclang-rt-dev libcap2-bin chromium|chromium-browser python3 python3-pyte prometheus victoria-metrics openssl iproute2 \
-	util-linux procps $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages) \
+	util-linux procps clickhouse-server? $(tests/containers/run.sh --packages) $(tests/real/run.sh --packages) $(tests/matrix/run.sh --packages) \
 	$(tests/guests/systemd.sh --packages) $packages"
 lint="$build cppcheck clang-tidy"
 bench="$build $(make -s -C tests/bench print-deps)"
@@ -48,8 +48,15 @@ installed() {
 	dpkg-query -W -f '${db:Status-Status}\n' "$1" 2>/dev/null | grep -qx installed
 }
 
-# A|B: the first that is installed or can be had.
+# A|B: the first that is installed or can be had. A?: only where it can be had.
 choose() {
+	case $1 in
+	*\?)
+		name=${1%\?}
+		installed "$name" || ! apt-cache show "$name" >/dev/null 2>&1 || echo "$name"
+		return
+		;;
+	esac
 	for name in $(echo "$1" | tr '|' ' '); do
 		if installed "$name"; then
 			return

@@ -88,6 +88,9 @@ suite_record() { /usr/bin/python3 tests/record/run.py "$TWSNOOP"; }
 # With Prometheus and VictoriaMetrics, and clients that mean harm.
 suite_serve() { /usr/bin/python3 tests/serve/run.py "$TWSNOOP"; }
 suite_top() { /usr/bin/python3 tests/top/run.py "$TWSNOOP"; }
+# With ClickHouse, and what takes OTLP: everything is killed and cut for 45 s; `make export-soak` takes
+# ten minutes.
+suite_export() { in_parallel export-build && "$MAKE" --no-print-directory export; }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_packages() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP"; }
@@ -97,7 +100,7 @@ suite_matrix() { "$MAKE" --no-print-directory matrix; }
 # A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record serve top diagnose real containers packages systemd disks matrix \
+all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record serve export top diagnose real containers packages systemd disks matrix \
 	matrix_arm64"
 quick="layers docs headers unit budget sockiter past scenarios_half"
 

@@ -34,7 +34,8 @@ _twsnoop() {
 		--until --utc --own --bpffs --ring-size --max-connections --no-names --runtime-socket
 		-p --pid -c --comm -C --container -4 --ipv4 -6 --ipv6 -l --local -r --remote --side
 		--netns -h --help'
-	local serve='--listen --record --record-size --tls-cert --tls-key --max-series --interval --time-wait-only --since --until --utc --own
+	local serve='--listen --record --record-size --tls-cert --tls-key --max-series --interval --time-wait-only
+		--otlp --clickhouse --spool --spool-size --since --until --utc --own
 		--bpffs --ring-size --max-connections --no-names --runtime-socket -p --pid -c --comm -C --container
 		-4 --ipv4 -6 --ipv6 -l --local -r --remote --side --netns -h --help'
 	local top='-i --interval -n --count -b --batch --json --by --sort --reverse --rows --since --until --utc
@@ -75,7 +76,7 @@ _twsnoop() {
 		_twsnoop_words "$keys"
 		return
 		;;
-	--runtime-socket | --from | --tls-cert | --tls-key | --record)
+	--runtime-socket | --from | --tls-cert | --tls-key | --record | --spool)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return

@@ -52,6 +52,7 @@ struct serve {
 	struct serve_options opts;
 	struct serve_web_words web_words;
 	struct serve_record_options record;
+	struct export_options exports;
 	struct filter_options filters;
 	struct origin_options from;
 	char *filter_words; /* NULL: there are none; goes over to outputs */
@@ -266,6 +267,7 @@ static int start_live(struct serve *s)
 		.runtime_socket = s->opts.runtime_socket,
 		.put = put_record,
 		.put_ctx = s,
+		.since_ns = s->has_started ? 0 : serve_outputs__since_ns(s->outputs),
 		.before_giving_up = s->has_started ? NULL : prepare,
 	};
 	int err;
@@ -301,6 +303,7 @@ static int open_outputs(struct serve *s)
 {
 	const struct serve_outputs_options opts = {
 		.record = s->record,
+		.exports = s->exports,
 		.filter_words = s->filter_words,
 		.account = add_up_for,
 		.say = say,
@@ -553,7 +556,8 @@ static enum options_result check(struct serve *s, const struct command_spec *spe
 		return options__complain(spec, "--record-size is for --record");
 	if (s->record.size_bytes && s->record.size_bytes < RECORDING_SIZE_MIN)
 		return options__complain(spec, "--record-size: at least %lluM", RECORDING_SIZE_MIN >> 20);
-	if (serve_web__check(&s->web_words, spec) != OPTIONS_OK)
+	if (serve_web__check(&s->web_words, spec) != OPTIONS_OK ||
+	    export_words__check(&s->exports, spec) != OPTIONS_OK)
 		return OPTIONS_WRONG_USAGE;
 	return origin__parse(&s->times, &s->from, spec);
 }
@@ -568,13 +572,15 @@ int cmd_serve(int argc, char **argv)
 		{ NULL, serve_table, &s.opts },
 		{ "HTTP", serve_web_table, &s.web_words },
 		{ "What is kept", serve_record_table, &s.record },
+		{ "Where events go", export_option_table, &s.exports },
 		{ "Where from", origin_option_table, &s.from },
 		{ "Filters", filter_option_table, &s.filters },
 	};
 	const struct command_spec spec = {
 		"serve", "[OPTION]...",
 		"Count who closes TCP connections first, and answer with metrics for Prometheus and\n"
-		"whatever reads its format, at /metrics. Runs until it is interrupted.",
+		"whatever reads its format, at /metrics; record closes and send them to stores, if asked to.\n"
+		"Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};
 	int err;

@@ -70,6 +70,8 @@ static uint64_t since_ns(const struct live *live, const struct live_options *opt
 {
 	uint64_t since_ns = live->origin.since_ns;
 
+	if (live->origin.attached && opts->since_ns && opts->since_ns < since_ns)
+		return opts->since_ns;
 	if (!live->origin.attached || live->origin.looks_back || !opts->warm_up_ns)
 		return since_ns;
 	return since_ns > opts->warm_up_ns ? since_ns - opts->warm_up_ns : 1;

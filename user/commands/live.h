@@ -33,6 +33,7 @@ struct live_options {
 	bool ends;	/* with @all: ends of TIME_WAITs, too */
 	bool shares;	/* sockets are listed by another thread, too */
 	bool spare_all; /* but a recorder that has TIME_WAITs alone will do */
+	uint64_t since_ns;   /* of a recorder: begin then (CLOCK_MONOTONIC) if that is earlier; or 0 */
 	uint64_t warm_up_ns; /* of a recorder: begin so long ago, unless --since says when */
 	bool no_names;
 	const char *runtime_socket;

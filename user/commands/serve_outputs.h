@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "commands/export_words.h"
 #include "commands/live.h"
 #include "commands/options.h"
 #include "model/record.h"
@@ -35,6 +36,7 @@ extern const struct option_spec serve_record_table[];
 /* What is pointed to must outlive it. */
 struct serve_outputs_options {
 	struct serve_record_options record;
+	struct export_options exports;
 	char *filter_words; /* NULL: nothing is filtered; goes over to this */
 	/* What became of all that the stream was to tell, so far. */
 	void (*account)(void *ctx, struct feed_account *account);
@@ -45,6 +47,10 @@ struct serve_outputs_options {
 /* serve_outputs__open() - what is needed before there is a stream. Returns 0 and *@outputsp, or a
  * negative errno once it has said why. */
 int serve_outputs__open(struct serve_outputs **outputsp, const struct serve_outputs_options *opts);
+
+/* serve_outputs__since_ns() - from when on a recorder is to be read, so that stores lack nothing since
+ * the last run (CLOCK_MONOTONIC); 0: from now on. */
+uint64_t serve_outputs__since_ns(const struct serve_outputs *outputs);
 
 /* serve_outputs__prepare() - of a stream that has started: opens files, and adds to @mask what writing
  * them takes. Returns likewise. */
