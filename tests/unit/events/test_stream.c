@@ -23,6 +23,7 @@
 #include "events/stream.h"
 #include "tests/unit/support.h"
 
+#define SEC 1000000000ULL
 #define CAP_BIT(cap) (1ULL << (cap))
 #define CAPS_KEPT \
 	(CAP_BIT(CAP_SYS_ADMIN) | CAP_BIT(CAP_SYS_PTRACE) | CAP_BIT(CAP_DAC_READ_SEARCH))
@@ -51,10 +52,17 @@ static uint64_t entered_ns[8]; /* CLOCK_MONOTONIC, of these; 0: their timers sta
 static size_t num_sockets;
 static time_t later_s, cpu_s;		/* by which the clocks are ahead; CPU time is made up */
 static time_t dump_takes_s, dump_needs_s; /* by the clock, and of CPU time */
+static uint64_t slow_ns; /* a clock that nobody who is held up finds ahead; 0: the kernel's */
 
 /* The C library's. */
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
+	if (clock == CLOCK_MONOTONIC && slow_ns) {
+		slow_ns += 1000;
+		*ts = (struct timespec){ .tv_sec = (time_t)(slow_ns / SEC) + later_s,
+					 .tv_nsec = (long)(slow_ns % SEC) };
+		return 0;
+	}
 	if (clock == CLOCK_PROCESS_CPUTIME_ID) {
 		*ts = (struct timespec){ .tv_sec = cpu_s };
 		return 0;
@@ -330,6 +338,7 @@ static int setup(void **state)
 	more_records = 0;
 	fins_lost = 0;
 	later_s = cpu_s = dump_takes_s = dump_needs_s = 0;
+	slow_ns = 0;
 	memset(&counters, 0, sizeof(counters));
 	is_admin = true;
 	events.is_filtered = true;
@@ -795,7 +804,6 @@ static void test_looks_back_only(void **state)
 	stream__free(stream);
 }
 
-#define SEC 1000000000ULL
 #define AGO(seconds) (clock__now_ns(CLOCK_MONOTONIC) - (uint64_t)((seconds) * 1e9))
 
 static const struct kernel skipping_kernel = {
@@ -837,6 +845,14 @@ static void tell_ending_alone(uint64_t cookie, double ago_s, uint8_t action)
 	send_ending(&fin, action);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	assert_return_code(clock_gettime(CLOCK_MONOTONIC, &now), errno);
+	return (uint64_t)now.tv_sec * SEC + (uint64_t)now.tv_nsec;
+}
+
 /* On a machine that was just started nothing can be as old as these tests have it. */
 static struct stream_options looking_back(double since_s)
 {
@@ -844,6 +860,7 @@ static struct stream_options looking_back(double since_s)
 
 	if (clock__now_ns(CLOCK_MONOTONIC) < 100 * SEC)
 		clock__set_shift(-1000LL * (int64_t)SEC, 0);
+	slow_ns = slow_ns ?: monotonic_ns();
 	opts.kernel = &skipping_kernel;
 	opts.since_ns = AGO(since_s);
 	events.looks_back = true;
