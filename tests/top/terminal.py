@@ -42,6 +42,7 @@ class Terminal:
                 for fd in range(3):
                     os.dup2(slave, fd)
                 os.closerange(3, 256)
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
                 os.execvpe(argv[0], argv, environment)
             finally:
                 os._exit(127)
