@@ -20,7 +20,10 @@ static void check(const uint8_t *data, size_t size)
 	CHECK(!err || err == -EBADMSG || err == -ENOTSUP);
 	if (err)
 		return;
-	CHECK(info.num_events && info.num_events <= BATCH_MAX_EVENTS);
+	CHECK(info.num_events <= BATCH_MAX_EVENTS);
+	CHECK(!info.num_events == !info.raw_len && !info.raw_len == !info.body_len);
+	if (!info.num_events) /* a mark: there is nothing in it */
+		return;
 	if (!batch__decode_keys(data, size, &info, &keys))
 		for (uint32_t i = 0; i < info.num_events; i++)
 			memcpy(&key, (const char *)keys + i * sizeof(key), sizeof(key));
