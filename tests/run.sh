@@ -4,19 +4,18 @@
 # the last ones only. The very last sums up all.
 # Usage: run.sh [SUITE]...   (all if none is named, "quick": those for the inner loop; see the
 # lists below)
-# Environment: BUILD (default build), MAKE
+# Environment: BUILD (default build), MAKE, SUITE_SECONDS (what one suite may take at most)
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
 BUILD=${BUILD:-build}
 MAKE=${MAKE:-make}
+SUITE_SECONDS=${SUITE_SECONDS:-1500}
 TWSNOOP=$BUILD/twsnoop
 log_dir=$BUILD/tests/log
 faults=$log_dir/faults
 skips=$log_dir/skips
 mkdir -p "$log_dir"
-: >"$faults"
-: >"$skips"
 passed=0 failed=0 skipped=0
 
 # To build is all that may be done in parallel: tests would mix their lines.
@@ -96,8 +95,9 @@ suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
 suite_packages() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP"; }
 suite_systemd() { "$MAKE" --no-print-directory guests-systemd; }
 suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
-suite_matrix() { "$MAKE" --no-print-directory matrix; }
-# A share, so that the test command stays short; `make ARCH=arm64 matrix` plays all.
+# A share of both, so that the test command stays short; `make matrix` and `make ARCH=arm64 matrix`
+# play all.
+suite_matrix() { "$MAKE" --no-print-directory SHARE=1 matrix; }
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
 all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record serve export top diagnose real containers packages systemd disks matrix \
@@ -160,8 +160,11 @@ show_faults() {
 
 run() {
 	local name=$1 log=$log_dir/$1.log status p f s start=$SECONDS
-	"suite_$name" </dev/null >"$log" 2>&1
+	timeout -k 20 "$SUITE_SECONDS" tests/run.sh --suite "$name" </dev/null >"$log" 2>&1 &
+	running=$!
+	wait $running
 	status=$?
+	[ $status != 124 ] || echo "FAIL $name: not at an end after $SUITE_SECONDS s" | tee -a "$log"
 	read -r p f s < <(count "$log" "$status")
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	printf '%-14s %5d passed %4d failed %4d skipped  %4d s\n' "$name" "$p" "$f" "$s" \
@@ -183,6 +186,15 @@ show_skips() {
 	grep -a 'another twsnoop' "$skips" | head -n 8 | cut -c1-160
 }
 
+if [ "${1:-}" = --suite ]; then
+	"suite_$2"
+	exit
+fi
+: >"$faults"
+: >"$skips"
+# timeout has a group of its own, which a terminal's Ctrl-C does not reach.
+running=
+trap 'kill $running; exit 130' INT TERM HUP
 suites=${*:-$all}
 [ "$suites" != quick ] || suites=$quick
 for suite in $suites; do
