@@ -9,7 +9,8 @@
 #include "base/json.h"
 
 #define NS_PER_S 1000000000ULL
-#define DETAILED 2 /* findings that are told whole, unless it is asked for all */
+#define DETAILED 2 /* findings that are told whole at most, unless it is asked for all */
+#define SCREEN 23  /* lines of a terminal, but the one in which the shell asks again */
 #define USUAL_WIDTH 80
 #define INDENT 11
 
@@ -105,7 +106,7 @@ static void facts(struct outbuf *ob, const struct finding *f, size_t width)
 	wrap(ob, line, INDENT, width);
 }
 
-static void whole(struct outbuf *ob, const struct finding *f, size_t width)
+static void whole(struct outbuf *ob, const struct finding *f, size_t width, size_t steps)
 {
 	char text[FINDING_TEXT + 8], name[FINDING_NAME];
 
@@ -127,7 +128,7 @@ static void whole(struct outbuf *ob, const struct finding *f, size_t width)
 		head(ob, "Who");
 		wrap(ob, text, INDENT, width);
 	}
-	for (size_t i = 0; i < f->num_steps; i++) {
+	for (size_t i = 0; i < f->num_steps && i < steps; i++) {
 		snprintf(text, sizeof(text), "%zu. %s", i + 1, f->steps[i]);
 		head(ob, i ? "" : "Do");
 		wrap(ob, text, INDENT, width);
@@ -138,18 +139,23 @@ static void whole(struct outbuf *ob, const struct finding *f, size_t width)
 	}
 }
 
-static void finding_text(struct outbuf *ob, const struct finding *f,
-			 const struct verdict_style *style, size_t width, bool is_whole)
+static void severity_text(struct outbuf *ob, enum severity severity, bool color)
 {
-	const char *severity = finding__severity(f->severity);
+	if (color)
+		add(ob, color_of(severity));
+	for (const char *c = finding__severity(severity); *c; c++)
+		outbuf__char(ob, (char)(*c - 'a' + 'A'));
+	if (color)
+		outbuf__lit(ob, "\033[0m");
+}
+
+/* @steps: of what helps, 0: its sentence alone. */
+static void finding_text(struct outbuf *ob, const struct finding *f,
+			 const struct verdict_style *style, size_t width, size_t steps)
+{
 	char title[128];
 
-	if (style->color)
-		add(ob, color_of(f->severity));
-	for (const char *c = severity; *c; c++)
-		outbuf__char(ob, (char)(*c - 'a' + 'A'));
-	if (style->color)
-		outbuf__lit(ob, "\033[0m");
+	severity_text(ob, f->severity, style->color);
 	snprintf(title, sizeof(title), " %s (%s)\n", f->id, finding__confidence(f->confidence));
 	add(ob, title);
 	outbuf__lit(ob, "  ");
@@ -158,8 +164,8 @@ static void finding_text(struct outbuf *ob, const struct finding *f,
 		snprintf(title, sizeof(title), "  And %zu more like it.\n", f->more);
 		add(ob, title);
 	}
-	if (is_whole)
-		whole(ob, f, width);
+	if (steps)
+		whole(ob, f, width, steps);
 }
 
 static void window_text(struct outbuf *ob, const struct verdict_of *of, size_t width)
@@ -179,26 +185,120 @@ static void window_text(struct outbuf *ob, const struct verdict_of *of, size_t w
 	wrap(ob, line, 0, width);
 }
 
-void verdict__text(struct outbuf *ob, const struct verdict_of *of, const struct verdict_style *style)
+/* How much is told. */
+struct extent {
+	size_t whole; /* findings with all that is known of them, */
+	size_t steps; /* but for what helps: so many of it */
+	size_t told;  /* with their sentence; the others by their names */
+};
+
+/* Less of it; false: there is no less. The worst one is told with what helps first, and it is told what
+ * else there is. */
+static bool reduce(struct extent *x)
 {
-	size_t width = style->width ? style->width : USUAL_WIDTH;
-	const struct rules_verdict *v = of->verdict;
-	size_t shortened = 0;
+	if (x->whole > 1)
+		x->whole--;
+	else if (x->told > 2)
+		x->told--;
+	else if (x->steps > 2)
+		x->steps--;
+	else if (x->told > 1)
+		x->told--;
+	else if (x->steps > 1)
+		x->steps--;
+	else
+		return false;
+	return true;
+}
 
-	width = width > 100 ? 100 : width < 40 ? 40 : width;
-	window_text(ob, of, width);
-	for (size_t i = 0; i < v->num; i++) {
-		bool is_whole = style->verbose || i < DETAILED;
+/* How many of its kind there are from it on; 0: it is not the first one of them. */
+static size_t of_a_kind(const struct rules_verdict *v, size_t first, size_t which)
+{
+	size_t num = 0;
 
-		outbuf__char(ob, '\n');
-		finding_text(ob, &v->findings[i], style, width, is_whole);
-		shortened += !is_whole;
+	for (size_t i = first; i < which; i++)
+		if (!strcmp(v->findings[i].id, v->findings[which].id))
+			return 0;
+	for (size_t i = which; i < v->num; i++)
+		num += !strcmp(v->findings[i].id, v->findings[which].id);
+	return num;
+}
+
+static void rest_text(struct outbuf *ob, const struct rules_verdict *v, const struct extent *x,
+		      size_t width)
+{
+	char line[RULES_FINDINGS * 48 + 80] = "", times[32];
+	size_t len = 0, num;
+	bool is_short = x->whole < v->num;
+
+	for (size_t i = 0; i < x->whole && i < v->num; i++)
+		is_short |= x->steps < v->findings[i].num_steps;
+	for (size_t i = x->told; i < v->num && len < sizeof(line); i++) {
+		num = of_a_kind(v, x->told, i);
+		if (!num)
+			continue;
+		times[0] = '\0';
+		if (num > 1)
+			snprintf(times, sizeof(times), ", %zu times", num);
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s (%s%s)",
+					len ? ", " : "Also: ", v->findings[i].id,
+					finding__severity(v->findings[i].severity), times);
 	}
-	if (shortened)
-		outbuf__lit(ob, "\nTo read all of each: -v\n");
+	if (is_short && len < sizeof(line))
+		snprintf(line + len, sizeof(line) - len, "%sTo read all of each: -v", len ? ". " : "");
+	if (!line[0])
+		return;
+	outbuf__char(ob, '\n');
+	wrap(ob, line, 0, width);
+}
+
+static void write_text(struct outbuf *ob, const struct verdict_of *of,
+		       const struct verdict_style *style, size_t width, const struct extent *x)
+{
+	const struct rules_verdict *v = of->verdict;
+
+	window_text(ob, of, width);
+	for (size_t i = 0; i < v->num && i < x->told; i++) {
+		outbuf__char(ob, '\n');
+		finding_text(ob, &v->findings[i], style, width, i < x->whole ? x->steps : 0);
+	}
+	rest_text(ob, v, x, width);
 	if (of->note) {
 		outbuf__char(ob, '\n');
 		wrap(ob, of->note, 0, width);
+	}
+}
+
+/* How many lines a terminal makes of it: a word that is wider than that goes on in the next one. Escapes
+ * for colour are counted as columns, in titles, which are short. */
+static size_t lines_of(const char *text, size_t len, size_t width)
+{
+	size_t lines = 0;
+
+	while (len) {
+		const char *end = memchr(text, '\n', len);
+		size_t here = end ? (size_t)(end - text) : len, columns = columns_of(text, here);
+
+		lines += columns ? (columns + width - 1) / width : 1;
+		here += end != NULL;
+		text += here;
+		len -= here;
+	}
+	return lines;
+}
+
+void verdict__text(struct outbuf *ob, const struct verdict_of *of, const struct verdict_style *style)
+{
+	size_t width = style->width ? style->width : USUAL_WIDTH, begin = ob->len;
+	struct extent x = { .whole = style->verbose ? RULES_FINDINGS : DETAILED,
+			    .steps = FINDING_STEPS, .told = of->verdict->num };
+
+	width = width > 100 ? 100 : width < 40 ? 40 : width;
+	write_text(ob, of, style, width, &x);
+	while (!style->verbose && !ob->failed &&
+	       lines_of(ob->data + begin, ob->len - begin, width) > SCREEN && reduce(&x)) {
+		ob->len = begin;
+		write_text(ob, of, style, width, &x);
 	}
 }
 

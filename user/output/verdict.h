@@ -16,7 +16,8 @@
 struct verdict_style {
 	unsigned int width; /* lines are no longer; 0: as for 80 columns */
 	bool color;
-	bool verbose;	    /* all of every finding; else of the gravest ones only */
+	bool verbose;	    /* all of every finding; else so much of the gravest ones as a screen of 24
+			     * lines has room for, and what others there are */
 };
 
 /* What it is of. */

@@ -6,7 +6,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/outbuf.h"
 #include "diagnosis/rules.h"
+#include "output/verdict.h"
 #include "tests/unit/support.h"
 
 /*
@@ -129,6 +131,44 @@ static const struct finding *find(const char *id)
 	return NULL;
 }
 
+/* The lines of @text, none of which is wider than @width, but where a single word is. */
+static unsigned int lines_of(const char *text, size_t width)
+{
+	unsigned int lines = 0;
+
+	for (size_t len; *text; text += len + 1) {
+		len = strcspn(text, "\n");
+		lines += len > width ? (len + width - 1) / width : 1;
+	}
+	return lines;
+}
+
+/* As it is printed: the worst one's sentence first, all in one screen, and each finding by its name. */
+static void check_text(const char *note, bool color)
+{
+	const struct feed_account account = { 0 };
+	const struct verdict_of of = { .evidence = &e, .verdict = &verdict, .account = &account,
+				       .note = note };
+	struct verdict_style style = { .color = color };
+	const char *at;
+	struct outbuf ob;
+
+	assert_int_equal(outbuf__init(&ob, 256), 0);
+	verdict__text(&ob, &of, &style);
+	assert_in_range(lines_of(outbuf__terminate(&ob), 80), 1, 23);
+	for (size_t i = 0; i < verdict.num; i++)
+		assert_non_null(strstr(ob.data, verdict.findings[i].id));
+	at = strstr(ob.data, verdict.findings[0].id);
+	assert_non_null(strstr(ob.data, "\n  Do       1. "));
+	assert_true(strstr(ob.data, "\n  Evidence ") > at);
+	ob.len = 0;
+	style.verbose = true;
+	verdict__text(&ob, &of, &style);
+	outbuf__terminate(&ob);
+	assert_null(strstr(ob.data, "-v\n"));
+	outbuf__free(&ob);
+}
+
 /* What holds for every verdict. */
 static void check_verdict(void)
 {
@@ -151,6 +191,9 @@ static void check_verdict(void)
 		assert_null(find("nothing-harmful"));
 	if (find("limit-near") || find("listener-address-in-use"))
 		assert_null(find("server-side-harmless"));
+	check_text(NULL, false);
+	check_text("What could not be seen, and why, is said as well, and what to do about it: it is no short "
+		   "line, as a recorder that was attached without all that there is to see makes one.", true);
 }
 
 static void judge(void)
