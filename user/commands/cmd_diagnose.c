@@ -38,7 +38,8 @@
 #define NS_PER_S 1000000000ULL
 #define WATCH_NS (10 * NS_PER_S)     /* without a recorder */
 #define LOOK_BACK_NS (300 * NS_PER_S) /* with one: longer would hide what is new */
-#define BETWEEN_NS NS_PER_S	     /* the two looks at the kernel's tables, with one */
+#define BETWEEN_NS NS_PER_S	     /* the two looks at the kernel's tables, with one, */
+#define BETWEEN_SOON_NS (NS_PER_S * 3 / 10) /* and where these tell as much */
 
 /* Exit statuses beside 0, 1 and 2; and those of monitoring plugins. */
 #define STATUS_WARNING 3
@@ -69,6 +70,7 @@ struct diagnose {
 	struct rules_verdict verdict;
 	struct feed_account account;
 	bool has_all; /* every outcome is told */
+	uint64_t soon_ns; /* CLOCK_MONOTONIC: the second look may come from then on; 0: when it is due */
 	int signals;
 	char note[320];
 };
@@ -77,7 +79,7 @@ static const struct option_spec diagnose_table[] = {
 	{ 'd', "duration", "TIME", "how long to watch (default: 10s, or, with a recorder that is\n"
 	  "attached, only to look back)", option__duration,
 	  offsetof(struct diagnose_options, duration_ns) },
-	{ 'v', "verbose", NULL, "all that is known of every finding, not only of the gravest",
+	{ 'v', "verbose", NULL, "all that is known of every finding, not only what fits in a screen",
 	  option__flag, offsetof(struct diagnose_options, verbose) },
 	{ 0, "plugin", NULL, "one line, and the exit status of a monitoring plugin (0, 1, 2, 3)",
 	  option__flag, offsetof(struct diagnose_options, plugin) },
@@ -249,6 +251,21 @@ static uint64_t watch_ns(const struct diagnose *d)
 	return ns;
 }
 
+/* The rates are told by what was recorded. Who is asked for by name (-C) may wait for that name. */
+static void set_soon(struct diagnose *d, uint64_t begun_ns)
+{
+	if (d->origin.attached && !d->opts.duration_ns && !d->filters.num_containers)
+		d->soon_ns = begun_ns + BETWEEN_SOON_NS;
+}
+
+static int end_soon(void *ctx)
+{
+	const struct diagnose *d = ctx;
+
+	return d->soon_ns && clock__now_ns(CLOCK_MONOTONIC) >= d->soon_ns &&
+		       observe__may_end(d->observe, &d->evidence, BETWEEN_SOON_NS) ? LOOP_END : 0;
+}
+
 /* What the events are of. */
 static void set_span(struct diagnose *d, uint64_t begun_ns)
 {
@@ -273,7 +290,8 @@ static int watch(struct diagnose *d)
 	const struct loop_fd fds[] = { { d->signals, POLLIN, on_signals } };
 	struct feed *feed = stream__feed(d->stream);
 	const struct loop_options loop = {
-		.feed = feed, .fds = fds, .num_fds = 1, .duration_ns = watch_ns(d), .ctx = d,
+		.feed = feed, .fds = fds, .num_fds = 1, .duration_ns = watch_ns(d), .turn = end_soon,
+		.ctx = d,
 	};
 	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC);
 	struct feed_failure failure;
@@ -282,6 +300,7 @@ static int watch(struct diagnose *d)
 	if (!d->origin.attached && isatty(STDERR_FILENO) && !d->opts.plugin)
 		fprintf(stderr, "twsnoop: watching for %llu s; Ctrl-C judges by what was seen until "
 			"then\n", (unsigned long long)(watch_ns(d) / NS_PER_S));
+	set_soon(d, begun_ns);
 	err = loop__run(&loop);
 	if (!err || err == LOOP_END)
 		err = feed__finish(feed);

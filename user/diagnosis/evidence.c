@@ -398,6 +398,30 @@ bool evidence__lifetimes(const struct evidence_flow *flow, struct evidence_lifet
 	return true;
 }
 
+static bool is_brief(const struct evidence_flow *flow, uint64_t ns)
+{
+	size_t kept = flow->num_sampled < EVIDENCE_SAMPLES ? flow->num_sampled : EVIDENCE_SAMPLES;
+
+	if (flow->passive)
+		return false;
+	for (size_t i = 0; i < kept; i++)
+		if (flow->lifetimes[i] >= ns)
+			return false;
+	return true;
+}
+
+bool evidence__is_brief(const struct evidence *e, uint64_t ns)
+{
+	for (void *f = table__next(e->flow_table, NULL); f; f = table__next(e->flow_table, f)) {
+		const struct evidence_flow *flow = f;
+
+		if (flow->key.side == TWS_SIDE_CLIENT &&
+		    flow->time_waits + flow->aborts >= EVIDENCE_FLOW_FEW && !is_brief(flow, ns))
+			return false;
+	}
+	return true;
+}
+
 /* Most gaps are as long as the one in the middle, or nearly so: a busy host delays some. What the
  * gaps are of closes that minutes sum up, nobody knows. */
 uint64_t evidence__period_ns(const struct evidence_flow *flow)

@@ -24,6 +24,8 @@
 #define EVIDENCE_COMMAND 120
 #define EVIDENCE_OWNERS 3
 #define EVIDENCE_ENTER 96
+#define EVIDENCE_FLOW_FEW 20 /* closes of a client: of fewer nobody says that they are too many */
+#define EVIDENCE_LEAK_FEW 10 /* connections in CLOSE_WAIT: fewer are no leak */
 
 /* A client's connections to one remote end, or a server's at one local port. */
 struct evidence_flow_key {
@@ -188,6 +190,10 @@ struct evidence_lifetimes {
 
 /* evidence__lifetimes() - false: none is known. */
 bool evidence__lifetimes(const struct evidence_flow *flow, struct evidence_lifetimes *l);
+
+/* evidence__is_brief() - whether no client's connection that is known has lived for @ns, nor was
+ * left to the peer to close: then what lives for longer is kept. Before evidence__finish(), too. */
+bool evidence__is_brief(const struct evidence *e, uint64_t ns);
 
 /* evidence__period_ns() - the interval of a flow's last closes, if they come like a clock; else 0. */
 uint64_t evidence__period_ns(const struct evidence_flow *flow);

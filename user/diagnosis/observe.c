@@ -113,6 +113,13 @@ void observe__free(struct observe *o)
 	free(o);
 }
 
+#define BRIEF 3 /* so many times as long as the longest, and who is there still is kept */
+
+bool observe__may_end(const struct observe *o, const struct evidence *e, uint64_t pause_ns)
+{
+	return o->close_waits < EVIDENCE_LEAK_FEW && evidence__is_brief(e, pause_ns / BRIEF);
+}
+
 /* It was there at the first look, and in the same state. */
 static bool stayed(const struct observe *o, const struct listing_row *row)
 {

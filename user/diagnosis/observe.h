@@ -32,6 +32,13 @@ struct observe_options {
 int observe__begin(struct observe **observep, const struct observe_options *opts);
 
 /*
+ * observe__may_end() - whether a second look @pause_ns after the first one would tell what stays from
+ * what passes as well as a later one, by what @e has so far: there is nothing in CLOSE_WAIT that may
+ * become more, and who makes short connections makes much shorter ones.
+ */
+bool observe__may_end(const struct observe *observe, const struct evidence *e, uint64_t pause_ns);
+
+/*
  * observe__end() - the second look, into @e, whose flows are all there. It loads a BPF iterator
  * where it may (CAP_BPF, CAP_PERFMON), and opens the ledger; without them less is known. Returns 0 or
  * as the steps of gather.h.

@@ -22,7 +22,7 @@ void rule__short_connections(struct judge *j, const struct evidence_flow *flow)
 	struct evidence_lifetimes life;
 	struct finding *f;
 
-	if (!is_client(flow) || num < 20 || num * 5 < flow->passive ||
+	if (!is_client(flow) || num < EVIDENCE_FLOW_FEW || num * 5 < flow->passive ||
 	    !evidence__lifetimes(flow, &life) || life.median_ns >= NS_PER_S)
 		return;
 	if (evidence__is_loopback(flow) && !harmful)

@@ -98,7 +98,7 @@ void rule__close_wait_leak(struct judge *j, const struct evidence_leak *leak)
 	char name[FINDING_NAME];
 	struct finding *f;
 
-	if (leak->stayed < 10 || (leak->stayed < 100 && !grows))
+	if (leak->stayed < EVIDENCE_LEAK_FEW || (leak->stayed < 100 && !grows))
 		return;
 	f = judge__add(j, "close-wait-leak", grows ? SEVERITY_CRITICAL : SEVERITY_WARNING,
 		grows ? CONFIDENCE_SEEN : CONFIDENCE_INFERRED);

@@ -101,6 +101,41 @@ static void judge(void)
 	rules__apply(&e, &verdict);
 }
 
+/* One more close, of a client or a server, after a life of @life_ns. */
+static void add_one(const char *comm, uint8_t side, uint8_t action, uint64_t life_ns)
+{
+	struct tws_event ev;
+	const struct record rec = { .event = &ev };
+
+	support__event(&ev);
+	ev.action = action;
+	ev.netns = NETNS;
+	ev.conn.side = side;
+	ev.conn.open_ns = ev.time_ns - life_ns;
+	memset(ev.conn.comm, 0, sizeof(ev.conn.comm));
+	support__set_comm(ev.conn.comm, comm);
+	evidence__add(&e, &rec);
+}
+
+/* Whether what outlives a second look is kept is told by how long the others live. */
+static void brief(void **unused)
+{
+	(void)unused;
+	assert_true(evidence__is_brief(&e, S / 10));
+	for (unsigned int i = 0; i < 19; i++)
+		add_one("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT, S / 1000);
+	add_one("web", TWS_SIDE_SERVER, TWS_TIME_WAIT, S);
+	add_one("other", TWS_SIDE_CLIENT, TWS_TIME_WAIT, S);
+	assert_true(evidence__is_brief(&e, S / 10)); /* a server, and one of a few */
+	add_one("shop", TWS_SIDE_CLIENT, TWS_ABORT, S / 1000);
+	assert_true(evidence__is_brief(&e, S / 10));
+	add_one("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT, S / 10);
+	assert_false(evidence__is_brief(&e, S / 10));
+	assert_true(evidence__is_brief(&e, S / 5));
+	add_one("shop", TWS_SIDE_CLIENT, TWS_PASSIVE_CLOSE, S / 1000); /* of which nobody knows how long */
+	assert_false(evidence__is_brief(&e, S / 5));
+}
+
 static void counts(void **unused)
 {
 	const struct held_flow flow = flow_of(TWS_SIDE_CLIENT, TWS_TIME_WAIT);
@@ -263,6 +298,7 @@ static void loopback_of_six(void **unused)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(brief),
 		TEST(counts),	       TEST(absurd),	      TEST(minutes_in_parts),
 		TEST(others),	       TEST(events_after_sums), TEST(no_idle_timeout),
 		TEST(no_health_check), TEST(no_exits),	      TEST(loopback_of_six),
