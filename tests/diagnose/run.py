@@ -11,6 +11,7 @@ usage: run.py TWSNOOP [NAME]...      ends with "N passed, N failed[, N skipped]"
 import concurrent.futures
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 AT_ONCE = 4
 CGROUPS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
 DEADLINE_S = 60  # a loaded machine takes long; nothing waits for so long else
+SCREEN = 24, 80  # lines of so many columns
 
 
 def run(*command, check=True, **more):
@@ -44,6 +46,7 @@ class Place:
         self.names = {side: f"twsdiag{os.getpid()}.{number}{side}" for side in "ab"}
         self.programs = []
         self.cgroups = []
+        self.last = None  # how it was last asked for a verdict
         self.folder = f"/tmp/twsdiag.{os.getpid()}.{number}"
         os.mkdir(self.folder)
         for name in self.names.values():
@@ -54,7 +57,10 @@ class Place:
         for side, host in (("a", 1), ("b", 2)):
             run("ip", "-n", self.names[side], "addr", "add", f"10.9.0.{host}/24", "dev", "eth0")
             run("ip", "-n", self.names[side], "link", "set", "eth0", "up")
-        # namespaces get the numbers of those that have gone, whose end is no part of this
+        self.begin()
+
+    def begin(self):
+        """What was before is no part of this: namespaces get the numbers of those that have gone."""
         self.since = int(time.time()) + 1
         time.sleep(max(0, self.since - time.time()))
 
@@ -92,6 +98,11 @@ class Place:
         with open(f"{self.cgroups[-1]}/cgroup.procs", "w", encoding="ascii") as procs:
             procs.write(str(program.pid))
         return container
+
+    def take_name(self, side):
+        """Of a namespace: as a container's it has none, and is there for as long as its processes. What
+        is started in it, is started before."""
+        run("ip", "netns", "del", self.names.pop(side))
 
     def file(self, name, text):
         path = f"{self.folder}/{name}"
@@ -150,11 +161,15 @@ class Place:
                 if time.monotonic() > until:
                     raise
 
+    def ask(self, *words):
+        return run(self.twsnoop, "diagnose", "--since", f"@{self.since}", "--no-names", *words,
+                   check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
     def diagnose(self, side="a", *more):
-        """What it finds of one side, since the place was made."""
-        result = run(self.twsnoop, "diagnose", "--json", "--since", f"@{self.since}", "--netns",
-                     f"/run/netns/{self.names[side]}", "--no-names", *more, check=False,
-                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        """What it finds of one side (None: everywhere), since the place was made."""
+        where = ("--netns", f"/run/netns/{self.names[side]}") if side else ()
+        self.last = *where, *more
+        result = self.ask("--json", *self.last)
         if result.returncode not in (0, 3, 4):
             raise Wrong(f"status {result.returncode}: {result.stderr.strip()}")
         verdict = json.loads(result.stdout)
@@ -162,6 +177,18 @@ class Place:
         if result.returncode != expected:
             raise Wrong(f"status {result.returncode} with {verdict['severity']}")
         return Findings(verdict)
+
+    def check_text(self):
+        """As a person reads what was asked last: the sentence first, and all of it in one screen."""
+        if not self.last:
+            return
+        rows, columns = SCREEN
+        text = self.ask(*self.last).stdout
+        lines = text.splitlines()
+        if sum(-(-max(1, len(line)) // columns) for line in lines) >= rows:  # one is the shell's
+            raise Wrong(f"{len(lines)} lines: {text}")
+        if not re.match(r"\S.*\n(\S.*\n)?\n[A-Z]+ [a-z-]+ \([a-z ]+\)\n(  [^ ].*\n)+  Evidence ", text):
+            raise Wrong(f"not the sentence first: {text}")
 
     @staticmethod
     def remove_cgroup(path):
@@ -228,6 +255,15 @@ class Findings:
                 return
         raise Wrong(f"no {text} in: {self}")
 
+    def command(self, finding_id, setting):
+        """What is to be typed to set it."""
+        for f in self.all:
+            for step in f["remedy"] if f["id"] == finding_id else ():
+                found = re.search(rf"((nsenter \S+ (\d+ -n )?)?sysctl -w {setting}=('[^']*'|\d+))", step)
+                if found:
+                    return found.group(1)
+        raise Wrong(f"no command for {setting} in: {json.dumps(self.all)}")
+
     def is_harmless(self):
         if self.verdict["severity"] not in ("ok", "notice"):
             raise Wrong(f"{self.verdict['severity']}: {self}")
@@ -259,6 +295,8 @@ class Run:
             if not getattr(function, "placeless", False):
                 place = Place(self.twsnoop, number)
             function(place)
+            if place:
+                place.check_text()
             self.passed += 1
             self.say(f"ok {function.__name__}")
         except Skip as why:

@@ -4,9 +4,11 @@
 a is the host that is diagnosed, b the other one.
 """
 import os
+import re
+import subprocess
 import time
 
-from run import Skip, Wrong, situation
+from run import Skip, Wrong, run, situation
 
 PORT = 8000
 B = {"host": "10.9.0.2", "port": PORT}
@@ -93,6 +95,48 @@ def ports_half_used_near(place):
     found.lacks(*NO_PORT_TROUBLE)
 
 
+def read_there(program, setting):
+    """A setting of the network namespace that the program is in."""
+    return run("nsenter", "-t", str(program.pid), "-n", "sysctl", "-n", setting,
+               stdout=subprocess.PIPE).stdout.split()
+
+
+def follow(found, finding_id, setting, program):
+    """Does what is advised: it sets it where that program is, and not where the test is."""
+    command = found.command(finding_id, setting)
+    if not re.match(r"nsenter -t \d+ -n sysctl -w ", command):
+        raise Wrong(f"a command for another namespace: {command}")
+    here = run("sysctl", "-n", setting, stdout=subprocess.PIPE).stdout
+    run("sh", "-c", command, stdout=subprocess.DEVNULL)
+    wanted = command.split("=")[1].strip("'").split()
+    if read_there(program, setting) != wanted:
+        raise Wrong(f"{setting} is {read_there(program, setting)} after: {command}")
+    if run("sysctl", "-n", setting, stdout=subprocess.PIPE).stdout != here:
+        raise Wrong(f"here, too: {command}")
+
+
+def container_with(place, *actor, **args):
+    """A program in a container, whose network namespace has no name; beside the program: -C and its id."""
+    program = place.actor("a", *actor, **args)
+    container = place.contain(program)
+    place.take_name("a")
+    return program, ("-C", container[:16])
+
+
+@situation
+def ports_exhausted_container(place):
+    """In a container, that has a hundred ports: what is advised is to be set in there, and helps."""
+    narrow(place, "20000 20099")
+    place.actor("b", "server", "serve", **B)
+    checkout, asked = container_with(place, "checkout", "load", rate=200, **B)
+    found = place.finds("ports-exhausted", "critical", "checkout", side=None, more=asked, peer=PORT)
+    found.has("ports-exhausted", says="--sysctl of docker run")
+    found.notes("port-range-narrow", '"ports_usable": 100')
+    follow(found, "ports-exhausted", "net.ipv4.ip_local_port_range", checkout)
+    place.begin()
+    place.finds("client-without-pool", "notice", "checkout", side=None, more=asked).is_harmless()
+
+
 @situation
 def bind_before_connect(place):
     narrow(place)
@@ -157,6 +201,18 @@ def pool_too_small(place):
     place.actor("a", "shop", "load", keep=4, rate=80, **B)
     found = place.finds("pool-too-small", "notice", "shop", "4 connections")
     found.lacks("client-without-pool")
+
+
+@situation
+def pool_too_small_near(place):
+    """None is kept: each is closed, after half a second of work."""
+    place.actor("b", "server", "serve", **B)
+    for _ in range(8):
+        place.actor("a", "shop", "load", sleep=0.5, **B)
+    place.await_closes("a", 25)
+    found = place.diagnose()
+    found.has("client-without-pool", "notice", "shop")
+    found.lacks("pool-too-small")
 
 
 @situation
@@ -236,6 +292,28 @@ def limit_near(place):
     # where it counts, which is not where the test runs
     found.has("limit-near", says=f"nsenter --net=/run/netns/{place.names['a']} sysctl -w")
     found.lacks("server-side-harmless", "nothing-harmful")
+
+
+@situation
+def limit_near_container(place):
+    """The table of a container's own network namespace, by who is in it, and by its path."""
+    place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 100)
+    place.actor("b", "server", "serve", **B)
+    client, asked = container_with(place, "client", "load", rate=100, **B)
+    found = place.finds("limit-near", "critical", side=None, more=asked, says="tcp_max_tw_buckets=200")
+    by_path = place.diagnose(None, "--netns", f"/proc/{client.pid}/ns/net")
+    by_path.has("limit-near", "critical", says="nsenter -t ")
+    follow(found, "limit-near", "net.ipv4.tcp_max_tw_buckets", client)
+
+
+@situation
+def limit_near_container_near(place):
+    """It is another's namespace that is full: none that the container is in."""
+    place.sysctl("b", "net.ipv4.tcp_max_tw_buckets", 100)
+    place.actor("b", "server", "serve", close=1, **B)
+    _, asked = container_with(place, "client", "load", rate=100, wait=1, **B)
+    place.finds("limit-near", "critical", side="b")
+    place.diagnose(None, *asked).lacks("limit-near")
 
 
 @situation
