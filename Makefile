@@ -146,15 +146,17 @@ run:
 
 test:
 	tests/deps.sh test
-	$(MAKE) -Otarget -j$$(nproc) all static $(BUILD)/scenarios
 	$(MAKE) check
 
-check: all static $(BUILD)/scenarios
-	BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh $(SUITES)
+# What several suites use is made before them: they run at once.
+check:
+	$(MAKE) -Otarget -j$$(nproc) check-build
+	exec env BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh $(SUITES)
 
 # The inner loop: no guests, no other programs, a minute of scenarios.
-check-quick: all $(BUILD)/scenarios
-	BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh quick
+check-quick:
+	$(MAKE) -Otarget -j$$(nproc) all $(BUILD)/scenarios $(BUILD)/tests/cli/clitool $(USER_LIB)
+	exec env BUILD=$(BUILD) MAKE=$(MAKE) CC='$(CC)' CLANG='$(CLANG)' tests/run.sh quick
 
 bench:
 	tests/deps.sh bench
@@ -207,6 +209,9 @@ include tests/past/past.mk
 include tests/report/report.mk
 include packaging/packaging.mk
 include tests/export/export.mk
+
+check-build: all static $(BUILD)/scenarios $(USER_LIB) $(CLITOOL) $(NEXT)/twsnoop $(MAKEREC) $(TELL_SCENE) \
+	$(EXPORT_FEEDER) $(BUILD)/tests/test_sockiter $(BUILD)/tests/test_abi $(BUILD)/tests/test_budget
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 
@@ -317,6 +322,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-quick bench bench-reader abi budget sockiter scenarios soak agreement matrix \
+.PHONY: all static deps run test check check-build check-quick bench bench-reader abi budget sockiter scenarios soak agreement matrix \
 	guests-systemd guests-record lint install uninstall clean
 .DELETE_ON_ERROR:

@@ -4,7 +4,8 @@
 # the last ones only. The very last sums up all.
 # Usage: run.sh [SUITE]...   (all if none is named, "quick": those for the inner loop; see the
 # lists below)
-# Environment: BUILD (default build), MAKE, SUITE_SECONDS (what one suite may take at most)
+# Environment: BUILD (default build), MAKE, SUITE_SECONDS (what one suite may take at most; one of guests
+# twice that)
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -35,6 +36,8 @@ suite_unit_young() {
 		"$MAKE" --no-print-directory unit
 }
 suite_layers() { sh tests/layers.sh "$BUILD"; }
+# Whether what runs these suites ends what they have started.
+suite_bounded() { tests/test_bounded.sh; }
 suite_docs() { bash tests/docs.sh "$TWSNOOP"; }
 suite_headers() {
 	if python3 vmlinux/generate.py --check; then
@@ -88,11 +91,25 @@ suite_record() { /usr/bin/python3 tests/record/run.py "$TWSNOOP"; }
 suite_serve() { /usr/bin/python3 tests/serve/run.py "$TWSNOOP"; }
 suite_top() { /usr/bin/python3 tests/top/run.py "$TWSNOOP"; }
 # With ClickHouse, and what takes OTLP: everything is killed and cut for 45 s; `make export-soak` takes
-# ten minutes.
-suite_export() { in_parallel export-build && "$MAKE" --no-print-directory export; }
+# ten minutes. What traces there is a suite of its own, so that the rest disturbs nobody.
+export_tests() { sed -n 's/^def test_\([a-z_0-9]*\).*/\1/p' tests/export/run.py; }
+run_export() {
+	in_parallel export-build &&
+		/usr/bin/python3 tests/export/run.py "$BUILD/tests/export/feeder" "$TWSNOOP" "$@"
+}
+# shellcheck disable=SC2046
+suite_export() { run_export $(export_tests | grep -v '^serve'); }
+# shellcheck disable=SC2046
+suite_export_serve() { run_export $(export_tests | grep '^serve'); }
 suite_real() { sh tests/real/run.sh "$TWSNOOP"; }
 suite_containers() { sh tests/containers/run.sh "$TWSNOOP"; }
-suite_packages() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP"; }
+# A release's tarball, of which all unit tests are built, and the rest.
+suite_dist() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" dist; }
+# shellcheck disable=SC2046
+suite_packages() {
+	BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" \
+		$(sed -n 's/^    "\([a-z_]*\)": .*/\1/p' tests/packages/run.py | grep -vx dist)
+}
 suite_systemd() { "$MAKE" --no-print-directory guests-systemd; }
 suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
 # A share of both, so that the test command stays short; `make matrix` and `make ARCH=arm64 matrix`
@@ -100,9 +117,23 @@ suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
 suite_matrix() { "$MAKE" --no-print-directory SHARE=1 matrix; }
 suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
 
-all="layers docs headers unit unit_young bench_builds fuzz budget sockiter cli past report scenarios attached soak agreement record serve export top diagnose real containers packages systemd disks matrix \
-	matrix_arm64"
+all="layers docs headers unit budget sockiter cli past report scenarios attached soak agreement record serve \
+	export export_serve top diagnose real containers packages \
+	bounded bench_builds dist fuzz unit_young matrix matrix_arm64 systemd disks"
 quick="layers docs headers unit budget sockiter past scenarios_half"
+
+# lane_of NAME: suites of one lane run one after the other, the lanes at once. "host" is for what traces this
+# machine, or loads its network; "stores" for what waits nearly all of its time; "low" for what wants its
+# processors alone, and gets them where nobody of the others does; "idle" for guests, whose clock counts
+# instructions, so that they are never short of time.
+lane_of() {
+	case $1 in
+	export) echo stores ;;
+	layers | docs | headers | unit | unit_young | bounded | bench_builds | fuzz | report | dist) echo low ;;
+	systemd | disks | matrix | matrix_arm64) echo idle ;;
+	*) echo host ;;
+	esac
+}
 
 # count FILE STATUS: adds up the closing lines of a suite's log. cmocka says
 # "[  PASSED  ] 3 test(s)."; everything else "N passed, N failed[, N skipped]".
@@ -143,7 +174,7 @@ name_faults() {
 		/^matrix [0-9.]+.*: FAIL/ && !/\((its tests failed|payload.s exit status 1)\)$/ ||
 			/^fuzz_[a-z_]+: FAILED|^[^ ]+:[0-9]+: (fatal )?error: |: FAILED: / ||
 			/ERROR: [A-Za-z]+Sanitizer|^[^ ]+: runtime error: / { say($0) }
-		/./ && !/^make/ { last = $0 }
+		/./ && !/^make|^processor time: / { last = $0 }
 		END {
 			if (failed && !n && verdict) say(verdict)
 			if (failed && !n) say("no name; status " status ", the last line: " last)
@@ -158,24 +189,105 @@ show_faults() {
 	[ "$(wc -l <"$faults")" -le 14 ] || echo "and more: $faults"
 }
 
-run() {
-	local name=$1 log=$log_dir/$1.log status p f s start=$SECONDS
-	timeout -k 20 "$SUITE_SECONDS" tests/run.sh --suite "$name" </dev/null >"$log" 2>&1 &
-	running=$!
-	wait $running
-	status=$?
-	[ $status != 124 ] || echo "FAIL $name: not at an end after $SUITE_SECONDS s" | tee -a "$log"
+# Whether there is somebody for whom the other lanes are to stand back.
+others_come_first() {
+	local name
+	for name in "${running[@]}" "${waiting[@]}"; do
+		case $(lane_of "$name") in
+		host | stores) return 0 ;;
+		esac
+	done
+	return 1
+}
+
+# start NAME: its lane says beside what it may run, and how much of the processors it gets.
+start() {
+	local name=$1 how=
+	local log=$log_dir/$name.log seconds=$SUITE_SECONDS
+	case $(lane_of "$name") in
+	low) how="--nice 10" ;;
+	idle) how=--idle seconds=$((2 * SUITE_SECONDS)) ;;
+	esac
+	others_come_first || how=
+	# shellcheck disable=SC2086
+	/usr/bin/python3 tests/bounded.py $how "$seconds" tests/run.sh --suite "$name" </dev/null >"$log" 2>&1 &
+	running[$!]=$name
+	began[$!]=$SECONDS
+}
+
+# finish PID STATUS
+finish() {
+	local name=${running[$1]} status=$2 took=$((SECONDS - began[$1])) log p f s
+	unset "running[$1]"
+	log=$log_dir/$name.log
+	[ "$status" != 124 ] || echo "FAIL $name: not at an end after $took s" | tee -a "$log"
 	read -r p f s < <(count "$log" "$status")
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
-	printf '%-14s %5d passed %4d failed %4d skipped  %4d s\n' "$name" "$p" "$f" "$s" \
-		$((SECONDS - start))
+	printf '%-14s %5d passed %4d failed %4d skipped  %4d s, processors %4d s\n' "$name" "$p" "$f" "$s" "$took" \
+		"$(sed -n '$s/^processor time: \([0-9]*\) s$/\1/p' "$log")"
 	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | sed "s/^/$name: /" | tee -a "$skips" | head -50
+	grep -a '^left behind: ' "$log" | sed "s/^/$name: /"
 	if [ "$f" -gt 0 ]; then
 		name_faults "$name" "$status" "$f"
 		echo "--- the end of $log:"
-		tail -n 5 "$log" | cut -c1-160
+		tail -n 6 "$log" | cut -c1-160
 		echo "---"
 	fi
+}
+
+# in_lane LANE: how many of it are running
+in_lane() {
+	local name n=0
+	for name in "${running[@]}"; do
+		[ "$(lane_of "$name")" != "$1" ] || n=$((n + 1))
+	done
+	echo $n
+}
+
+# run_all NAME...: one after the other in each lane, and of the idle one as many as there are processors
+run_all() {
+	local left name lane most ended status pid
+	waiting=("$@")
+	while :; do
+		left=()
+		for name in "${waiting[@]}"; do
+			lane=$(lane_of "$name") most=1
+			[ "$lane" != idle ] || most=$(nproc)
+			if [ "$(in_lane "$lane")" -lt "$most" ]; then
+				start "$name"
+			else
+				left+=("$name")
+			fi
+		done
+		waiting=("${left[@]}")
+		others_come_first || for pid in "${!running[@]}"; do
+			kill -USR1 "$pid" 2>/dev/null
+		done
+		[ ${#running[@]} -gt 0 ] || return
+		ended=
+		wait -n -p ended "${!running[@]}"
+		status=$?
+		if [ -n "${ended:-}" ]; then
+			finish "$ended" "$status"
+			continue
+		fi
+		# It has ended before it was waited for.
+		for ended in "${!running[@]}"; do
+			kill -0 "$ended" 2>/dev/null || {
+				wait "$ended"
+				finish "$ended" $?
+			}
+		done
+	done
+}
+
+# Each ends what it has started, in order.
+interrupted() {
+	trap '' INT TERM HUP
+	echo "interrupted: ${running[*]}"
+	kill "${!running[@]}" 2>/dev/null
+	wait
+	exit 130
 }
 
 # What this machine could run, were it not busy with something else, is not skipped in silence.
@@ -192,14 +304,14 @@ if [ "${1:-}" = --suite ]; then
 fi
 : >"$faults"
 : >"$skips"
-# timeout has a group of its own, which a terminal's Ctrl-C does not reach.
-running=
-trap 'kill $running; exit 130' INT TERM HUP
+declare -A running began
+waiting=()
+trap '' USR1 # nor is who has just been started ended by it
+trap interrupted INT TERM HUP
 suites=${*:-$all}
 [ "$suites" != quick ] || suites=$quick
-for suite in $suites; do
-	run "$suite"
-done
+# shellcheck disable=SC2086
+run_all $suites
 show_skips
 show_faults
 if [ $skipped -gt 0 ]; then
