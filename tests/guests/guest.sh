@@ -35,6 +35,7 @@ sqlite3 python3"
 guest_series=${SERIES:-6.1}
 guests_dir=$BUILD/guests
 guest_memory=1G
+guest_names=()
 
 guest_prepare()
 {
@@ -52,6 +53,7 @@ guest_prepare()
 guest_stage()
 {
 	stage=$guests_dir/$1.stage
+	guest_names+=("$1")
 	rm -f "$guests_dir/$1.cpio"
 	rm -rf "$stage"
 	mkdir -p "$stage"/{payload,usr/lib}
@@ -151,14 +153,14 @@ guest_cut()
 	rm -f "$guests_dir/$1.pid"
 }
 
-# What this shell has started and not ended.
+# What this shell has started and not ended: another one's guests may be running.
 guest_end_all()
 {
-	local f
-	for f in "$guests_dir"/*.pid; do
-		[ ! -s "$f" ] || guest_cut "$(basename "$f" .pid)"
+	local name
+	for name in "${guest_names[@]}"; do
+		[ ! -s "$guests_dir/$name.pid" ] || guest_cut "$name"
+		rm -rf "$guests_dir/$name.stage" "$guests_dir/$name.cpio"
 	done
-	rm -rf "$guests_dir"/*.stage "$guests_dir"/*.cpio
 }
 
 # guest_lines NAME: what it has printed between the marker lines

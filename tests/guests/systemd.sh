@@ -40,6 +40,6 @@ EOF
 enable early-bird.service
 guest_add_payload "$guest_src/systemd/run" "$guest_src/lib.sh" "$BUILD/tests/cli/clitool"
 status=0
-guest_run systemd "${CPUS:-1}" 600 || status=1
+guest_run systemd "${CPUS:-1}" 1500 || status=1
 guest_lines systemd | grep -q '^[0-9]* passed, ' || echo "0 passed, 1 failed"
 exit $status
