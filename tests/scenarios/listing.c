@@ -520,7 +520,7 @@ static void run_solos(const struct options *o, struct tally *tally)
 		char why[512] = "";
 		struct output left;
 
-		if (!options__chose(o, s->name))
+		if (!options__chose(o, s->name) || !options__has_turn(o))
 			continue;
 		tally__say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
 		if (listing__command(&left, o->twsnoop, "detach", NULL) == 0)

@@ -86,6 +86,13 @@ bool options__chose(const struct options *o, const char *name)
 	return !o->filter || strstr(name, o->filter);
 }
 
+bool options__has_turn(const struct options *o)
+{
+	static long turns;
+
+	return !o->share || turns++ % 2 == o->half - 1;
+}
+
 /* Retires those whose events have all come. */
 static void retire_some(struct play **plays, size_t n, const struct tracer *t)
 {
@@ -390,11 +397,12 @@ static void add_time_wait_only(struct table *to, const struct table *from)
 
 static void run_solos(const struct options *o, const struct solo *s, int max, struct tally *tally)
 {
-	for (; s->name && max-- > 0; s++) {
+	for (int i = 0; s->name && i < max; s++, i++) {
 		uint64_t begin = net__mono_ns();
 		char why[512] = "";
 
-		if (!options__chose(o, s->name))
+		/* Each half has its own filters as it is. */
+		if (!options__chose(o, s->name) || (max == INT_MAX && !options__has_turn(o)))
 			continue;
 		tally__say(tally, solo__run(s->run, o->twsnoop, why, sizeof(why)), s->name, why);
 		tally__took(begin, s->name);
@@ -403,12 +411,13 @@ static void run_solos(const struct options *o, const struct solo *s, int max, st
 
 static void usage(FILE *f)
 {
-	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow | --half 1|2]\n"
+	fputs("usage: scenarios [--twsnoop PATH] [--filter PART] [--jobs N] [--slow | --half 1|2 [--share]]\n"
 	      "                 [--alone] [--list] [-v]\n"
 	      "       scenarios --referee-only ...  the kernel's side alone, without twsnoop\n"
 	      "       scenarios churn [--twsnoop PATH] [--procs P] [--conns N] [--stop-reader]\n"
 	      "  --half N  for slow processors: one half of the filters, and each family in one\n"
 	      "            list, not in both; 2: the other half\n"
+	      "  --share   and every second one of those that have a trace of their own\n"
 	      "  --alone   nobody else makes connections on this machine\n"
 	      "  --attached  all traces read one recorder, which is attached in a bpffs of its own\n",
 	      f);
@@ -453,6 +462,7 @@ static int parse(int argc, char **argv, struct options *o)
 		{ "list", no_argument, NULL, 'l' },
 		{ "slow", no_argument, NULL, 's' },
 		{ "half", required_argument, NULL, 'H' },
+		{ "share", no_argument, NULL, 'S' },
 		{ "alone", no_argument, NULL, 'a' },
 		{ "attached", no_argument, NULL, 'A' },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -467,6 +477,7 @@ static int parse(int argc, char **argv, struct options *o)
 		o->filter = c == 'f' ? optarg : o->filter;
 		o->list |= c == 'l';
 		o->slow |= c == 's';
+		o->share |= c == 'S';
 		o->alone |= c == 'a';
 		o->attached |= c == 'A';
 		o->verbose |= c == 'v';
@@ -481,7 +492,7 @@ static int parse(int argc, char **argv, struct options *o)
 		}
 	}
 	filters__play_half(o->half);
-	if (optind < argc || o->jobs < 1 || o->jobs > 64 || o->half < 0) {
+	if (optind < argc || o->jobs < 1 || o->jobs > 64 || o->half < 0 || (o->share && !o->half)) {
 		usage(stderr);
 		return 2;
 	}

@@ -11,12 +11,14 @@
 struct options {
 	const char *twsnoop;
 	const char *filter;
-	bool list, verbose, slow, alone, referee_only, attached;
+	bool list, verbose, slow, alone, referee_only, attached, share;
 	long jobs, half; /* half: 1 or 2, 0: all */
 };
 
 /* Is a test of this name asked for? */
 bool options__chose(const struct options *o, const char *name);
+/* Whether the next one that has a trace of its own is to be played: with --share every second one. */
+bool options__has_turn(const struct options *o);
 
 struct tally {
 	unsigned int passed, failed, skipped;
