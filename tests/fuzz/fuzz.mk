@@ -14,7 +14,8 @@ FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Ius
 # All but the commands and what needs libbpf.
 FUZZ_MODULES := $(UNIT_MODULES)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
-FUZZ_FLAGS := -max_len=2048 -timeout=10 -rss_limit_mb=1024
+# What one input may take, by the clock, is much where the processors are busy with something else.
+FUZZ_FLAGS := -max_len=2048 -timeout=60 -rss_limit_mb=1024
 
 FUZZ_OBJS := $(FUZZ_MODULES:%=$(FUZZ_DIR)/user/%.o) $(FUZZ_DIR)/support.o
 FUZZ_LIB := $(FUZZ_DIR)/modules.a
