@@ -4,7 +4,7 @@
 whatever it has started, in whichever session, is this one's to end.
 
 usage: bounded.py [--nice N | --idle] SECONDS COMMAND...
---idle: it gets no more than what others leave of the processors. After a SIGUSR1 it is equal to others.
+--idle: it gets no more than what others leave of the processors. After a SIGUSR1 it gets as much as this one.
 The last line is what all of it took of the processors. The status is the command's; 124 if it took too long;
 128 and the signal if this was ended by one. The first SIGINT, SIGTERM or SIGHUP lets all of them clean up, a
 second SIGINT does not.
@@ -72,14 +72,15 @@ def send(pids, which):
 
 
 def make_equal(pids):
-    """To all others, for the processors."""
+    """To this one, for the processors."""
+    niceness = os.getpriority(os.PRIO_PROCESS, 0)
     for pid in pids:
         try:
             for task in os.listdir(f"/proc/{pid}/task"):
                 os.sched_setscheduler(int(task), os.SCHED_OTHER, os.sched_param(0))
-                os.setpriority(os.PRIO_PROCESS, int(task), 0)
+                os.setpriority(os.PRIO_PROCESS, int(task), niceness)
             with open(f"/proc/{pid}/autogroup", "w", encoding="ascii") as group:
-                group.write("0")
+                group.write(str(niceness))
         except OSError:  # it has ended, or nobody may, or there are no such groups
             pass
 

@@ -78,7 +78,7 @@ await_file "$dir/equal"
 kill -USR1 $pid
 wait $pid
 rc=$?
-judge "until a signal, for all of it" "$(status_is 0; grep -q '^ *TS *0$' "$dir/out" || cat "$dir/out")"
+judge "until a signal, for all of it" "$(status_is 0; grep -q "^ *TS *$(nice)\$" "$dir/out" || cat "$dir/out")"
 bounded --nice 10 60 sh -c 'ps -o ni= -p $$'
 judge "--nice" "$(status_is 0; [ "$(head -n 1 "$dir/out")" -ge 10 ] || cat "$dir/out")"
 
