@@ -119,7 +119,7 @@ suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm
 
 all="layers docs headers unit budget sockiter cli past report scenarios attached soak agreement record serve \
 	export export_serve top diagnose real containers packages \
-	bounded bench_builds dist fuzz unit_young matrix matrix_arm64 systemd disks"
+	bounded bench_builds dist fuzz unit_young systemd disks matrix matrix_arm64"
 quick="layers docs headers unit budget sockiter past scenarios_half"
 
 # lane_of NAME: suites of one lane run one after the other, the lanes at once. "host" is for what traces this
