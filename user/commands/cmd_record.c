@@ -605,14 +605,12 @@ static void end_recording(struct recording_command *c)
 
 static void close_all(struct recording_command *c)
 {
-	bool has_ended = recorder__free(c->recorder);
-
+	if (!recorder__free(c->recorder))
+		return; /* a disk is hanging: the end of the process has to do */
 	stream__free(c->stream);
 	pids__close(c->pids);
 	origin__close(&c->origin);
-	/* A thread that hangs may list sockets still. */
-	if (has_ended)
-		sockiter__close();
+	sockiter__close();
 	fdwriter__fini(&c->messages);
 	if (c->signals >= 0)
 		close(c->signals);

@@ -539,7 +539,8 @@ static void close_all(struct serve *s)
 	if (!serve_web__close(s->web))
 		return; /* a disk is hanging: the end of the process has to do */
 	gauges__stop(s->gauges);
-	serve_outputs__free(s->outputs);
+	if (!serve_outputs__free(s->outputs))
+		return; /* likewise */
 	free(s->filter_words);
 	live__close(&s->live);
 	board__free(s->board);

@@ -148,12 +148,14 @@ void serve_outputs__end(struct serve_outputs *o, bool (*hurries)(void *ctx), voi
 	serve_sinks__close(&o->sinks);
 }
 
-void serve_outputs__free(struct serve_outputs *o)
+bool serve_outputs__free(struct serve_outputs *o)
 {
 	if (!o)
-		return;
+		return true;
 	serve_sinks__close(&o->sinks);
-	recorder__free(o->recorder);
+	if (!recorder__free(o->recorder))
+		return false;
 	free(o->opts.filter_words);
 	free(o);
+	return true;
 }

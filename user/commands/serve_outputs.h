@@ -72,6 +72,8 @@ void serve_outputs__add_gap(struct serve_outputs *outputs, uint64_t since_ns, ui
 /* serve_outputs__end() - what was put is written; for some seconds, or until @hurries. */
 void serve_outputs__end(struct serve_outputs *outputs, bool (*hurries)(void *ctx), void *ctx);
 
-void serve_outputs__free(struct serve_outputs *outputs); /* NULL is allowed */
+/* serve_outputs__free() - NULL is allowed. Returns false, as recorder__free(), if a disk holds it up: then
+ * nothing that it was given, nor what it lists sockets with, may be freed. */
+bool serve_outputs__free(struct serve_outputs *outputs);
 
 #endif
