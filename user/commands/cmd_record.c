@@ -30,6 +30,7 @@
 #include "commands/record_text.h"
 #include "commands/recording_of.h"
 #include "commands/said.h"
+#include "commands/state_dir.h"
 #include "containers/containers.h"
 #include "events/loop.h"
 #include "events/stream.h"
@@ -661,7 +662,7 @@ int cmd_record(int argc, char **argv)
 	};
 	const struct command_spec spec = {
 		"record", "[OPTION]... [FILE]",
-		"Record each end of a connection into FILE (default " RECORDING_OF_DEFAULT_FILE "),\n"
+		"Record each end of a connection into FILE (default " STATE_DIR_RECORDING "),\n"
 		"which keeps single events for hours and their sums for weeks, within a size.\n"
 		"Runs until it is interrupted.",
 		parts, sizeof(parts) / sizeof(parts[0]),
@@ -677,7 +678,7 @@ int cmd_record(int argc, char **argv)
 		free(words);
 		return options__exit_status(err);
 	}
-	c.path = operand < argc ? argv[operand] : RECORDING_OF_DEFAULT_FILE;
+	c.path = operand < argc ? argv[operand] : STATE_DIR_RECORDING;
 	if (c.opts.status) {
 		free(words);
 		return record_status__print(c.path, c.opts.json, c.from.utc);

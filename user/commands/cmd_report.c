@@ -16,12 +16,12 @@
 #include "commands/options.h"
 #include "commands/past.h"
 #include "commands/said.h"
+#include "commands/state_dir.h"
 #include "report/input_history.h"
 #include "report/report_html.h"
 #include "report/report_json.h"
 #include "report/report_text.h"
 
-#define RECORDING "/var/lib/twsnoop/recording.db"
 #define HOUR_NS 3600000000000ULL
 #define DAY_NS (24 * HOUR_NS)
 #define TRIES 3
@@ -211,13 +211,13 @@ static enum options_result check(const struct report_options *opts, int operands
 
 int cmd_report(int argc, char **argv)
 {
-	struct report r = { .path = RECORDING };
+	struct report r = { .path = STATE_DIR_RECORDING };
 	struct past_options from = { 0 };
 	const struct option_part parts[] = { { NULL, report_table, &r.opts } };
 	const struct command_spec spec = {
 		"report", "[OPTION]... [FILE]",
 		"Tell what happened, out of what 'twsnoop record' has recorded into FILE\n"
-		"(default " RECORDING "): when closes or TIME_WAITs were more\n"
+		"(default " STATE_DIR_RECORDING "): when closes or TIME_WAITs were more\n"
 		"than usual, who did it, and what it did to ports and connects.",
 		parts, sizeof(parts) / sizeof(parts[0]),
 	};

@@ -10,11 +10,12 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "commands/state_dir.h"
 #include "export/endpoint.h"
 #include "export/identity.h"
 #include "export/spool.h"
+#include "host/first_line.h"
 
-#define DEFAULT_PARENT "/var/lib/twsnoop"
 #define DEFAULT_BYTES (256ULL << 20)
 
 const struct option_spec export_option_table[] = {
@@ -24,7 +25,7 @@ const struct option_spec export_option_table[] = {
 	{ 0, "clickhouse", "URL", "send events to ClickHouse: http://HOST:8123/?database=NAME\n"
 	  "(CLICKHOUSE_USER, CLICKHOUSE_PASSWORD)", option__string,
 	  offsetof(struct export_options, clickhouse) },
-	{ 0, "spool", "DIR", "where events wait for their store\n(default " EXPORT_WORDS_SPOOL ")",
+	{ 0, "spool", "DIR", "where events wait for their store\n(default " STATE_DIR_SPOOL ")",
 	  option__string, offsetof(struct export_options, spool) },
 	{ 0, "spool-size", "SIZE", "at most, for each store; then the oldest give way\n"
 	  "(default 256M)", option__size, offsetof(struct export_options, spool_bytes) },
@@ -45,20 +46,6 @@ enum options_result export_words__check(const struct export_options *opts,
 	return OPTIONS_OK;
 }
 
-/* The first line of a file, cut off at @size. */
-static void read_line(const char *path, char *to, size_t size)
-{
-	FILE *file = fopen(path, "re");
-
-	to[0] = '\0';
-	if (!file)
-		return;
-	if (!fgets(to, (int)size, file))
-		to[0] = '\0';
-	to[strcspn(to, "\n")] = '\0';
-	fclose(file);
-}
-
 static int read_host(struct encoder_host *host)
 {
 	struct utsname kernel;
@@ -67,10 +54,10 @@ static int read_host(struct encoder_host *host)
 	*host = (struct encoder_host){ 0 };
 	if (gethostname(host->name, sizeof(host->name) - 1))
 		host->name[0] = '\0';
-	read_line("/etc/machine-id", host->id, sizeof(host->id));
+	first_line__read("/etc/machine-id", host->id, sizeof(host->id));
 	if (!uname(&kernel))
 		snprintf(host->kernel, sizeof(host->kernel), "%s", kernel.release);
-	read_line("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
+	first_line__read("/proc/sys/kernel/random/boot_id", boot, sizeof(boot));
 	return identity__parse_boot(boot, host->boot);
 }
 
@@ -91,8 +78,8 @@ static int check_url(const char *url, const char *option, struct exporter_failur
 /* The folder that was asked for has to have its parent; the default place is ours to make. */
 static int make_folder(const char *dir, struct exporter_failure *failure)
 {
-	if (!strcmp(dir, EXPORT_WORDS_SPOOL))
-		mkdir(DEFAULT_PARENT, 0750);
+	if (!strcmp(dir, STATE_DIR_SPOOL))
+		mkdir(STATE_DIR, 0750);
 	if (!mkdir(dir, 0750) || errno == EEXIST)
 		return 0;
 	snprintf(failure->text, sizeof(failure->text), "cannot make the folder of --spool: %s",
@@ -124,7 +111,7 @@ int export_words__open(const struct export_options *words,
 		       struct exporter_failure *failure)
 {
 	struct exporter_options opts = {
-		.spool_dir = words->spool ?: EXPORT_WORDS_SPOOL,
+		.spool_dir = words->spool ?: STATE_DIR_SPOOL,
 		.spool_bytes = words->spool_bytes ?: DEFAULT_BYTES,
 	};
 	int num = 0, err;

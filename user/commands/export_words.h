@@ -10,13 +10,12 @@
 #include "commands/options.h"
 #include "export/exporter.h"
 
-#define EXPORT_WORDS_SPOOL "/var/lib/twsnoop/spool"
 #define EXPORT_WORDS_MAX 2
 
 /* --otlp --clickhouse --spool --spool-size: a part of a command's options. */
 struct export_options {
 	const char *otlp, *clickhouse; /* NULL: not asked for */
-	const char *spool;	       /* NULL: EXPORT_WORDS_SPOOL */
+	const char *spool;	       /* NULL: STATE_DIR_SPOOL */
 	uint64_t spool_bytes;	       /* 0: 256 MiB */
 };
 

@@ -13,12 +13,13 @@
 
 #include "base/clock.h"
 #include "commands/filter_words.h"
+#include "commands/state_dir.h"
+#include "host/first_line.h"
 #include "host/privileges.h"
 #include "recording/port_sample.h"
 #include "sockets/sockiter.h"
 #include "sockets/sockstat.h"
 
-#define DEFAULT_DIR "/var/lib/twsnoop"
 #define AWAIT_MS 100 /* how often it is asked whether it hurries, while the disk is waited for */
 
 /* ---- what is told of the host ---- */
@@ -26,21 +27,8 @@
 /* The default place is ours to make, and no other. */
 static void prepare(const char *path)
 {
-	if (!strcmp(path, RECORDING_OF_DEFAULT_FILE))
-		mkdir(DEFAULT_DIR, 0750);
-}
-
-static void read_line(const char *path, char *to, size_t size)
-{
-	FILE *file = fopen(path, "re");
-
-	to[0] = '\0';
-	if (!file)
-		return;
-	if (!fgets(to, (int)size, file))
-		to[0] = '\0';
-	to[strcspn(to, "\n")] = '\0';
-	fclose(file);
+	if (!strcmp(path, STATE_DIR_RECORDING))
+		mkdir(STATE_DIR, 0750);
 }
 
 /* "Europe/Berlin", as TZ or the link says, else the offset. */
@@ -83,7 +71,7 @@ static void fill_run(struct held_run *run, const struct recording_of_options *op
 	};
 	if (gethostname(host, sizeof(host) - 1))
 		host[0] = '\0';
-	read_line("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
+	first_line__read("/proc/sys/kernel/random/boot_id", boot_id, sizeof(boot_id));
 	snprintf(run->boot_id, sizeof(run->boot_id), "%.36s", boot_id);
 	run->since_ns = run->until_ns = opts->begin_ns + (uint64_t)clock__wall_offset_ns();
 }

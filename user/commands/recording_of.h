@@ -25,7 +25,6 @@
 #include "sockets/sockets.h"
 #include "store/recording.h"
 
-#define RECORDING_OF_DEFAULT_FILE "/var/lib/twsnoop/recording.db"
 #define RECORDING_OF_DEFAULTS                                                                      \
 	{ .size_bytes = 1ULL << 30, .keep_ns = 28 * 86400ULL * 1000000000, .raw_percent = 25 }
 

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "commands/state_dir.h"
 #include "host/privileges.h"
 
 static int fail(struct serve_sinks *sinks, const char *what)
@@ -29,7 +30,7 @@ int serve_sinks__open(struct serve_sinks *sinks, const struct export_options *op
 		return num;
 	}
 	sinks->num = num;
-	sinks->spool = opts->spool ?: EXPORT_WORDS_SPOOL;
+	sinks->spool = opts->spool ?: STATE_DIR_SPOOL;
 	return 0;
 }
 

@@ -2,17 +2,16 @@
 #include "diagnosis/observe.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/parse.h"
 #include "base/table.h"
+#include "host/first_line.h"
 #include "host/netns.h"
 #include "inventory/gather.h"
 #include "inventory/ports.h"
@@ -158,19 +157,9 @@ static uint64_t read_number(const char *proc_root, const char *name)
 {
 	char path[PATH_MAX], text[32];
 	uint64_t value = 0;
-	ssize_t len;
-	int fd;
 
 	snprintf(path, sizeof(path), "%s/sys/net/netfilter/%s", proc_root, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	len = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (len <= 0)
-		return 0;
-	text[len] = '\0';
-	text[strcspn(text, "\n")] = '\0';
+	first_line__read(path, text, sizeof(text));
 	return parse__u64(text, 0, UINT32_MAX, &value) ? 0 : value;
 }
 
