@@ -6,23 +6,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/escape.h"
-#include "base/fdwriter.h"
 #include "base/parse.h"
 #include "capture/calls.h"
 #include "commands/command.h"
-#include "commands/end_signals.h"
 #include "commands/haste.h"
 #include "commands/filter_words.h"
+#include "commands/messages.h"
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/pids.h"
@@ -42,7 +38,6 @@
 #include "sockets/sockiter.h"
 
 #define NS_PER_S 1000000000ULL
-#define PATIENCE_MS 300	  /* with a reader of stderr, once it is to end */
 #define FIND_NS (3 * NS_PER_S) /* how long the next attached recorder is looked for */
 #define FIND_MS 100
 
@@ -67,9 +62,7 @@ struct recording_command {
 	struct feed *feed;
 	struct recorder *recorder;
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
-	int signals;		  /* signalfd */
-	struct fdwriter messages; /* to stderr */
-	bool stop, wants_account; /* a signal said so */
+	struct messages msg;
 	uint64_t begin_ns;	  /* CLOCK_MONOTONIC: from then on there are events */
 	uint64_t end_ns;	  /* likewise; 0: none */
 	int nice;		  /* as it was started */
@@ -123,67 +116,12 @@ static const struct option_spec record_table[] = {
 
 /* ---- what is said ---- */
 
-/* Only takes note of them; the second one that ends it waits for nobody. */
-static void read_signals(struct recording_command *c)
-{
-	struct signalfd_siginfo info;
-
-	while (read(c->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1) {
-			c->wants_account = true;
-			continue;
-		}
-		fdwriter__hurry(&c->messages, c->stop ? 0 : PATIENCE_MS);
-		c->stop = true;
-	}
-}
-
-static void write_message(struct recording_command *c, const char *text, size_t len)
-{
-	size_t done = 0, written;
-
-	while (fdwriter__write(&c->messages, text + done, len - done, &written) == -EINTR) {
-		done += written;
-		read_signals(c);
-	}
-}
-
-static void erase_line(struct recording_command *c)
-{
-	if (c->line_is_shown)
-		write_message(c, "\r\033[K", 4);
-	c->line_is_shown = false;
-}
-
-static void tell(struct recording_command *c, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void tell(struct recording_command *c, const char *format, ...)
-{
-	char line[1200];
-	va_list ap;
-	int num;
-
-	va_start(ap, format);
-	num = vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	erase_line(c);
-	write_message(c, line, num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num :
-									  sizeof(line) - 1);
-}
-
-static int complain(struct recording_command *c, const char *what, int err, const char *todo)
-{
-	tell(c, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "", todo ?: "");
-	return err;
-}
-
 static void say(void *ctx, const char *line)
 {
-	tell(ctx, "twsnoop: %s\n", line);
-}
+	struct recording_command *c = ctx;
 
-/* ---- the account ---- */
+	messages__say(&c->msg, line);
+}
 
 /* Of all streams so far. */
 static void add_up(void *ctx, struct feed_account *sum)
@@ -194,42 +132,36 @@ static void add_up(void *ctx, struct feed_account *sum)
 	if (c->feed)
 		feed__account(c->feed, &now);
 	*sum = c->before;
-	sum->delivered += now.delivered;
-	sum->lost += now.lost;
-	sum->map_full += now.map_full;
-	sum->recursion += now.recursion;
-	sum->snapshot += now.snapshot;
-	sum->unattributed += now.unattributed;
-	sum->no_end += now.no_end;
+	feed_account__add(sum, &now);
 }
 
 /* What was let go does not count as delivered. */
-static void print_account(struct recording_command *c)
+static void print_account(void *ctx)
 {
+	struct recording_command *c = ctx;
 	struct recorder_status status;
 	struct feed_account account;
-	char no_end[32] = "";
+	char no_end[32] = "", more[64];
 
 	add_up(c, &account);
 	recorder__status(c->recorder, &status);
+	account.delivered -= status.gap;
 	if (!c->opts.time_wait_only)
 		snprintf(no_end, sizeof(no_end), " no_end=%" PRIu64, account.no_end);
-	tell(c, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s gap=%" PRIu64
-	     "\n", account.delivered - status.gap, account.lost, account.map_full,
-	     account.recursion, account.snapshot, account.unattributed, no_end, status.gap);
-}
-
-static void attend(struct recording_command *c)
-{
-	read_signals(c);
-	while (c->wants_account) {
-		c->wants_account = false;
-		print_account(c);
-	}
+	snprintf(more, sizeof(more), "%s gap=%" PRIu64, no_end, status.gap);
+	messages__tell_account(&c->msg, &account, more);
 }
 
 /* ---- the line on a terminal ---- */
+
+static void erase_line(void *ctx)
+{
+	struct recording_command *c = ctx;
+
+	if (c->line_is_shown)
+		messages__write(&c->msg, "\r\033[K", 4);
+	c->line_is_shown = false;
+}
 
 static void show_line(struct recording_command *c, const struct clock_moment *now)
 {
@@ -253,30 +185,11 @@ static void show_line(struct recording_command *c, const struct clock_moment *no
 	record_text__line(&line, &status, rate, account.lost, c->opts.recording.size_bytes, now->wall_ns,
 			  fit__terminal(STDERR_FILENO) ?: 80);
 	outbuf__lit(&line, "\033[K");
-	write_message(c, line.data, line.len);
+	messages__write(&c->msg, line.data, line.len);
 	c->line_is_shown = true;
 }
 
 /* ---- setting up ---- */
-
-static int open_signals(struct recording_command *c)
-{
-	const char *what;
-
-	c->signals = end_signals__open(NULL, &what);
-	if (c->signals < 0)
-		return complain(c, what, c->signals, NULL);
-	fdwriter__wake_by(&c->messages, c->signals);
-	return 0;
-}
-
-static int hold_signals(struct recording_command *c)
-{
-	const char *what;
-	int err = end_signals__hold(NULL, &what);
-
-	return err ? complain(c, what, err, NULL) : 0;
-}
 
 static bool is_all(const struct recording_command *c)
 {
@@ -287,15 +200,15 @@ static int look_around(struct recording_command *c)
 {
 	const char *why;
 
-	c->origin.say = say;
-	c->origin.ctx = c;
+	c->origin.say = messages__say;
+	c->origin.ctx = &c->msg;
 	if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
 		return 0;
 	kernel__probe(&c->kernel, "/sys", "/proc");
 	why = kernel__why_not(&c->kernel);
 	if (!why)
 		return 0;
-	tell(c, "twsnoop: cannot record: %s\n", why);
+	messages__tell(&c->msg, "twsnoop: cannot record: %s\n", why);
 	return -EPERM;
 }
 
@@ -340,7 +253,7 @@ static int open_stream(struct recording_command *c)
 	int err = stream__new(&c->stream, &stream);
 
 	if (err)
-		return complain(c, "cannot start", err, NULL);
+		return messages__complain(&c->msg, "cannot start", err, NULL);
 	c->feed = stream__feed(c->stream);
 	return 0;
 }
@@ -356,7 +269,7 @@ static int start_stream(struct recording_command *c)
 	if (c->origin.looks_back)
 		c->begin_ns = c->origin.since_ns > source->reach_ns ? c->origin.since_ns :
 								      source->reach_ns;
-	return err ? complain(c, failure.what, err, failure.todo) : 0;
+	return err ? messages__complain(&c->msg, failure.what, err, failure.todo) : 0;
 }
 
 static int begin_stream(struct recording_command *c)
@@ -364,7 +277,7 @@ static int begin_stream(struct recording_command *c)
 	struct feed_failure failure;
 	int err = stream__begin(c->stream, &failure);
 
-	return err ? complain(c, failure.what, err, failure.todo) : 0;
+	return err ? messages__complain(&c->msg, failure.what, err, failure.todo) : 0;
 }
 
 /* ---- the file ---- */
@@ -400,14 +313,14 @@ static int give_up_privileges(struct recording_command *c)
 		mask |= recording_of__privileges(c->path, mask);
 		err = privileges__keep_only(mask);
 	}
-	return err ? complain(c, "cannot give up privileges", err, NULL) : 0;
+	return err ? messages__complain(&c->msg, "cannot give up privileges", err, NULL) : 0;
 }
 
 static int start_threads(struct recording_command *c)
 {
 	int err = recorder__start(c->recorder);
 
-	return err ? complain(c, "cannot start", err, NULL) : 0;
+	return err ? messages__complain(&c->msg, "cannot start", err, NULL) : 0;
 }
 
 /* ---- the start ---- */
@@ -441,17 +354,17 @@ static void tell_start(struct recording_command *c, const char *way)
 
 	obstacle = is_all(c) ? origin__calls_obstacle(&c->origin) : NULL;
 	origin__say(&c->origin);
-	tell(c, "twsnoop: recording %s on Linux %s into '%s'\n",
-	     is_all(c) ? "every close" : "entries into TIME_WAIT", c->kernel.release,
-	     escape__quote(path, sizeof(path), c->path));
+	messages__tell(&c->msg, "twsnoop: recording %s on Linux %s into '%s'\n",
+		       is_all(c) ? "every close" : "entries into TIME_WAIT", c->kernel.release,
+		       escape__quote(path, sizeof(path), c->path));
 	if (way)
-		tell(c, "twsnoop: %s\n", way);
+		messages__tell(&c->msg, "twsnoop: %s\n", way);
 	if (stream__lacks_listeners(c->stream))
-		tell(c, "twsnoop: who listens in some network namespace could not be read: "
-		     "connections that it accepts have no opener\n");
+		messages__tell(&c->msg, "twsnoop: who listens in some network namespace could not be read: "
+			       "connections that it accepts have no opener\n");
 	if (obstacle)
-		tell(c, "twsnoop: bind() that fails, and connect() that finds no way there, are not "
-		     "seen: %s: %s\n", obstacle->what, obstacle->remedy);
+		messages__tell(&c->msg, "twsnoop: bind() that fails, and connect() that finds no way there, "
+			       "are not seen: %s: %s\n", obstacle->what, obstacle->remedy);
 }
 
 static int start(struct recording_command *c)
@@ -460,7 +373,8 @@ static int start(struct recording_command *c)
 	int err;
 
 	c->nice = haste__begin();
-	err = open_signals(c) ?: look_around(c) ?: pids__open(&c->pids, &c->filters.filter);
+	err = messages__open_signals(&c->msg) ?: look_around(c) ?:
+	      pids__open(&c->pids, &c->filters.filter);
 	if (err)
 		return err;
 	way = choose_way(c);
@@ -468,8 +382,8 @@ static int start(struct recording_command *c)
 	if (err)
 		return err;
 	haste__end(c->nice);
-	err = open_recorder(c) ?: give_up_privileges(c) ?: hold_signals(c) ?: begin_stream(c) ?:
-	      start_threads(c);
+	err = open_recorder(c) ?: give_up_privileges(c) ?: messages__hold_signals(&c->msg) ?:
+	      begin_stream(c) ?: start_threads(c);
 	if (err)
 		return err;
 	set_end(c);
@@ -484,8 +398,7 @@ static int on_signals(void *ctx, short revents)
 	struct recording_command *c = ctx;
 
 	(void)revents;
-	attend(c);
-	return c->stop ? LOOP_END : 0;
+	return messages__attend(&c->msg);
 }
 
 static int turn(void *ctx)
@@ -495,10 +408,9 @@ static int turn(void *ctx)
 	int err = recorder__turn(c->recorder, &now);
 
 	if (err)
-		return complain(c, "cannot record", err, NULL);
+		return messages__complain(&c->msg, "cannot record", err, NULL);
 	show_line(c, &now);
-	attend(c);
-	return c->stop ? LOOP_END : 0;
+	return messages__attend(&c->msg);
 }
 
 static uint64_t time_left_ns(const struct recording_command *c)
@@ -512,7 +424,7 @@ static uint64_t time_left_ns(const struct recording_command *c)
 
 static int run(struct recording_command *c)
 {
-	const struct loop_fd fds[] = { { c->signals, POLLIN, on_signals } };
+	const struct loop_fd fds[] = { { c->msg.signals, POLLIN, on_signals } };
 	const struct loop_options loop = {
 		.feed = c->feed,
 		.fds = fds,
@@ -532,14 +444,14 @@ static int find_origin(struct recording_command *c)
 {
 	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
 
-	while (!c->stop && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
+	while (!c->msg.stop && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
 		if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
 			return 0;
 		if (turn(c) < 0)
 			return -ENOMEM;
-		poll(&(struct pollfd){ .fd = c->signals, .events = POLLIN }, 1, FIND_MS);
+		poll(&(struct pollfd){ .fd = c->msg.signals, .events = POLLIN }, 1, FIND_MS);
 	}
-	if (c->stop)
+	if (c->msg.stop)
 		return LOOP_END;
 	kernel__probe(&c->kernel, "/sys", "/proc");
 	return load_own(c);
@@ -552,7 +464,7 @@ static int go_over(struct recording_command *c)
 				.detail = "the attached recorder was detached" };
 	int err;
 
-	tell(c, "twsnoop: the recorder was detached: looking for the next one\n");
+	messages__tell(&c->msg, "twsnoop: the recorder was detached: looking for the next one\n");
 	add_up(c, &c->before);
 	stream__free(c->stream);
 	c->stream = NULL;
@@ -568,8 +480,8 @@ static int go_over(struct recording_command *c)
 		return err;
 	gap.until_ns = clock__now_ns(CLOCK_REALTIME);
 	recorder__add_gap(c->recorder, &gap);
-	tell(c, "twsnoop: recording goes on, %s\n",
-	     c->origin.attached ? "from the next recorder" : "by programs of its own");
+	messages__tell(&c->msg, "twsnoop: recording goes on, %s\n",
+		       c->origin.attached ? "from the next recorder" : "by programs of its own");
 	return 0;
 }
 
@@ -581,7 +493,7 @@ static int record_all(struct recording_command *c)
 		err = run(c);
 		if (!err)
 			err = feed__finish(c->feed);
-		if (err || c->stop || !feed__has_ended(c->feed))
+		if (err || c->msg.stop || !feed__has_ended(c->feed))
 			return err;
 		err = go_over(c);
 		if (err)
@@ -594,13 +506,12 @@ static bool hurries(void *ctx)
 {
 	struct recording_command *c = ctx;
 
-	attend(c);
-	return c->stop;
+	return messages__attend(&c->msg);
 }
 
 static void end_recording(struct recording_command *c)
 {
-	c->stop = false;
+	c->msg.stop = false;
 	recording_of__end(c->recorder, hurries, c);
 }
 
@@ -612,9 +523,7 @@ static void close_all(struct recording_command *c)
 	pids__close(c->pids);
 	origin__close(&c->origin);
 	sockiter__close();
-	fdwriter__fini(&c->messages);
-	if (c->signals >= 0)
-		close(c->signals);
+	messages__fini(&c->msg);
 	free(c->words);
 }
 
@@ -629,7 +538,7 @@ static int record(struct recording_command *c)
 	}
 	err = record_all(c);
 	if (c->feed && feed__failed(c->feed, &failure))
-		complain(c, failure.what, err, failure.todo);
+		messages__complain(&c->msg, failure.what, err, failure.todo);
 	end_recording(c);
 	print_account(c);
 	close_all(c);
@@ -653,7 +562,7 @@ int cmd_record(int argc, char **argv)
 {
 	static struct recording_command c = {
 		.opts = { .recording = RECORDING_OF_DEFAULTS },
-		.signals = -1,
+		.msg = { .account = print_account, .erase = erase_line, .ctx = &c },
 	};
 	const struct option_part parts[] = {
 		{ NULL, record_table, &c.opts },
@@ -688,7 +597,7 @@ int cmd_record(int argc, char **argv)
 		words = NULL;
 	}
 	c.words = words;
-	fdwriter__init(&c.messages, STDERR_FILENO);
+	messages__init(&c.msg);
 	c.has_line = !c.opts.quiet && isatty(STDERR_FILENO) && fit__takes_escapes();
 	return record(&c);
 }

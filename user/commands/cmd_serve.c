@@ -4,26 +4,21 @@
  * asks by HTTP, the looks at the host and the page have threads of their own, and share the board.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/escape.h"
-#include "base/fdwriter.h"
 #include "base/parse.h"
 #include "commands/command.h"
-#include "commands/end_signals.h"
 #include "commands/filter_words.h"
 #include "commands/live.h"
+#include "commands/messages.h"
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/recording_of.h"
@@ -37,7 +32,6 @@
 
 #define NS_PER_S 1000000000ULL
 #define LEAST_INTERVAL_NS NS_PER_S
-#define PATIENCE_MS 300		   /* with a reader of stderr, once it is to end */
 #define FIND_MS 200		   /* how often the next recorder is looked for, */
 #define FIND_NS (3 * NS_PER_S)	   /* and for how long, before programs of one's own do */
 #define SILENT_NS (120 * NS_PER_S) /* the stream is stuck: a look at millions of sockets takes seconds */
@@ -67,9 +61,8 @@ struct serve {
 	struct gauges *gauges;
 	struct serve_web *web;
 	char cgroup_mount[PATH_MAX];
-	int signals;
-	struct fdwriter messages; /* to stderr */
-	bool has_started, stop, wants_account;
+	struct messages msg;
+	bool has_started;
 	_Atomic uint64_t turned_ns; /* when the loop last went round */
 	atomic_bool traces;
 };
@@ -115,51 +108,13 @@ static const struct option_spec serve_table[] = {
 	{ 0 },
 };
 
-/* ---- what is said, and signals ---- */
-
-/* Only takes note of them; the second one that ends it waits for nobody. */
-static void read_signals(struct serve *s)
-{
-	struct signalfd_siginfo info;
-
-	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1) {
-			s->wants_account = true;
-			continue;
-		}
-		fdwriter__hurry(&s->messages, s->stop ? 0 : PATIENCE_MS);
-		s->stop = true;
-	}
-}
-
-static void tell(struct serve *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void tell(struct serve *s, const char *format, ...)
-{
-	size_t done = 0, written, len;
-	char line[1200];
-	va_list ap;
-	int num;
-
-	va_start(ap, format);
-	num = vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	len = num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num : sizeof(line) - 1;
-	while (fdwriter__write(&s->messages, line + done, len - done, &written) == -EINTR) {
-		done += written;
-		read_signals(s);
-	}
-}
+/* ---- what is said ---- */
 
 static void say(void *ctx, const char *line)
 {
-	tell(ctx, "twsnoop: %s\n", line);
-}
+	struct serve *s = ctx;
 
-static int complain(struct serve *s, const char *what, int err)
-{
-	tell(s, "twsnoop: %s: %s\n", what, strerror(-err));
-	return err;
+	messages__say(&s->msg, line);
 }
 
 /* Of all streams so far. */
@@ -170,51 +125,16 @@ static void add_up(const struct serve *s, struct feed_account *sum)
 	if (s->feed)
 		feed__account(s->feed, &now);
 	*sum = s->before;
-	sum->delivered += now.delivered;
-	sum->lost += now.lost;
-	sum->map_full += now.map_full;
-	sum->recursion += now.recursion;
-	sum->snapshot += now.snapshot;
-	sum->unattributed += now.unattributed;
-	sum->no_end += now.no_end;
+	feed_account__add(sum, &now);
 }
 
-static void print_account(struct serve *s)
+static void print_account(void *ctx)
 {
-	struct feed_account a;
+	struct feed_account account;
+	struct serve *s = ctx;
 
-	add_up(s, &a);
-	tell(s, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
-	     a.delivered, a.lost, a.map_full, a.recursion, a.snapshot, a.unattributed);
-}
-
-static void attend(struct serve *s)
-{
-	read_signals(s);
-	while (s->wants_account) {
-		s->wants_account = false;
-		print_account(s);
-	}
-}
-
-static int open_signals(struct serve *s)
-{
-	const char *what;
-
-	s->signals = end_signals__open(NULL, &what);
-	if (s->signals < 0)
-		return complain(s, what, s->signals);
-	fdwriter__wake_by(&s->messages, s->signals);
-	return 0;
-}
-
-static int hold_signals(struct serve *s)
-{
-	const char *what;
-	int err = end_signals__hold(NULL, &what);
-
-	return err ? complain(s, what, err) : 0;
+	add_up(s, &account);
+	messages__tell_account(&s->msg, &account, "");
 }
 
 /* ---- how it stands, for who asks by HTTP: in that thread ---- */
@@ -252,7 +172,7 @@ static int prepare(void *ctx, struct live *live, uint64_t *mask)
 {
 	struct serve *s = ctx;
 
-	return serve_outputs__prepare(s->outputs, live, mask) ?: hold_signals(s);
+	return serve_outputs__prepare(s->outputs, live, mask) ?: messages__hold_signals(&s->msg);
 }
 
 static int start_live(struct serve *s)
@@ -291,7 +211,7 @@ static int open_board(struct serve *s)
 	};
 	int err = board__new(&s->board, &opts);
 
-	return err ? complain(s, "cannot start", err) : 0;
+	return err ? messages__complain(&s->msg, "cannot start", err, NULL) : 0;
 }
 
 static void add_up_for(void *ctx, struct feed_account *sum)
@@ -318,7 +238,7 @@ static int start_outputs(struct serve *s)
 {
 	int err = serve_outputs__start(s->outputs);
 
-	return err ? complain(s, "cannot start", err) : 0;
+	return err ? messages__complain(&s->msg, "cannot start", err, NULL) : 0;
 }
 
 static int start_gauges(struct serve *s)
@@ -342,12 +262,12 @@ static int start_gauges(struct serve *s)
 	int err;
 
 	if (!s->live.can_list) {
-		tell(s, "twsnoop: this kernel cannot list its sockets: no metrics of sockets, ports and "
-		     "findings\n");
+		messages__tell(&s->msg, "twsnoop: this kernel cannot list its sockets: no metrics of "
+			       "sockets, ports and findings\n");
 		return 0;
 	}
 	err = gauges__start(&s->gauges, &opts);
-	return err ? complain(s, "cannot start", err) : 0;
+	return err ? messages__complain(&s->msg, "cannot start", err, NULL) : 0;
 }
 
 static void tell_start(struct serve *s)
@@ -356,13 +276,15 @@ static void tell_start(struct serve *s)
 	char url[SERVE_WEB_URL];
 
 	serve_web__url(s->web, url);
-	tell(s, "twsnoop: tracing %s on Linux %s; metrics at %s/metrics\n",
-	     s->live.has_all ? "every close" : "entries into TIME_WAIT", s->live.kernel.release, url);
+	messages__tell(&s->msg, "twsnoop: tracing %s on Linux %s; metrics at %s/metrics\n",
+		       s->live.has_all ? "every close" : "entries into TIME_WAIT",
+		       s->live.kernel.release, url);
 	if (!serve_web__is_local(s->web))
-		tell(s, "twsnoop: %s can be asked by whoever reaches it, without a password: it names "
-		     "processes, containers and addresses\n", url);
+		messages__tell(&s->msg, "twsnoop: %s can be asked by whoever reaches it, without a password: "
+			       "it names processes, containers and addresses\n", url);
 	if (blind)
-		tell(s, "twsnoop: not every connect() that fails is seen: %s\n", blind);
+		messages__tell(&s->msg, "twsnoop: not every connect() that fails is seen: %s\n",
+			       blind);
 }
 
 static int open_web(struct serve *s)
@@ -388,7 +310,8 @@ static int start(struct serve *s)
 	s->begin_ns = s->times.looks_back ? s->times.since_ns : clock__now_ns(CLOCK_MONOTONIC);
 	atomic_store(&s->turned_ns, clock__now_ns(CLOCK_MONOTONIC));
 	s->live.origin = s->times;
-	err = open_signals(s) ?: open_board(s) ?: open_web(s) ?: open_outputs(s) ?: start_live(s);
+	err = messages__open_signals(&s->msg) ?: open_board(s) ?: open_web(s) ?: open_outputs(s) ?:
+	      start_live(s);
 	if (err)
 		return err;
 	s->has_started = true;
@@ -405,8 +328,7 @@ static int on_signals(void *ctx, short revents)
 	struct serve *s = ctx;
 
 	(void)revents;
-	attend(s);
-	return s->stop ? LOOP_END : 0;
+	return messages__attend(&s->msg);
 }
 
 static int turn(void *ctx)
@@ -424,14 +346,13 @@ static int turn(void *ctx)
 	}
 	err = serve_outputs__turn(s->outputs, s->board);
 	if (err)
-		return complain(s, "cannot go on", err);
-	attend(s);
-	return s->stop ? LOOP_END : 0;
+		return messages__complain(&s->msg, "cannot go on", err, NULL);
+	return messages__attend(&s->msg);
 }
 
 static int run(struct serve *s)
 {
-	const struct loop_fd fds[] = { { s->signals, POLLIN, on_signals } };
+	const struct loop_fd fds[] = { { s->msg.signals, POLLIN, on_signals } };
 	const struct loop_options loop = {
 		.feed = s->feed, .fds = fds, .num_fds = 1, .turn = turn, .ctx = s,
 	};
@@ -448,15 +369,14 @@ static void say_failure(struct serve *s, int err)
 	struct feed_failure failure;
 
 	if (s->feed && feed__failed(s->feed, &failure))
-		tell(s, "twsnoop: %s: %s%s%s\n", failure.what, strerror(-err),
-		     failure.todo ? ": " : "", failure.todo ?: "");
+		messages__complain(&s->msg, failure.what, err, failure.todo);
 }
 
 /* ---- from an attached recorder to what comes after it ---- */
 
 static bool finds_recorder(struct serve *s)
 {
-	struct origin probe = { .say = say, .ctx = s, .zone = s->times.zone };
+	struct origin probe = { .say = messages__say, .ctx = &s->msg, .zone = s->times.zone };
 	struct kernel kernel = { 0 };
 	bool found = origin__find(&probe, &s->from, !s->opts.time_wait_only, &kernel);
 
@@ -472,7 +392,7 @@ static int await_recorder(struct serve *s)
 	while (!finds_recorder(s) && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
 		int err;
 
-		poll(&(struct pollfd){ .fd = s->signals, .events = POLLIN }, 1, FIND_MS);
+		poll(&(struct pollfd){ .fd = s->msg.signals, .events = POLLIN }, 1, FIND_MS);
 		err = turn(s);
 		if (err)
 			return err;
@@ -485,7 +405,7 @@ static int go_over(struct serve *s)
 	uint64_t since_ns = clock__now_ns(CLOCK_REALTIME);
 	int err;
 
-	tell(s, "twsnoop: the recorder was detached: looking for the next one\n");
+	messages__tell(&s->msg, "twsnoop: the recorder was detached: looking for the next one\n");
 	atomic_store(&s->traces, false);
 	gauges__stop(s->gauges); /* what it is told of the stream may be something else then */
 	s->gauges = NULL;
@@ -502,8 +422,9 @@ static int go_over(struct serve *s)
 	if (err)
 		return err;
 	serve_outputs__add_gap(s->outputs, since_ns, clock__now_ns(CLOCK_REALTIME));
-	tell(s, "twsnoop: tracing goes on, %s; what was closed in between is not counted\n",
-	     s->live.origin.attached ? "with the next recorder" : "by programs of its own");
+	messages__tell(&s->msg,
+		       "twsnoop: tracing goes on, %s; what was closed in between is not counted\n",
+		       s->live.origin.attached ? "with the next recorder" : "by programs of its own");
 	return 0;
 }
 
@@ -516,7 +437,7 @@ static int serve_all(struct serve *s)
 		if (!err)
 			err = feed__finish(s->feed);
 		turn(s);
-		if (err || s->stop || !feed__has_ended(s->feed))
+		if (err || s->msg.stop || !feed__has_ended(s->feed))
 			return err;
 		err = go_over(s);
 		if (err)
@@ -529,9 +450,8 @@ static bool hurries(void *ctx)
 {
 	struct serve *s = ctx;
 
-	s->stop = false;
-	attend(s);
-	return s->stop;
+	s->msg.stop = false;
+	return messages__attend(&s->msg);
 }
 
 static void close_all(struct serve *s)
@@ -544,9 +464,7 @@ static void close_all(struct serve *s)
 	free(s->filter_words);
 	live__close(&s->live);
 	board__free(s->board);
-	fdwriter__fini(&s->messages);
-	if (s->signals >= 0)
-		close(s->signals);
+	messages__fini(&s->msg);
 }
 
 /* ---- the command ---- */
@@ -566,7 +484,8 @@ static enum options_result check(struct serve *s, const struct command_spec *spe
 int cmd_serve(int argc, char **argv)
 {
 	static struct serve s = {
-		.signals = -1, .live = { .say = say, .ctx = &s },
+		.msg = { .account = print_account, .ctx = &s },
+		.live = { .say = messages__say, .ctx = &s.msg },
 		.opts = { .max_series = METRICS_SERIES, .interval_ns = GAUGES_INTERVAL_NS },
 	};
 	const struct option_part parts[] = {
@@ -600,7 +519,7 @@ int cmd_serve(int argc, char **argv)
 		free(s.filter_words);
 		s.filter_words = NULL;
 	}
-	fdwriter__init(&s.messages, STDERR_FILENO);
+	messages__init(&s.msg);
 	err = start(&s);
 	if (!err) {
 		err = serve_all(&s);

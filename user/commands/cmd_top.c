@@ -141,11 +141,6 @@ static void choose_views(struct top *t, bool has_screen)
 	t->keys.num_views = t->views.num_views;
 }
 
-static void say(void *ctx, const char *line)
-{
-	top__tell(ctx, "twsnoop: %s\n", line);
-}
-
 static int put_record(void *ctx, const struct record *rec)
 {
 	struct top *t = ctx;
@@ -183,7 +178,7 @@ static int start_past(struct top *t, const struct command_spec *spec)
 	t->view.limits = "as recorded";
 	past__say_outcomes(&t->past, true);
 	past__say_gaps(&t->past, &t->past.span);
-	return top__hold_signals(t) || privileges__keep_only(PRIVILEGE(CAP_DAC_READ_SEARCH));
+	return messages__hold_signals(&t->msg) || privileges__keep_only(PRIVILEGE(CAP_DAC_READ_SEARCH));
 }
 
 /* ---- its life ---- */
@@ -207,13 +202,13 @@ static int open_screen(struct top *t)
 	if (t->opts.batch || t->opts.json || !t->on_terminal)
 		return 0;
 	if (!top_screen__possible(&why)) {
-		top__tell(t, "twsnoop: no screen, but plain frames: %s\n", why);
+		messages__tell(&t->msg, "twsnoop: no screen, but plain frames: %s\n", why);
 		return 0;
 	}
 	open_keys(t);
 	opts.keys_fd = t->keys_fd;
 	err = top_screen__new(&t->screen, &opts);
-	return err ? top__complain(t, "cannot use the terminal", err) : 0;
+	return err ? messages__complain(&t->msg, "cannot use the terminal", err, NULL) : 0;
 }
 
 static int open_tally(struct top *t)
@@ -224,7 +219,7 @@ static int open_tally(struct top *t)
 	if (t->live.origin.looks_back)
 		t->views.start_ns = t->live.origin.since_ns;
 	err = tally__new(&t->tally, &t->views);
-	return err ? top__complain(t, "cannot start", err) : 0;
+	return err ? messages__complain(&t->msg, "cannot start", err, NULL) : 0;
 }
 
 static int start_live(struct top *t)
@@ -258,13 +253,13 @@ static int start(struct top *t, const struct command_spec *spec)
 	if (!t->opts.rows && !t->opts.json)
 		t->opts.rows = PLAIN_ROWS;
 	if (outbuf__init(&t->text, 4096))
-		return top__complain(t, "cannot start", -ENOMEM);
+		return messages__complain(&t->msg, "cannot start", -ENOMEM, NULL);
 	if (t->past_opts.from) {
-		t->past.say = say;
-		t->past.ctx = t;
+		t->past.say = messages__say;
+		t->past.ctx = &t->msg;
 		return past__open(&t->past, &t->past_opts, t->from.utc) ? 1 : start_past(t, spec);
 	}
-	err = open_tally(t) ?: start_live(t) ?: top__hold_signals(t);
+	err = open_tally(t) ?: start_live(t) ?: messages__hold_signals(&t->msg);
 	if (err)
 		return err;
 	t->feed = t->live.feed;
@@ -290,11 +285,9 @@ static void close_all(struct top *t)
 	outbuf__free(&t->text);
 	free(t->sums);
 	fdwriter__fini(&t->out);
-	fdwriter__fini(&t->messages);
+	messages__fini(&t->msg);
 	if (t->own_keys_fd)
 		close(t->keys_fd);
-	if (t->signals >= 0)
-		close(t->signals);
 }
 
 static void say_failure(struct top *t, int err)
@@ -302,10 +295,9 @@ static void say_failure(struct top *t, int err)
 	struct feed_failure failure;
 
 	if (feed__failed(t->feed, &failure))
-		top__tell(t, "twsnoop: %s: %s%s%s\n", failure.what, strerror(-err),
-		     failure.todo ? ": " : "", failure.todo ?: "");
+		messages__complain(&t->msg, failure.what, err, failure.todo);
 	else if (err && err != -EPIPE)
-		top__complain(t, "cannot write the output", err);
+		messages__complain(&t->msg, "cannot write the output", err, NULL);
 }
 
 static enum options_result check_times(struct top *t, const struct command_spec *spec)
@@ -320,8 +312,13 @@ static enum options_result check_times(struct top *t, const struct command_spec 
 
 int cmd_top(int argc, char **argv)
 {
-	static struct top t = { .signals = -1, .keys_fd = -1, .live = { .say = say, .ctx = &t },
-				.opts = { .sort = TOP_COLUMNS /* not given */ } };
+	static struct top t = {
+		.msg = { .account = top__print_account, .hurry = top__hurry,
+			 .take = top__take_signal, .ctx = &t },
+		.live = { .say = messages__say, .ctx = &t.msg },
+		.keys_fd = -1,
+		.opts = { .sort = TOP_COLUMNS /* not given */ },
+	};
 	const struct option_part parts[] = {
 		{ NULL, top_table, &t.opts },
 		{ "Where from", origin_option_table, &t.from },
@@ -347,7 +344,7 @@ int cmd_top(int argc, char **argv)
 	err = check_times(&t, &spec);
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	fdwriter__init(&t.messages, STDERR_FILENO);
+	messages__init(&t.msg);
 	fdwriter__init(&t.out, STDOUT_FILENO);
 	t.on_terminal = isatty(STDOUT_FILENO);
 	err = start(&t, &spec);
@@ -362,8 +359,8 @@ int cmd_top(int argc, char **argv)
 	top_screen__free(t.screen);
 	t.screen = NULL;
 	if (t.feed) {
-		if (!err && !t.stop && !t.past.history && feed__has_ended(t.feed))
-			say(&t, "the recorder was detached");
+		if (!err && !t.msg.stop && !t.past.history && feed__has_ended(t.feed))
+			messages__say(&t.msg, "the recorder was detached");
 		say_failure(&t, err);
 		top__print_account(&t);
 	}

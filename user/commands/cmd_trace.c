@@ -6,26 +6,21 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fdwriter.h"
 #include "base/parse.h"
 #include "capture/calls.h"
 #include "capture/tracer.h"
 #include "commands/command.h"
-#include "commands/end_signals.h"
 #include "commands/haste.h"
 #include "containers/containers.h"
 #include "containers/wanted.h"
 #include "host/kernel.h"
 #include "commands/filter_words.h"
+#include "commands/messages.h"
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/past.h"
@@ -39,8 +34,6 @@
 #include "host/privileges.h"
 #include "store/minute_filter.h"
 #include "store/playback.h"
-
-#define PATIENCE_MS 300 /* with a reader that takes nothing, once the trace is to end */
 
 #define AWAIT_MS 250 /* how often a recorder is looked for */
 
@@ -75,9 +68,7 @@ struct trace {
 	bool shows_containers; /* the sink's column */
 	bool on_terminal;      /* stdout is one */
 	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
-	int signals;	       /* signalfd */
-	struct fdwriter messages; /* to stderr */
-	bool stop, wants_account; /* a signal said so */
+	struct messages msg;
 	bool gave_up;	       /* to write: nobody reads */
 	uint64_t unwritten;    /* records that came after that */
 	uint64_t end_ns;       /* CLOCK_MONOTONIC, 0: none */
@@ -111,28 +102,6 @@ static const struct option_spec trace_table[] = {
 	{ 0 },
 };
 
-/* ---- signals ---- */
-
-/*
- * Only takes note of them. From the first that ends the trace on, a reader that takes nothing is
- * not waited for; from the second on no reader is.
- */
-static void read_signals(struct trace *t)
-{
-	struct signalfd_siginfo info;
-
-	while (read(t->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGUSR1) {
-			t->wants_account = true;
-			continue;
-		}
-		if (t->sink) /* else it was started with these blocked */
-			sink__hurry(t->sink, t->stop ? 0 : PATIENCE_MS);
-		fdwriter__hurry(&t->messages, t->stop ? 0 : PATIENCE_MS);
-		t->stop = true;
-	}
-}
-
 /* ---- what is printed ---- */
 
 /* Before anything was printed. */
@@ -153,31 +122,12 @@ static int show_containers(struct trace *t)
 	return t->output.format == SINK_TEXT ? sink__begin(t->sink) : 0;
 }
 
-/* A line on stderr. Who waits for its reader is woken by signals, too: see attend(). */
-static void tell(struct trace *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void tell(struct trace *t, const char *format, ...)
-{
-	size_t done = 0, written, len;
-	char line[512];
-	va_list ap;
-	int num;
-
-	va_start(ap, format);
-	num = vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	len = num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num : sizeof(line) - 1;
-	while (fdwriter__write(&t->messages, line + done, len - done, &written) == -EINTR) {
-		done += written;
-		read_signals(t);
-	}
-}
-
 /* What the sink was given and could not write does not count as delivered. */
-static void print_account(struct trace *t)
+static void print_account(void *ctx)
 {
+	struct trace *t = ctx;
 	uint64_t pending = sink__pending(t->sink) + t->unwritten, sums;
-	char no_end[32] = "", past[96] = "";
+	char no_end[32] = "", past[96] = "", more[128];
 	struct feed_account account;
 
 	feed__account(t->feed, &account);
@@ -190,26 +140,19 @@ static void print_account(struct trace *t)
 		snprintf(past, sizeof(past), " minutes=%" PRIu64 " gaps=%" PRIu64, sums,
 			 account.gaps);
 	}
-	tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "%s%s\n",
-	     account.delivered - pending, account.lost + pending, account.map_full,
-	     account.recursion, account.snapshot, account.unattributed, no_end, past);
+	account.delivered -= pending;
+	account.lost += pending;
+	snprintf(more, sizeof(more), "%s%s", no_end, past);
+	messages__tell_account(&t->msg, &account, more);
 }
 
-static int complain(struct trace *t, const char *what, int err, const char *todo)
+/* Signals are attended to while a reader of the output takes nothing, too. */
+static void hurry(void *ctx, int ms)
 {
-	tell(t, "twsnoop: %s: %s%s%s\n", what, strerror(-err), todo ? ": " : "", todo ?: "");
-	return err;
-}
+	struct trace *t = ctx;
 
-/* Does what signals ask for; also while a reader takes nothing. */
-static void attend(struct trace *t)
-{
-	read_signals(t);
-	while (t->wants_account) {
-		t->wants_account = false;
-		print_account(t);
-	}
+	if (t->sink) /* else it was started with these blocked */
+		sink__hurry(t->sink, ms);
 }
 
 /* What is given up is counted, so that the stream goes on to its end, and all is accounted for. */
@@ -220,7 +163,7 @@ static int put_record(void *ctx, const struct record *rec)
 
 	if (!t->gave_up) {
 		while ((err = show_containers(t) ?: sink__put(t->sink, rec)) == -EINTR)
-			attend(t);
+			messages__attend(&t->msg);
 		t->gave_up = err == -ECANCELED;
 	}
 	if (!t->gave_up)
@@ -257,7 +200,7 @@ static int put_minute(void *ctx, const struct held_minute *minute, const struct 
 	}
 	if (!t->gave_up) {
 		while ((err = show_containers(t) ?: sink__put_sum(t->sink, &sum)) == -EINTR)
-			attend(t);
+			messages__attend(&t->msg);
 		t->gave_up = err == -ECANCELED;
 	}
 	if (!t->gave_up)
@@ -280,7 +223,7 @@ static int write_out(struct trace *t)
 	int err;
 
 	while ((err = show_containers(t) ?: follow_terminal(t) ?: sink__flush(t->sink)) == -EINTR)
-		attend(t);
+		messages__attend(&t->msg);
 	if (err != -ECANCELED)
 		return err;
 	t->gave_up = true;
@@ -289,44 +232,20 @@ static int write_out(struct trace *t)
 
 /* ---- setting up ---- */
 
-static int open_signals(struct trace *t)
-{
-	const char *what;
-
-	t->signals = end_signals__open(NULL, &what);
-	if (t->signals < 0)
-		return complain(t, what, t->signals, NULL);
-	fdwriter__wake_by(&t->messages, t->signals);
-	return 0;
-}
-
-static int hold_signals(struct trace *t)
-{
-	const char *what;
-	int err = end_signals__hold(NULL, &what);
-
-	return err ? complain(t, what, err, NULL) : 0;
-}
-
-static void say(void *ctx, const char *line)
-{
-	tell(ctx, "twsnoop: %s\n", line);
-}
-
 /* The recorder, or whether programs of one's own are possible. */
 static int look_around(struct trace *t)
 {
 	const char *why;
 
-	t->origin.say = say;
-	t->origin.ctx = t;
+	t->origin.say = messages__say;
+	t->origin.ctx = &t->msg;
 	if (origin__find(&t->origin, &t->from, t->opts.all, &t->kernel))
 		return 0;
 	kernel__probe(&t->kernel, "/sys", "/proc");
 	why = kernel__why_not(&t->kernel);
 	if (!why)
 		return 0;
-	tell(t, "twsnoop: cannot trace: %s\n", why);
+	messages__tell(&t->msg, "twsnoop: cannot trace: %s\n", why);
 	return -EPERM;
 }
 
@@ -353,8 +272,8 @@ static int open_sink(struct trace *t)
 	int err = sink__new(&t->sink, STDOUT_FILENO, &sink);
 
 	if (err)
-		return complain(t, "cannot start", err, NULL);
-	sink__wake_by(t->sink, t->signals);
+		return messages__complain(&t->msg, "cannot start", err, NULL);
+	sink__wake_by(t->sink, t->msg.signals);
 	return 0;
 }
 
@@ -381,7 +300,7 @@ static int open_stream(struct trace *t)
 	int err = stream__new(&t->stream, &stream);
 
 	if (err)
-		return complain(t, "cannot start", err, NULL);
+		return messages__complain(&t->msg, "cannot start", err, NULL);
 	t->feed = stream__feed(t->stream);
 	return 0;
 }
@@ -392,7 +311,7 @@ static int give_up_privileges(struct trace *t)
 	uint64_t mask;
 	int err = stream__privileges(t->stream, &mask) ?: privileges__keep_only(mask);
 
-	return err ? complain(t, "cannot give up privileges", err, NULL) : 0;
+	return err ? messages__complain(&t->msg, "cannot give up privileges", err, NULL) : 0;
 }
 
 static int start_stream(struct trace *t)
@@ -402,14 +321,14 @@ static int start_stream(struct trace *t)
 
 	err = stream__start(t->stream, &failure);
 	if (err)
-		return complain(t, failure.what, err, failure.todo);
+		return messages__complain(&t->msg, failure.what, err, failure.todo);
 	haste__end(t->nice);
 	err = give_up_privileges(t);
 	if (err)
 		return err;
 	err = stream__begin(t->stream, &failure);
 	if (err)
-		return complain(t, failure.what, err, failure.todo);
+		return messages__complain(&t->msg, failure.what, err, failure.todo);
 	begin_containers(t);
 	return 0;
 }
@@ -421,11 +340,11 @@ static void tell_limits(struct trace *t)
 
 	obstacle = t->opts.all ? origin__calls_obstacle(&t->origin) : NULL;
 	if (stream__lacks_listeners(t->stream))
-		tell(t, "twsnoop: who listens in some network namespace could not be read: "
-		     "connections that it accepts have no opener\n");
+		messages__tell(&t->msg, "twsnoop: who listens in some network namespace could not be read: "
+			       "connections that it accepts have no opener\n");
 	if (obstacle)
-		tell(t, "twsnoop: bind() that fails, and connect() that finds no way there, are not "
-		     "seen: %s: %s\n", obstacle->what, obstacle->remedy);
+		messages__tell(&t->msg, "twsnoop: bind() that fails, and connect() that finds no way there, "
+			       "are not seen: %s: %s\n", obstacle->what, obstacle->remedy);
 }
 
 /* Until when it runs at most. */
@@ -447,22 +366,24 @@ static int start(struct trace *t)
 	int err;
 
 	t->nice = haste__begin();
-	err = open_signals(t) ?: look_around(t) ?: pids__open(&t->pids, &t->filters.filter);
+	err = messages__open_signals(&t->msg) ?: look_around(t) ?:
+	      pids__open(&t->pids, &t->filters.filter);
 	if (err)
 		return err;
 	t->source.places = &netns_default_places;
 	t->source.wants_cookies = t->opts.all; /* for the ends of TIME_WAIT */
 	if (sockiter__choose(&t->source.dump, &way))
 		way = NULL; /* as check says */
-	err = load_own(t) ?: open_sink(t) ?: open_stream(t) ?: start_stream(t) ?: hold_signals(t);
+	err = load_own(t) ?: open_sink(t) ?: open_stream(t) ?: start_stream(t) ?:
+	      messages__hold_signals(&t->msg);
 	if (err)
 		return err;
 	set_end(t);
 	origin__say(&t->origin);
-	tell(t, "twsnoop: tracing %s on Linux %s\n",
-	     t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
+	messages__tell(&t->msg, "twsnoop: tracing %s on Linux %s\n",
+		       t->opts.all ? "every close" : "entries into TIME_WAIT", t->kernel.release);
 	if (way)
-		tell(t, "twsnoop: %s\n", way);
+		messages__tell(&t->msg, "twsnoop: %s\n", way);
 	tell_limits(t);
 	return 0;
 }
@@ -493,7 +414,7 @@ static int open_playback(struct trace *t)
 	int err = playback__new(&t->playback, &playback);
 
 	if (err)
-		return complain(t, "cannot read the recording", err, NULL);
+		return messages__complain(&t->msg, "cannot read the recording", err, NULL);
 	t->feed = playback__feed(t->playback);
 	return 0;
 }
@@ -504,14 +425,14 @@ static int start_past(struct trace *t, const struct command_spec *spec)
 	enum options_result rc;
 	int err;
 
-	t->past.say = say;
-	t->past.ctx = t;
-	if (open_signals(t) || past__open(&t->past, &t->past_opts, t->from.utc))
+	t->past.say = messages__say;
+	t->past.ctx = &t->msg;
+	if (messages__open_signals(&t->msg) || past__open(&t->past, &t->past_opts, t->from.utc))
 		return 1;
 	rc = past__set_span(&t->past, &t->past_opts, t->from.since, t->from.until, spec);
 	if (rc != OPTIONS_OK)
 		return options__exit_status(rc);
-	err = open_playback(t) ?: open_sink(t) ?: hold_signals(t) ?:
+	err = open_playback(t) ?: open_sink(t) ?: messages__hold_signals(&t->msg) ?:
 	      /* What is left to do is to read an open file, of which nothing is to be trusted. */
 	      privileges__keep_only(PRIVILEGE(CAP_DAC_READ_SEARCH));
 	if (err)
@@ -520,7 +441,7 @@ static int start_past(struct trace *t, const struct command_spec *spec)
 	past__say_span(&t->past, playback__coverage(t->playback));
 	past__say_outcomes(&t->past, t->opts.all);
 	if (t->filters.filter.num_pids && playback__coverage(t->playback)->num)
-		say(t, "sums of minutes know processes by name: -p passes none of them");
+		messages__say(&t->msg, "sums of minutes know processes by name: -p passes none of them");
 	return 0;
 }
 
@@ -531,8 +452,7 @@ static int on_signals(void *ctx, short revents)
 	struct trace *t = ctx;
 
 	(void)revents;
-	attend(t);
-	return t->stop ? LOOP_END : 0;
+	return messages__attend(&t->msg);
 }
 
 /* A pipe or socket without a reader, a terminal that was hung up. */
@@ -546,10 +466,9 @@ static int on_output(void *ctx, short revents)
 static int turn(void *ctx)
 {
 	struct trace *t = ctx;
-	int err = write_out(t);
+	int err = write_out(t), end = messages__attend(&t->msg);
 
-	attend(t);
-	return err ?: t->stop ? LOOP_END : 0;
+	return err ?: end;
 }
 
 static uint64_t time_left_ns(const struct trace *t)
@@ -564,7 +483,7 @@ static uint64_t time_left_ns(const struct trace *t)
 static int run(struct trace *t)
 {
 	const struct loop_fd fds[] = {
-		{ t->signals, POLLIN, on_signals },
+		{ t->msg.signals, POLLIN, on_signals },
 		{ sink__fd(t->sink), 0, on_output },
 	};
 	const struct loop_options loop = {
@@ -589,10 +508,10 @@ static int finish(struct trace *t)
 /* False if a signal, the end of the time or of the output came first. */
 static bool await_recorder(struct trace *t)
 {
-	struct pollfd fds[] = { { .fd = t->signals, .events = POLLIN },
+	struct pollfd fds[] = { { .fd = t->msg.signals, .events = POLLIN },
 				{ .fd = sink__fd(t->sink) } };
 
-	while (!t->stop) {
+	while (!t->msg.stop) {
 		if (origin__find(&t->origin, &t->from, t->opts.all, &t->kernel))
 			break;
 		if (t->end_ns && clock__now_ns(CLOCK_MONOTONIC) >= t->end_ns)
@@ -601,9 +520,9 @@ static bool await_recorder(struct trace *t)
 			continue;
 		if (on_output(t, fds[1].revents))
 			return false;
-		read_signals(t);
+		messages__read_signals(&t->msg);
 	}
-	return !t->stop;
+	return !t->msg.stop;
 }
 
 /* All that the next one has was not told yet. */
@@ -639,10 +558,10 @@ static int trace_all(struct trace *t)
 		err = err ?: run(t);
 		if (!err)
 			err = finish(t);
-		if (err || t->stop || t->playback || !feed__has_ended(t->feed))
+		if (err || t->msg.stop || t->playback || !feed__has_ended(t->feed))
 			return err;
-		tell(t, "twsnoop: the recorder was detached%s\n",
-		     t->opts.wait ? ": waiting for the next one" : "");
+		messages__tell(&t->msg, "twsnoop: the recorder was detached%s\n",
+			       t->opts.wait ? ": waiting for the next one" : "");
 		if (!t->opts.wait || feed__is_complete(t->feed))
 			return 0;
 		err = go_over(t);
@@ -660,9 +579,7 @@ static void close_all(struct trace *t)
 	origin__close(&t->origin);
 	sockiter__close();
 	sink__free(t->sink);
-	fdwriter__fini(&t->messages);
-	if (t->signals >= 0)
-		close(t->signals);
+	messages__fini(&t->msg);
 }
 
 static void say_failure(struct trace *t, int err)
@@ -670,9 +587,9 @@ static void say_failure(struct trace *t, int err)
 	struct feed_failure failure;
 
 	if (feed__failed(t->feed, &failure))
-		complain(t, failure.what, err, failure.todo);
+		messages__complain(&t->msg, failure.what, err, failure.todo);
 	else if (err && err != -EPIPE)
-		complain(t, "cannot write the output", err, NULL);
+		messages__complain(&t->msg, "cannot write the output", err, NULL);
 }
 
 /* What a recording cannot be asked for. */
@@ -705,7 +622,9 @@ static enum options_result check_times(struct trace *t, const struct command_spe
 
 int cmd_trace(int argc, char **argv)
 {
-	static struct trace t = { .signals = -1 };
+	static struct trace t = {
+		.msg = { .account = print_account, .hurry = hurry, .ctx = &t },
+	};
 	const struct option_part parts[] = {
 		{ NULL, trace_table, &t.opts },
 		{ "Where from", origin_option_table, &t.from },
@@ -726,7 +645,7 @@ int cmd_trace(int argc, char **argv)
 	err = check_times(&t, &spec);
 	if (err != OPTIONS_OK)
 		return options__exit_status(err);
-	fdwriter__init(&t.messages, STDERR_FILENO);
+	messages__init(&t.msg);
 	t.on_terminal = isatty(STDOUT_FILENO);
 	err = t.past_opts.from ? start_past(&t, &spec) : start(&t) ? 1 : 0;
 	if (err) {

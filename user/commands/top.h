@@ -15,6 +15,7 @@
 #include "base/when.h"
 #include "commands/filter_words.h"
 #include "commands/live.h"
+#include "commands/messages.h"
 #include "commands/origin.h"
 #include "commands/past.h"
 #include "commands/top_look.h"
@@ -62,15 +63,14 @@ struct top {
 	int keys_fd;	 /* -1: none */
 	bool own_keys_fd;
 	struct outbuf text;
-	struct fdwriter out, messages;
-	int signals;
+	struct fdwriter out;
+	struct messages msg;
 	bool on_terminal;
 	bool has_interval, sort_given; /* -i, --sort were given */
 	bool is_complete;  /* of a recording: as many frames as were asked for */
 	/* Of the same: the sums of a minute that have come, until it is known that there are no more. */
 	struct held_minute *sums;
 	size_t num_sums;
-	bool stop, wants_account;
 	uint64_t next_ns, frames; /* when the next frame is due; how many there were */
 	char time[WHEN_BYTES];
 	uint64_t wall_ns; /* of the frame */
@@ -80,15 +80,12 @@ struct top {
 
 extern const char top__cannot_list[]; /* a view's limits */
 
-void top__tell(struct top *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-int top__complain(struct top *t, const char *what, int err); /* returns @err */
-void top__print_account(struct top *t);
+/* Of t->msg, for which @t is a struct top; see messages.h. */
+void top__print_account(void *t);
+void top__hurry(void *t, int ms);
+void top__take_signal(void *t, uint32_t signal);
 
 int top__open_signals(struct top *t);
-int top__hold_signals(struct top *t); /* those that end it wait to be read */
-
-/* top__attend() - to signals, and what they ask for. */
-void top__attend(struct top *t);
 
 /* top__fill() - t->frame of the tally's @frame. top__arrange() - the same anew, in another order. */
 int top__fill(struct top *t, const struct tally_frame *frame);

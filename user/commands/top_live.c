@@ -54,8 +54,7 @@ static int on_signals(void *ctx, short revents)
 	struct top *t = ctx;
 
 	(void)revents;
-	top__attend(t);
-	return t->stop ? LOOP_END : 0;
+	return messages__attend(&t->msg);
 }
 
 static int on_output(void *ctx, short revents)
@@ -127,7 +126,7 @@ static bool is_due(struct top *t)
 static int turn(void *ctx)
 {
 	struct top *t = ctx;
-	int err = 0;
+	int err = 0, end;
 
 	if (is_due(t)) {
 		if (is_last(t))
@@ -137,8 +136,8 @@ static int turn(void *ctx)
 	} else if (t->wants_draw) {
 		err = top__draw(t);
 	}
-	top__attend(t);
-	return err ?: t->stop ? LOOP_END : 0;
+	end = messages__attend(&t->msg);
+	return err ?: end;
 }
 
 static uint64_t time_left_ns(const struct top *t)
@@ -153,7 +152,7 @@ static uint64_t time_left_ns(const struct top *t)
 int top__run(struct top *t)
 {
 	const struct loop_fd fds[] = {
-		{ t->signals, POLLIN, on_signals },
+		{ t->msg.signals, POLLIN, on_signals },
 		{ STDOUT_FILENO, 0, on_output },
 		{ t->screen ? t->keys_fd : -1, POLLIN, top__on_keys },
 	};
@@ -179,7 +178,7 @@ int top__run(struct top *t)
 /* What is left counts in the last frame, if it is one of those that were asked for. */
 int top__finish(struct top *t)
 {
-	bool wants_frame = !t->stop && !t->screen && (is_last(t) || feed__has_ended(t->feed));
+	bool wants_frame = !t->msg.stop && !t->screen && (is_last(t) || feed__has_ended(t->feed));
 	int err = feed__finish(t->feed);
 
 	return err ?: wants_frame ? top__show_frame(t) : 0;

@@ -28,12 +28,12 @@ static int show_until(struct top *t, uint64_t wall_ns)
 {
 	int err = 0;
 
-	while (!err && !t->stop && !t->is_complete && t->next_ns && t->next_ns <= wall_ns) {
+	while (!err && !t->msg.stop && !t->is_complete && t->next_ns && t->next_ns <= wall_ns) {
 		t->wall_ns = t->next_ns;
 		t->next_ns += t->opts.interval_ns;
 		t->frames++;
 		err = top__make_frame(t, t->wall_ns) ?: top__print(t);
-		top__attend(t);
+		messages__attend(&t->msg);
 		t->is_complete = t->opts.count && t->frames >= t->opts.count;
 	}
 	return err;
@@ -90,7 +90,7 @@ static int count_minute(struct top *t)
 	if (!t->num_sums)
 		return 0;
 	end = end < whole ? end : whole;
-	while (!err && from < end && !t->stop && !t->is_complete) {
+	while (!err && from < end && !t->msg.stop && !t->is_complete) {
 		uint32_t until = end;
 
 		err = show_until(t, minute_ns + from * NS_PER_S);
@@ -188,12 +188,12 @@ static int play(struct top *t, const struct history_span *span)
 		return err;
 	t->feed = playback__feed(t->playback);
 	say_sums(t);
-	while (!err && !t->stop && !t->is_complete && !feed__has_ended(t->feed)) {
+	while (!err && !t->msg.stop && !t->is_complete && !feed__has_ended(t->feed)) {
 		err = feed__poll(t->feed);
-		top__attend(t);
+		messages__attend(&t->msg);
 	}
 	err = err ?: count_minute(t) ?: show_until(t, span->until_ns - 1);
-	if (err || t->stop || t->is_complete)
+	if (err || t->msg.stop || t->is_complete)
 		return err;
 	t->frames++;
 	t->wall_ns = span->until_ns;
@@ -217,15 +217,15 @@ int top__step(struct top *t, bool later)
 
 static int wait_for_keys(struct top *t)
 {
-	struct pollfd fds[] = { { .fd = t->signals, .events = POLLIN },
+	struct pollfd fds[] = { { .fd = t->msg.signals, .events = POLLIN },
 				{ .fd = t->keys_fd, .events = POLLIN } };
 	int err = 0;
 
-	while (!err && !t->stop) {
+	while (!err && !t->msg.stop) {
 		poll(fds, 2, t->wants_draw ? 100 : -1);
 		if (fds[1].revents)
 			err = top__on_keys(t, fds[1].revents);
-		top__attend(t);
+		messages__attend(&t->msg);
 		if (!err && t->wants_draw)
 			err = top__draw(t);
 	}

@@ -3,56 +3,33 @@
  * Frames of `twsnoop top` onto a screen or out as text or JSON, and what is said beside them.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "commands/end_signals.h"
 #include "commands/top.h"
 #include "output/fit.h"
 #include "output/top_json.h"
 
-#define PATIENCE_MS 300 /* with a reader that takes nothing, once it is to end */
-
 /* ---- messages and signals ---- */
 
-static void read_signals(struct top *t);
-
-void top__tell(struct top *t, const char *format, ...)
+void top__print_account(void *ctx)
 {
-	size_t done = 0, written, len;
-	char line[512];
-	va_list ap;
-	int num;
+	struct feed_account account;
+	struct top *t = ctx;
 
-	va_start(ap, format);
-	num = vsnprintf(line, sizeof(line), format, ap);
-	va_end(ap);
-	len = num < 0 ? 0 : (size_t)num < sizeof(line) ? (size_t)num : sizeof(line) - 1;
-	while (fdwriter__write(&t->messages, line + done, len - done, &written) == -EINTR) {
-		done += written;
-		read_signals(t);
-	}
+	if (t->screen) /* which shows it at all times */
+		return;
+	feed__account(t->feed, &account);
+	messages__tell_account(&t->msg, &account, "");
 }
 
-int top__complain(struct top *t, const char *what, int err)
+void top__hurry(void *ctx, int ms)
 {
-	top__tell(t, "twsnoop: %s: %s\n", what, strerror(-err));
-	return err;
-}
+	struct top *t = ctx;
 
-void top__print_account(struct top *t)
-{
-	struct feed_account a;
-
-	feed__account(t->feed, &a);
-	top__tell(t, "twsnoop: delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
-	     " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64 "\n",
-	     a.delivered, a.lost, a.map_full, a.recursion, a.snapshot, a.unattributed);
+	fdwriter__hurry(&t->out, ms);
 }
 
 /* Ctrl-Z: stopped here, with the terminal as it was; fg goes on behind it. */
@@ -69,73 +46,28 @@ static void suspend(struct top *t)
 	top_screen__enter(t->screen);
 }
 
-static void take_signal(struct top *t, uint32_t signal)
-{
-	switch (signal) {
-	case SIGUSR1:
-		t->wants_account = !t->screen; /* which shows it at all times */
-		break;
-	case SIGTSTP:
-		suspend(t);
-		t->wants_draw = true;
-		break;
-	case SIGCONT:
-		top_screen__enter(t->screen);
-		t->wants_draw = true;
-		break;
-	case SIGWINCH:
-		t->wants_draw = true;
-		break;
-	default:
-		fdwriter__hurry(&t->out, t->stop ? 0 : PATIENCE_MS);
-		fdwriter__hurry(&t->messages, t->stop ? 0 : PATIENCE_MS);
-		t->stop = true;
-	}
-}
-
-static void read_signals(struct top *t)
-{
-	struct signalfd_siginfo info;
-
-	while (read(t->signals, &info, sizeof(info)) == sizeof(info))
-		take_signal(t, info.ssi_signo);
-}
-
-void top__attend(struct top *t)
-{
-	read_signals(t);
-	while (t->wants_account) {
-		t->wants_account = false;
-		top__print_account(t);
-	}
-}
-
 /* Those of the screen. */
-static const int *more_signals(const struct top *t)
+void top__take_signal(void *ctx, uint32_t signal)
 {
-	static const int of_screen[] = { SIGTSTP, SIGCONT, SIGWINCH, 0 };
+	struct top *t = ctx;
 
-	return t->screen ? of_screen : NULL;
+	if (signal == SIGTSTP)
+		suspend(t);
+	else if (signal == SIGCONT)
+		top_screen__enter(t->screen);
+	t->wants_draw = true;
 }
 
 int top__open_signals(struct top *t)
 {
-	const char *what;
+	static const int of_screen[] = { SIGTSTP, SIGCONT, SIGWINCH, 0 };
+	int err;
 
-	t->signals = end_signals__open(more_signals(t), &what);
-	if (t->signals < 0)
-		return top__complain(t, what, t->signals);
-	fdwriter__wake_by(&t->messages, t->signals);
-	fdwriter__wake_by(&t->out, t->signals);
-	return 0;
-}
-
-int top__hold_signals(struct top *t)
-{
-	const char *what;
-	int err = end_signals__hold(more_signals(t), &what);
-
-	return err ? top__complain(t, what, err) : 0;
+	t->msg.more = t->screen ? of_screen : NULL;
+	err = messages__open_signals(&t->msg);
+	if (!err)
+		fdwriter__wake_by(&t->out, t->msg.signals);
+	return err;
 }
 
 /* ---- frames ---- */
@@ -225,7 +157,7 @@ static int write_text(struct top *t)
 	while ((err = fdwriter__write(&t->out, t->text.data + done, t->text.len - done,
 				      &written)) == -EINTR) {
 		done += written;
-		top__attend(t);
+		messages__attend(&t->msg);
 	}
 	return err;
 }

@@ -36,6 +36,19 @@ struct feed_account {
 	uint64_t gaps;	       /* of a recording: spans of which not everything is in it */
 };
 
+/* feed_account__add() - to @sum, of feeds one after the other. */
+static inline void feed_account__add(struct feed_account *sum, const struct feed_account *more)
+{
+	sum->delivered += more->delivered;
+	sum->lost += more->lost;
+	sum->map_full += more->map_full;
+	sum->recursion += more->recursion;
+	sum->snapshot += more->snapshot;
+	sum->unattributed += more->unattributed;
+	sum->no_end += more->no_end;
+	sum->gaps += more->gaps;
+}
+
 struct feed;
 
 struct feed_ops {
