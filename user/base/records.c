@@ -29,7 +29,7 @@ int records__read(int fd, size_t bytes, records_fn fn, void *ctx, uint64_t *aske
 	if (!buf)
 		return -ENOMEM;
 	while (!err) {
-		uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
+		uint64_t now_ns = asked_ns ? clock__now_ns(CLOCK_MONOTONIC) : 0;
 		ssize_t got = read(fd, buf + have, READ_RECORDS * bytes - have);
 
 		/* EAGAIN: a million objects and none that is wanted; it goes on from there */

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "commands/top.h"
@@ -67,7 +66,7 @@ static void count_seconds(struct top *t, uint32_t from, uint32_t until, uint32_t
 		if (!flow)
 			continue;
 		minute_filter__event(who, flow, &ev);
-		sum.some_peers = flow->peer_len < (flow->family == AF_INET ? 32 : 128);
+		sum.some_peers = minute_filter__has_peers(flow);
 		rec.event = &ev;
 		if (who) {
 			rec.command_line = who->command_line;

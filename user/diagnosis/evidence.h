@@ -216,7 +216,7 @@ int evidence__index_ports(struct evidence *e);
 const struct evidence_ports *evidence__ports_of(const struct evidence *e,
 						const struct evidence_flow *flow);
 
-/* evidence__pool_of() - how many connections outlived the watch beside a client's flow. */
+/* evidence__kept() - how many connections outlived the watch beside a client's flow. */
 uint64_t evidence__kept(const struct evidence *e, const struct evidence_flow *flow);
 
 bool evidence__is_loopback(const struct evidence_flow *flow);

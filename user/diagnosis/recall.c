@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "diagnosis/recall.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "sockets/sockdiag.h"
+#include "store/minute_filter.h"
 
 #define NS_PER_MINUTE 60000000000ULL
 #define PORT_SETS 1000	/* that are kept: a recording has the ten fullest of each sample */
@@ -28,24 +27,6 @@ void recall__record(struct evidence *e, const struct record *rec)
 	evidence__add(e, &copy);
 }
 
-static struct tws_event event_of(const struct held_who *who, const struct held_flow *flow)
-{
-	struct tws_event ev = {
-		.action = flow->action, .end = flow->end, .error = flow->error,
-		.family = flow->family, .netns = flow->netns,
-		.local_port = flow->local_port, .peer_port = flow->peer_port,
-		.conn = { .side = flow->side, .cause = flow->cause },
-	};
-
-	memcpy(ev.local_addr, flow->local_addr, sizeof(ev.local_addr));
-	memcpy(ev.peer_addr, flow->peer_addr, sizeof(ev.peer_addr));
-	if (who && who->comm[0]) {
-		memcpy(ev.conn.comm, who->comm, sizeof(ev.conn.comm));
-		ev.conn.flags |= TWS_F_CLOSER;
-	}
-	return ev;
-}
-
 void recall__minute(struct evidence *e, const struct held_minute *minute,
 		    const struct held_who *who, const struct held_flow *flow)
 {
@@ -53,7 +34,7 @@ void recall__minute(struct evidence *e, const struct held_minute *minute,
 		.begin_ns = minute->wall_ns, .span_ns = NS_PER_MINUTE, .count = minute->count,
 		.tx_bytes = minute->tx_bytes, .rx_bytes = minute->rx_bytes,
 		.lifetimes = minute->lifetimes, .buckets = minute->buckets,
-		.some_peers = flow && flow->peer_len < (flow->family == AF_INET ? 32 : 128),
+		.some_peers = flow && minute_filter__has_peers(flow),
 	};
 	struct record rec = { 0 };
 	struct tws_event ev;
@@ -64,7 +45,7 @@ void recall__minute(struct evidence *e, const struct held_minute *minute,
 		e->num_dropped += minute->count;
 		return;
 	}
-	ev = event_of(who, flow);
+	minute_filter__event(who, flow, &ev);
 	rec.event = &ev;
 	if (who) {
 		rec.command_line = who->command_line;

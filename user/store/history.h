@@ -52,7 +52,6 @@ int history__status(struct history *history, struct history_status *status);
 				 history_##name##_fn fn, void *ctx)
 
 HISTORY_EACH(run, held_run);
-HISTORY_EACH(block, held_block); /* without data, but with its size */
 HISTORY_EACH(minute, held_minute);
 HISTORY_EACH(states, held_states);
 HISTORY_EACH(limits, held_limits); /* before these the last of each namespace before the span */

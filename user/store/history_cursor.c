@@ -63,31 +63,24 @@ static int look_ahead(struct history_cursor *cursor)
 	return ret < 0 ? ret : 0;
 }
 
-/* What is made of a block's bytes: 0 or a negative errno. */
-typedef int (*data_fn)(const uint8_t *data, size_t size, const struct held_block *meta,
-		       struct block **block);
-
-static int decode_data(const uint8_t *data, size_t size, const struct held_block *meta,
-		       struct block **block)
+/* The bytes of @meta into *@block; NULL: only whether they could be. 0 or a negative errno. */
+static int decode_data(sqlite3_stmt *stmt, const struct held_block *meta, struct block **block)
 {
-	(void)meta;
-	return block__decode(block, data, size);
-}
+	const void *data = sqlite3_column_blob(stmt, 0);
+	size_t size = (size_t)sqlite3_column_bytes(stmt, 0);
 
-static int check_data(const uint8_t *data, size_t size, const struct held_block *meta,
-		      struct block **block)
-{
-	(void)block;
+	if (!data || sqlite3_column_type(stmt, 0) != SQLITE_BLOB)
+		return -EBADMSG;
+	if (block)
+		return block__decode(block, data, size);
 	return block__is_whole(data, size, meta->rows) ? 0 : -EBADMSG;
 }
 
-/* Returns 1; 0: it is not there any more; -EBADMSG: damaged; or another. */
-static int read_data(struct history *history, const struct held_block *meta, data_fn fn,
-		     struct block **block)
+/* As decode_data(). Returns 1; 0: it is not there any more; -EBADMSG: damaged; or another. */
+static int read_data(struct history *history, const struct held_block *meta, struct block **block)
 {
 	static const char sql[] = "SELECT data FROM block_data WHERE first_row = ?1";
 	sqlite3_stmt *stmt = NULL;
-	const void *data;
 	int rc, ret = history__refresh(history);
 
 	if (ret < 0)
@@ -98,12 +91,8 @@ static int read_data(struct history *history, const struct held_block *meta, dat
 		rc = history__step(history, stmt);
 	}
 	ret = db__errno(history->db, rc);
-	if (rc == SQLITE_ROW) {
-		data = sqlite3_column_blob(stmt, 0);
-		ret = data && sqlite3_column_type(stmt, 0) == SQLITE_BLOB ?
-			      fn(data, (size_t)sqlite3_column_bytes(stmt, 0), meta, block) :
-			      -EBADMSG;
-	}
+	if (rc == SQLITE_ROW)
+		ret = decode_data(stmt, meta, block);
 	sqlite3_finalize(stmt);
 	if (ret == -ENOMEM || ret == -EBUSY)
 		return ret;
@@ -142,7 +131,7 @@ static int cut_block(struct block **block, uint32_t from)
 /* What cursor__next gives for @meta. Returns 1, 0 (look ahead anew), or a negative errno. */
 static int open_block(struct history_cursor *cursor, struct held_block *meta)
 {
-	int ret = read_data(cursor->history, meta, decode_data, &cursor->block);
+	int ret = read_data(cursor->history, meta, &cursor->block);
 
 	if (ret <= 0)
 		return ret;
@@ -217,7 +206,7 @@ static int next_damaged(struct history_cursor *cursor, struct held_block *meta)
 		if (meta->first_row + meta->rows <= cursor->next_row)
 			continue;
 		cursor->next_row = meta->first_row + meta->rows;
-		ret = read_data(cursor->history, meta, check_data, NULL);
+		ret = read_data(cursor->history, meta, NULL);
 		if (ret == -EBADMSG)
 			return 1;
 		if (ret < 0)

@@ -2,6 +2,7 @@
 #include "store/minute_filter.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 void minute_filter__event(const struct held_who *who, const struct held_flow *flow,
 			  struct tws_event *ev)
@@ -21,6 +22,11 @@ void minute_filter__event(const struct held_who *who, const struct held_flow *fl
 	memcpy(ev->conn.thread_comm, who->comm, sizeof(ev->conn.thread_comm));
 	if (who->has_uid)
 		ev->conn.uid = who->uid;
+}
+
+bool minute_filter__has_peers(const struct held_flow *flow)
+{
+	return flow->peer_len < (flow->family == AF_INET ? 32 : 128);
 }
 
 enum answer { NO, PERHAPS, YES };

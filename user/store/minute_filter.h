@@ -22,4 +22,8 @@ bool minute_filter__match(const struct tws_filter *filter, const struct held_who
 void minute_filter__event(const struct held_who *who, const struct held_flow *flow,
 			  struct tws_event *ev);
 
+/* minute_filter__has_peers() - several remote ends were summed up in @flow, whose peer_addr is no address
+ * of one. */
+bool minute_filter__has_peers(const struct held_flow *flow);
+
 #endif

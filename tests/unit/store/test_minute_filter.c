@@ -72,6 +72,18 @@ static void test_processes(void **state)
 	assert_false(pass(&client));
 }
 
+static void test_has_peers(void **state)
+{
+	(void)state;
+	assert_false(minute_filter__has_peers(&client));
+	assert_true(minute_filter__has_peers(&server));
+	server.family = AF_INET6;
+	server.peer_len = 48;
+	assert_true(minute_filter__has_peers(&server));
+	server.peer_len = 128;
+	assert_false(minute_filter__has_peers(&server));
+}
+
 static void test_peers(void **state)
 {
 	(void)state;
@@ -136,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_no_filter, setup),
 		cmocka_unit_test_setup(test_processes, setup),
+		cmocka_unit_test_setup(test_has_peers, setup),
 		cmocka_unit_test_setup(test_peers, setup),
 		cmocka_unit_test_setup(test_local_ports, setup),
 		cmocka_unit_test_setup(test_the_rest, setup),
