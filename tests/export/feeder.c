@@ -94,9 +94,9 @@ static void show(struct feeder *f, uint64_t given, bool is_end)
 	exporter__account(f->exporter, &a);
 	printf("{\"base\":%" PRIu64 ",\"given\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"queued\":%" PRIu64
 	       ",\"queued_bytes\":%" PRIu64 ",\"dropped\":%" PRIu64 ",\"failed\":%" PRIu64
-	       ",\"repeated\":%" PRIu64 ",\"end\":%s}\n",
-	       f->base_ns, given, a.sent, a.queued, a.queued_bytes, a.dropped, a.failed, a.repeated,
-	       is_end ? "true" : "false");
+	       ",\"damaged\":%" PRIu64 ",\"repeated\":%" PRIu64 ",\"end\":%s}\n",
+	       f->base_ns, given, a.sent, a.queued, a.queued_bytes, a.dropped, a.failed, a.damaged,
+	       a.repeated, is_end ? "true" : "false");
 	fflush(stdout);
 }
 

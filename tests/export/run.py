@@ -357,6 +357,23 @@ def test_full_disk():
             subprocess.run(["umount", feed.spool], check=False)
 
 
+def test_damaged():
+    """A file of the spool that tells nothing any more is left out, which is said and counted."""
+    with otlp_store() as store:
+        store.always = 503
+        feed = Feed("otlp", store.url, count=600, rate=2000)
+        with feed.run("finish=0") as feeder:
+            feeder.wait(lambda a: a["given"] == 600 and a["failed"], "events that wait")
+            feeder.stop()
+        oldest = min(feed.files(".batch"))
+        with open(os.path.join(feed.spool, "otlp", oldest), "r+b") as file:
+            file.write(b"\0")
+        store.always = 200
+        account, said = run_to_end(feed)
+        check("damaged.counted", account["damaged"] == 1 and account["sent"], dict(account))
+        check("damaged.said", said.count("had damaged files") == 1, said)
+
+
 # ---- ClickHouse ----
 
 class ClickHouse:
@@ -667,7 +684,8 @@ def test_serve():
                     check(f"serve.metrics.{sink}",
                           serve.metric("dropped_total", sink) == serve.metric("failed_total", sink) == 0)
             said = serve.end(signal.SIGTERM)
-            check("serve.said", re.search(r"^twsnoop: otlp: sent=\d+ queued=0 dropped=0 failed=0$", said, re.M), said)
+            check("serve.said", re.search(r"^twsnoop: otlp: sent=\d+ queued=0 dropped=0 failed=0 damaged=0$",
+                                          said, re.M), said)
     finally:
         subprocess.run([twsnoop, "detach", "--bpffs", bpffs], check=False, capture_output=True)
         subprocess.run(["umount", bpffs], check=False)

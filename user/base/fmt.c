@@ -58,6 +58,17 @@ size_t fmt__u64(char *to, uint64_t value)
 	return len + 8;
 }
 
+size_t fmt__hex(char *to, const uint8_t *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < len; i++) {
+		to[2 * i] = digits[bytes[i] >> 4];
+		to[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	return 2 * len;
+}
+
 size_t fmt__padded(char *to, uint64_t value, size_t width)
 {
 	size_t at = width;

@@ -24,6 +24,9 @@ size_t fmt__u64(char *to, uint64_t value);
  * Nothing behind them is written. */
 size_t fmt__padded(char *to, uint64_t value, size_t width);
 
+/* Two lower-case digits for each of @len bytes. */
+size_t fmt__hex(char *to, const uint8_t *bytes, size_t len);
+
 /* Dotted quad of four bytes in network order. */
 size_t fmt__ipv4(char *to, const uint8_t addr[4]);
 

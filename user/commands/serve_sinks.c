@@ -68,10 +68,20 @@ uint64_t serve_sinks__privileges(const struct serve_sinks *sinks, uint64_t mask)
 	return can ? 0 : PRIVILEGE(CAP_DAC_OVERRIDE);
 }
 
+static void tell(struct serve_sinks *sinks)
+{
+	char line[EXPORTER_LINE_BYTES];
+
+	for (int i = 0; i < sinks->num; i++)
+		while (exporter__say(sinks->exporters[i], line))
+			sinks->say(sinks->ctx, line);
+}
+
 int serve_sinks__start(struct serve_sinks *sinks)
 {
 	int err = 0;
 
+	tell(sinks); /* of the spools, as they were found */
 	sinks->has_started = true;
 	for (int i = 0; !err && i < sinks->num; i++)
 		err = exporter__start(sinks->exporters[i]);
@@ -84,15 +94,6 @@ void serve_sinks__put(struct serve_sinks *sinks, const struct record *rec)
 {
 	for (int i = 0; i < sinks->num; i++)
 		exporter__put(sinks->exporters[i], rec);
-}
-
-static void tell(struct serve_sinks *sinks)
-{
-	char line[EXPORTER_LINE_BYTES];
-
-	for (int i = 0; i < sinks->num; i++)
-		while (exporter__say(sinks->exporters[i], line))
-			sinks->say(sinks->ctx, line);
 }
 
 void serve_sinks__turn(struct serve_sinks *sinks, struct board *board)
@@ -111,6 +112,7 @@ void serve_sinks__turn(struct serve_sinks *sinks, struct board *board)
 			.queued_bytes = account.queued_bytes,
 			.dropped = account.dropped,
 			.failed = account.failed,
+			.damaged = account.damaged,
 		};
 	}
 	metrics__set_sinks(board__metrics(board), rows, (size_t)sinks->num);
@@ -138,8 +140,8 @@ static void say_account(struct serve_sinks *sinks, struct exporter *exporter)
 
 	exporter__account(exporter, &account);
 	snprintf(line, sizeof(line), "%s: sent=%" PRIu64 " queued=%" PRIu64 " dropped=%" PRIu64
-		 " failed=%" PRIu64 "%s", exporter__name(exporter), account.sent, account.queued,
-		 account.dropped, account.failed,
+		 " failed=%" PRIu64 " damaged=%" PRIu64 "%s", exporter__name(exporter), account.sent,
+		 account.queued, account.dropped, account.failed, account.damaged,
 		 account.queued ? ": what is queued waits in the spool for the next run" : "");
 	sinks->say(sinks->ctx, line);
 }

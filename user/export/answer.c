@@ -113,7 +113,7 @@ void answer__of_clickhouse(const struct sender_answer *answer, struct answer_mea
 {
 	unsigned int code = answer->exception ?: clickhouse__code(answer->text, answer->len);
 
-	*meaning = (struct answer_meaning){ .kind = ANSWER_TAKEN };
+	*meaning = (struct answer_meaning){ .kind = ANSWER_TAKEN, .code = code };
 	if (take_error(answer, meaning))
 		return;
 	if (is_good(answer->status) && !code)

@@ -14,6 +14,7 @@ enum answer_kind { ANSWER_TAKEN, ANSWER_RETRY, ANSWER_REFUSED };
 
 struct answer_meaning {
 	enum answer_kind kind;
+	unsigned int code; /* of ClickHouse's exception, or 0 */
 	uint64_t rejected; /* of what was taken: records that the store did not want */
 	char why[320];	   /* if anything is not as it should be: for the user, escaped; else "" */
 };

@@ -15,7 +15,7 @@
 #include "base/outbuf.h"
 #include "export/identity.h"
 
-#define BATCH_MAX_EVENTS 20000
+#define BATCH_MAX_EVENTS 20000 /* far below ClickHouse's max_insert_block_size: see clickhouse.h */
 #define BATCH_MAX_RAW_BYTES (16u << 20)
 #define BATCH_ID_BYTES 16
 #define BATCH_HEADER_BYTES 128

@@ -17,7 +17,6 @@
 #define CANNOT_PARSE_DATETIME 41
 #define CANNOT_PARSE_NUMBER 72
 #define INCORRECT_DATA 117
-#define QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING 216
 
 #define DAY_LEN 10 /* 2026-11-22 */
 
@@ -191,9 +190,4 @@ unsigned int clickhouse__code(const char *text, size_t len)
 	if (parse__u64_n(text, digits, 1, 100000, &code))
 		return 0;
 	return (unsigned int)code;
-}
-
-bool clickhouse__is_running(unsigned int code)
-{
-	return code == QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING;
 }

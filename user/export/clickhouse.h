@@ -17,7 +17,6 @@
 #ifndef TWSNOOP_CLICKHOUSE_H
 #define TWSNOOP_CLICKHOUSE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +24,6 @@
 
 #define CLICKHOUSE_TABLE "twsnoop_events"
 #define CLICKHOUSE_BATCH_LEN 32 /* hexadecimal digits */
-#define CLICKHOUSE_MAX_ROWS 20000 /* of a batch: far below max_insert_block_size */
 
 /* A batch; its first and last event are in seconds since the epoch, as UTC. */
 struct clickhouse_batch {
@@ -54,8 +52,5 @@ enum clickhouse_verdict clickhouse__verdict(unsigned int code);
 /* clickhouse__code() - of an answer's text, "Code: 60, e.displayText() = …" or "Code: 60. DB::…";
  * 0: it has none. */
 unsigned int clickhouse__code(const char *text, size_t len);
-
-/* clickhouse__is_running() - the first attempt at this batch still runs. */
-bool clickhouse__is_running(unsigned int code);
 
 #endif

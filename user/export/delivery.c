@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
+#include "base/fmt.h"
 #include "export/clickhouse.h"
 #include "export/endpoint.h"
 #include "export/headers.h"
@@ -48,7 +49,6 @@ static int open_sender(struct delivery *d)
 		.user = user,
 		.password = password,
 		.headers = headers__lines(&d->headers),
-		.total_ms = d->opts.total_ms,
 	};
 
 	return sender__new(&d->sender, &opts);
@@ -147,15 +147,10 @@ void delivery__postpone(struct delivery *d)
 
 static void fill_batch(const struct batch_info *info, struct clickhouse_batch *batch)
 {
-	static const char digits[] = "0123456789abcdef";
-
 	*batch = (struct clickhouse_batch){
 		.first_s = info->first_s, .last_s = info->last_s, .made_s = info->made_s,
 	};
-	for (unsigned int i = 0; i < BATCH_ID_BYTES; i++) {
-		batch->id[2 * i] = digits[info->id[i] >> 4];
-		batch->id[2 * i + 1] = digits[info->id[i] & 15];
-	}
+	fmt__hex(batch->id, info->id, BATCH_ID_BYTES);
 }
 
 static char *insert_url(struct delivery *d)
@@ -273,11 +268,10 @@ bool delivery__is_busy(const struct delivery *d)
 static bool take_token(struct delivery *d, const struct sender_answer *answer,
 		       struct answer_meaning *meaning)
 {
-	bool has_code = answer->exception || clickhouse__code(answer->text, answer->len);
 	int err;
 
 	answer__of_clickhouse(answer, meaning);
-	if (meaning->kind != ANSWER_TAKEN && !has_code) {
+	if (meaning->kind != ANSWER_TAKEN && !meaning->code) {
 		meaning->kind = ANSWER_RETRY; /* it was not the batch that was refused */
 		return true;
 	}
@@ -300,7 +294,7 @@ static void judge(struct delivery *d, const struct sender_answer *answer,
 		return;
 	}
 	answer__of_clickhouse(answer, meaning);
-	if (clickhouse__code(answer->text, answer->len) == UNKNOWN_SETTING)
+	if (meaning->code == UNKNOWN_SETTING)
 		d->token = TOKEN_UNASKED; /* another server answers now */
 }
 

@@ -19,7 +19,6 @@ struct delivery_options {
 	bool is_clickhouse;
 	const char *url;
 	const char *headers, *user, *password; /* as struct exporter_options */
-	uint64_t total_ms; /* for a request; 0: 60 s */
 };
 
 /* delivery__new() - returns 0 and *@deliveryp, to be freed by delivery__free(), or a negative errno,

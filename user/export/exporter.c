@@ -2,8 +2,10 @@
 #include "export/exporter.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,12 +83,19 @@ uint64_t exporter__since_ns(const struct exporter *e)
 
 /* ---- what the user is told ---- */
 
+static void say(struct exporter *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* The newest line takes the place of one that nobody has taken. */
-static void say(struct exporter *e, const char *what, const char *why, const char *then)
+static void say(struct exporter *e, const char *format, ...)
 {
+	va_list ap;
+	int num;
+
 	pthread_mutex_lock(&e->lock);
-	snprintf(e->line, sizeof(e->line), "%s: %s %s%s%s%s", names[e->opts.kind], what,
-		 delivery__shown(e->delivery), why ? ": " : "", why ?: "", then);
+	num = snprintf(e->line, sizeof(e->line), "%s: ", names[e->opts.kind]);
+	va_start(ap, format);
+	vsnprintf(e->line + num, sizeof(e->line) - (size_t)num, format, ap);
+	va_end(ap);
 	e->has_line = true;
 	pthread_mutex_unlock(&e->lock);
 }
@@ -127,12 +136,22 @@ static void say_disk(struct exporter *e, int err)
 	if (!is_news(&e->disk_trouble, err))
 		return;
 	escape__quote(shown, sizeof(shown), e->dir);
-	pthread_mutex_lock(&e->lock);
-	snprintf(e->line, sizeof(e->line), "%s: the spool '%s' %s%s%s", names[e->opts.kind], shown,
-		 err ? "cannot be written: " : "can be written again", err ? strerror(-err) : "",
-		 err ? ": events wait in memory, which does not hold many" : "");
-	e->has_line = true;
-	pthread_mutex_unlock(&e->lock);
+	if (err)
+		say(e, "the spool '%s' cannot be written: %s: events wait in memory, which does not hold "
+		       "many", shown, strerror(-err));
+	else
+		say(e, "the spool '%s' can be written again", shown);
+}
+
+static void say_damaged(struct exporter *e)
+{
+	struct spool_account account;
+	char shown[256];
+
+	spool__account(e->spool, &account);
+	if (account.damaged)
+		say(e, "the spool '%s' had damaged files, which were removed with all events in them: %"
+		       PRIu64, escape__quote(shown, sizeof(shown), e->dir), account.damaged);
 }
 
 /* ---- to the spool ---- */
@@ -289,16 +308,17 @@ static void count(struct exporter *e, const struct answer_meaning *meaning)
 static void say_answer(struct exporter *e, const struct answer_meaning *meaning)
 {
 	bool has_failed = meaning->kind != ANSWER_TAKEN || meaning->rejected;
+	const char *shown = delivery__shown(e->delivery);
 
 	if (!is_news(&e->store_trouble, has_failed))
 		return;
 	if (!has_failed)
-		say(e, "sends again to", NULL, "");
+		say(e, "sends again to %s", shown);
 	else if (meaning->kind == ANSWER_RETRY)
-		say(e, "cannot send to", meaning->why, ": events wait in the spool");
+		say(e, "cannot send to %s: %s: events wait in the spool", shown, meaning->why);
 	else
-		say(e, "events were refused for good by", meaning->why,
-		    ": they are dropped, and counted");
+		say(e, "events were refused for good by %s: %s: they are dropped, and counted", shown,
+		    meaning->why);
 }
 
 static void end_delivery(struct exporter *e, const struct answer_meaning *meaning)
@@ -323,6 +343,7 @@ static void publish(struct exporter *e)
 	spool__account(e->spool, &spool);
 	account.queued = spool.queued;
 	account.queued_bytes = spool.queued_bytes;
+	account.damaged = spool.damaged;
 	account.dropped += spool.dropped;
 	for (const struct held *held = e->held; held; held = held->next)
 		account.queued += held->info.num_events;
@@ -471,8 +492,10 @@ static int open_spool(struct exporter *e, struct exporter_failure *failure)
 		return -ENAMETOOLONG;
 	memcpy(opts.boot, e->opts.host.boot, sizeof(opts.boot));
 	err = spool__open(&e->spool, &opts, &what);
-	if (!err)
+	if (!err) {
+		say_damaged(e);
 		return 0;
+	}
 	escape__quote(shown, sizeof(shown), e->dir);
 	if (err == -EBUSY)
 		snprintf(failure->text, sizeof(failure->text),

@@ -42,13 +42,14 @@ struct exporter_failure {
 	char text[512]; /* for the user */
 };
 
-/* Of events, but failed. */
+/* Of events, but failed and damaged. */
 struct exporter_account {
 	uint64_t sent;	       /* the store has them */
 	uint64_t queued;       /* in the spool, or on the way to it */
 	uint64_t queued_bytes; /* of the spool */
 	uint64_t dropped;      /* gave way, were refused, or found no memory */
 	uint64_t failed;       /* attempts to send that did not succeed */
+	uint64_t damaged;      /* files of the spool: nobody knows how many events were in them */
 	uint64_t repeated;     /* a look back gave them again: left out */
 };
 

@@ -5,13 +5,13 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "base/fmt.h"
 #include "base/hash.h"
 #include "base/sha256.h"
 
-static const char digits[] = "0123456789abcdef";
-
 static int digit_of(char c)
 {
+	static const char digits[] = "0123456789abcdef";
 	const char *at = c ? strchr(digits, c) : NULL;
 
 	return at ? (int)(at - digits) : -1;
@@ -76,10 +76,7 @@ void identity__uid(const uint8_t boot[IDENTITY_BOOT_BYTES], const struct tws_eve
 	all.life.end = ev->end;
 	memcpy(all.boot, boot, sizeof(all.boot));
 	sha256__of(&all, sizeof(all), digest);
-	for (unsigned int i = 0; i < IDENTITY_UID_LEN / 2; i++) {
-		uid[2 * i] = digits[digest[i] >> 4];
-		uid[2 * i + 1] = digits[digest[i] & 15];
-	}
+	fmt__hex(uid, digest, IDENTITY_UID_LEN / 2);
 }
 
 /*

@@ -111,7 +111,7 @@ void metrics__set_findings(struct metrics *metrics, const struct metrics_finding
 /* What became of what was to be sent elsewhere. */
 struct metrics_sink {
 	const char *name; /* a constant */
-	uint64_t sent, queued_bytes, dropped, failed;
+	uint64_t sent, queued_bytes, dropped, failed, damaged;
 };
 void metrics__set_sinks(struct metrics *metrics, const struct metrics_sink *sinks, size_t num);
 

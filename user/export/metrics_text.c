@@ -347,6 +347,8 @@ static void write_sinks(struct text *t, const struct metrics *m)
 	write_sink(t, m, "export_dropped", "_total", offsetof(struct metrics_sink, dropped));
 	begin_counter(t, "export_failed", "Attempts to send that failed, most of them tried again.");
 	write_sink(t, m, "export_failed", "_total", offsetof(struct metrics_sink, failed));
+	begin_counter(t, "export_damaged", "Damaged files of the spool, removed with all events in them.");
+	write_sink(t, m, "export_damaged", "_total", offsetof(struct metrics_sink, damaged));
 }
 
 /* ---- all of it ---- */

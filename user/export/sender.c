@@ -101,7 +101,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *ctx)
 
 #define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
 
-static CURLcode set_limits(struct sender *s, CURL *easy)
+static CURLcode set_limits(CURL *easy)
 {
 	CURLcode code = CURLE_OK;
 
@@ -112,8 +112,8 @@ static CURLcode set_limits(struct sender *s, CURL *easy)
 #endif
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)(s->opts.connect_ms ?: CONNECT_MS));
-	SET(CURLOPT_TIMEOUT_MS, (long)(s->opts.total_ms ?: TOTAL_MS));
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	SET(CURLOPT_TIMEOUT_MS, (long)TOTAL_MS);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	return code;
 }
@@ -213,7 +213,7 @@ static int prepare(struct sender *s, const struct sender_request *request)
 	curl_easy_reset(easy);
 	if (fill_headers(s, request))
 		return -ENOMEM;
-	code = set_limits(s, easy) ?: set_callbacks(s, easy) ?: set_credentials(s, easy) ?:
+	code = set_limits(easy) ?: set_callbacks(s, easy) ?: set_credentials(s, easy) ?:
 	       set_body(s, easy, request);
 	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_USERAGENT, "twsnoop/" TWSNOOP_VERSION);

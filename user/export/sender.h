@@ -18,7 +18,6 @@ struct sender;
 struct sender_options {
 	const char *user, *password; /* HTTP basic authentication, or NULL */
 	const char *const *headers;  /* "Name: value", up to NULL; or NULL */
-	uint64_t connect_ms, total_ms; /* 0: 10 s, 60 s */
 };
 
 struct sender_request {

@@ -53,6 +53,12 @@ static void name_of(char name[NAME_BYTES], uint64_t seq, bool is_sent)
 		 is_sent ? "sent" : "batch");
 }
 
+/* What is left of a file once it is sent: header and keys. */
+static uint64_t kept_bytes(const struct entry *entry)
+{
+	return batch__sent_bytes(&(struct batch_info){ .num_events = entry->num_events });
+}
+
 /* ---- files ---- */
 
 static int read_all(int fd, void *to, size_t len)
@@ -139,6 +145,20 @@ static struct entry *append(struct spool *s)
 	return &s->entries[s->num++];
 }
 
+/* It is to be sent, or is not any more. */
+static void queue(struct spool *s, const struct entry *entry)
+{
+	s->queued += entry->num_events;
+	s->queued_bytes += entry->bytes;
+}
+
+static void unqueue(struct spool *s, const struct entry *entry)
+{
+	s->queued -= entry->num_events;
+	s->queued_bytes -= entry->bytes;
+	s->first++;
+}
+
 /* Also its file, which is where it stands in the list. */
 static void forget(struct spool *s, size_t index)
 {
@@ -148,21 +168,29 @@ static void forget(struct spool *s, size_t index)
 	name_of(name, entry.seq, entry.is_sent);
 	remove_file(s, name);
 	s->used_bytes -= entry.bytes;
-	if (!entry.is_sent) {
-		s->queued -= entry.num_events;
-		s->queued_bytes -= entry.bytes;
-		s->first++;
-	}
+	if (!entry.is_sent)
+		unqueue(s, &entry);
 	memmove(s->entries + s->head + 1, s->entries + s->head,
 		(index - s->head) * sizeof(*s->entries));
 	s->head++;
 }
 
-/* Keys that no look back will ask for any more. */
+static uint64_t newest_ns(const struct spool *s)
+{
+	return s->num > s->head ? s->entries[s->num - 1].end_ns : 0;
+}
+
+/* No look back will ask for its keys: there are @keys from there on to the newest. */
+static bool is_too_old(const struct spool *s, const struct entry *entry, uint64_t keys)
+{
+	return !entry->is_ours || keys > SPOOL_KEEP_KEYS ||
+	       entry->end_ns < clock__before_ns(newest_ns(s), SPOOL_KEEP_NS);
+}
+
 static void forget_old_keys(struct spool *s)
 {
-	uint64_t newest_ns = s->num > s->head ? s->entries[s->num - 1].end_ns : 0, keys = 0;
 	size_t keep = s->first;
+	uint64_t keys = 0;
 
 	for (size_t i = s->num; i > s->first; i--)
 		keys += s->entries[i - 1].num_events;
@@ -170,8 +198,7 @@ static void forget_old_keys(struct spool *s)
 		const struct entry *entry = &s->entries[keep - 1];
 
 		keys += entry->num_events;
-		if (!entry->is_ours || keys > SPOOL_KEEP_KEYS ||
-		    entry->end_ns < clock__before_ns(newest_ns, SPOOL_KEEP_NS))
+		if (is_too_old(s, entry, keys))
 			break;
 		keep--;
 	}
@@ -271,10 +298,8 @@ static void add_up(struct spool *s)
 		const struct entry *entry = &s->entries[i];
 
 		s->used_bytes += entry->bytes;
-		if (entry->is_sent)
-			continue;
-		s->queued += entry->num_events;
-		s->queued_bytes += entry->bytes;
+		if (!entry->is_sent)
+			queue(s, entry);
 	}
 }
 
@@ -297,18 +322,17 @@ static int read_keys(struct spool *s, const struct entry *entry, struct outbuf *
  */
 static void find_since(struct spool *s)
 {
-	uint64_t newest_ns = s->num ? s->entries[s->num - 1].end_ns : 0, keys = 0;
 	struct outbuf file = { 0 };
 	struct batch_info info;
 	const void *data;
+	uint64_t keys = 0;
 
 	s->oldest_kept = s->num;
 	while (s->oldest_kept > s->head) {
 		struct entry *entry = &s->entries[s->oldest_kept - 1];
 
 		keys += entry->num_events;
-		if (!entry->is_ours || keys > SPOOL_KEEP_KEYS ||
-		    entry->end_ns < clock__before_ns(newest_ns, SPOOL_KEEP_NS) ||
+		if (is_too_old(s, entry, keys) ||
 		    (s->oldest_kept < s->num && entry->seq + 1 != entry[1].seq) ||
 		    read_keys(s, entry, &file, &info, &data) || info.seed != s->seed)
 			break;
@@ -316,8 +340,8 @@ static void find_since(struct spool *s)
 		s->oldest_kept--;
 	}
 	outbuf__free(&file);
-	if (s->since_ns && s->since_ns < clock__before_ns(newest_ns, SPOOL_KEEP_NS))
-		s->since_ns = newest_ns - SPOOL_KEEP_NS;
+	if (s->since_ns && s->since_ns < clock__before_ns(newest_ns(s), SPOOL_KEEP_NS))
+		s->since_ns = newest_ns(s) - SPOOL_KEEP_NS;
 }
 
 static int take_folder(struct spool *s, const char **what)
@@ -486,8 +510,7 @@ int spool__add(struct spool *s, const struct outbuf *file, const struct batch_in
 		.begin_ns = info->begin_ns, .end_ns = info->end_ns, .is_ours = true,
 	};
 	s->used_bytes += bytes;
-	s->queued_bytes += bytes;
-	s->queued += info->num_events;
+	queue(s, entry);
 	forget_old_keys(s);
 	return 0;
 }
@@ -546,7 +569,7 @@ void spool__sent(struct spool *s)
 {
 	struct entry *entry = &s->entries[s->first];
 	char name[NAME_BYTES], sent[NAME_BYTES];
-	uint64_t left = BATCH_HEADER_BYTES + (uint64_t)entry->num_events * sizeof(uint64_t);
+	uint64_t left = kept_bytes(entry);
 	int fd;
 
 	s->is_busy = false;
@@ -563,12 +586,10 @@ void spool__sent(struct spool *s)
 			left = entry->bytes;
 		close(fd);
 	}
-	s->queued -= entry->num_events;
-	s->queued_bytes -= entry->bytes;
+	unqueue(s, entry);
 	s->used_bytes -= entry->bytes - blocks(left);
 	entry->bytes = blocks(left);
 	entry->is_sent = true;
-	s->first++;
 	forget_old_keys(s);
 }
 

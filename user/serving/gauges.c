@@ -30,7 +30,7 @@ struct gauges {
 	uint64_t sockets; /* at the last census */
 	pthread_t thread;
 	bool has_thread;
-	atomic_bool stops, has_looked;
+	atomic_bool stops;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 };
@@ -203,7 +203,6 @@ static void look_at_all(struct gauges *g)
 	evidence__free(&e);
 	if (err)
 		set_nothing(g);
-	atomic_store(&g->has_looked, true);
 	if (!atomic_load(&g->stops))
 		begin_observing(g);
 }
@@ -332,11 +331,6 @@ int gauges__start(struct gauges **gaugesp, const struct gauges_options *opts)
 	}
 	*gaugesp = g;
 	return 0;
-}
-
-bool gauges__has_looked(const struct gauges *g)
-{
-	return atomic_load(&g->has_looked);
 }
 
 void gauges__stop(struct gauges *g)

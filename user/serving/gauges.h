@@ -39,9 +39,6 @@ struct gauges_options {
 /* gauges__start() - after privileges were given up. Returns 0 and *@gaugesp, or a negative errno. */
 int gauges__start(struct gauges **gaugesp, const struct gauges_options *opts);
 
-/* gauges__has_looked() - at all of it, once. */
-bool gauges__has_looked(const struct gauges *gauges);
-
 /* gauges__stop() - ends the thread, in the midst of a look, and frees it; NULL is allowed. */
 void gauges__stop(struct gauges *gauges);
 

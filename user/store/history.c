@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/escape.h"
+#include "base/fmt.h"
 #include "base/outbuf.h"
 #include "store/db.h"
 #include "store/history_file.h"
@@ -79,7 +80,7 @@ static void restrict_database(struct history *history)
 /* A path as a URI: all but the plainest characters by their numbers. */
 static int make_uri(struct outbuf *ob, const char *path, const char *query)
 {
-	static const char hex[] = "0123456789abcdef";
+	char hex[2];
 
 	outbuf__lit(ob, "file:");
 	for (; *path; path++) {
@@ -91,8 +92,7 @@ static int make_uri(struct outbuf *ob, const char *path, const char *query)
 			continue;
 		}
 		outbuf__char(ob, '%');
-		outbuf__char(ob, hex[c >> 4]);
-		outbuf__char(ob, hex[c & 15]);
+		outbuf__bytes(ob, hex, fmt__hex(hex, &c, 1));
 	}
 	outbuf__bytes(ob, query, strlen(query) + 1);
 	return ob->failed ? -ENOMEM : 0;

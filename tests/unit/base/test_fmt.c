@@ -45,6 +45,15 @@ static void u64_is_printf(void **unused)
 	CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, UINT64_MAX), "18446744073709551615");
 }
 
+static void hex(void **unused)
+{
+	static const uint8_t bytes[] = { 0x00, 0x09, 0xa0, 0xff };
+
+	(void)unused;
+	CHECK_TEXT(8, fmt__hex(to, bytes, sizeof(bytes)), "0009a0ff");
+	CHECK_TEXT(2, fmt__hex(to, bytes + 1, 1), "09");
+}
+
 /* Numbers of every length, and all that share their eight digits with a pattern. */
 static void u64_of_all_lengths(void **unused)
 {
@@ -320,7 +329,7 @@ int main(void)
 		cmocka_unit_test(lifetime),	    cmocka_unit_test(size),
 		cmocka_unit_test(outbuf_grows),	    cmocka_unit_test(outbuf_fixed_stops),
 		cmocka_unit_test(u64_of_all_lengths), cmocka_unit_test(ipv4_each_octet),
-		cmocka_unit_test(ipv6_each_group),
+		cmocka_unit_test(ipv6_each_group),  cmocka_unit_test(hex),
 	};
 
 	return cmocka_run_group_tests_name("fmt", tests, NULL, NULL);

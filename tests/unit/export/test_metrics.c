@@ -552,7 +552,7 @@ static void test_lost_is_what_stays_lost(void **unused)
 
 static void test_sinks(void **unused)
 {
-	const struct metrics_sink sinks[] = { { "otlp", 9, 100, 1, 2 }, { "clickhouse", 8, 0, 0, 0 } };
+	const struct metrics_sink sinks[] = { { "otlp", 9, 100, 1, 2, 3 }, { "clickhouse", 8, 0, 0, 0, 0 } };
 
 	(void)unused;
 	metrics__set_sinks(metrics, sinks, COUNT(sinks));
@@ -560,6 +560,7 @@ static void test_sinks(void **unused)
 	assert_has("twsnoop_export_queued_bytes{sink=\"otlp\"} 100");
 	assert_has("twsnoop_export_dropped_total{sink=\"otlp\"} 1");
 	assert_has("twsnoop_export_failed_total{sink=\"otlp\"} 2");
+	assert_has("twsnoop_export_damaged_total{sink=\"otlp\"} 3");
 	assert_has("twsnoop_export_sent_total{sink=\"clickhouse\"} 8");
 }
 
