@@ -310,6 +310,12 @@ trap '' USR1 # nor is who has just been started ended by it
 trap interrupted INT TERM HUP
 suites=${*:-$all}
 [ "$suites" != quick ] || suites=$quick
+for suite in $suites; do
+	if ! declare -F "suite_$suite" >/dev/null; then
+		echo "run.sh: there is no suite $suite: there are $all" >&2
+		exit 2
+	fi
+done
 # shellcheck disable=SC2086
 run_all $suites
 show_skips

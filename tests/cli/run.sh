@@ -45,7 +45,12 @@ trap 'exit 1' HUP INT TERM
 memlock=0
 if [ $# -gt 2 ]; then
 	shift 2
-	for test in "$@"; do "$test"; done
+	for test in "$@"; do
+		case $(command -v "$test") in
+		test_*) "$test" ;;
+		*) fail "$test" "there is no such test" ;;
+		esac
+	done
 elif is_root; then
 	test_wrong_usage
 	test_help

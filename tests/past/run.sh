@@ -35,7 +35,12 @@ export TZ
 
 if [ $# -gt 3 ]; then
 	shift 3
-	for test in "$@"; do "$test"; done
+	for test in "$@"; do
+		case $(command -v "$test") in
+		test_*) "$test" ;;
+		*) fail "$test" "there is no such test" ;;
+		esac
+	done
 else
 	test_trace
 	test_span

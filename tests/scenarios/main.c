@@ -571,5 +571,9 @@ int main(int argc, char **argv)
 	if (o.attached && recorder__detach(o.twsnoop))
 		tally__say(&tally, V_FAIL, "attached/detach", "twsnoop detach failed");
 	printf("%u passed, %u failed, %u skipped\n", tally.passed, tally.failed, tally.skipped);
+	if (o.filter && !tally.passed && !tally.failed && !tally.skipped) {
+		fprintf(stderr, "scenarios: no scenario has '%s' in its name: see --list\n", o.filter);
+		return 2;
+	}
 	return tally.failed ? 1 : 0;
 }
