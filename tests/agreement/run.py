@@ -11,7 +11,6 @@ Prints "ok NAME" or "FAIL NAME: why" for each check, figures between them, and t
 import array
 import collections
 import contextlib
-import ctypes
 import gzip
 import json
 import os
@@ -25,16 +24,16 @@ import tempfile
 import threading
 import time
 
-sys.dont_write_bytecode = True
-import digest  # noqa: E402
-
 HERE = os.path.dirname(os.path.realpath(__file__))
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG = 1
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
-NETNS = "/proc/self/ns/net"
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(HERE))
+
+import checks  # noqa: E402
+import digest  # noqa: E402
+from checks import (CLONE_NEWNET, CLONE_NEWNS, NETNS, PATIENCE_S, check, die_with_parent,  # noqa: E402
+                    wait_for)
+
 PYTHON = "/usr/bin/python3"
-PATIENCE_S = 120
 # What else the host does goes through the same rings: they are not to lap a reader that waits.
 RING_CLOSES = 1 << 20
 READERS_NICE = -10
@@ -48,33 +47,9 @@ SETTLED_S, LONG_S = 600, 1500  # memory is judged from the first on, in runs of 
 MEMORY_MAX_KB = 200 << 10
 MEMORY_SLACK_KB = 8 << 10
 
-passed = failed = 0
-
-
-def check(name, good, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: {why or 'not so'}".replace("\n", "; ")[:2000], flush=True)
-
 
 def figure(text):
     print(f"   {text}", flush=True)
-
-
-def wait_for(condition, what):
-    until = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(what)
-        time.sleep(0.05)
-
-
-def die_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 # ---- the programs ----
@@ -150,11 +125,8 @@ def cpu_seconds(pid):
 # ---- where it happens ----
 
 def enter_namespaces():
-    if LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS):
-        sys.exit("run.py: needs root")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    batch = ["link set lo up"]
-    batch += [f"address add 10.9.0.{n + 1}/32 dev lo" for n in range(20)]
+    checks.enter_namespaces(CLONE_NEWNET | CLONE_NEWNS)
+    batch = [f"address add 10.9.0.{n + 1}/32 dev lo" for n in range(20)]
     batch += [f"address add fd09::{n + 1}/128 dev lo nodad" for n in range(5)]
     subprocess.run(["ip", "-batch", "-"], input="\n".join(batch), text=True, check=True)
 
@@ -488,11 +460,10 @@ def main():
         play(twsnoop, seconds, folder)
     except Exception as why:  # whatever it is: the sums are to be printed
         check("agreement", False, f"{type(why).__name__}: {why}")
-    if failed and keep:
+    if checks.Sums.failed and keep:
         shutil.copytree(folder, keep, dirs_exist_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(failed > 0)
+    sys.exit(checks.finish())
 
 
 main()

@@ -14,14 +14,19 @@ import os
 import re
 import subprocess
 import sys
-import threading
 import time
 import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(HERE))
+
+import checks  # noqa: E402
+from checks import wait_for  # noqa: E402
+
 AT_ONCE = 4
 CGROUPS = ("/sys/fs/cgroup/memory", "/sys/fs/cgroup/pids", "/sys/fs/cgroup")
-DEADLINE_S = 60  # a loaded machine takes long; nothing waits for so long else
+DEADLINE_S = checks.PATIENCE_S
 SCREEN = 24, 80  # lines of so many columns
 
 
@@ -111,21 +116,11 @@ class Place:
         return path
 
     def await_port(self, side, port):
-        until = time.monotonic() + DEADLINE_S
-        while time.monotonic() < until:
-            listening = self.inside(side, "ss", "-Htln", f"sport = :{port}",
-                                    stdout=subprocess.PIPE).stdout
-            if listening:
-                return
-            time.sleep(0.05)
-        raise RuntimeError(f"nobody listens on port {port}")
+        wait_for(lambda: self.inside(side, "ss", "-Htln", f"sport = :{port}",
+                                     stdout=subprocess.PIPE).stdout, f"nobody listens on port {port}")
 
     def await_file(self, path):
-        until = time.monotonic() + DEADLINE_S
-        while not os.path.exists(path):
-            if time.monotonic() > until:
-                raise RuntimeError(f"no {path}")
-            time.sleep(0.05)
+        wait_for(lambda: os.path.exists(path), f"no {path}")
 
     def await_line(self, program, line):
         """Of an actor that tells how far it is."""
@@ -136,14 +131,10 @@ class Place:
 
     def await_closes(self, side, num):
         """As many TIME_WAITs, by the kernel's table."""
-        until = time.monotonic() + DEADLINE_S
-        while time.monotonic() < until:
-            there = self.inside(side, "ss", "-Htan", "state", "time-wait",
-                                stdout=subprocess.PIPE).stdout.count("\n")
-            if there >= num:
-                return
-            time.sleep(0.1)
-        raise RuntimeError(f"{there} TIME_WAITs in {side}, not {num}")
+        def there():
+            return self.inside(side, "ss", "-Htan", "state", "time-wait",
+                               stdout=subprocess.PIPE).stdout.count("\n")
+        wait_for(lambda: there() >= num, lambda: f"{there()} TIME_WAITs in {side}, not {num}")
 
     def await_end(self, program):
         if program.wait(DEADLINE_S):
@@ -279,49 +270,34 @@ def situation(function):
     return function
 
 
-class Run:
-    def __init__(self, twsnoop):
-        self.twsnoop = twsnoop
-        self.passed = self.failed = self.skipped = 0
-        self.lock = threading.Lock()
+def play(twsnoop, number, function):
+    place = None
+    try:
+        if not getattr(function, "placeless", False):
+            place = Place(twsnoop, number)
+        function(place)
+        if place:
+            place.check_text()
+        checks.check(function.__name__, True)
+    except Skip as why:
+        checks.skip(function.__name__, why)
+    except Wrong as why:
+        checks.check(function.__name__, False, why)
+    except Exception:  # whatever it is, the others go on
+        checks.check(function.__name__, False, traceback.format_exc())
+    finally:
+        if place:
+            place.close()
 
-    def say(self, line):
-        with self.lock:
-            print(line, flush=True)
 
-    def play(self, number, function):
-        place = None
-        try:
-            if not getattr(function, "placeless", False):
-                place = Place(self.twsnoop, number)
-            function(place)
-            if place:
-                place.check_text()
-            self.passed += 1
-            self.say(f"ok {function.__name__}")
-        except Skip as why:
-            self.skipped += 1
-            self.say(f"skip {function.__name__}: {why}")
-        except Wrong as why:
-            self.failed += 1
-            self.say(f"FAIL {function.__name__}: {why}")
-        except Exception:  # whatever it is, the others go on
-            self.failed += 1
-            self.say(f"FAIL {function.__name__}: {traceback.format_exc()}")
-        finally:
-            if place:
-                place.close()
-
-    def play_all(self, names):
-        chosen = [f for f in SITUATIONS if not names or f.__name__ in names]
-        together = [f for f in chosen if not getattr(f, "alone", False)]
-        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(self.play, range(len(together)), together))
-        for number, function in enumerate(f for f in chosen if f not in together):
-            self.play(len(together) + number, function)
-        print(f"{self.passed} passed, {self.failed} failed" +
-              (f", {self.skipped} skipped" if self.skipped else ""))
-        return self.failed != 0 or not chosen
+def play_all(twsnoop, names):
+    chosen = checks.choose(SITUATIONS, names)
+    together = [f for f in chosen if not getattr(f, "alone", False)]
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        list(pool.map(lambda at: play(twsnoop, *at), enumerate(together)))
+    for number, function in enumerate(f for f in chosen if f not in together):
+        play(twsnoop, len(together) + number, function)
+    return checks.finish()
 
 
 def main():
@@ -340,7 +316,7 @@ def main():
         import situations  # noqa: F401: they fill SITUATIONS
         import software  # noqa: F401
         import facts  # noqa: F401
-        return Run(twsnoop).play_all(names)
+        return play_all(twsnoop, names)
     finally:
         run("rm", "-rf", *LEFT)
         run(twsnoop, "detach", stdout=subprocess.DEVNULL)

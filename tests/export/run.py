@@ -6,7 +6,6 @@ checks each request. As root: run.py [--seconds N] FEEDER TWSNOOP [TEST]...
 Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
 import collections
 import contextlib
-import ctypes
 import json
 import multiprocessing
 import os
@@ -25,49 +24,21 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-from cutter import Cutter
-from otlp_receiver import Store, http_date
-
 HERE = os.path.dirname(os.path.abspath(__file__))
-TOP = os.path.dirname(os.path.dirname(HERE))
-SCHEMA = os.path.join(TOP, "packaging/clickhouse/schema.sql")
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG = 1
-PATIENCE_S = 120
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(HERE))
+
+import checks  # noqa: E402
+from checks import (PATIENCE_S, Program, check, connect_and_close, die_with_parent, forked,  # noqa: E402
+                    free_port, mounted, skip, wait_for)
+from cutter import Cutter  # noqa: E402
+from otlp_receiver import Store, http_date  # noqa: E402
+
+SCHEMA = os.path.join(HERE, "../../packaging/clickhouse/schema.sql")
 BIG = 256 << 20
 
-passed = failed = skipped = 0
 feeder_program = twsnoop = scratch = None
 soak_seconds = 45
-
-
-def check(name, good, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: {why or 'not so'}", flush=True)
-    return good
-
-
-def skip(name, why):
-    global skipped
-    skipped += 1
-    print(f"skip {name}: {why}", flush=True)
-
-
-def wait_for(condition, what, seconds=PATIENCE_S):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(what() if callable(what) else what)
-        time.sleep(0.05)
-
-
-def die_with_parent():
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def folder(name):
@@ -335,26 +306,22 @@ def test_full_disk():
     with otlp_store() as store:
         store.keeps_records = False
         feed = Feed("otlp", store.url, count=40000, rate=4000)
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", feed.spool], check=True)
-        try:
-            with feed.run() as feeder:
-                feeder.wait(lambda a: a["sent"], "the first to be sent")
-                with open(os.path.join(feed.spool, "ballast"), "wb", buffering=0) as ballast, \
-                        contextlib.suppress(OSError):
-                    while True:
-                        ballast.write(bytes(4096))
-                feeder.wait(lambda a: "cannot be written: No space left" in feeder.said(), "ENOSPC")
-                now = feeder.account()["sent"]
-                feeder.wait(lambda a: a["sent"] > now + 2000, "more to be sent")
-                os.unlink(os.path.join(feed.spool, "ballast"))
-                feeder.wait(lambda a: "can be written again" in feeder.said(), "room")
-                feeder.process.wait(timeout=PATIENCE_S)
-                account, said = feeder.account(), feeder.said()
-            check_once("full_disk.once", store.cookies, 40000)
-            check("full_disk.account", account["sent"] == 40000 and not account["dropped"], dict(account))
-            check("full_disk.said", said.count("cannot be written") == 1, said)
-        finally:
-            subprocess.run(["umount", feed.spool], check=False)
+        with mounted(feed.spool, "-t", "tmpfs", "-o", "size=1m", "tmpfs"), feed.run() as feeder:
+            feeder.wait(lambda a: a["sent"], "the first to be sent")
+            with open(os.path.join(feed.spool, "ballast"), "wb", buffering=0) as ballast, \
+                    contextlib.suppress(OSError):
+                while True:
+                    ballast.write(bytes(4096))
+            feeder.wait(lambda a: "cannot be written: No space left" in feeder.said(), "ENOSPC")
+            now = feeder.account()["sent"]
+            feeder.wait(lambda a: a["sent"] > now + 2000, "more to be sent")
+            os.unlink(os.path.join(feed.spool, "ballast"))
+            feeder.wait(lambda a: "can be written again" in feeder.said(), "room")
+            feeder.process.wait(timeout=PATIENCE_S)
+            account, said = feeder.account(), feeder.said()
+        check_once("full_disk.once", store.cookies, 40000)
+        check("full_disk.account", account["sent"] == 40000 and not account["dropped"], dict(account))
+        check("full_disk.said", said.count("cannot be written") == 1, said)
 
 
 def test_damaged():
@@ -452,11 +419,6 @@ class ClickHouse:
         return f"http://127.0.0.1:{self.port}/"
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
-
-
 clickhouse = None
 
 
@@ -507,7 +469,7 @@ def test_clickhouse():
 
 def queries():
     """Those of docs/export.md."""
-    with open(os.path.join(TOP, "docs/export.md"), encoding="utf-8") as file:
+    with open(os.path.join(HERE, "../../docs/export.md"), encoding="utf-8") as file:
         found = [q for block in re.findall(r"```sql\n(.*?)```", file.read(), re.S)
                  for q in block.split(";") if "twsnoop_events" in q]
     if len(found) < 5:
@@ -577,49 +539,19 @@ def test_clickhouse_no_table():
 
 # ---- the command itself ----
 
-def make_closes(name, made):
-    """Connections of which this end closes first, until it is killed; how many goes to the shared @made."""
-    LIBC.prctl(15, name.encode())  # PR_SET_NAME
+def close_for_ever(made):
+    """How many, goes to the shared @made."""
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         while True:
-            ours = socket.create_connection(listener.getsockname())
-            theirs, _ = listener.accept()
-            ours.shutdown(socket.SHUT_WR)
-            theirs.recv(1)
-            theirs.close()
-            ours.recv(1)
-            ours.close()
+            connect_and_close(listener)
             made.value += 1
             time.sleep(0.005)
 
 
-@contextlib.contextmanager
-def closes(name):
-    made = multiprocessing.Value("q", 0, lock=False)
-    pid = os.fork()
-    if pid == 0:
-        die_with_parent()
-        make_closes(name, made)
-    try:
-        yield pid, made
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-class Serve:
+class Serve(Program):
     def __init__(self, *words):
-        self.errors = tempfile.TemporaryFile(dir=scratch)
-        self.process = subprocess.Popen(
-            [twsnoop, "serve", "--listen", "127.0.0.1:0", "--netns", "/proc/self/ns/net", *words],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=self.errors, preexec_fn=die_with_parent)
-        wait_for(lambda: "metrics at" in self.said() or self.process.poll() is not None, "serve to begin")
-        if self.process.poll() is not None:
-            raise RuntimeError(self.said())
-
-    def said(self):
-        return os.pread(self.errors.fileno(), 1 << 20, 0).decode()
+        super().__init__([twsnoop, "serve", "--listen", "127.0.0.1:0", "--netns", checks.NETNS, *words],
+                         "metrics at")
 
     def metrics(self):
         url = re.search(r"metrics at (http://\S+)", self.said()).group(1)
@@ -629,13 +561,14 @@ class Serve:
     def metric(self, name, sink):
         return float(re.search(rf'^twsnoop_export_{name}{{sink="{sink}"}} (\S+)$', self.metrics(), re.M).group(1))
 
-    def end(self, which):
-        if self.process.poll() is None:
-            self.process.send_signal(which)
-        self.process.wait(timeout=PATIENCE_S)
-        said = self.said()
-        self.errors.close()
-        return said
+
+@contextlib.contextmanager
+def attached(bpffs):
+    subprocess.run([twsnoop, "attach", "--all", "--bpffs", bpffs], check=True, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        subprocess.run([twsnoop, "detach", "--bpffs", bpffs], check=False, capture_output=True)
 
 
 @with_clickhouse
@@ -643,21 +576,17 @@ def test_serve():
     """serve, with a recorder, killed again and again, and both stores: each close is in each of them
     once."""
     name = "exported"
-    bpffs = folder("bpffs")
-    subprocess.run(["mount", "-t", "bpf", "bpf", bpffs], check=True)
-    attached = subprocess.run([twsnoop, "attach", "--all", "--bpffs", bpffs], capture_output=True, text=True)
-    if attached.returncode:
-        return skip("serve", f"attach: {attached.stderr.strip()}")
-    try:
+    made = multiprocessing.Value("q", 0, lock=False)
+    with mounted(folder("bpffs"), "-t", "bpf", "bpf") as bpffs, attached(bpffs):
         with otlp_store() as store:
             words = ["--bpffs", bpffs, "--spool", folder("spool"), "--otlp", store.url,
                      "--clickhouse", clickhouse.url]
             serve = Serve(*words)
-            with closes(name) as (pid, made):
+            with forked(close_for_ever, made, name=name, waits=False) as pid:
                 for which in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL):
                     before = made.value
                     wait_for(lambda b=before: made.value > b + 300, "closes")
-                    serve.end(which)
+                    serve.stop(which)
                     wait_for(lambda b=before: made.value > b + 400, "closes without serve")
                     serve = Serve(*words)
                 before = made.value
@@ -683,12 +612,10 @@ def test_serve():
                     wait_for(lambda s=sink: serve.metric("sent_total", s) > 0, f"{sink}: sent_total")
                     check(f"serve.metrics.{sink}",
                           serve.metric("dropped_total", sink) == serve.metric("failed_total", sink) == 0)
-            said = serve.end(signal.SIGTERM)
+            serve.stop()
+            said = serve.said()
             check("serve.said", re.search(r"^twsnoop: otlp: sent=\d+ queued=0 dropped=0 failed=0 damaged=0$",
                                           said, re.M), said)
-    finally:
-        subprocess.run([twsnoop, "detach", "--bpffs", bpffs], check=False, capture_output=True)
-        subprocess.run(["umount", bpffs], check=False)
 
 
 def test_serve_usage():
@@ -778,7 +705,7 @@ class Chaos:
             self.store.stop()
         else:
             print(f"# {self.name}: {feed.count} events, {self.cutter.cuts} cuts, {dict(self.done)}")
-        if failed:
+        if checks.Sums.failed:
             print(said)
 
 
@@ -810,37 +737,26 @@ def test_soak():
 
 def own_network():
     """A network namespace with nothing but loopback, and mounts that nobody else sees."""
-    if os.environ.get("TWSNOOP_EXPORT_INSIDE"):
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        return
-    os.environ["TWSNOOP_EXPORT_INSIDE"] = "1"
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         os.environ.pop(name, None)
-    os.execvp("unshare", ["unshare", "-n", "-m", sys.executable, *sys.argv])
+    checks.enter_namespaces(checks.CLONE_NEWNET | checks.CLONE_NEWNS)
 
 
 def main():
     global feeder_program, twsnoop, scratch, soak_seconds
-    own_network()
     arguments = sys.argv[1:]
     if arguments[:1] == ["--seconds"]:
         soak_seconds = int(arguments[1])
         arguments = arguments[2:]
     feeder_program, twsnoop = map(os.path.abspath, arguments[:2])
-    tests = {name[5:]: test for name, test in globals().items() if name.startswith("test_")}
+    tests = [test for name, test in globals().items() if name.startswith("test_")]
+    checks.choose(tests, arguments[2:])
+    own_network()
     with tempfile.TemporaryDirectory(prefix="twsnoop-export-") as scratch:
-        for name in arguments[2:] or tests:
-            begin = time.monotonic()
-            try:
-                tests[name]()
-            except Exception as why:  # pylint: disable=broad-except
-                traceback.print_exc()
-                check(name, False, f"{type(why).__name__}: {why}"[:300].replace("\n", " "))
-            print(f"# {name}: {time.monotonic() - begin:.1f} s", flush=True)
+        checks.play(tests, arguments[2:])
         if clickhouse:
             clickhouse.kill()
-    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
-    return failed != 0
+    return checks.finish()
 
 
 if __name__ == "__main__":

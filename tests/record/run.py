@@ -6,7 +6,6 @@ and vanishes. As root: run.py TWSNOOP [TEST]...
 Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
 import collections
 import contextlib
-import ctypes
 import fcntl
 import json
 import os
@@ -24,177 +23,49 @@ import tempfile
 import termios
 import time
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
-NETNS = "/proc/self/ns/net"
-PATIENCE_S = 90
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+import checks  # noqa: E402
+from checks import (CLONE_NEWNET, CLONE_NEWNS, NETNS, PATIENCE_S, Program, check, connect_and_close,  # noqa: E402
+                    die_with_parent, forked, make_closes, make_failures, mounted, skip, sysctl, wait_for)
+
 REASONS = {"stopped": 1, "disk": 2, "size": 3, "slow": 4}
 
-passed = failed = skipped = 0
 twsnoop = None
 scratch = None
 
 
-def check(name, good, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: {why or 'not so'}", flush=True)
-    return good
-
-
-def skip(name, why):
-    global skipped
-    skipped += 1
-    print(f"skip {name}: {why}", flush=True)
-
-
-def wait_for(condition, what, seconds=PATIENCE_S):
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(what)
-        time.sleep(0.02)
-
-
-def die_with_parent():
-    """Nothing is left behind, whatever ends this."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-# ---- something to record ----
-
-class Load:
-    """A process of a name that makes connections over loopback, and closes each first: so each is
-    a TIME_WAIT at one end and a passive close at the other. At most so many a second."""
-
-    def __init__(self, name, rate=1000):
-        self.pid = os.fork()
-        if self.pid == 0:
-            die_with_parent()
-            self.run(name, rate)
-
-    @staticmethod
-    def run(name, rate):
-        LIBC.prctl(PR_SET_NAME, name.encode())
-        made = 0
-        begin = time.monotonic()
-        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-            while True:
-                connect_and_close(listener)
-                made += 1
-                ahead = made / rate - (time.monotonic() - begin)
-                if ahead > 0.01:
-                    time.sleep(ahead)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-
-
-def connect_and_close(listener):
-    ours = socket.create_connection(listener.getsockname())
-    theirs, _ = listener.accept()
-    ours.send(b"x" * 100)
-    ours.shutdown(socket.SHUT_WR)
-    while theirs.recv(100):
-        pass
-    theirs.close()
-    ours.recv(1)
-    ours.close()
-
-
-def make_closes(num):
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
-        for _ in range(num):
-            connect_and_close(listener)
-
-
-def make_failures(num):
-    for _ in range(num):
-        with socket.socket() as s:
-            s.connect_ex(("127.0.0.1", 1))
-
-
-@contextlib.contextmanager
-def done_by_one_that_lives(work, num, name):
-    """By a process of that name that lives on: whoever reads of it can still ask who it is."""
-    done, tell = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        die_with_parent()
-        LIBC.prctl(PR_SET_NAME, name.encode())
-        work(num)
-        os.write(tell, b"x")
-        signal.pause()
-    os.close(tell)
-    try:
-        assert os.read(done, 1), f"{name} ended"
-        yield
-    finally:
-        os.close(done)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 def make(num, name="checkout"):
     """So many closes, by a process of that name that has ended then."""
-    with done_by_one_that_lives(make_closes, num, name):
+    with forked(make_closes, num, name=name):
         pass
+
+
+def make_steadily(rate):
+    """Closes for ever, at most so many a second."""
+    made = 0
+    begin = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
+        while True:
+            connect_and_close(listener)
+            made += 1
+            ahead = made / rate - (time.monotonic() - begin)
+            if ahead > 0.01:
+                time.sleep(ahead)
 
 
 # ---- the programs ----
 
-class Program:
-    """twsnoop in the background; it has begun once it says so on stderr."""
+class Twsnoop(Program):
+    """It has begun once it says that it records, or traces."""
 
-    def __init__(self, *arguments, began=r"twsnoop: (recording|tracing) ", stdout=subprocess.DEVNULL):
-        self.errors = tempfile.TemporaryFile(dir=scratch)
-        self.process = subprocess.Popen([twsnoop, *arguments], stdin=subprocess.DEVNULL,
-                                        stdout=stdout, stderr=self.errors,
-                                        preexec_fn=die_with_parent)
-        wait_for(lambda: re.search(began, self.said()) or self.process.poll() is not None,
-                 f"{arguments[0]} to begin")
-        if self.process.poll() is not None:
-            raise RuntimeError(f"{' '.join(arguments)}: {self.said()}")
-
-    def said(self):
-        return os.pread(self.errors.fileno(), 1 << 20, 0).decode()
-
-    def wait_said(self, what, seconds=PATIENCE_S):
-        wait_for(lambda: re.search(what, self.said()), f"'{what}' in: {self.said()}", seconds)
-
-    def send(self, which):
-        self.process.send_signal(which)
-
-    def stop(self, which=signal.SIGTERM):
-        self.send(which)
-        self.process.wait(timeout=PATIENCE_S)
-        return self.process.returncode
-
-    def account(self):
-        line = [l for l in self.said().splitlines() if l.startswith("twsnoop: delivered=")][-1]
-        return {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", line)}
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.errors.close()
+    def __init__(self, *arguments, **more):
+        super().__init__([twsnoop, *arguments], r"twsnoop: (recording|tracing) ", **more)
 
 
 def record(path, *arguments):
-    return Program("record", "--own", "--netns", NETNS, *arguments, path)
+    return Twsnoop("record", "--own", "--netns", NETNS, *arguments, path)
 
 
 def ask(path, sql, *values):
@@ -268,12 +139,11 @@ def differences(missing, surplus):
 def test_agreement():
     path = f"{scratch}/agreement.db"
     with open(f"{scratch}/trace.json", "wb") as out, \
-         Program("trace", "--own", "--netns", NETNS, "--all", "--json", stdout=out) as trace, \
+         Twsnoop("trace", "--own", "--netns", NETNS, "--all", "--json", stdout=out) as trace, \
          record(path) as recorder:
         # Who has ended has no command line any more for the one of the two that reads later.
-        with done_by_one_that_lives(make_closes, 700, "checkout"), \
-             done_by_one_that_lives(make_closes, 300, "importer"), \
-             done_by_one_that_lives(make_failures, 50, "refused"):
+        with forked(make_closes, 700, name="checkout"), forked(make_closes, 300, name="importer"), \
+             forked(make_failures, 50, name="refused"):
             wait_for(lambda: rows(path) >= 2050, "rows in the recording")
             wait_for(lambda: lines_in(f"{scratch}/trace.json") >= 2050, "lines of the trace")
         check("record ends in order", recorder.stop() == 0, recorder.said())
@@ -353,24 +223,28 @@ def test_samples():
                                  "AND value > 0 AND netns = ?", inode))
 
 
-def sysctl(name, value):
-    with open(f"/proc/sys/net/ipv4/{name}", "w", encoding="ascii") as f:
-        f.write(value)
+@contextlib.contextmanager
+def ports_of_its_own(ports):
+    """These are all that connect() may choose from, and none is taken over from TIME_WAIT."""
+    before = {name: sysctl(name, value)
+              for name, value in (("ip_local_port_range", ports), ("tcp_tw_reuse", 0))}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            sysctl(name, value)
 
 
 def test_finding():
     """No port is left: it is noted, and the events around it are to go last."""
     path = f"{scratch}/finding.db"
-    sysctl("ip_local_port_range", "40000 40009")
-    sysctl("tcp_tw_reuse", "0")
-    with record(path) as recorder:
+    with ports_of_its_own("40000 40009"), record(path) as recorder:
         with socket.create_server(("127.0.0.1", 8080)) as listener:
             with contextlib.suppress(OSError):
                 for _ in range(50):
                     connect_and_close(listener)
         wait_for(lambda: number(path, "SELECT count(*) FROM finding"), "the finding")
         recorder.stop()
-    sysctl("ip_local_port_range", "32768 60999")
     finding = ask(path, "SELECT finding, severity, sentence FROM finding")
     check("ports that are exhausted are noted", len(finding) == 1 and finding[0][:2] ==
           ("ports-exhausted", 3) and "127.0.0.1:8080" in finding[0][2], finding)
@@ -383,7 +257,7 @@ def test_killed():
     path = f"{scratch}/killed.db"
     late = []
     rounds = 6
-    with Load("steady"):
+    with forked(make_steadily, 1000, name="steady", waits=False):
         for _ in range(rounds):
             before = rows(path) if os.path.exists(path) else 0
             with record(path) as recorder:
@@ -406,16 +280,6 @@ def test_killed():
 
 
 # ---- the disk ----
-
-@contextlib.contextmanager
-def mounted(where, *arguments):
-    os.makedirs(where)
-    subprocess.run(["mount", *arguments, where], check=True)
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", "-l", where], check=True)
-
 
 def lines_with(program, text):
     return sum(text in line for line in program.said().splitlines())
@@ -651,7 +515,7 @@ def test_attached():
         subprocess.run([twsnoop, "attach", "--all", "--bpffs", bpffs], check=True,
                        capture_output=True)
         try:
-            with Program("record", "--netns", NETNS, "--bpffs", bpffs, path) as recorder:
+            with Twsnoop("record", "--netns", NETNS, "--bpffs", bpffs, path) as recorder:
                 make(30)
                 wait_for(lambda: rows(path) >= 60, "rows from it")
                 check("it reads the attached recorder", lines_with(recorder, "reaches back") == 1)
@@ -681,32 +545,15 @@ TESTS = [test_agreement, test_time_wait_only, test_other, test_samples, test_fin
          test_status, test_line, test_attached]
 
 
-def enter_namespaces():
-    if LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS):
-        sys.exit("run.py: needs root")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
 def main():
     global twsnoop, scratch
     twsnoop = os.path.realpath(sys.argv[1])
-    wanted = sys.argv[2:]
-    enter_namespaces()
+    checks.choose(TESTS, sys.argv[2:])
+    checks.enter_namespaces(CLONE_NEWNET | CLONE_NEWNS)
     with tempfile.TemporaryDirectory() as folder:
         scratch = folder
-        for test in TESTS:
-            if wanted and test.__name__ not in wanted:
-                continue
-            begin = time.monotonic()
-            try:
-                test()
-            except Exception as e:  # whatever it is: the others are to be run
-                check(test.__name__, False, f"{type(e).__name__}: {e}".replace("\n", "; ")[:600])
-            print(f"   {test.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-    skips = f", {skipped} skipped" if skipped else ""
-    print(f"{passed} passed, {failed} failed{skips}")
-    sys.exit(failed > 0)
+        checks.play(TESTS, sys.argv[2:])
+    sys.exit(checks.finish())
 
 
 main()

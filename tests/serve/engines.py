@@ -2,7 +2,6 @@
 """Prometheus and VictoriaMetrics, as Debian has them, scrape twsnoop serve; the shipped rules and
 dashboard."""
 import json
-import os
 import re
 import shutil
 import socket
@@ -10,8 +9,8 @@ import subprocess
 import tempfile
 import time
 
-from lib import (Client, Program, Serve, State, check, forked, free_port, make_closes, skip,
-                 wait_for)
+from checks import Program, check, forked, free_port, skip, sysctl, wait_for
+from lib import Client, Serve, State, make_closes
 
 RULES = "packaging/prometheus/twsnoop.rules.yml"
 DASHBOARD = "packaging/grafana/twsnoop.json"
@@ -168,11 +167,6 @@ def short_rules(folder):
     with open(RULES) as f, open(path, "w") as to:
         to.write(re.sub(r"\bfor: \w+", "for: 1s", f.read()))
     return path
-
-
-def sysctl(name, value):
-    with open(f"/proc/sys/net/ipv4/{name}", "w") as f:
-        f.write(str(value))
 
 
 def test_prometheus():

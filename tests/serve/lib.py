@@ -1,67 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests of `twsnoop serve` share: checks, processes that close connections, the programs, and
-reading metrics."""
-import contextlib
-import ctypes
+"""What the tests of `twsnoop serve` share: closes, the program, and reading metrics."""
 import http.client
 import json
-import os
 import re
-import signal
 import socket
-import subprocess
-import tempfile
-import time
 import urllib.parse
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
-NETNS = "/proc/self/ns/net"
-PATIENCE_S = 120
+from checks import NETNS, PATIENCE_S, Program, wait_for
+
 LABEL = re.compile(r'([a-z0-9_]+)="((?:[^"\\]|\\.)*)"')
 
 
 class State:
-    passed = failed = skipped = 0
     twsnoop = scratch = None
-
-
-def check(name, good, why=""):
-    if good:
-        State.passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        State.failed += 1
-        why = str(why or "not so").replace("\n", "; ")[:600]
-        print(f"FAIL {name}: {why}", flush=True)
-    return good
-
-
-def skip(name, why):
-    State.skipped += 1
-    print(f"skip {name}: {why}", flush=True)
-
-
-def wait_for(condition, what, seconds=PATIENCE_S):
-    """Until it is true; what it gave. @what may be a function, called when it was in vain."""
-    until = time.monotonic() + seconds
-    while not (got := condition()):
-        if time.monotonic() > until:
-            raise TimeoutError(what() if callable(what) else what)
-        time.sleep(0.05)
-    return got
-
-
-def die_with_parent():
-    """Nothing is left behind, whatever ends this."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 # ---- something to count ----
 
 def connect_and_close(listener):
-    """The client closes first: one TIME_WAIT, on its side."""
+    """The client closes first, by close(): one TIME_WAIT, on its side."""
     ours = socket.create_connection(listener.getsockname())
     theirs, _ = listener.accept()
     ours.close()
@@ -75,83 +32,7 @@ def make_closes(num):
             connect_and_close(listener)
 
 
-def make_failures(num):
-    for _ in range(num):
-        with socket.socket() as s:
-            s.connect_ex(("127.0.0.1", 1))
-
-
-def set_name(name):
-    LIBC.prctl(PR_SET_NAME, name.encode())
-
-
-@contextlib.contextmanager
-def forked(work, *arguments, name="worker", waits=True):
-    """A process of that name that does it, which is waited for, and lives on until the end."""
-    done, tell = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            die_with_parent()
-            set_name(name)
-            work(*arguments)
-            os.write(tell, b"x")
-            signal.pause()
-        finally:
-            os._exit(1)
-    os.close(tell)
-    try:
-        assert not waits or os.read(done, 1), f"{name} ended"
-        yield
-    finally:
-        os.close(done)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 # ---- programs ----
-
-class Program:
-    """In the background; it has begun once it says so on stderr, or once @begun() is true."""
-
-    def __init__(self, arguments, began=None, begun=None, **more):
-        self.errors = tempfile.TemporaryFile(dir=State.scratch)
-        self.process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=self.errors,
-                                        preexec_fn=die_with_parent, **more)
-        begun = begun or (lambda: re.search(began, self.said()))
-        try:
-            wait_for(lambda: begun() or self.process.poll() is not None,
-                     lambda: f"{arguments[0]} to begin: {self.said()[-300:]}")
-            if self.process.poll() is not None:
-                raise RuntimeError(f"{' '.join(arguments)}: {self.said()[-500:]}")
-        except BaseException:
-            self.end()
-            raise
-
-    def said(self):
-        return os.pread(self.errors.fileno(), 1 << 22, 0).decode(errors="replace")
-
-    def wait_said(self, what):
-        wait_for(lambda: re.search(what, self.said()), lambda: f"'{what}' in: {self.said()}")
-
-    def stop(self, which=signal.SIGTERM):
-        self.process.send_signal(which)
-        self.process.wait(timeout=PATIENCE_S)
-        return self.process.returncode
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.end()
-        self.errors.close()
-
 
 class Serve(Program):
     """twsnoop serve, at a port that was free."""
@@ -178,10 +59,6 @@ class Serve(Program):
         wait_for(reached, lambda: f"{name}{labels} is {last[0].sum(name, **labels)}, not {value}; lost "
                  f"{last[0].sum('twsnoop_events_lost_total')}; {self.said()[-300:]}")
         return last[0]
-
-    def account(self):
-        line = [l for l in self.said().splitlines() if l.startswith("twsnoop: delivered=")][-1]
-        return {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", line)}
 
     def __exit__(self, *_):
         self.client.close()
@@ -219,11 +96,6 @@ class Metrics:
         return names
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
-
-
 class Client:
     """Keeps its connection: each that it would close is one more TIME_WAIT to be counted."""
 
@@ -259,13 +131,3 @@ class Client:
         if self.connection:
             self.connection.close()
         self.connection = None
-
-
-@contextlib.contextmanager
-def mounted(where, *arguments):
-    os.makedirs(where, exist_ok=True)
-    subprocess.run(["mount", *arguments, where], check=True)
-    try:
-        yield where
-    finally:
-        subprocess.run(["umount", "-l", where], check=True)

@@ -8,7 +8,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -16,16 +15,17 @@ import ssl
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
 import engines
 import hostile
-from lib import (CLONE_NEWNET, CLONE_NEWNS, LIBC, NETNS, Metrics, Program, Serve, State, check,
-                 forked, make_closes, make_failures, mounted, set_name, skip, wait_for)
+from lib import Metrics, Serve, State, connect_and_close, make_closes
+import checks
+from checks import (CLONE_NEWNET, CLONE_NEWNS, check, forked, make_failures, mounted, set_name, skip,
+                    wait_for)
 
 SHORT_LIVED = 10000
 CONTAINERS = 2000
@@ -293,11 +293,7 @@ def close_by_names(num):
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         for i in range(num):
             set_name(f"short-{i}")
-            ours = socket.create_connection(listener.getsockname())
-            theirs, _ = listener.accept()
-            ours.close()
-            theirs.recv(1)
-            theirs.close()
+            connect_and_close(listener)
 
 
 def container_root():
@@ -316,11 +312,7 @@ def close_in_containers(root, num):
             os.mkdir(folder)
             with open(f"{folder}/cgroup.procs", "w") as f:
                 f.write("0")
-            ours = socket.create_connection(listener.getsockname())
-            theirs, _ = listener.accept()
-            ours.close()
-            theirs.recv(1)
-            theirs.close()
+            connect_and_close(listener)
             with open(f"{root}/cgroup.procs", "w") as f:
                 f.write("0")
             os.rmdir(folder)
@@ -374,39 +366,16 @@ TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused,
          hostile.test_requests, hostile.test_slow, hostile.test_many]
 
 
-def enter_namespaces():
-    if LIBC.unshare(CLONE_NEWNS):
-        sys.exit("run.py: needs root")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-
-
-def enter_network():
-    """A new one for each test: no TIME_WAITs of the one before."""
-    if LIBC.unshare(CLONE_NEWNET):
-        raise OSError("no network namespace can be made")
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-
-
 def main():
     State.twsnoop = os.path.realpath(sys.argv[1])
-    wanted = sys.argv[2:]
+    checks.choose(TESTS, sys.argv[2:])
     os.chdir(os.path.join(os.path.dirname(os.path.realpath(__file__)), "../.."))
-    enter_namespaces()
+    checks.enter_namespaces(CLONE_NEWNS)
     with tempfile.TemporaryDirectory() as folder:
         State.scratch = folder
-        for test in TESTS:
-            if wanted and test.__name__ not in wanted:
-                continue
-            begin = time.monotonic()
-            try:
-                enter_network()
-                test()
-            except Exception as e:  # whatever it is: the others are to be run
-                check(test.__name__, False, f"{type(e).__name__}: {e}")
-            print(f"   {test.__name__}: {time.monotonic() - begin:.1f} s", flush=True)
-    skips = f", {State.skipped} skipped" if State.skipped else ""
-    print(f"{State.passed} passed, {State.failed} failed{skips}")
-    sys.exit(State.failed > 0)
+        # A network for each test: no TIME_WAITs of the one before.
+        checks.play(TESTS, sys.argv[2:], before=lambda: checks.enter_namespaces(CLONE_NEWNET))
+    sys.exit(checks.finish())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 """twsnoop top in a real terminal, and its figures against the kernel's and trace's, in a network
 namespace of its own. As root: run.py TWSNOOP [TEST]...
 Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
-import ctypes
 import json
 import os
 import re
@@ -15,29 +14,16 @@ import tempfile
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.dirname(os.path.realpath(__file__)))
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 
-from terminal import PATIENCE_S, Terminal
+import checks  # noqa: E402
+from checks import (CLONE_NEWNET, CLONE_NEWNS, NETNS, PATIENCE_S, check, connect_and_close,  # noqa: E402
+                    make_failures, set_name)
+from terminal import Terminal  # noqa: E402
 
-LIBC = ctypes.CDLL(None, use_errno=True)
-PR_SET_NAME = 15
-CLONE_NEWNS, CLONE_NEWNET = 0x20000, 0x40000000
-NETNS = "/proc/self/ns/net"
 COLOUR = re.compile(rb"\x1b\[[0-9;]*\b(3[0-7]|9[0-7]|4[0-7]|38;5;\d+)m")
 
-passed = failed = 0
 twsnoop = None
-
-
-def check(name, good, why=""):
-    global passed, failed
-    if good:
-        passed += 1
-        print(f"ok {name}", flush=True)
-    else:
-        failed += 1
-        print(f"FAIL {name}: {why or 'not so'}", flush=True)
-    return good
 
 
 # ---- something to see ----
@@ -77,19 +63,11 @@ def be_closer(name):
     """In the process itself: numbers on the socket that is standard input."""
     pipe = socket.socket(fileno=0).makefile("rw")
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-    LIBC.prctl(PR_SET_NAME, name)
+    set_name(name)
     for line in pipe:
         for _ in range(int(line)):
-            ours = socket.create_connection(listener.getsockname())
-            theirs, _ = listener.accept()
-            ours.shutdown(socket.SHUT_WR)
-            theirs.recv(1)
-            theirs.close()
-            ours.recv(1)
-            ours.close()
-        for _ in range(-int(line)):
-            with socket.socket() as s:
-                s.connect_ex(("127.0.0.1", 1))
+            connect_and_close(listener)
+        make_failures(-int(line))
         pipe.write(line)
         pipe.flush()
 
@@ -478,20 +456,10 @@ def main():
         be_closer(bytes.fromhex(sys.argv[2]))
         return 0
     twsnoop = os.path.realpath(sys.argv[1])
-    if LIBC.unshare(CLONE_NEWNET | CLONE_NEWNS):
-        print("FAIL top: needs root, for a network namespace of its own\n0 passed, 1 failed")
-        return 1
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    for test in TESTS:
-        if sys.argv[2:] and test.__name__ not in sys.argv[2:]:
-            continue
-        try:
-            test()
-        except Exception as err:  # the others are to be run
-            check(test.__name__, False, f"{type(err).__name__}: {err}")
-    print(f"{passed} passed, {failed} failed")
-    return failed > 0
+    checks.choose(TESTS, sys.argv[2:])
+    checks.enter_namespaces(CLONE_NEWNET | CLONE_NEWNS)
+    checks.play(TESTS, sys.argv[2:])
+    return checks.finish()
 
 
 if __name__ == "__main__":

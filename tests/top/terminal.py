@@ -11,7 +11,7 @@ import time
 
 import pyte
 
-PATIENCE_S = 40  # a loaded machine takes long to load programs; nothing waits for so long else
+from checks import PATIENCE_S
 
 
 class Screen(pyte.Screen):
