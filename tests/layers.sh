@@ -16,7 +16,7 @@ bad() {
 }
 
 # Each room of user/, from the lowest, and the rooms whose headers it may include beside its
-# own and bpf/'s shared headers. docs/architecture.md says what each is for.
+# own and bpf/'s shared headers. docs/architecture.md says what each is for, and the same of includes.
 rooms="
 base
 model       base
