@@ -11,14 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/table.h"
+#include "base/thread.h"
 
 #define NSEC_PER_SEC 1000000000ULL
 #define QUEUE_LEN 256 /* questions on their way; more wait for a later call */
-#define STOP_NS (NSEC_PER_SEC / 2) /* what is being asked may take to end */
+#define STOP_MS 500 /* what is being asked may take to end */
 
 enum state {
 	UNASKED,
@@ -370,8 +370,6 @@ int runtime_names__new(struct runtime_names **namesp, const struct runtime_place
 /* False: it hangs in a system call that nothing ends, as in a file system that is gone. */
 static bool stop_helper(struct runtime_names *names)
 {
-	struct timespec until;
-
 	if (!names->has_helper)
 		return true;
 	pthread_mutex_lock(&names->lock);
@@ -379,11 +377,7 @@ static bool stop_helper(struct runtime_names *names)
 	pthread_cond_signal(&names->asked);
 	pthread_mutex_unlock(&names->lock);
 	runtime_source__cancel(names->source);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_nsec += STOP_NS;
-	until.tv_sec += until.tv_nsec / (long)NSEC_PER_SEC;
-	until.tv_nsec %= (long)NSEC_PER_SEC;
-	return !pthread_timedjoin_np(names->helper, NULL, &until);
+	return thread__join(names->helper, STOP_MS);
 }
 
 /* What a helper that did not end may still use: a list of all of it, so that it does not look

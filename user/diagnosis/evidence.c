@@ -115,18 +115,25 @@ static void note_second(struct evidence_flow *flow, uint64_t time_ns)
 		flow->most_held = (uint32_t)held;
 }
 
+/* @num as @ev, which have these bytes in all. */
+static void count_time_waits(struct evidence *e, struct evidence_flow *flow, const struct tws_event *ev,
+			     uint64_t num, uint64_t tx_bytes, uint64_t rx_bytes)
+{
+	flow->time_waits += num;
+	if (ev->conn.cause < TWS_CAUSE_END)
+		flow->causes[ev->conn.cause] += num;
+	flow->tx_bytes += tx_bytes;
+	flow->rx_bytes += rx_bytes;
+	if (!(ev->conn.flags & TWS_F_CLOSER) && ev->conn.cause != TWS_CAUSE_KERNEL)
+		e->unattributed += num;
+}
+
 static void note_time_wait(struct evidence *e, struct evidence_flow *flow,
 			   const struct tws_event *ev)
 {
-	flow->time_waits++;
+	count_time_waits(e, flow, ev, 1, ev->tx_bytes, ev->rx_bytes);
 	flow->times[flow->num_times++ % EVIDENCE_TIMES] = ev->time_ns;
-	if (ev->conn.cause < TWS_CAUSE_END)
-		flow->causes[ev->conn.cause]++;
 	flow->killed += (ev->conn.flags & TWS_F_SIGNALED) != 0;
-	flow->tx_bytes += ev->tx_bytes;
-	flow->rx_bytes += ev->rx_bytes;
-	if (!(ev->conn.flags & TWS_F_CLOSER) && ev->conn.cause != TWS_CAUSE_KERNEL)
-		e->unattributed++;
 	note_lifetime(flow, ev);
 	note_second(flow, ev->time_ns);
 }
@@ -254,20 +261,6 @@ static void note_minute(struct evidence_flow *flow, const struct evidence_sum *s
 				(uint32_t)(sum->count / num + (i < sum->count % num));
 }
 
-static void add_time_waits(struct evidence *e, struct evidence_flow *flow,
-			   const struct tws_event *ev, const struct evidence_sum *sum)
-{
-	flow->time_waits += sum->count;
-	flow->summed += sum->count;
-	if (ev->conn.cause < TWS_CAUSE_END)
-		flow->causes[ev->conn.cause] += sum->count;
-	flow->tx_bytes += sum->tx_bytes;
-	flow->rx_bytes += sum->rx_bytes;
-	if (!(ev->conn.flags & TWS_F_CLOSER) && ev->conn.cause != TWS_CAUSE_KERNEL)
-		e->unattributed += sum->count;
-	note_minute(flow, sum);
-}
-
 void evidence__add_sum(struct evidence *e, const struct record *rec,
 		       const struct evidence_sum *sum)
 {
@@ -287,7 +280,9 @@ void evidence__add_sum(struct evidence *e, const struct record *rec,
 		if (ev.action == TWS_ABORT && (ev.tx_bytes || ev.rx_bytes))
 			flow->aborts_summed += sum->count;
 	} else {
-		add_time_waits(e, flow, &ev, sum);
+		count_time_waits(e, flow, &ev, sum->count, sum->tx_bytes, sum->rx_bytes);
+		flow->summed += sum->count;
+		note_minute(flow, sum);
 	}
 	if (ev.action != TWS_TIME_WAIT && ev.action != TWS_ABORT)
 		return;

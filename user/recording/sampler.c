@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/table.h"
+#include "base/thread.h"
 #include "inventory/census.h"
 #include "recording/counters.h"
 #include "recording/critical.h"
@@ -434,22 +435,12 @@ void sampler__end(struct sampler *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
-static bool await_thread(struct sampler *s)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += SAMPLER_PATIENCE_MS / 1000;
-	s->has_thread = pthread_clockjoin_np(s->thread, NULL, CLOCK_MONOTONIC, &until) != 0;
-	return !s->has_thread;
-}
-
 bool sampler__free(struct sampler *s)
 {
 	if (!s)
 		return true;
 	sampler__end(s);
-	if (s->has_thread && !await_thread(s))
+	if (s->has_thread && !thread__join(s->thread, SAMPLER_PATIENCE_MS))
 		return false;
 	table__free(s->told);
 	pthread_cond_destroy(&s->wake);

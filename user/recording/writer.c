@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #define NS_PER_S 1000000000ULL
 #define RETRY_MS 1000
@@ -325,21 +326,9 @@ void writer__end(struct writer *w, int patience_ms)
 
 bool writer__await(struct writer *w, int timeout_ms)
 {
-	struct timespec until;
-
-	if (!w->has_thread)
-		return true;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * 1000000L;
-	if (until.tv_nsec >= (long)NS_PER_S) {
-		until.tv_sec++;
-		until.tv_nsec -= (long)NS_PER_S;
-	}
-	if (pthread_clockjoin_np(w->thread, NULL, CLOCK_MONOTONIC, &until))
-		return false;
-	w->has_thread = false;
-	return true;
+	if (w->has_thread && thread__join(w->thread, timeout_ms))
+		w->has_thread = false;
+	return !w->has_thread;
 }
 
 bool writer__free(struct writer *w)

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/thread.h"
 #include "report/input_history.h"
 #include "report/report_html.h"
 #include "report/story.h"
@@ -196,17 +196,6 @@ void page__want(struct page *page)
 	pthread_mutex_unlock(&page->lock);
 }
 
-static bool has_ended(struct page *page)
-{
-	struct timespec until;
-
-	if (!page->has_thread)
-		return true;
-	clock_gettime(CLOCK_REALTIME, &until); /* pthread_timedjoin_np() knows no other */
-	until.tv_sec += PAGE_PATIENCE_S;
-	return !pthread_timedjoin_np(page->thread, NULL, &until);
-}
-
 bool page__stop(struct page *page)
 {
 	if (!page)
@@ -215,7 +204,7 @@ bool page__stop(struct page *page)
 	page->stops = true;
 	pthread_cond_signal(&page->wake);
 	pthread_mutex_unlock(&page->lock);
-	if (!has_ended(page))
+	if (page->has_thread && !thread__join(page->thread, PAGE_PATIENCE_S * 1000))
 		return false;
 	pthread_cond_destroy(&page->wake);
 	pthread_mutex_destroy(&page->lock);
