@@ -129,6 +129,30 @@ int netns__run(int fd, int (*fn)(void *ctx), void *ctx)
 	return visit(&inside);
 }
 
+ssize_t netns__read_proc(const char *proc_root, const char *name, char *to, size_t size)
+{
+	char path[PATH_MAX];
+	size_t used = 0;
+	ssize_t num = 1;
+	int fd;
+
+	/* PROC/net is of the process's first thread, which is in another namespace. */
+	if (snprintf(path, sizeof(path), "%s/thread-self/net/%s", proc_root, name) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while (num > 0 && used < size) {
+		num = read(fd, to + used, size - used);
+		if (num > 0)
+			used += (size_t)num;
+		else if (num < 0)
+			num = -errno;
+	}
+	close(fd);
+	return num < 0 ? num : (ssize_t)used;
+}
+
 struct socket_args {
 	int domain;
 	int type;

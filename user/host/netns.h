@@ -6,7 +6,9 @@
 #ifndef TWSNOOP_NETNS_H
 #define TWSNOOP_NETNS_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* Where to look. */
 struct netns_places {
@@ -57,6 +59,10 @@ int netns__each(const struct netns_places *places, netns_fn fn, void *ctx,
  * Sockets stay in the namespace they were made in, so @fn mostly just opens one.
  */
 int netns__run(int fd, int (*fn)(void *ctx), void *ctx);
+
+/* netns__read_proc() - PROC/net/@name of the calling thread's namespace: its first @size bytes. Returns how
+ * many there are, or a negative errno. */
+ssize_t netns__read_proc(const char *proc_root, const char *name, char *to, size_t size);
 
 /*
  * netns__socket() - socket(2) inside namespace @fd (-1: the calling thread's).

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "recording/counters.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/parse.h"
 #include "host/netns.h"
@@ -136,23 +131,12 @@ struct visit {
 
 static int read_file(const struct visit *visit, const char *name)
 {
-	char path[PATH_MAX], text[FILE_MAX];
-	size_t used = 0;
-	ssize_t num = 1;
-	int fd;
+	char text[FILE_MAX];
+	ssize_t len = netns__read_proc(visit->proc_root, name, text, sizeof(text));
 
-	/* PROC/net is of the process's first thread, which is in another namespace. */
-	snprintf(path, sizeof(path), "%s/thread-self/net/%s", visit->proc_root, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	while (num > 0 && used < sizeof(text)) {
-		num = read(fd, text + used, sizeof(text) - used);
-		if (num > 0)
-			used += (size_t)num;
-	}
-	close(fd);
-	counters__parse(visit->counters, text, used);
+	if (len < 0)
+		return (int)len;
+	counters__parse(visit->counters, text, (size_t)len);
 	return 0;
 }
 

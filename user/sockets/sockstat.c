@@ -2,11 +2,7 @@
 #include "sockets/sockstat.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/parse.h"
 #include "host/netns.h"
@@ -44,18 +40,10 @@ struct visit {
 static int read_file(void *ctx)
 {
 	struct visit *visit = ctx;
-	char path[PATH_MAX], text[FILE_BYTES];
-	ssize_t len;
-	int fd;
+	char text[FILE_BYTES];
+	ssize_t len = netns__read_proc(visit->proc_root, "sockstat", text, sizeof(text));
 
-	/* PROC/net is of the process's first thread, which is in another namespace. */
-	snprintf(path, sizeof(path), "%s/thread-self/net/sockstat", visit->proc_root);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	len = read(fd, text, sizeof(text));
-	close(fd);
-	return len < 0 ? -EIO : sockstat__parse(text, (size_t)len, &visit->num);
+	return len < 0 ? (int)len : sockstat__parse(text, (size_t)len, &visit->num);
 }
 
 int sockstat__count_minis(int netns_fd, const char *proc_root, uint64_t *num)
