@@ -16,12 +16,11 @@
 #include "base/parse.h"
 #include "capture/calls.h"
 #include "commands/command.h"
-#include "commands/haste.h"
 #include "commands/filter_words.h"
+#include "commands/live.h"
 #include "commands/messages.h"
 #include "commands/options.h"
 #include "commands/origin.h"
-#include "commands/pids.h"
 #include "commands/record_status.h"
 #include "commands/record_text.h"
 #include "commands/recording_of.h"
@@ -29,17 +28,11 @@
 #include "commands/state_dir.h"
 #include "containers/containers.h"
 #include "events/loop.h"
-#include "events/stream.h"
-#include "host/kernel.h"
-#include "host/privileges.h"
 #include "model/filter.h"
 #include "output/fit.h"
 #include "recording/recorder.h"
-#include "sockets/sockiter.h"
 
 #define NS_PER_S 1000000000ULL
-#define FIND_NS (3 * NS_PER_S) /* how long the next attached recorder is looked for */
-#define FIND_MS 100
 
 struct record_options {
 	struct recording_options recording;
@@ -55,17 +48,10 @@ struct recording_command {
 	struct origin_options from;
 	const char *path;
 	char *words; /* of the filters, if there are any */
-	struct kernel kernel;
-	struct sockets_source source;
-	struct origin origin;
-	struct stream *stream;
-	struct feed *feed;
-	struct recorder *recorder;
-	struct pid_numbers *pids; /* NULL: those of /proc are the host's */
+	struct live live;
+	struct recorder *recorder; /* NULL: not opened yet */
 	struct messages msg;
-	uint64_t begin_ns;	  /* CLOCK_MONOTONIC: from then on there are events */
-	uint64_t end_ns;	  /* likewise; 0: none */
-	int nice;		  /* as it was started */
+	uint64_t end_ns; /* CLOCK_MONOTONIC; 0: none */
 	/* What earlier streams told, before the attached recorder was detached. */
 	struct feed_account before;
 	/* The line on a terminal. */
@@ -129,8 +115,8 @@ static void add_up(void *ctx, struct feed_account *sum)
 	struct recording_command *c = ctx;
 	struct feed_account now = { 0 };
 
-	if (c->feed)
-		feed__account(c->feed, &now);
+	if (c->live.feed)
+		feed__account(c->live.feed, &now);
 	*sum = c->before;
 	feed_account__add(sum, &now);
 }
@@ -189,37 +175,41 @@ static void show_line(struct recording_command *c, const struct clock_moment *no
 	c->line_is_shown = true;
 }
 
-/* ---- setting up ---- */
+/* ---- the start ---- */
 
-static bool is_all(const struct recording_command *c)
+static int open_recorder(struct recording_command *c)
 {
-	return !c->opts.time_wait_only;
+	const struct live *live = &c->live;
+	const struct recording_of_options opts = {
+		.path = c->path,
+		.recording = c->opts.recording,
+		.kernel = live->kernel.release,
+		.filter = c->words,
+		.all = live->has_all,
+		.calls = live->has_all && !origin__calls_obstacle(&live->origin),
+		.begin_ns = live->begin_ns,
+		.source = &live->source,
+		.wanted = &live->filter,
+		.wants_reach = c->has_line,
+		.account = add_up,
+		.say = say,
+		.ctx = c,
+	};
+
+	return recording_of__open(&c->recorder, &opts);
 }
 
-static int look_around(struct recording_command *c)
+/* The stream has started, and nothing was given up yet. */
+static int prepare(void *ctx, struct live *live, uint64_t *mask)
 {
-	const char *why;
+	struct recording_command *c = ctx;
+	int err = open_recorder(c);
 
-	c->origin.say = messages__say;
-	c->origin.ctx = &c->msg;
-	if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
-		return 0;
-	kernel__probe(&c->kernel, "/sys", "/proc");
-	why = kernel__why_not(&c->kernel);
-	if (!why)
-		return 0;
-	messages__tell(&c->msg, "twsnoop: cannot record: %s\n", why);
-	return -EPERM;
-}
-
-static int load_own(struct recording_command *c)
-{
-	struct tws_filter filter = c->filters.filter;
-
-	if (c->origin.attached)
-		return 0;
-	filter.by_cgroup = c->filters.num_containers > 0;
-	return origin__load(&c->origin, &c->from, &filter, is_all(c), &c->kernel);
+	(void)live;
+	if (err)
+		return err;
+	*mask |= recording_of__privileges(c->path, *mask);
+	return messages__hold_signals(&c->msg);
 }
 
 static int put_record(void *ctx, const struct record *rec)
@@ -230,90 +220,27 @@ static int put_record(void *ctx, const struct record *rec)
 	return 0;
 }
 
-static int open_stream(struct recording_command *c)
+static struct live_options live_options(struct recording_command *c)
 {
-	const struct stream_options stream = {
-		.kernel = &c->kernel,
-		.events = origin__source(&c->origin),
-		.source = &c->source,
-		.proc_root = "/proc",
-		.filter = c->filters.filter,
-		.containers = c->filters.containers,
-		.num_containers = c->filters.num_containers,
-		.all = is_all(c),
-		.ends_may_wait = true,
+	return (struct live_options){
+		.filters = &c->filters,
+		.from = &c->from,
+		.all = !c->opts.time_wait_only,
+		.ends = !c->opts.time_wait_only,
+		.shares = true,
 		.no_names = c->opts.no_names,
 		.runtime_socket = c->opts.runtime_socket,
-		.max_connections = c->from.max_connections,
-		.since_ns = c->origin.since_ns,
-		.until_ns = c->origin.until_ns,
 		.put = put_record,
-		.ctx = c,
+		.put_ctx = c,
+		.before_giving_up = c->recorder ? NULL : prepare,
 	};
-	int err = stream__new(&c->stream, &stream);
-
-	if (err)
-		return messages__complain(&c->msg, "cannot start", err, NULL);
-	c->feed = stream__feed(c->stream);
-	return 0;
 }
 
-static int start_stream(struct recording_command *c)
+static int start_live(struct recording_command *c)
 {
-	const struct source *source = origin__source(&c->origin);
-	struct feed_failure failure;
-	int err;
+	const struct live_options opts = live_options(c);
 
-	c->begin_ns = clock__now_ns(CLOCK_MONOTONIC);
-	err = stream__start(c->stream, &failure);
-	if (c->origin.looks_back)
-		c->begin_ns = c->origin.since_ns > source->reach_ns ? c->origin.since_ns :
-								      source->reach_ns;
-	return err ? messages__complain(&c->msg, failure.what, err, failure.todo) : 0;
-}
-
-static int begin_stream(struct recording_command *c)
-{
-	struct feed_failure failure;
-	int err = stream__begin(c->stream, &failure);
-
-	return err ? messages__complain(&c->msg, failure.what, err, failure.todo) : 0;
-}
-
-/* ---- the file ---- */
-
-static int open_recorder(struct recording_command *c)
-{
-	const struct recording_of_options opts = {
-		.path = c->path,
-		.recording = c->opts.recording,
-		.kernel = c->kernel.release,
-		.filter = c->words,
-		.all = is_all(c),
-		.calls = is_all(c) && !origin__calls_obstacle(&c->origin),
-		.begin_ns = c->begin_ns,
-		.source = &c->source,
-		.wanted = &c->filters.filter,
-		.wants_reach = c->has_line,
-		.account = add_up,
-		.say = say,
-		.ctx = c,
-	};
-
-	return recording_of__open(&c->recorder, &opts);
-}
-
-/* All is open that is needed. */
-static int give_up_privileges(struct recording_command *c)
-{
-	uint64_t mask;
-	int err = stream__privileges(c->stream, &mask);
-
-	if (!err) {
-		mask |= recording_of__privileges(c->path, mask);
-		err = privileges__keep_only(mask);
-	}
-	return err ? messages__complain(&c->msg, "cannot give up privileges", err, NULL) : 0;
+	return live__start(&c->live, &opts);
 }
 
 static int start_threads(struct recording_command *c)
@@ -323,23 +250,9 @@ static int start_threads(struct recording_command *c)
 	return err ? messages__complain(&c->msg, "cannot start", err, NULL) : 0;
 }
 
-/* ---- the start ---- */
-
-static const char *choose_way(struct recording_command *c)
-{
-	const char *way = NULL;
-
-	c->source.places = &netns_default_places;
-	c->source.wants_cookies = is_all(c); /* for the ends of TIME_WAIT */
-	if (sockiter__choose(&c->source.dump, &way))
-		way = NULL; /* as check says */
-	recording_of__share(&c->source);
-	return way;
-}
-
 static void set_end(struct recording_command *c)
 {
-	c->end_ns = c->origin.until_ns;
+	c->end_ns = c->live.origin.until_ns;
 	if (c->opts.duration_ns) {
 		uint64_t end_ns = clock__now_ns(CLOCK_MONOTONIC) + c->opts.duration_ns;
 
@@ -347,21 +260,15 @@ static void set_end(struct recording_command *c)
 	}
 }
 
-static void tell_start(struct recording_command *c, const char *way)
+static void tell_start(struct recording_command *c)
 {
 	const struct calls_obstacle *obstacle;
 	char path[512];
 
-	obstacle = is_all(c) ? origin__calls_obstacle(&c->origin) : NULL;
-	origin__say(&c->origin);
+	obstacle = c->live.has_all ? origin__calls_obstacle(&c->live.origin) : NULL;
 	messages__tell(&c->msg, "twsnoop: recording %s on Linux %s into '%s'\n",
-		       is_all(c) ? "every close" : "entries into TIME_WAIT", c->kernel.release,
-		       escape__quote(path, sizeof(path), c->path));
-	if (way)
-		messages__tell(&c->msg, "twsnoop: %s\n", way);
-	if (stream__lacks_listeners(c->stream))
-		messages__tell(&c->msg, "twsnoop: who listens in some network namespace could not be read: "
-			       "connections that it accepts have no opener\n");
+		       c->live.has_all ? "every close" : "entries into TIME_WAIT",
+		       c->live.kernel.release, escape__quote(path, sizeof(path), c->path));
 	if (obstacle)
 		messages__tell(&c->msg, "twsnoop: bind() that fails, and connect() that finds no way there, "
 			       "are not seen: %s: %s\n", obstacle->what, obstacle->remedy);
@@ -369,25 +276,12 @@ static void tell_start(struct recording_command *c, const char *way)
 
 static int start(struct recording_command *c)
 {
-	const char *way;
-	int err;
+	int err = messages__open_signals(&c->msg) ?: start_live(c) ?: start_threads(c);
 
-	c->nice = haste__begin();
-	err = messages__open_signals(&c->msg) ?: look_around(c) ?:
-	      pids__open(&c->pids, &c->filters.filter);
-	if (err)
-		return err;
-	way = choose_way(c);
-	err = load_own(c) ?: open_stream(c) ?: start_stream(c);
-	if (err)
-		return err;
-	haste__end(c->nice);
-	err = open_recorder(c) ?: give_up_privileges(c) ?: messages__hold_signals(&c->msg) ?:
-	      begin_stream(c) ?: start_threads(c);
 	if (err)
 		return err;
 	set_end(c);
-	tell_start(c, way);
+	tell_start(c);
 	return 0;
 }
 
@@ -426,7 +320,7 @@ static int run(struct recording_command *c)
 {
 	const struct loop_fd fds[] = { { c->msg.signals, POLLIN, on_signals } };
 	const struct loop_options loop = {
-		.feed = c->feed,
+		.feed = c->live.feed,
 		.fds = fds,
 		.num_fds = 1,
 		.duration_ns = time_left_ns(c),
@@ -439,49 +333,23 @@ static int run(struct recording_command *c)
 
 /* ---- from an attached recorder to what comes after it ---- */
 
-/* The next one, or else programs of one's own. */
-static int find_origin(struct recording_command *c)
-{
-	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
-
-	while (!c->msg.stop && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
-		if (origin__find(&c->origin, &c->from, is_all(c), &c->kernel))
-			return 0;
-		if (turn(c) < 0)
-			return -ENOMEM;
-		poll(&(struct pollfd){ .fd = c->msg.signals, .events = POLLIN }, 1, FIND_MS);
-	}
-	if (c->msg.stop)
-		return LOOP_END;
-	kernel__probe(&c->kernel, "/sys", "/proc");
-	return load_own(c);
-}
-
 static int go_over(struct recording_command *c)
 {
 	struct held_gap gap = { .since_ns = clock__now_ns(CLOCK_REALTIME),
 				.reason = HELD_GAP_STOPPED,
 				.detail = "the attached recorder was detached" };
+	const struct live_options opts = live_options(c);
 	int err;
 
 	messages__tell(&c->msg, "twsnoop: the recorder was detached: looking for the next one\n");
 	add_up(c, &c->before);
-	stream__free(c->stream);
-	c->stream = NULL;
-	c->feed = NULL;
-	origin__close(&c->origin);
-	err = find_origin(c);
-	if (err)
-		return err;
-	c->origin.since_ns = 1;
-	c->origin.looks_back = false;
-	err = open_stream(c) ?: start_stream(c) ?: begin_stream(c);
+	err = live__go_over(&c->live, &opts, c->msg.signals, turn, c);
 	if (err)
 		return err;
 	gap.until_ns = clock__now_ns(CLOCK_REALTIME);
 	recorder__add_gap(c->recorder, &gap);
 	messages__tell(&c->msg, "twsnoop: recording goes on, %s\n",
-		       c->origin.attached ? "from the next recorder" : "by programs of its own");
+		       c->live.origin.attached ? "from the next recorder" : "by programs of its own");
 	return 0;
 }
 
@@ -492,8 +360,8 @@ static int record_all(struct recording_command *c)
 	for (;;) {
 		err = run(c);
 		if (!err)
-			err = feed__finish(c->feed);
-		if (err || c->msg.stop || !feed__has_ended(c->feed))
+			err = feed__finish(c->live.feed);
+		if (err || c->msg.stop || !feed__has_ended(c->live.feed))
 			return err;
 		err = go_over(c);
 		if (err)
@@ -519,10 +387,7 @@ static void close_all(struct recording_command *c)
 {
 	if (!recorder__free(c->recorder))
 		return; /* a disk is hanging: the end of the process has to do */
-	stream__free(c->stream);
-	pids__close(c->pids);
-	origin__close(&c->origin);
-	sockiter__close();
+	live__close(&c->live);
 	messages__fini(&c->msg);
 	free(c->words);
 }
@@ -537,7 +402,7 @@ static int record(struct recording_command *c)
 		return 1;
 	}
 	err = record_all(c);
-	if (c->feed && feed__failed(c->feed, &failure))
+	if (c->live.feed && feed__failed(c->live.feed, &failure))
 		messages__complain(&c->msg, failure.what, err, failure.todo);
 	end_recording(c);
 	print_account(c);
@@ -555,7 +420,7 @@ static enum options_result check(struct recording_command *c, const struct comma
 		return options__complain(spec, "--size: at least %lluM", RECORDING_SIZE_MIN >> 20);
 	if (c->opts.status)
 		return OPTIONS_OK;
-	return origin__parse(&c->origin, &c->from, spec);
+	return origin__parse(&c->live.origin, &c->from, spec);
 }
 
 int cmd_record(int argc, char **argv)
@@ -563,6 +428,7 @@ int cmd_record(int argc, char **argv)
 	static struct recording_command c = {
 		.opts = { .recording = RECORDING_OF_DEFAULTS },
 		.msg = { .account = print_account, .erase = erase_line, .ctx = &c },
+		.live = { .say = messages__say, .ctx = &c.msg },
 	};
 	const struct option_part parts[] = {
 		{ NULL, record_table, &c.opts },

@@ -32,8 +32,6 @@
 
 #define NS_PER_S 1000000000ULL
 #define LEAST_INTERVAL_NS NS_PER_S
-#define FIND_MS 200		   /* how often the next recorder is looked for, */
-#define FIND_NS (3 * NS_PER_S)	   /* and for how long, before programs of one's own do */
 #define SILENT_NS (120 * NS_PER_S) /* the stream is stuck: a look at millions of sockets takes seconds */
 
 struct serve_options {
@@ -53,7 +51,6 @@ struct serve {
 	struct serve_outputs *outputs;
 	struct origin times; /* as origin__parse() left it */
 	struct live live;
-	struct feed *feed; /* NULL: there is no stream */
 	struct feed_account before; /* of earlier streams, whose recorder was detached */
 	uint64_t begin_ns; /* CLOCK_MONOTONIC: what is older is not counted */
 	uint64_t account_ns; /* likewise: when it is due again */
@@ -122,8 +119,8 @@ static void add_up(const struct serve *s, struct feed_account *sum)
 {
 	struct feed_account now = { 0 };
 
-	if (s->feed)
-		feed__account(s->feed, &now);
+	if (s->live.feed)
+		feed__account(s->live.feed, &now);
 	*sum = s->before;
 	feed_account__add(sum, &now);
 }
@@ -175,9 +172,9 @@ static int prepare(void *ctx, struct live *live, uint64_t *mask)
 	return serve_outputs__prepare(s->outputs, live, mask) ?: messages__hold_signals(&s->msg);
 }
 
-static int start_live(struct serve *s)
+static struct live_options live_options(struct serve *s)
 {
-	const struct live_options opts = {
+	return (struct live_options){
 		.filters = &s->filters,
 		.from = &s->from,
 		.all = !s->opts.time_wait_only,
@@ -190,14 +187,16 @@ static int start_live(struct serve *s)
 		.since_ns = s->has_started ? 0 : serve_outputs__since_ns(s->outputs),
 		.before_giving_up = s->has_started ? NULL : prepare,
 	};
-	int err;
+}
 
-	err = live__start(&s->live, &opts);
-	if (err)
-		return err;
-	s->feed = s->live.feed;
-	atomic_store(&s->traces, true);
-	return 0;
+static int start_live(struct serve *s)
+{
+	const struct live_options opts = live_options(s);
+	int err = live__start(&s->live, &opts);
+
+	if (!err)
+		atomic_store(&s->traces, true);
+	return err;
 }
 
 /* ---- the start ---- */
@@ -354,7 +353,7 @@ static int run(struct serve *s)
 {
 	const struct loop_fd fds[] = { { s->msg.signals, POLLIN, on_signals } };
 	const struct loop_options loop = {
-		.feed = s->feed, .fds = fds, .num_fds = 1, .turn = turn, .ctx = s,
+		.feed = s->live.feed, .fds = fds, .num_fds = 1, .turn = turn, .ctx = s,
 	};
 	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC);
 	struct loop_options until = loop;
@@ -368,40 +367,15 @@ static void say_failure(struct serve *s, int err)
 {
 	struct feed_failure failure;
 
-	if (s->feed && feed__failed(s->feed, &failure))
+	if (s->live.feed && feed__failed(s->live.feed, &failure))
 		messages__complain(&s->msg, failure.what, err, failure.todo);
 }
 
 /* ---- from an attached recorder to what comes after it ---- */
 
-static bool finds_recorder(struct serve *s)
-{
-	struct origin probe = { .say = messages__say, .ctx = &s->msg, .zone = s->times.zone };
-	struct kernel kernel = { 0 };
-	bool found = origin__find(&probe, &s->from, !s->opts.time_wait_only, &kernel);
-
-	origin__close(&probe);
-	return found;
-}
-
-/* The next one, for a while; then programs of one's own have to do. */
-static int await_recorder(struct serve *s)
-{
-	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
-
-	while (!finds_recorder(s) && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
-		int err;
-
-		poll(&(struct pollfd){ .fd = s->msg.signals, .events = POLLIN }, 1, FIND_MS);
-		err = turn(s);
-		if (err)
-			return err;
-	}
-	return 0;
-}
-
 static int go_over(struct serve *s)
 {
+	const struct live_options opts = live_options(s);
 	uint64_t since_ns = clock__now_ns(CLOCK_REALTIME);
 	int err;
 
@@ -410,15 +384,11 @@ static int go_over(struct serve *s)
 	gauges__stop(s->gauges); /* what it is told of the stream may be something else then */
 	s->gauges = NULL;
 	add_up(s, &s->before);
-	s->feed = NULL;
-	live__stop(&s->live);
-	err = await_recorder(s);
+	err = live__go_over(&s->live, &opts, s->msg.signals, turn, s);
 	if (err)
 		return err;
-	s->live.origin = s->times;
-	s->live.origin.looks_back = false;
-	s->live.origin.since_ns = 1; /* nothing of the next one was read */
-	err = start_live(s) ?: start_gauges(s);
+	atomic_store(&s->traces, true);
+	err = start_gauges(s);
 	if (err)
 		return err;
 	serve_outputs__add_gap(s->outputs, since_ns, clock__now_ns(CLOCK_REALTIME));
@@ -435,9 +405,9 @@ static int serve_all(struct serve *s)
 	for (;;) {
 		err = run(s);
 		if (!err)
-			err = feed__finish(s->feed);
+			err = feed__finish(s->live.feed);
 		turn(s);
-		if (err || s->msg.stop || !feed__has_ended(s->feed))
+		if (err || s->msg.stop || !feed__has_ended(s->live.feed))
 			return err;
 		err = go_over(s);
 		if (err)

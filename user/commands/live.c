@@ -2,6 +2,7 @@
 #include "commands/live.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,9 @@
 #include "events/stream.h"
 #include "host/privileges.h"
 #include "sockets/sockiter.h"
+
+#define FIND_MS 200		/* how often the next recorder is looked for, */
+#define FIND_NS 3000000000ULL	/* and for how long, before programs of one's own do */
 
 static void say(const struct live *live, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -195,7 +199,7 @@ const char *live__blind(const struct live *live)
 	return NULL;
 }
 
-void live__stop(struct live *live)
+static void stop(struct live *live)
 {
 	stream__free(live->stream);
 	pids__close(live->pids);
@@ -205,8 +209,37 @@ void live__stop(struct live *live)
 	live->pids = NULL;
 }
 
+static bool finds_recorder(const struct live *live, const struct live_options *opts)
+{
+	struct origin probe = { .say = live->say, .ctx = live->ctx, .zone = live->origin.zone };
+	struct kernel kernel = { 0 };
+	bool found = origin__find(&probe, opts->from, opts->all, &kernel);
+
+	origin__close(&probe);
+	return found;
+}
+
+int live__go_over(struct live *live, const struct live_options *opts, int wake_fd,
+		  int (*turn)(void *ctx), void *ctx)
+{
+	uint64_t until_ns = clock__now_ns(CLOCK_MONOTONIC) + FIND_NS;
+
+	stop(live);
+	while (!finds_recorder(live, opts) && clock__now_ns(CLOCK_MONOTONIC) < until_ns) {
+		int err;
+
+		poll(&(struct pollfd){ .fd = wake_fd, .events = POLLIN }, 1, FIND_MS);
+		err = turn(ctx);
+		if (err)
+			return err;
+	}
+	live->origin.looks_back = false;
+	live->origin.since_ns = 1; /* nothing of the next one was read */
+	return live__start(live, opts);
+}
+
 void live__close(struct live *live)
 {
-	live__stop(live);
+	stop(live);
 	sockiter__close();
 }

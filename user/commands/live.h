@@ -75,9 +75,14 @@ int live__start(struct live *live, const struct live_options *opts);
  * NULL: it is. */
 const char *live__blind(const struct live *live);
 
-/* live__stop() - lets the stream go; with another origin live__start() can be called again. Other
- * threads may go on to list sockets with live->source. */
-void live__stop(struct live *live);
+/*
+ * live__go_over() - from a recorder that was detached to the next one, if there is one within some
+ * seconds, or to programs of one's own: all that it has is given. Other threads may go on to list sockets with
+ * live->source. Meanwhile @turn(@ctx) is called, at once when @wake_fd is readable; if it returns anything but 0
+ * that is returned, and there is no stream. Else returns as live__start().
+ */
+int live__go_over(struct live *live, const struct live_options *opts, int wake_fd,
+		  int (*turn)(void *ctx), void *ctx);
 
 void live__close(struct live *live);
 
