@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
 
 #include <bpf/bpf.h>
@@ -12,7 +11,6 @@
 #include "base/clock.h"
 #include "capture/arguments.h"
 #include "capture/rings.h"
-#include "model/decode.h"
 
 #define MAX_PATHS (1U << 14) /* more than there are: the walk may begin anew */
 #define CHECK_NS 500000000ULL /* whether its folder is there still */

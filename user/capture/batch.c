@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define FIRST_ROOM 1024
 #define USUAL_ROOM (1U << 16) /* half a million closes a second, ten times a second */

@@ -3,7 +3,6 @@
  * twsnoop list: the TIME_WAIT sockets that exist now, each with its owner.
  */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -24,7 +24,6 @@
 #include "commands/record_status.h"
 #include "commands/record_text.h"
 #include "commands/recording_of.h"
-#include "commands/said.h"
 #include "commands/state_dir.h"
 #include "containers/containers.h"
 #include "events/loop.h"

@@ -11,7 +11,6 @@
 #include "base/escape.h"
 #include "base/fdwriter.h"
 #include "base/newfile.h"
-#include "base/when.h"
 #include "commands/command.h"
 #include "commands/options.h"
 #include "commands/past.h"

@@ -7,13 +7,11 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/parse.h"
 #include "capture/calls.h"
-#include "capture/tracer.h"
 #include "commands/command.h"
 #include "commands/haste.h"
 #include "containers/containers.h"

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "capture/calls.h"
 #include "commands/haste.h"
 #include "commands/pids.h"
 #include "commands/recording_of.h"

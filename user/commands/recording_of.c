@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "commands/recording_of.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>

@@ -2,7 +2,6 @@
 /*
  * Rules about connections that end otherwise than by close() here: 18, 19, 22 of the patterns.
  */
-#include <string.h>
 
 #include "diagnosis/judge.h"
 

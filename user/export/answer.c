@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "export/answer.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #if defined(HAVE_JANSSON) || defined(HAVE_LIBCURL)

@@ -9,7 +9,6 @@
 #include <linux/sock_diag.h>
 #include <linux/inet_diag.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>

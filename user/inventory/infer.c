@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "inventory/infer.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/table.h"

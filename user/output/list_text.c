@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "output/list_text.h"
 
-#include <string.h>
 
 #include "inventory/row_record.h"
-#include "output/fit.h"
 
 /* ---- rows ---- */
 

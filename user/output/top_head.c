@@ -2,7 +2,6 @@
 /*
  * The lines above the table of `twsnoop top`: of the host, not of rows.
  */
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/escape.h"
-#include "base/fmt.h"
 #include "report/words.h"
 
 static void put(struct html *html, const char *text)

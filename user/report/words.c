@@ -2,7 +2,6 @@
 /* The small ones of words.h. */
 #include "report/words.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 

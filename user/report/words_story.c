@@ -2,7 +2,6 @@
 /* The sentences of words.h. */
 #include <string.h>
 
-#include "base/fmt.h"
 #include "report/advice.h"
 #include "report/words.h"
 #include "store/gap_words.h"

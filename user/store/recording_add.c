@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What goes into a recording, a row each. */
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "store/db.h"
 #include "store/histogram.h"

@@ -3,7 +3,6 @@
 #include <errno.h>
 
 #include "store/db.h"
-#include "store/guard.h"
 #include "store/recording_file.h"
 
 #define NS_PER_DAY 86400000000000ULL

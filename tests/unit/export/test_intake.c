@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "export/identity.h"
 #include "export/intake.h"
 #include "tests/unit/support.h"

@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "host/netns.h"
 #include "recording/counters.h"
 
 static const struct counters *parse(const char *text)

@@ -28,7 +28,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/netns.h"
 #include "base/clock.h"
 #include "sockets/sockdiag.h"
 

@@ -30,7 +30,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/netns.h"
 #include "sockets/sockdiag.h"
 #include "sockets/sockiter.h"
 

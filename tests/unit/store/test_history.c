@@ -13,7 +13,6 @@
 
 #include <sqlite3.h>
 
-#include "store/schema.h"
 #include "tests/unit/store/store_support.h"
 
 #define PAGE 4096

@@ -13,7 +13,6 @@
 #include "store/guard.h"
 #include "tests/unit/store/disk.h"
 #include "tests/unit/store/store_support.h"
-#include "tests/unit/support.h"
 
 static struct store_failure failure;
 
