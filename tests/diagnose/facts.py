@@ -3,7 +3,7 @@
 each setting that it names is accepted, and a default that it names is the one.
 
 A program in remedies.c that has no fact here, or a reason why not, fails the test. That settings help
-is played by software.py.
+is played by proxies.py, stores.py and clients.py.
 """
 import glob
 import os
@@ -11,8 +11,10 @@ import re
 import subprocess
 import tempfile
 
+from clients import go_program
+from programs import needs
 from run import Skip, Wrong, situation
-from software import go_program, needs, postgres_bin
+from stores import postgres_bin
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = f"{HERE}/../../user/diagnosis/remedies.c"
@@ -27,9 +29,9 @@ UNTRIED = {
     "MainThread": "Node.js' process since version 20, as node",
     "node-MainThread": "Node.js' process since version 23, as node",
     "h2load": "nothing is advised",
-    "curl": "played by software.py", "wget": "played by software.py", "ruby*": "played by software.py",
-    "ab": "played by software.py", "wrk": "played by software.py", "hey": "played by software.py",
-    "siege": "played by software.py", "pgbouncer": "played by software.py",
+    "curl": "played by clients.py", "wget": "played by clients.py", "ruby*": "played by clients.py",
+    "ab": "played by clients.py", "wrk": "played by clients.py", "hey": "played by clients.py",
+    "siege": "played by clients.py", "pgbouncer": "played by stores.py",
 }
 
 TRIED = {}

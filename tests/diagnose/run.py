@@ -3,8 +3,8 @@
 """Whether `twsnoop diagnose` finds what is wrong, and is silent where nothing is.
 
 Each situation is made in network namespaces of its own, and is told by one recorder, so that several
-are played at once: situations.py has what a few lines of Python make of it, software.py real programs.
-facts.py tries what is advised with the programs that it is about.
+are played at once: situations.py has what a few lines of Python make of it, proxies.py, stores.py and
+clients.py what real programs do. facts.py tries what is advised with the programs that it is about.
 
 usage: run.py TWSNOOP [NAME]...      ends with "N passed, N failed[, N skipped]"
 """
@@ -314,7 +314,9 @@ def main():
     run(twsnoop, "attach", "--all", "--syscalls", "--size", "262144", stdout=subprocess.DEVNULL)
     try:
         import situations  # noqa: F401: they fill SITUATIONS
-        import software  # noqa: F401
+        import proxies  # noqa: F401
+        import stores  # noqa: F401
+        import clients  # noqa: F401
         import facts  # noqa: F401
         return play_all(twsnoop, names)
     finally:
