@@ -164,6 +164,15 @@ bench:
 	$(MAKE) -C tests/bench BUILD=$(abspath $(BUILD))
 	BUILD=$(abspath $(BUILD)) tests/bench/bench.py $(BENCH_ARGS)
 
+# Instructions instead of times, in a guest: COUNT_ARGS=--record for a new budget.
+BENCH_COUNT := $(BUILD)/tests/bench/count
+
+$(BENCH_COUNT): $(addprefix tests/bench/,count.c load.c load.h empty.bpf.c)
+	$(MAKE) -C tests/bench BUILD=$(abspath $(BUILD)) $(abspath $@)
+
+bench-count: static $(BENCH_COUNT)
+	BUILD=$(abspath $(BUILD)) /usr/bin/python3 tests/bench/count.py $(COUNT_ARGS)
+
 # The user side by itself, out of the same objects; the rest is made in tests/bench.
 BENCH_READER := $(BUILD)/tests/bench/reader
 
@@ -211,7 +220,7 @@ include packaging/packaging.mk
 include tests/export/export.mk
 
 check-build: all static $(BUILD)/scenarios $(USER_LIB) $(CLITOOL) $(NEXT)/twsnoop $(MAKEREC) $(TELL_SCENE) \
-	$(EXPORT_FEEDER) $(BUILD)/tests/test_sockiter $(BUILD)/tests/test_abi $(BUILD)/tests/test_budget
+	$(EXPORT_FEEDER) $(BENCH_COUNT) $(BUILD)/tests/test_sockiter $(BUILD)/tests/test_abi $(BUILD)/tests/test_budget
 
 ABI_OBJECTS := "$(BUILD)/twsnoop.bpf.o","$(BUILD)/twsnoop_legacy.bpf.o"
 
@@ -322,6 +331,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-build check-quick bench bench-reader abi budget sockiter scenarios soak agreement matrix \
+.PHONY: all static deps run test check check-build check-quick bench bench-count bench-reader abi budget sockiter scenarios soak agreement matrix \
 	guests-systemd guests-record lint install uninstall clean
 .DELETE_ON_ERROR:

@@ -59,6 +59,8 @@ suite_bench_builds() {
 		return 1
 	fi
 }
+# Instructions a connection, in a guest: no machine's mood moves them.
+suite_count() { "$MAKE" --no-print-directory COUNT_ARGS=--budget bench-count; }
 suite_budget() { "$MAKE" --no-print-directory budget; }
 suite_sockiter() { "$MAKE" --no-print-directory sockiter; }
 suite_past() { "$MAKE" --no-print-directory past; }
@@ -119,7 +121,7 @@ suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm
 
 all="layers docs headers unit budget sockiter cli past report scenarios attached soak agreement record serve \
 	export export_serve top diagnose real containers packages \
-	bounded bench_builds dist fuzz unit_young systemd disks matrix matrix_arm64"
+	bounded bench_builds dist fuzz unit_young systemd disks count matrix matrix_arm64"
 quick="layers docs headers unit budget sockiter past scenarios_half"
 
 # lane_of NAME: suites of one lane run one after the other, the lanes at once. "host" is for what traces this
@@ -130,7 +132,7 @@ lane_of() {
 	case $1 in
 	export) echo stores ;;
 	layers | docs | headers | unit | unit_young | bounded | bench_builds | fuzz | report | dist) echo low ;;
-	systemd | disks | matrix | matrix_arm64) echo idle ;;
+	systemd | disks | count | matrix | matrix_arm64) echo idle ;;
 	*) echo host ;;
 	esac
 }

@@ -28,16 +28,22 @@ kernel_args()
 		"tsc=reliable nokaslr random.trust_cpu=on"
 }
 
-# accel CPUS|disk: the accelerator. With one processor the guest's clock goes by its instructions, 4 ns
-# each, and jumps ahead when it has nothing to do: no test there runs out of time because this
+# accel CPUS|count|disk: the accelerator. With one processor the guest's clock goes by its instructions,
+# 4 ns each, and jumps ahead when it has nothing to do: no test there runs out of time because this
 # machine is slow, or was stopped for a while, and waiting costs nothing. QEMU can do that only if
 # it runs the processors one after the other, and then the second one of two never comes up.
+# count: an instruction is 1 ns, and neither the clock nor the random numbers are this machine's, so
+# that what is counted is the same in every run.
 # disk: one processor, too, but time passes while it waits: for a disk, which takes this machine's
 # time. (With two, a busy machine makes the guest misjudge its clock by a factor.)
 accel()
 {
 	case $1 in
 	1) echo "-accel tcg,thread=single -icount shift=2,sleep=off -smp 1" ;;
+	count)
+		echo "-accel tcg,thread=single -icount shift=0,sleep=off -smp 1 -seed 1" \
+			"-rtc base=2026-01-01,clock=vm"
+		;;
 	disk) echo "-accel tcg,thread=single -icount shift=2,sleep=on -smp 1" ;;
 	*) echo "-accel tcg,thread=multi -smp $1" ;;
 	esac
