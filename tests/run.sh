@@ -304,27 +304,31 @@ if [ "${1:-}" = --suite ]; then
 	"suite_$2"
 	exit
 fi
-: >"$faults"
-: >"$skips"
-declare -A running began
-waiting=()
-trap '' USR1 # nor is who has just been started ended by it
-trap interrupted INT TERM HUP
-suites=${*:-$all}
-[ "$suites" != quick ] || suites=$quick
-for suite in $suites; do
-	if ! declare -F "suite_$suite" >/dev/null; then
-		echo "run.sh: there is no suite $suite: there are $all" >&2
-		exit 2
+# As one command, so that bash has read all of it: this file may be changed while suites run.
+{
+	: >"$faults"
+	: >"$skips"
+	declare -A running began
+	waiting=()
+	trap '' USR1 # nor is who has just been started ended by it
+	trap interrupted INT TERM HUP
+	suites=${*:-$all}
+	[ "$suites" != quick ] || suites=$quick
+	for suite in $suites; do
+		if ! declare -F "suite_$suite" >/dev/null; then
+			echo "run.sh: there is no suite $suite: there are $all" >&2
+			exit 2
+		fi
+	done
+	# shellcheck disable=SC2086
+	run_all $suites
+	show_skips
+	show_faults
+	if [ $skipped -gt 0 ]; then
+		echo "$passed passed, $failed failed, $skipped skipped"
+	else
+		echo "$passed passed, $failed failed"
 	fi
-done
-# shellcheck disable=SC2086
-run_all $suites
-show_skips
-show_faults
-if [ $skipped -gt 0 ]; then
-	echo "$passed passed, $failed failed, $skipped skipped"
-else
-	echo "$passed passed, $failed failed"
-fi
-[ $failed = 0 ]
+	[ $failed = 0 ]
+	exit
+}
