@@ -211,8 +211,12 @@ def tables(figures, release):
 
 
 def clang_version():
-    done = subprocess.run([os.environ.get("CLANG_PLAIN", "clang"), "--version"], check=False,
-                          capture_output=True, text=True)
+    """Of the compiler that makes the programs: CLANG may have another in front, such as ccache."""
+    argv = [*os.environ.get("CLANG", "clang").split(), "--version"]
+    try:
+        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    except OSError:
+        return "?"
     return (re.findall(r"version (\d+)", done.stdout) or ["?"])[0]
 
 
