@@ -8,7 +8,7 @@ CLITOOL_SRC := $(sort $(wildcard tests/cli/*.c))
 $(CLITOOL): $(CLITOOL_SRC) tests/cli/clitool.h
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Werror -static -o $@ $(CLITOOL_SRC) \
-		-ljansson
+		-ljansson -lz
 
 # A twsnoop of another layout, for upgrades under running readers: what asks for the layout, built
 # anew; the rest is the same.

@@ -45,6 +45,8 @@ static const struct {
 	{ "json", tool__json, "FILE [hostile]: each line is an object; prints their number" },
 	{ "csv", tool__csv, "FILE: RFC 4180, as many fields everywhere" },
 	{ "plain", tool__plain, "FILE: UTF-8 without control characters" },
+	{ "receive", tool__receive, "PORT FILE: takes what is sent by OTLP/HTTP, packed by gzip, and adds it "
+	  "to FILE, until it is killed" },
 	{ "wait-line", tool__wait_line, "FILE PREFIX [N]: until N lines begin so" },
 	{ "wait-exit", tool__wait_exit, "FILE: until it is not empty" },
 	{ "bpf-held", tool__bpf_held, "PID: ids of its programs, maps and links" },

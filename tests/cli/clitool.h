@@ -45,6 +45,9 @@ int tool__json(int argc, char **argv);
 int tool__csv(int argc, char **argv);
 int tool__plain(int argc, char **argv);
 
+/* clitool_receive.c: a store in the network */
+int tool__receive(int argc, char **argv);
+
 /* clitool_term.c: a terminal */
 int tool__terminal(int argc, char **argv);
 int tool__fits(int argc, char **argv);
