@@ -5,7 +5,7 @@
     make bench            or    tests/bench/bench.py [--quick] [--only SECTION]...
                                     [--json FILE] [--markdown FILE]
 
-Sections: bpf flood churn nginx reader loss scale alone blocks top store past record diagnose. It works in
+Sections: bpf flood churn nginx reader loss scale alone blocks top store past record diagnose serve. It works in
 namespaces of its own and changes no setting of the host. Figures are medians with their range, and of
 twelve runs or more with their middle half: those of a busy or a virtual machine are as good
 as that machine is quiet.
@@ -27,13 +27,15 @@ import feel
 import loss
 import record
 import scale
+import serve
 import summary
 
 SECTIONS = {"bpf": cost.bpf_time, "flood": cost.flood, "churn": feel.feel_churn,
             "nginx": feel.feel_nginx, "reader": feel.reader, "loss": loss.loss,
             "scale": scale.scale, "alone": cost.reader_alone, "blocks": cost.blocks,
             "top": cost.top, "store": cost.store, "past": cost.past,
-            "record": record.record, "diagnose": diagnose.diagnose}
+            "record": record.record, "diagnose": diagnose.diagnose,
+            "serve": serve.serve}
 
 
 class Context:

@@ -21,12 +21,21 @@ class Recorder(b.Ledger):
 
 
 def seconds_of(*argv):
-    begin = time.monotonic()
+    """How long it takes, and its CPU time."""
+    begin, before = time.monotonic(), os.times()
     done = subprocess.run(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                           check=False)
     if done.returncode not in (0, 3, 4):
         raise b.BenchError(f"diagnose: {done.stderr.strip()[:200]}")
-    return time.monotonic() - begin
+    after = os.times()
+    return (time.monotonic() - begin, after.children_user + after.children_system -
+            before.children_user - before.children_system)
+
+
+def spread(pairs, less=0):
+    """Of seconds, above so many, and of CPU seconds."""
+    return {"wall": b.spread([wall - less for wall, _ in pairs]),
+            "cpu": b.spread([cpu for _, cpu in pairs])}
 
 
 def attached(ctx, rate):
@@ -36,8 +45,8 @@ def attached(ctx, rate):
     with Recorder() as recorder, b.Churn("--millis", 1000 * (5 + 10 * runs), *pace) as churn:
         churn.go()
         time.sleep(3)
-        return b.spread([seconds_of("nsenter", "-m", f"--target={recorder.pid}", TWSNOOP,
-                                    "diagnose", "--json") for _ in range(runs)])
+        return spread([seconds_of("nsenter", "-m", f"--target={recorder.pid}", TWSNOOP,
+                                  "diagnose", "--json") for _ in range(runs)])
 
 
 def own(ctx, rate):
@@ -45,8 +54,8 @@ def own(ctx, rate):
     runs = 3 * ctx.rounds
     with b.Churn("--millis", 1000 * (5 + 10 * runs), "--rate", rate, "--pairs", 1) as churn:
         churn.go()
-        return b.spread([seconds_of(TWSNOOP, "diagnose", "--json", "--own", "-d", f"{WATCHED_S}s") -
-                         WATCHED_S for _ in range(runs)])
+        return spread([seconds_of(TWSNOOP, "diagnose", "--json", "--own", "-d", f"{WATCHED_S}s")
+                       for _ in range(runs)], WATCHED_S)
 
 
 def recorded(ctx, folder):
@@ -55,8 +64,8 @@ def recorded(ctx, folder):
     cost.make_programs("fill")
     subprocess.run([b.program("fill"), path, "16" if ctx.quick else "64"], check=True,
                    stdout=subprocess.DEVNULL)
-    return b.spread([seconds_of(TWSNOOP, "diagnose", "--json", "--from", path)
-                     for _ in range(ctx.rounds)])
+    return spread([seconds_of(TWSNOOP, "diagnose", "--json", "--from", path)
+                   for _ in range(ctx.rounds)])
 
 
 def diagnose(ctx):
@@ -68,6 +77,7 @@ def diagnose(ctx):
     with tempfile.TemporaryDirectory(dir=b.BUILD) as folder:
         figures["all of a recording of 64 MiB"] = ctx.attempt("twsnoop", recorded, ctx, folder)
     figures = {what: figure for what, figure in figures.items() if figure}
-    b.table("11. twsnoop diagnose: until the verdict is there", ["case", "seconds"],
-            [[what, b.show(figure, 2)] for what, figure in figures.items()])
+    b.table("11. twsnoop diagnose: until the verdict is there", ["case", "seconds", "CPU seconds"],
+            [[what, b.show(figure["wall"], 2), b.show(figure["cpu"], 2)]
+             for what, figure in figures.items()])
     return figures

@@ -29,14 +29,15 @@ class Recorder(b.Process):
         return {k: int(v) for k, v in re.findall(r"(\w+)=(\d+)", self.said().splitlines()[-1])}
 
 
-def cpu_a_close(argv, seconds):
-    """In µs, with all that it does beside, while RATE connections are closed a second."""
+def cpu_a_close(argv, seconds, after_s=1.5):
+    """In µs, with all that it does beside, while RATE connections are closed a second and for a while
+    after."""
     with b.Churn("--count", RATE * seconds, "--rate", RATE, "--pairs", 1) as churn, \
          Recorder(*argv) as tool:
         time.sleep(2)
         before = tool.cpu_ns()
         made = churn.run()["connections"]
-        time.sleep(1.5)
+        time.sleep(after_s)
         return (tool.cpu_ns() - before) / 1000 / made
 
 
