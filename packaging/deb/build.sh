@@ -5,7 +5,8 @@
 # below the build folder.
 #
 # usage: packaging/deb/build.sh ARCH BUILD      ARCH as make has it; leaves BUILD/twsnoop_*.deb
-# Environment: DEB_BUILD_OPTIONS (default nocheck: the tests are the tree's), CC, CLANG
+# Environment: DEB_BUILD_OPTIONS (default nocheck: the tests are the tree's), CC, CLANG;
+# DEBFULLNAME and DEBEMAIL, as Debian's tools have them: who answers for the package
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -18,6 +19,20 @@ die()
 	exit 1
 }
 
+# maintainer: who builds it for others; nothing: as the tree has it
+maintainer()
+{
+	local name=${DEBFULLNAME:-} mail=${DEBEMAIL:-}
+	[ -n "$mail" ] || return 0
+	if [[ $mail =~ ^(.*[^ ])" "*\<(.*)\>$ ]]; then
+		name=${name:-${BASH_REMATCH[1]}} mail=${BASH_REMATCH[2]}
+	fi
+	[[ $mail =~ ^[^[:space:]\<\>,@]+@[^[:space:]\<\>,@]+$ ]] || die "DEBEMAIL: no address: '$mail'"
+	[[ -n $name && $name != *[[:cntrl:]\<\>]* ]] || die "DEBFULLNAME: a name is needed beside DEBEMAIL"
+	echo "$name <$mail>"
+}
+
+by=$(maintainer)
 command -v dh >/dev/null || die "debhelper is missing: sudo tests/deps.sh deb"
 
 mkdir -p "$build"
@@ -40,6 +55,12 @@ needs=$("$top/tests/deps.sh" --list build | sed -E '/^(gcc|libc6-dev|make)$/d; s
 sed -i "s/@BUILD@/$needs/" "$tree/debian/control"
 units=$(cd "$tree/packaging/systemd" && echo *.service)
 sed -i "s/@UNITS@/$units/" "$tree/debian/twsnoop.prerm"
+if [ -n "$by" ]; then
+	quoted=$(printf '%s' "$by" | sed 's/[&\/\\]/\\&/g')
+	sed -i "s/^Maintainer: .*/Maintainer: $quoted/" "$tree/debian/control"
+	# of this version: what went before is others'
+	sed -i "0,/^ -- /s/^ -- .*>  / -- $quoted  /" "$tree/debian/changelog"
+fi
 
 export DEB_BUILD_OPTIONS=${DEB_BUILD_OPTIONS-nocheck}
 case " $DEB_BUILD_OPTIONS " in

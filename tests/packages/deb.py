@@ -20,12 +20,15 @@ THEIRS = re.compile(r"/(var/lib/(dpkg|apt|systemd/deb-systemd-helper)|var/cache|
                     r"etc/(resolv\.conf|hosts)|usr/bin/systemctl|systemctl\.log|run|root)(/|$)")
 
 
+PACKAGER = "Nora O'Neil", "packages@twsnoop.test"
+
+
 def package():
     """build it, unless a test before this one has"""
     need("dh", "lintian", "dpkg-deb")
     found = BUILD / f"twsnoop_{version()}_{run('dpkg', '--print-architecture').stdout.strip()}.deb"
     if not package.built:
-        make("deb", f"BUILD={BUILD}", cwd=TOP)
+        make("deb", f"BUILD={BUILD}", f"DEBFULLNAME={PACKAGER[0]}", f"DEBEMAIL={PACKAGER[1]}", cwd=TOP)
         package.built = True
     return found
 
@@ -46,6 +49,7 @@ def content(v, twsnoop):
                  "/usr/share/doc/twsnoop/examples/kubernetes/events/daemonset.yaml",
                  "/usr/share/doc/twsnoop/examples/shippers/vector.yaml"):
         v.check(f"deb_has{path}", path in files, f"{path} is not in it")
+    v.equal("deb_maintainer", run("dpkg-deb", "-f", deb, "Maintainer").stdout.strip(), "{} <{}>".format(*PACKAGER))
     with scratch() as name:
         run("dpkg-deb", "-e", deb, name)
         v.equal("deb_conffiles", pathlib.Path(name, "conffiles").read_text().split(), ["/etc/default/twsnoop"])
@@ -53,6 +57,21 @@ def content(v, twsnoop):
     depends = run("dpkg-deb", "-f", deb, "Depends").stdout
     needed = set(re.findall(r"NEEDED +(\S+)", run("objdump", "-p", TOP / twsnoop).stdout))
     v.check("deb_depends", needed and len(depends.split(",")) >= len(needed - {"ld-linux-x86-64.so.2"}) - 1, depends)
+
+
+def by_whom(v, twsnoop):
+    """Who answers for it: one place in the tree, and none that could be somebody's"""
+    control = (TOP / "packaging/deb/control").read_text()
+    ours = re.search(r"^Maintainer: (.*)$", control, re.M).group(1)
+    v.check("deb_maintainer_nobody", ours.endswith(".invalid>"), ours)
+    v.equal("deb_changelog_by", run("dpkg-parsechangelog", "-l", TOP / "packaging/deb/changelog", "-S", "Maintainer").stdout.strip(), ours)
+    for number, (name, mail, why) in enumerate((("", "a@b.example", "DEBFULLNAME"), ("A", "a", "DEBEMAIL"), ("A <b>", "a@b.example", "DEBFULLNAME"),
+                            ("A", "a@b.example>\nX: y", "DEBEMAIL"), ("A\nX: y", "a@b.example", "DEBFULLNAME"))):
+        with scratch() as build:
+            done = run(TOP / "packaging/deb/build.sh", "x86_64", build, check=False,
+                       env={**os.environ, "DEBFULLNAME": name, "DEBEMAIL": mail})
+        v.check(f"deb_refuses_{number}", done.returncode == 1 and f"build.sh: {why}: " in done.stderr and
+                len(done.stderr.splitlines()) < 3, done.stderr)
 
 
 # ---- a fresh Debian ----

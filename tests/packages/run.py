@@ -26,6 +26,7 @@ TESTS = {
     "image_bytes": image.same_bytes,
     "pod": image.sees_others,
     "pod_metrics": image.serves_metrics,
+    "deb_by": deb.by_whom,
     "deb": deb.content,
     "deb_life": deb.life,
     "dist": release.dist,
