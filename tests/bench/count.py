@@ -144,6 +144,8 @@ def boot(args, kernel, initramfs):
             "-chardev", f"file,id=console,path={console}", "-serial", "chardev:console",
             "-kernel", os.path.join(kernel, "vmlinuz"), "-initrd", initramfs,
             "-append", " ".join(append)]
+    if not shutil.which(argv[0]):
+        raise b.BenchError(f"{argv[0]} is not there: apt-get install $(tests/matrix/run.sh --packages)")
     with b.Process(argv, stdin=subprocess.DEVNULL) as qemu:
         try:
             qemu.popen.wait(DEADLINE_S)
