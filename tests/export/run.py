@@ -3,6 +3,7 @@
 """What exporting owes a store: each event once, whatever is killed or cut; within the spool's bound, and
 beyond it counted. In a network namespace of its own, with Debian's ClickHouse and a receiver for OTLP that
 checks each request. As root: run.py [--seconds N] FEEDER TWSNOOP [TEST]...
+Environment: CLICKHOUSE_SERVER, the server's command, if it is another one: see newer_clickhouse.py.
 Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
 import collections
 import contextlib
@@ -35,6 +36,8 @@ from cutter import Cutter  # noqa: E402
 from otlp_receiver import Store, http_date  # noqa: E402
 
 SCHEMA = os.path.join(HERE, "../../packaging/clickhouse/schema.sql")
+SERVER = [os.path.abspath(word) if os.path.exists(word) else word
+          for word in os.environ.get("CLICKHOUSE_SERVER", "clickhouse-server").split()]
 BIG = 256 << 20
 
 feeder_program = twsnoop = scratch = None
@@ -370,8 +373,8 @@ class ClickHouse:
 
     def start(self, waits=True):
         out = open(os.path.join(self.dir, "out"), "ab")
-        self.process = subprocess.Popen(["clickhouse-server", f"--config-file={self.dir}/config.xml"],
-                                        cwd=self.dir, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        self.process = subprocess.Popen([*SERVER, f"--config-file={self.dir}/config.xml"], cwd=self.dir,
+                                        stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                         preexec_fn=die_with_parent)
         out.close()
         if waits:
@@ -381,7 +384,7 @@ class ClickHouse:
         wait_for(lambda: self.process.poll() is not None or self.answers(), "ClickHouse to start")
         if self.process.poll() is not None:
             with open(os.path.join(self.dir, "out"), encoding="utf-8", errors="replace") as file:
-                raise RuntimeError(f"clickhouse-server ended: {file.read()[-500:]}")
+                raise RuntimeError(f"{SERVER[0]} ended: {file.read()[-500:]}")
 
     def answers(self):
         try:
@@ -425,8 +428,8 @@ clickhouse = None
 def with_clickhouse(test):
     def run():
         global clickhouse
-        if not shutil.which("clickhouse-server"):
-            return skip(test.__name__[5:], "no clickhouse-server")
+        if not shutil.which(SERVER[0]):
+            return skip(test.__name__[5:], f"no {SERVER[0]}")
         if not clickhouse:
             clickhouse = ClickHouse()
         clickhouse.make_table()
