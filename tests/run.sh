@@ -110,7 +110,7 @@ suite_dist() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" di
 # shellcheck disable=SC2046
 suite_packages() {
 	BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" \
-		$(sed -n 's/^    "\([a-z_]*\)": .*/\1/p' tests/packages/run.py | grep -vx dist)
+		$(sed -n 's/^    "\([a-z_0-9]*\)": .*/\1/p' tests/packages/run.py | grep -vx dist)
 }
 suite_systemd() { "$MAKE" --no-print-directory guests-systemd; }
 suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
