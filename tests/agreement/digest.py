@@ -4,8 +4,8 @@
 
     trace --json | digest.py FOLDER [--keep]
 
-Into FOLDER: files of pairs (a hash of all that is said of an event but when it was, and when it was),
-parted by the hash; sums.json: the sums of each minute, in all and by what was seen of whom; with --keep
+Into FOLDER: files of pairs (a hash of all that is said of an event but when it was, and when it was; 0
+where each reader infers that by itself), parted by the hash; sums.json: the sums of each minute, in all and by what was seen of whom; with --keep
 trace.gz, so that what differs can be shown.
 """
 import array
@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 
 PARTS = 64
@@ -22,12 +23,22 @@ BEGIN = b'{"timestamp":"'
 SECOND_LEN = len("2026-11-29T03:12:00")
 # Who lives for a moment can be asked for its command line by only one of two readers.
 BRIEF = b'"name":"brief-'
+# These ends no event tells: that a socket is gone, and when its timer was to end, a reader has from
+# snapshots of its own.
+INFERRED = (b'"end":"expired"', b'"end":"purged"', b'"end":"unknown"')
+LIFETIME = re.compile(rb'"lifetime_ns":\d+,?')
+
+
+def is_inferred(text):
+    return any(end in text for end in INFERRED)
 
 
 def key_of(line):
     """All that is said of an event, but for when it was."""
     start = line.index(b'",', len(BEGIN))
     text = line[start:].rstrip(b"\n")
+    if is_inferred(text):
+        text = LIFETIME.sub(b"", text)
     if BRIEF in text:
         event = json.loads(b"{" + text[2:])
         for who in ("process", "opener"):
@@ -92,7 +103,7 @@ class Digest:
         time_ns = self.clock.read(line[len(BEGIN):end])
         part = self.parts[key % PARTS]
         part.append(key)
-        part.append(time_ns)
+        part.append(0 if is_inferred(line) else time_ns)
         if len(part) >= 2 * FLUSH_AT:
             self.flush(key % PARTS)
         self.sums.add(line, time_ns)
