@@ -31,13 +31,15 @@ struct due {
 
 struct healer {
 	struct seen *seen;  /* reported, or there before */
-	struct seen *alive; /* the snapshot's mini-sockets, while finding */
+	struct seen *alive; /* the snapshot's sockets, from the taking until all is found */
 	struct seen *found; /* that were found here and reported */
 	struct seen *read; /* the snapshot's namespaces, while finding */
 	struct seen *doubted; /* until the baseline: see healer__doubt() */
 	struct due due;
 	struct snapshot snap;
 	const struct sockets_source *source;
+	heal_show_fn show; /* while a snapshot is taken */
+	void *show_ctx;
 	bool has_cookie;
 	uint64_t seed;
 	uint64_t horizon_ns; /* what entered TIME_WAIT before is not ours to tell */
@@ -95,8 +97,7 @@ int healer__new(struct healer **healerp, bool has_cookie, const struct sockets_s
 void healer__baseline(struct healer *h)
 {
 	for (size_t i = 0; i < h->snap.num; i++)
-		if (h->snap.sockets[i].state == SOCKDIAG_TIME_WAIT)
-			seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]), h->snap.taken_ns);
+		seen__add(h->seen, key_of_mini(h, &h->snap.sockets[i]), h->snap.taken_ns);
 	if (h->snap.taken_ns)
 		h->horizon_ns = h->snap.taken_ns;
 	snapshot__free(&h->snap);
@@ -122,10 +123,30 @@ bool healer__knows(const struct healer *h, uint64_t cookie)
 	return seen__has(h->seen, cookie);
 }
 
-int healer__take(struct healer *h)
+/* What is known is noted at once. It is kept if it is not, as its record may not be read yet. */
+static bool keep_unknown(void *ctx, const struct snapshot *snap, const struct snapshot_socket *sk)
+{
+	struct healer *h = ctx;
+	uint64_t key = key_of_mini(h, sk);
+
+	seen__add(h->alive, key, 1);
+	if (h->show)
+		h->show(h->show_ctx, snap, sk);
+	if (sk->state != SOCKDIAG_TIME_WAIT)
+		return false;
+	if (!seen__has(h->seen, key))
+		return true;
+	seen__add(h->seen, key, snap->taken_ns);
+	return false;
+}
+
+int healer__take(struct healer *h, heal_show_fn show, void *ctx)
 {
 	snapshot__free(&h->snap);
-	return snapshot__take(&h->snap, h->source);
+	seen__clear(h->alive);
+	h->show = show;
+	h->show_ctx = ctx;
+	return snapshot__take(&h->snap, h->source, keep_unknown, h);
 }
 
 const struct snapshot *healer__snapshot(const struct healer *h)
@@ -243,13 +264,10 @@ static bool is_known(const struct healer *h, const struct source *source,
 	       (forgotten_ns && entered_ns(h, mini) <= forgotten_ns + SLACK_NS);
 }
 
-/* Returns false if there is no room for all: then it says nothing of what is not in it. */
-static bool fill_alive(struct healer *h)
+/* Returns false if there was no room for all: then it says nothing of what is not in it. */
+static bool fill_read(struct healer *h)
 {
-	seen__clear(h->alive);
 	seen__clear(h->read);
-	for (size_t i = 0; i < h->snap.num; i++)
-		seen__add(h->alive, key_of_mini(h, &h->snap.sockets[i]), 1);
 	for (size_t i = 0; i < h->snap.num_netns; i++)
 		seen__add(h->read, h->snap.netns[i], 1);
 	return !seen__forgotten_ns(h->alive);
@@ -260,7 +278,7 @@ static void forget_the_dead(struct healer *h, struct source *source, struct join
 {
 	uint64_t before_ns = clock__before_ns(h->snap.taken_ns, REPORTED_NS);
 
-	if (fill_alive(h)) {
+	if (fill_read(h)) {
 		source__sweep(source, h->snap.taken_ns, may_be_alive, h);
 		join__sweep(join, h->snap.taken_ns, judge_fin, h);
 	}
@@ -284,11 +302,8 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 	join__rest(join);
 	for (size_t i = 0; !err && i < h->snap.num; i++) {
 		const struct snapshot_socket *mini = &h->snap.sockets[i];
-		bool known;
+		bool known = is_known(h, source, mini);
 
-		if (mini->state != SOCKDIAG_TIME_WAIT)
-			continue;
-		known = is_known(h, source, mini);
 		seen__add(h->seen, key_of_mini(h, mini), h->snap.taken_ns);
 		if (known)
 			continue;
@@ -310,8 +325,7 @@ int healer__find(struct healer *h, struct source *source, struct join *join, hea
 static bool is_since(const struct healer *h, const struct snapshot_socket *mini,
 		     uint64_t since_ns)
 {
-	return mini->state == SOCKDIAG_TIME_WAIT && mini->expires_ms &&
-	       entered_ns(h, mini) >= since_ns + SLACK_NS;
+	return mini->expires_ms && entered_ns(h, mini) >= since_ns + SLACK_NS;
 }
 
 /* What a program that was held up may have told after the cut is left for later. */

@@ -76,12 +76,17 @@ bool healer__told(const struct healer *healer, const struct tws_event *ev);
 /* healer__knows() - the TIME_WAIT socket @cookie was reported, or there before. */
 bool healer__knows(const struct healer *healer, uint64_t cookie);
 
+/* Each socket of a snapshot, as it comes. */
+typedef void (*heal_show_fn)(void *ctx, const struct snapshot *snap,
+			     const struct snapshot_socket *sk);
+
 /*
- * healer__take() - takes the snapshot. After it, poll the source (and note what
- * it gives), and then call healer__find(): what entered the table before the
- * snapshot has its record in the ring by then. Returns as snapshot__take().
+ * healer__take() - takes the snapshot, of which it keeps what is not known by now. After it,
+ * poll the source (and note what it gives), and then call healer__find(): what entered the
+ * table before the snapshot has its record in the ring by then. @show is for who looks for other
+ * things in it; NULL: nobody. Returns as snapshot__take().
  */
-int healer__take(struct healer *healer);
+int healer__take(struct healer *healer, heal_show_fn show, void *ctx);
 
 /* healer__snapshot() - what healer__take() took, until healer__find(), which
  * empties it. */

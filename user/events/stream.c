@@ -34,7 +34,10 @@
 /* From one snapshot's begin to the next one's, also if nothing seems to be missing: no socket's
  * minute is to pass in between. */
 #define HEAL_MAX_NS (45 * NS_PER_S)
-#define ENDS_WAIT_NS (20 * NS_PER_S) /* likewise at least, for the ends of TIME_WAITs that may wait */
+/* Likewise, for the ends of TIME_WAITs that may wait: so long at least, and for so small a share of
+ * the time, as far as HEAL_MAX_NS. */
+#define ENDS_WAIT_NS (20 * NS_PER_S)
+#define ENDS_SHARE 1000
 
 struct stream {
 	struct feed feed;
@@ -57,7 +60,7 @@ struct stream {
 	uint64_t found, found_before; /* the second: of them, before the start; nobody lost these */
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
-	uint64_t next_check_ns, next_heal_ns, last_heal_ns;
+	uint64_t next_check_ns, next_heal_ns, last_heal_ns, heal_spent_ns;
 	uint64_t next_listeners_ns; /* when they may be read again */
 	bool wants_listeners; /* a listen() was skipped, perhaps */
 	unsigned int listeners_flags; /* LISTENERS_* of the last time */
@@ -363,6 +366,14 @@ static uint64_t next_heal_ns(uint64_t begin_ns, uint64_t end_ns, uint64_t spent_
 	return next > end_ns + HEAL_MIN_NS ? next : end_ns + HEAL_MIN_NS;
 }
 
+static void show_socket(void *ctx, const struct snapshot *snap, const struct snapshot_socket *sk)
+{
+	struct stream *s = ctx;
+
+	if (s->time_waits)
+		time_waits__show(s->time_waits, snap, sk);
+}
+
 /* A kernel that cannot list its sockets cannot heal: check says so, and nothing else can
  * be done about it here. */
 static int heal(struct stream *s)
@@ -371,7 +382,9 @@ static int heal(struct stream *s)
 	uint64_t spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID);
 	int err;
 
-	if (healer__take(s->healer)) {
+	if (s->time_waits)
+		time_waits__begin(s->time_waits);
+	if (healer__take(s->healer, show_socket, s)) {
 		s->next_heal_ns = begin_ns + HEAL_MIN_NS;
 		return 0;
 	}
@@ -383,6 +396,7 @@ static int heal(struct stream *s)
 		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
 	s->last_heal_ns = begin_ns;
 	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
+	s->heal_spent_ns = spent_ns;
 	s->next_heal_ns = next_heal_ns(begin_ns, clock__now_ns(CLOCK_MONOTONIC), spent_ns);
 	return err < 0 ? err : 0;
 }
@@ -401,9 +415,13 @@ static void note_lost_fins(struct stream *s)
 
 static bool ends_are_due(const struct stream *s, uint64_t now)
 {
+	uint64_t wait_ns = s->heal_spent_ns * ENDS_SHARE;
+
 	if (!s->time_waits || !time_waits__due(s->time_waits, now))
 		return false;
-	return !s->opts.ends_may_wait || now >= s->last_heal_ns + ENDS_WAIT_NS;
+	if (wait_ns < ENDS_WAIT_NS)
+		wait_ns = ENDS_WAIT_NS;
+	return !s->opts.ends_may_wait || now >= s->last_heal_ns + wait_ns;
 }
 
 static int check_counters(struct stream *s)
@@ -554,7 +572,7 @@ static int feed_finish(struct feed *feed)
 {
 	struct stream *s = of(feed);
 	bool complete = is_complete(s);
-	bool taken = !complete && s->has_baseline && !healer__take(s->healer);
+	bool taken = !complete && s->has_baseline && !healer__take(s->healer, NULL, NULL);
 	int err = 0;
 
 	source__stop(s->opts.events);
@@ -767,7 +785,7 @@ int stream__start(struct stream *s, struct feed_failure *failure)
 	if (err)
 		return fail(failure, err, "cannot attach the BPF programs", "see 'twsnoop check'");
 	/* Taken at once: what comes later may be lost, and is to be found then. */
-	healer__take(s->healer);
+	healer__take(s->healer, NULL, NULL);
 	/* What is older is there in part only. */
 	if (s->opts.since_ns < s->opts.events->reach_ns)
 		s->opts.since_ns = s->opts.events->reach_ns;

@@ -31,9 +31,10 @@ struct space {
 /* What all are searched by, apart from the events, which are large. */
 struct slot {
 	struct tws_key key;
+	uint64_t cookie;    /* the event's, which is in another page */
 	uint64_t due_ns;    /* when its timer ends */
 	uint64_t missed_ns; /* the first snapshot without it; 0: none */
-	uint32_t round;	    /* the last comparison that found it */
+	uint32_t round;	    /* of the last snapshot that had it */
 	bool missed_inside; /* its namespace was read in that snapshot */
 	uint64_t seen_ns;   /* the last snapshot with it; 0: none */
 };
@@ -86,6 +87,7 @@ int time_waits__new(struct time_waits **tablep, size_t max)
 		return -ENOMEM;
 	}
 	h->look_ns = UINT64_MAX;
+	time_waits__begin(h);
 	*tablep = h;
 	return 0;
 }
@@ -149,6 +151,7 @@ void time_waits__add(struct time_waits *h, const struct tws_event *ev)
 		return;
 	}
 	slot = entry;
+	slot->cookie = ev->cookie;
 	slot->due_ns = ev->time_ns + LIFE_NS;
 	*event_of(h, slot) = *ev;
 	look_at(h, lacks_proof(h, slot) ? ev->time_ns + PROOF_NS : slot->due_ns + LATE_NS);
@@ -242,24 +245,26 @@ bool time_waits__due(const struct time_waits *h, uint64_t now_ns)
 	return table__count(h->slots) && now_ns >= h->look_ns;
 }
 
-static void note_alive(struct time_waits *h, const struct snapshot *snap)
+void time_waits__begin(struct time_waits *h)
 {
-	for (size_t i = 0; i < snap->num; i++) {
-		const struct snapshot_socket *mini = &snap->sockets[i];
-		struct slot *slot = find(h, &mini->key);
-		uint64_t cookie = slot ? event_of(h, slot)->cookie : 0;
+	if (!++h->round)
+		h->round = 1;
+}
 
-		if (!slot || mini->state != SOCKDIAG_TIME_WAIT ||
-		    (mini->cookie && cookie && mini->cookie != cookie))
-			continue;
-		slot->round = h->round;
-		slot->seen_ns = snap->taken_ns;
-		slot->missed_ns = 0;
-		/* A late segment starts the minute anew. */
-		slot->due_ns = snapshot__asked_ns(snap, mini) + mini->expires_ms * NS_PER_MS;
-		if (table__is_dead(slot))
-			table__touch(h->slots, slot);
-	}
+void time_waits__show(struct time_waits *h, const struct snapshot *snap,
+		      const struct snapshot_socket *mini)
+{
+	struct slot *slot = mini->state == SOCKDIAG_TIME_WAIT ? find(h, &mini->key) : NULL;
+
+	if (!slot || (mini->cookie && slot->cookie && mini->cookie != slot->cookie))
+		return;
+	slot->round = h->round;
+	slot->seen_ns = snap->taken_ns;
+	slot->missed_ns = 0;
+	/* A late segment starts the minute anew. */
+	slot->due_ns = snapshot__asked_ns(snap, mini) + mini->expires_ms * NS_PER_MS;
+	if (table__is_dead(slot))
+		table__touch(h->slots, slot);
 }
 
 static void note_space(struct time_waits *h, uint64_t inode, uint64_t cookie, uint64_t now_ns)
@@ -372,17 +377,17 @@ int time_waits__compare(struct time_waits *h, const struct snapshot *snap, time_
 {
 	int err;
 
-	if (!++h->round)
-		h->round = 1;
 	note_netns(h, snap);
-	note_alive(h, snap);
+	for (size_t i = 0; i < snap->num; i++)
+		time_waits__show(h, snap, &snap->sockets[i]);
 	h->look_ns = UINT64_MAX;
 	err = judge_all(h, table__oldest_dead(h->slots), snap, fn, ctx);
-	if (err) {
+	if (err)
 		look_at(h, snap->taken_ns);
-		return err;
-	}
-	return judge_all(h, table__oldest(h->slots), snap, fn, ctx);
+	else
+		err = judge_all(h, table__oldest(h->slots), snap, fn, ctx);
+	time_waits__begin(h); /* what comes is another one's */
+	return err;
 }
 
 size_t time_waits__count(const struct time_waits *h)

@@ -48,11 +48,19 @@ bool time_waits__ended(struct time_waits *table, const struct tws_event *ev, str
 bool time_waits__due(const struct time_waits *table, uint64_t now_ns);
 
 /*
- * time_waits__compare() - looks for what is held in @snap, all records that were made
- * before it having been given to time_waits__ended() and time_waits__add(). Calls @fn for
- * each socket that is gone: it was missing in two snapshots, for one may miss a
- * socket while the table changes, and a new connection that took the addresses
- * over may need a moment to show. Returns 0, or the negative value of @fn.
+ * time_waits__begin() - a snapshot is begun. Then each @sk of it may be shown as it comes,
+ * by time_waits__show(): if it is held by now, the snapshot need not keep it.
+ */
+void time_waits__begin(struct time_waits *table);
+void time_waits__show(struct time_waits *table, const struct snapshot *snap,
+		      const struct snapshot_socket *sk);
+
+/*
+ * time_waits__compare() - looks for what is held among what was shown and in @snap, all
+ * records that were made before it having been given to time_waits__ended() and
+ * time_waits__add(). Calls @fn for each socket that is gone: it was missing in two snapshots,
+ * for one may miss a socket while the table changes, and a new connection that took the
+ * addresses over may need a moment to show. Returns 0, or the negative value of @fn.
  */
 int time_waits__compare(struct time_waits *table, const struct snapshot *snap, time_waits_fn fn,
 			void *ctx);

@@ -17,6 +17,8 @@ struct collector {
 	size_t room;
 	uint32_t netns;
 	bool wants_cookies;
+	snapshot_keep_fn keep;
+	void *ctx;
 };
 
 /* In whole milliseconds, so that it is not too late. */
@@ -28,31 +30,42 @@ static uint32_t after_ms(const struct collector *c, const struct sockdiag_socket
 	return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
-static int add(void *ctx, const struct sockdiag_socket *sk)
+static int make_room(struct collector *c)
 {
-	struct collector *c = ctx;
-	struct snapshot_socket *to;
+	size_t room = c->room ? c->room * 2 : 1024;
+	void *more;
 
 	if (c->snap.num == SNAPSHOT_MAX)
 		return -E2BIG;
-	if (c->snap.num == c->room) {
-		size_t room = c->room ? c->room * 2 : 1024;
-		void *more = realloc(c->snap.sockets, room * sizeof(*c->snap.sockets));
-
-		if (!more)
-			return -ENOMEM;
-		c->snap.sockets = more;
-		c->room = room;
-	}
-	to = &c->snap.sockets[c->snap.num++];
-	memset(to, 0, sizeof(*to));
-	to->cookie = sk->cookie;
-	to->key = sockdiag__key(sk, c->netns);
-	to->expires_ms = sk->expires_ms;
-	to->family = sk->family;
-	to->state = sk->state;
-	to->after_ms = after_ms(c, sk);
+	if (c->snap.num < c->room)
+		return 0;
+	more = realloc(c->snap.sockets, room * sizeof(*c->snap.sockets));
+	if (!more)
+		return -ENOMEM;
+	c->snap.sockets = more;
+	c->room = room;
 	return 0;
+}
+
+static int add(void *ctx, const struct sockdiag_socket *sk)
+{
+	struct collector *c = ctx;
+	const struct snapshot_socket found = {
+		.cookie = sk->cookie,
+		.key = sockdiag__key(sk, c->netns),
+		.expires_ms = sk->expires_ms,
+		.family = sk->family,
+		.state = sk->state,
+		.after_ms = after_ms(c, sk),
+	};
+	int err;
+
+	if (!c->keep(c->ctx, &c->snap, &found))
+		return 0;
+	err = make_room(c);
+	if (!err)
+		c->snap.sockets[c->snap.num++] = found;
+	return err;
 }
 
 /* Grows by doubling: a power of two is a full array. */
@@ -103,12 +116,13 @@ static int end_netns(void *ctx, const struct netns_entry *ns)
 	return err ?: add_netns(&c->snap, ns->inode);
 }
 
-int snapshot__take(struct snapshot *snap, const struct sockets_source *source)
+int snapshot__take(struct snapshot *snap, const struct sockets_source *source,
+		   snapshot_keep_fn keep, void *ctx)
 {
 	static const struct sockets_visitor visitor = {
 		CLOSING_STATES, begin_netns, add, end_netns,
 	};
-	struct collector c = { .wants_cookies = source->wants_cookies };
+	struct collector c = { .wants_cookies = source->wants_cookies, .keep = keep, .ctx = ctx };
 	unsigned int flags = 0;
 	int err;
 

@@ -101,7 +101,7 @@ static int on_found(void *ctx, const struct tws_event *ev)
 static void heal(struct healer *healer, struct join *join)
 {
 	num_found = 0;
-	assert_int_equal(healer__take(healer), 0);
+	assert_int_equal(healer__take(healer, NULL, NULL), 0);
 	assert_int_equal(healer__find(healer, &events, join, on_found, NULL), 0);
 }
 
@@ -111,7 +111,7 @@ static struct healer *make_healer(void)
 
 	num_sockets = each_flags = 0;
 	assert_int_equal(healer__new(&healer, true, &source), 0);
-	assert_int_equal(healer__take(healer), 0);
+	assert_int_equal(healer__take(healer, NULL, NULL), 0);
 	healer__baseline(healer);
 	return healer;
 }
@@ -271,7 +271,7 @@ static void test_until_the_end(void **state)
 	(void)state;
 	show_mini(9, 60000);
 	num_found = 0;
-	assert_int_equal(healer__take(healer), 0);
+	assert_int_equal(healer__take(healer, NULL, NULL), 0);
 	stopped_ns = clock__now_ns(CLOCK_MONOTONIC);
 	assert_int_equal(healer__find(healer, &events, join, on_found, NULL), 0);
 	assert_int_equal(num_found, 1);
@@ -302,6 +302,45 @@ static void test_stopped_meanwhile(void **state)
 	healer__free(healer);
 }
 
+static unsigned int num_shown;
+
+static void on_shown(void *ctx, const struct snapshot *snap, const struct snapshot_socket *sk)
+{
+	(void)ctx;
+	assert_int_equal(sk->cookie, 11 + num_shown++);
+	assert_true(snap->taken_ns > 0);
+}
+
+/* However many there are, and whoever's they are: what is known is looked at and not kept. */
+static void test_keeps_what_is_new(void **state)
+{
+	struct healer *healer = make_healer();
+	struct join *join = make_join();
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		table[i] = (struct sockdiag_socket){
+			.cookie = 11 + i, .state = SOCKDIAG_TIME_WAIT, .family = AF_INET, .mini = true,
+			.expires_ms = 59000, .local_port = 80, .peer_port = (uint16_t)i,
+		};
+	table[2].state = SOCKDIAG_LAST_ACK;
+	num_sockets = 1;
+	later_s += 30;
+	heal(healer, join);
+	assert_int_equal(num_found, 1);
+	num_sockets = 3;
+	num_found = num_shown = 0;
+	assert_int_equal(healer__take(healer, on_shown, NULL), 0);
+	assert_int_equal(num_shown, 3);
+	assert_int_equal(healer__snapshot(healer)->num, 1);
+	assert_int_equal(healer__snapshot(healer)->sockets[0].cookie, 12);
+	assert_int_equal(healer__find(healer, &events, join, on_found, NULL), 0);
+	assert_int_equal(num_found, 1);
+	assert_int_equal(found[0].cookie, 12);
+	join__free(join);
+	healer__free(healer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -312,6 +351,7 @@ int main(void)
 		cmocka_unit_test(test_not_after_the_end),
 		cmocka_unit_test(test_until_the_end),
 		cmocka_unit_test(test_stopped_meanwhile),
+		cmocka_unit_test(test_keeps_what_is_new),
 	};
 
 	return cmocka_run_group_tests_name("heal", tests, NULL, NULL);

@@ -287,6 +287,36 @@ static void missed_once(void **unused)
 	time_waits__free(table);
 }
 
+/* What a snapshot shows as it comes counts for it alone. */
+static void shown_and_not_kept(void **unused)
+{
+	struct tws_event ev = time_wait(1, BEGIN);
+	struct snapshot_socket mini = mini_of(&ev, 1000);
+	struct snapshot snap = { .taken_ns = BEGIN + 68 * S };
+	struct time_waits *table = holding(&ev);
+	struct ends ends = {};
+
+	(void)unused;
+	look(table, BEGIN + 63 * S, NULL, HOME, &ends);
+	time_waits__begin(table);
+	time_waits__show(table, &snap, &mini);
+	look(table, BEGIN + 68 * S, NULL, HOME, &ends);
+	look(table, BEGIN + 73 * S, NULL, HOME, &ends);
+	assert_int_equal(ends.num, 0);
+	/* of a snapshot that failed */
+	snap.taken_ns = BEGIN + 74 * S;
+	mini.expires_ms = 500;
+	time_waits__begin(table);
+	time_waits__show(table, &snap, &mini);
+	time_waits__begin(table);
+	look(table, BEGIN + 78 * S, NULL, HOME, &ends);
+	assert_int_equal(ends.num, 0);
+	look(table, BEGIN + 83 * S, NULL, HOME, &ends);
+	assert_int_equal(ends.num, 1);
+	check_end(&ends.list[0], &ev, TWS_END_EXPIRED, BEGIN + 74 * S + S / 2);
+	time_waits__free(table);
+}
+
 static void gone_early(void **unused)
 {
 	struct tws_event ev = time_wait(1, BEGIN);
@@ -518,6 +548,7 @@ int main(void)
 		cmocka_unit_test(after_its_time),
 		cmocka_unit_test(expired),
 		cmocka_unit_test(missed_once),
+		cmocka_unit_test(shown_and_not_kept),
 		cmocka_unit_test(number_used_again),
 		cmocka_unit_test(number_used_again_by_event),
 		cmocka_unit_test(proof_is_asked_for),
