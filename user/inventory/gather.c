@@ -141,6 +141,7 @@ int gather__ports(struct gathered *g, const struct gather_want *want, struct por
 {
 	const struct ports_want places = {
 		.filter = want->filter, .listeners = g->listeners, .binds = &g->binds,
+		.most = want->most_ports,
 	};
 
 	return g->listing.num ? ports__count(ports, &g->listing, &places) : 0;

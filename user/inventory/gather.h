@@ -25,6 +25,7 @@ struct gather_want {
 	unsigned int num_containers;
 	bool marks_containers; /* rows of others stay, and struct workload_of says which they are */
 	bool ports;	/* for gather__ports(): the filter then is of places, not of rows */
+	size_t most_ports; /* as ports_want.most */
 	bool all;	/* sockets of every state */
 	bool listeners; /* wanted even if no owner is to be inferred */
 	bool no_names;

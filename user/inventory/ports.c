@@ -463,7 +463,6 @@ static void count_place(const struct counter *c, struct ports_place *place, stru
 		place->has_left = num == place->last_port - place->first_port + 1;
 	else
 		count_left(c, place, bound_here);
-	count_owners(place, uses, num);
 }
 
 /* Where the next place begins. */
@@ -513,11 +512,32 @@ static int compare_ranks(const void *a, const void *b)
 	return order ?: (x->first_port > y->first_port) - (x->first_port < y->first_port);
 }
 
-static void count_uses(const struct counter *c, struct ports *ports, const struct uses *uses)
+/* Of more than are wanted the one that is nearest to exhaustion last gives way, if it may stay at all. */
+static struct ports_place *place_for(struct ports *ports, size_t most, const struct ports_place *fresh)
+{
+	size_t last = 0;
+
+	if (ports->num < most)
+		return &ports->places[ports->num++];
+	for (size_t i = 1; i < most; i++)
+		if (compare_ranks(&ports->places[i], &ports->places[last]) > 0)
+			last = i;
+	return compare_ranks(fresh, &ports->places[last]) < 0 ? &ports->places[last] : NULL;
+}
+
+static void count_uses(const struct counter *c, struct ports *ports, size_t most,
+		       const struct uses *uses)
 {
 	for (size_t i = 0, end; i < uses->num; i = end) {
+		struct ports_place fresh, *place;
+
 		end = end_of_place(uses, i);
-		count_place(c, &ports->places[ports->num++], &uses->uses[i], end - i);
+		count_place(c, &fresh, &uses->uses[i], end - i);
+		place = place_for(ports, most, &fresh);
+		if (!place)
+			continue;
+		*place = fresh;
+		count_owners(place, &uses->uses[i], end - i);
 	}
 }
 
@@ -531,13 +551,15 @@ static int count_places(struct counter *c, struct ports *ports)
 	remove_doubles(&c->towards);
 	choose_holders(&c->all);
 	num = count_ends(&c->towards) + count_ends(&c->all);
+	if (c->want->most && num > c->want->most)
+		num = c->want->most;
 	if (!num)
 		return 0;
 	found.places = calloc(num, sizeof(*found.places));
 	if (!found.places)
 		return -ENOMEM;
-	count_uses(c, &found, &c->towards);
-	count_uses(c, &found, &c->all);
+	count_uses(c, &found, num, &c->towards);
+	count_uses(c, &found, num, &c->all);
 	qsort(found.places, found.num, sizeof(*found.places), compare_ranks);
 	*ports = found;
 	return 0;

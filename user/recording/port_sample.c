@@ -41,7 +41,7 @@ static int add_ports(struct bundle *bundle, const struct ports *ports, uint64_t 
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < ports->num && i < SAMPLER_PORTS; i++) {
+	for (size_t i = 0; !err && i < ports->num; i++) {
 		struct held_ports held;
 
 		fill_ports(&held, &ports->places[i], wall_ns);
@@ -55,6 +55,7 @@ int port_sample__take(struct bundle *bundle, const struct sockets_source *source
 {
 	const struct gather_want want = {
 		.source = source, .filter = of->filter, .ports = true, .no_names = true,
+		.most_ports = SAMPLER_PORTS,
 		.tick = of->tick, .ctx = of->ctx,
 	};
 	struct gathered gathered = { 0 };

@@ -106,13 +106,18 @@ static void bind_port(uint16_t port)
 	assert_int_equal(binds__add(&binds, &record), 0);
 }
 
-static void count(void)
+static void count_most(size_t most)
 {
-	const struct ports_want want = { &filter, listeners, &binds };
+	const struct ports_want want = { &filter, listeners, &binds, most };
 
 	ports__free(&ports);
 	binds__sort(&binds);
 	assert_int_equal(ports__count(&ports, &l, &want), 0);
+}
+
+static void count(void)
+{
+	count_most(0);
 }
 
 static const struct ports_place *place_of(enum ports_scope scope, uint8_t peer)
@@ -163,6 +168,26 @@ static void test_peers(void **state)
 	assert_int_equal(place->live, 1);
 	assert_string_equal(place->owners[0].comm, "curl");
 	assert_int_equal(place->owners[0].tgid, 0);
+}
+
+/* Of many places those that are nearest to exhaustion, wherever they stand, with their owners. */
+static void test_most(void **state)
+{
+	(void)state;
+	for (uint8_t peer = 1; peer <= 6; peer++)
+		for (uint16_t i = 0; i < 1 + peer % 4; i++)
+			add_tw(40000 + i, peer, 1 + i);
+	count_most(2);
+	assert_int_equal(ports.num, 2);
+	assert_int_equal(ports.places[0].key.peer_addr[3], 3);
+	assert_int_equal(ports.places[0].time_wait, 4);
+	assert_int_equal(ports.places[0].names, 2);
+	assert_int_equal(ports.places[0].owners[0].count, 2);
+	assert_int_equal(ports.places[1].key.peer_addr[3], 2);
+	assert_int_equal(ports.places[1].time_wait, 3);
+	count_most(6);
+	assert_int_equal(ports.num, 6);
+	assert_int_equal(ports.places[5].time_wait, 1);
 }
 
 /* For every destination: by who listens, by who bound, and by nobody that is known. */
@@ -380,7 +405,7 @@ static void test_text(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_peers), TEST(test_bound),  TEST(test_not_known), TEST(test_reusable),
+		TEST(test_peers), TEST(test_most), TEST(test_bound),  TEST(test_not_known), TEST(test_reusable),
 		TEST(test_devices), TEST(test_own),	  TEST(test_filter), TEST(test_none),	   TEST(test_text),
 	};
 
