@@ -5,7 +5,7 @@
 
 #include "recording/sampler.h"
 
-/* port_sample__take() - a sampler_ports_fn. It loads a small BPF program each time, and without the
+/* port_sample__take() - a sampler_ports_fn. It loads a small BPF program, which stays, and without the
  * privileges for that it does not know how many ports are left. */
 int port_sample__take(struct bundle *bundle, const struct sockets_source *source,
 		      const struct listing_want *want, uint64_t wall_ns);

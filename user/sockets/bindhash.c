@@ -2,6 +2,7 @@
 #include "sockets/bindhash.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdint.h>
 
 #include <bpf/bpf.h>
@@ -9,6 +10,12 @@
 
 #include "bindhash.skel.h"
 #include "host/quiet.h"
+
+/* One reader at a time: the program writes into a page of its own. */
+static struct {
+	pthread_mutex_t lock;
+	struct bindhash_bpf *skel; /* NULL: not loaded */
+} hash = { PTHREAD_MUTEX_INITIALIZER, NULL };
 
 /* One run, from @chain on. */
 static int run_from(const struct bindhash_bpf *skel, uint32_t chain)
@@ -50,26 +57,43 @@ static int run(struct binds *binds, const struct bindhash_bpf *skel)
 	return err;
 }
 
+static int load(void)
+{
+	libbpf_print_fn_t print;
+	int err = 0;
+
+	if (hash.skel)
+		return 0;
+	print = quiet__begin();
+	hash.skel = bindhash_bpf__open_and_load();
+	if (!hash.skel)
+		err = -errno;
+	libbpf_set_print(print);
+	return err;
+}
+
 static int load_and_run(struct binds *binds)
 {
-	struct bindhash_bpf *skel = bindhash_bpf__open_and_load();
 	int err;
 
-	if (!skel)
-		return -errno;
-	err = run(binds, skel);
-	bindhash_bpf__destroy(skel);
+	pthread_mutex_lock(&hash.lock);
+	err = load();
+	if (!err)
+		err = run(binds, hash.skel);
+	if (err) {
+		bindhash_bpf__destroy(hash.skel);
+		hash.skel = NULL;
+	}
+	pthread_mutex_unlock(&hash.lock);
 	return err;
 }
 
 int bindhash__read(struct binds *binds)
 {
-	libbpf_print_fn_t print = quiet__begin();
 	int err;
 
 	binds->complete = true;
 	err = load_and_run(binds);
-	libbpf_set_print(print);
 	if (!err) {
 		binds__sort(binds);
 		return 0;

@@ -10,9 +10,11 @@
 
 /*
  * bindhash__read() - fills @binds, zeroed before, to be emptied by binds__free(), with
- * what is bound now in all network namespaces; sorted. Loads a program, reads, and
- * lets go of it: needs CAP_BPF and CAP_PERFMON. Returns 0, -EPERM, -ENOMEM, -E2BIG,
- * -EPROTO, or -EOPNOTSUPP where the kernel cannot do it; on an error @binds is empty.
+ * what is bound now in all network namespaces; sorted. The first one loads a program, which
+ * needs CAP_BPF and CAP_PERFMON and takes longer than to read; it stays, for the next one, until
+ * there is an error or the process ends. Any thread may call it, at any time. Returns 0, -EPERM,
+ * -ENOMEM, -E2BIG, -EPROTO, or -EOPNOTSUPP where the kernel cannot do it; on an error @binds is
+ * empty.
  */
 int bindhash__read(struct binds *binds);
 
