@@ -133,9 +133,9 @@ class Process:
             total += int(fields[0]) if fields else 0
         return total
 
-    def rss_kib(self):
+    def rss_kib(self, which="VmRSS"):
         for line in read_text(f"/proc/{self.pid}/status").splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(which + ":"):
                 return int(line.split()[1])
         return 0
 

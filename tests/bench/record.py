@@ -5,11 +5,13 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 import time
 
 import benchlib as b
 
 RATE = 5000
+FOREIGN = 400000  # TIME_WAITs that were there before
 
 
 class Recorder(b.Process):
@@ -55,19 +57,55 @@ def share(path, seconds, warm_up_s):
         return used
 
 
+class Memory:
+    """The most of its own that a process takes, in MiB: what it maps of the rings is the kernel's."""
+
+    def __init__(self, tool):
+        self.tool, self.most_kib = tool, 0
+        self.ends = threading.Event()
+        self.thread = threading.Thread(target=self.look, daemon=True)
+
+    def look(self):
+        while not self.ends.wait(0.02):
+            self.most_kib = max(self.most_kib, self.tool.rss_kib("RssAnon"))
+
+    def mib(self):
+        """Since it was asked last."""
+        most, self.most_kib = self.most_kib, 0
+        return most / 1024
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self.ends.set()
+        self.thread.join()
+
+
 def full_churn(path, seconds):
-    """Memory in the first third and at the end, in MiB, and what was lost or let go."""
-    with b.Churn("--millis", seconds * 1000) as churn, Recorder("record", "--own", path) as tool:
+    """Memory in the first third and after it, in MiB, and what was lost or let go."""
+    with b.Churn("--millis", seconds * 1000) as churn, Recorder("record", "--own", path) as tool, \
+         Memory(tool) as memory:
         churn.go()
         time.sleep(seconds / 3)
-        early = tool.rss_kib() / 1024
+        early = memory.mib()
         time.sleep(seconds / 2)
-        late = tool.rss_kib() / 1024
+        late = memory.mib()
         rate = churn.result()["rate"]
         tool.stop()
         account = tool.account()
     return {"early_mib": early, "late_mib": late, "rate": rate, "lost": account["lost"],
             "gap": account["gap"], "delivered": account["delivered"]}
+
+
+def among_others(path, sockets, seconds):
+    """Memory at most, in MiB, where so many sockets in TIME_WAIT are not its own."""
+    options = ("--prefill", sockets, "--tw-limit", 4 * sockets, "--count", RATE * seconds, "--rate", RATE)
+    with b.Churn(*options) as churn, Recorder("record", "--own", path) as tool, \
+         Memory(tool) as memory:
+        churn.run()
+        return memory.mib()
 
 
 def record(ctx):
@@ -91,13 +129,18 @@ def record(ctx):
         figures["share"] = ctx.attempt("twsnoop", share, path, 3 if ctx.quick else 60,
                                        2 if ctx.quick else 65)
         figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 120)
+        figures["others"] = ctx.attempt("twsnoop", among_others, path, FOREIGN // (100 if ctx.quick else 1),
+                                        2 if ctx.quick else 30)
     if figures["share"] is not None:
         rows.append(["all of it at 1,000 closes/s, % of a core", f"{figures['share']:.2f}"])
     if figures["full"]:
         full = figures["full"]
         rows.append([f"at {full['rate']:.0f} closes/s: lost, let go",
                      f"{full['lost']}, {full['gap']} of {full['delivered']}"])
-        rows.append(["memory then, early and late, MiB",
+        rows.append(["memory of its own then, at most early and late, MiB",
                      f"{full['early_mib']:.0f}, {full['late_mib']:.0f}"])
+    if figures["others"] is not None:
+        rows.append([f"the same beside {FOREIGN // (100 if ctx.quick else 1)} sockets that were there before",
+                     f"{figures['others']:.0f}"])
     b.table("10. twsnoop record", ["what", "takes"], rows)
     return figures
