@@ -13,7 +13,7 @@
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MINUTE (60 * NS_PER_S)
 #define LEVEL 1 /* of zstd: see block.h */
-#define TAIL_MAX_ROWS 16384 /* so many are compressed well alone: they become no tail */
+#define TAIL_MAX_ROWS 4096 /* so many are compressed well alone: they become no tail */
 #define ROW_BYTES_GUESS 24  /* of a tail, for whether there will be room */
 /* Once there was none, rows wait for so much: a gap of a minute is better than sixty. */
 #define ROOM_AFTER_GAP_BYTES (1U << 20)

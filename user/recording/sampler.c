@@ -17,8 +17,11 @@
 
 #define NS_PER_S 1000000000ULL
 #define LOOK_NS NS_PER_S
-#define SHARE 250 /* of the time one part in this goes into each of the two kinds of samples */
-#define HURRY_SHARE 10 /* so many times as much, while connects find no port */
+/* Of the time one part in this goes into each of the two kinds of samples; but up to one in the
+ * second, before they come later than the latest; and in the third while connects find no port. */
+#define SHARE 1000
+#define LATE_SHARE 250
+#define HURRY_SHARE 25
 #define NETNS_MAX 1024 /* of which it is known what was told */
 
 _Static_assert(HELD_STATES == SOCKDIAG_STATE_END, "held_states");
@@ -308,7 +311,7 @@ static void sleep_until(struct sampler *s, uint64_t due_ns)
 
 typedef int (*take_fn)(struct sampler *s, struct bundle *bundle, uint64_t wall_ns);
 
-/* For how long it is left then: after one that cost much for longer. */
+/* Returns what it has cost, in the thread's time. */
 static uint64_t sample(struct sampler *s, take_fn take)
 {
 	uint64_t spent_ns = clock__now_ns(CLOCK_THREAD_CPUTIME_ID);
@@ -323,7 +326,7 @@ static uint64_t sample(struct sampler *s, take_fn take)
 			table__clear(s->told); /* it was not */
 		}
 	}
-	return (clock__now_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns) * SHARE;
+	return clock__now_ns(CLOCK_THREAD_CPUTIME_ID) - spent_ns;
 }
 
 static uint64_t larger(uint64_t a, uint64_t b)
@@ -331,15 +334,26 @@ static uint64_t larger(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* From one to the next: after one that cost much longer. */
+static uint64_t pause_ns(uint64_t spent_ns, uint64_t least_ns, uint64_t latest_ns)
+{
+	return larger(least_ns, smaller(spent_ns * SHARE, larger(latest_ns, spent_ns * LATE_SHARE)));
+}
+
 bool sampler__is_turn(const struct sampler_turn *turn, bool hurries, uint64_t now_ns)
 {
 	return now_ns >= (hurries ? turn->soonest_ns : turn->due_ns);
 }
 
-void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t pause_ns)
+void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t spent_ns)
 {
-	turn->due_ns = begin_ns + larger(pause_ns, SAMPLER_PORTS_NS);
-	turn->soonest_ns = begin_ns + larger(pause_ns / HURRY_SHARE, SAMPLER_HURRY_NS);
+	turn->due_ns = begin_ns + pause_ns(spent_ns, SAMPLER_PORTS_NS, SAMPLER_PORTS_LATEST_NS);
+	turn->soonest_ns = begin_ns + larger(spent_ns * HURRY_SHARE, SAMPLER_HURRY_NS);
 }
 
 /* What comes up while it looks is for the next time. */
@@ -368,7 +382,8 @@ static void *work(void *arg)
 			all_ns = now_ns + SAMPLER_ALL_NS;
 		}
 		if (now_ns >= states_ns)
-			states_ns = now_ns + larger(sample(s, sampler__take), SAMPLER_STATES_NS);
+			states_ns = now_ns + pause_ns(sample(s, sampler__take), SAMPLER_STATES_NS,
+						      SAMPLER_STATES_LATEST_NS);
 		else if (sampler__is_turn(&ports, atomic_load(&s->hurries), now_ns))
 			sample_ports(s, &ports, now_ns);
 		sleep_until(s, clock__now_ns(CLOCK_MONOTONIC) + LOOK_NS);

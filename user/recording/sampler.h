@@ -6,8 +6,9 @@
  * is told again every ten minutes (states) or every hour (the rest); the host's sum always is. Of
  * very many namespaces those with the most sockets.
  *
- * It takes less than a hundredth of a core: the more sockets there are, the rarer it looks;
- * of up to a twentieth while connects find no port, when it is worth it.
+ * It takes two thousandths of a core: the more sockets there are, the rarer it looks, down to each
+ * minute (states) and every five (ports). Where a look takes longer than 0.2 s that is rarer, too, and it
+ * takes less than a hundredth; up to a twentieth while connects find no port, when it is worth it.
  * Memory: ports are not counted among more sockets than SAMPLER_PORTS_SOCKETS, of some 100 bytes
  * each while it counts.
  */
@@ -25,6 +26,9 @@ struct sampler;
 
 #define SAMPLER_STATES_NS 10000000000ULL
 #define SAMPLER_PORTS_NS 60000000000ULL
+/* From one to the next, where that takes much, until it takes more than one part in 250 of a core. */
+#define SAMPLER_STATES_LATEST_NS 60000000000ULL
+#define SAMPLER_PORTS_LATEST_NS 300000000000ULL
 #define SAMPLER_HURRY_NS 10000000000ULL /* between two looks at ports, at least */
 #define SAMPLER_AGAIN_NS 600000000000ULL /* what has not changed is told this late at the latest */
 #define SAMPLER_ALL_NS 3600000000000ULL	 /* everything is, counters and limits too */
@@ -72,9 +76,9 @@ struct sampler_turn {
 /* sampler__is_turn() - whether it is time. Pure. */
 bool sampler__is_turn(const struct sampler_turn *turn, bool hurries, uint64_t now_ns);
 
-/* sampler__set_turn() - after a look that began at @begin_ns, and after which it is to be left for
- * @pause_ns because of what it cost. Pure. */
-void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t pause_ns);
+/* sampler__set_turn() - after a look that began at @begin_ns, and took @spent_ns of the thread's time.
+ * Pure. */
+void sampler__set_turn(struct sampler_turn *turn, uint64_t begin_ns, uint64_t spent_ns);
 
 /* sampler__take() - one sample of states, limits and counters, at once and in the caller's thread;
  * @bundle gets it (tests). Returns 0 or a negative errno. */

@@ -186,13 +186,20 @@ static void test_hurry(void **state)
 	(void)state;
 	assert_false(sampler__is_turn(&turn, false, S));
 	assert_true(sampler__is_turn(&turn, true, S));
+	/* What a look has cost decides when the next one is due. */
+	sampler__set_turn(&turn, 100 * S, S / 10);
+	assert_false(sampler__is_turn(&turn, false, 199 * S));
+	assert_true(sampler__is_turn(&turn, false, 200 * S));
+	sampler__set_turn(&turn, 100 * S, S);
+	assert_false(sampler__is_turn(&turn, false, 399 * S));
+	assert_true(sampler__is_turn(&turn, false, 400 * S));
 	sampler__set_turn(&turn, 100 * S, 0);
 	assert_false(sampler__is_turn(&turn, false, 159 * S));
 	assert_true(sampler__is_turn(&turn, false, 160 * S));
 	assert_false(sampler__is_turn(&turn, true, 109 * S));
 	assert_true(sampler__is_turn(&turn, true, 110 * S));
 	/* Less often where a look costs much, but more often than if nothing failed. */
-	sampler__set_turn(&turn, 100 * S, 300 * S);
+	sampler__set_turn(&turn, 100 * S, 6 * S / 5);
 	assert_false(sampler__is_turn(&turn, true, 129 * S));
 	assert_true(sampler__is_turn(&turn, true, 130 * S));
 	assert_false(sampler__is_turn(&turn, false, 399 * S));
