@@ -131,7 +131,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         store = self.server.store
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # the network was cut in its midst, and nobody waits for an answer
+            return self.cut()
         how = store.next_answer()
         store.requests.append((time.monotonic(), how, dict(self.headers)))
         if how == "cut-before":

@@ -245,6 +245,18 @@ def test_otlp_secrets():
         check_once("otlp.secrets.once", store.cookies, 100)
 
 
+def test_otlp_receiver():
+    """The receiver of these tests itself: a request that was cut off behind its head is none."""
+    with otlp_store() as store:
+        with socket.create_connection(("127.0.0.1", store.port)) as s:
+            s.sendall(b"POST /v1/logs HTTP/1.1\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\n"
+                      b"Content-Length: 99\r\n\r\n")
+            s.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):
+                s.recv(1)
+        check("otlp.receiver.cut", not store.wrong and not store.requests, store.wrong)
+
+
 def test_wrong():
     for url, what in (("ftp://x/", "not of the form"), ("nothing", "not of the form")):
         _, said = run_to_end(Feed("otlp", url, count=1))
