@@ -39,6 +39,20 @@ def ports_exhausted(place):
 
 
 @situation
+def ports_exhausted_together(place):
+    """Some are in TIME_WAIT, the others bound for every destination: neither would fill the range."""
+    narrow(place)
+    place.actor("b", "server", "serve", **B)
+    place.actor("b", "other", "serve", host="10.9.0.2", port=9000)
+    place.actor("a", "pinner", "bound", num=400, bind="10.9.0.1", host="10.9.0.2", port=9000)
+    place.await_line(place.actor("a", "batch", "load", count=590, **B), "done")
+    place.actor("a", "victim", "load", rate=100, **B)
+    found = place.finds("ports-exhausted", "critical", "victim", peer=PORT)
+    found.notes("ports-exhausted", '"ports_bound": 400')
+    found.lacks("bind-before-connect", "nothing-harmful")
+
+
+@situation
 def ports_exhausted_near(place):
     """The same, and ports are taken over from TIME_WAIT."""
     narrow(place)
@@ -213,6 +227,17 @@ def pool_too_small_near(place):
     found = place.diagnose()
     found.has("client-without-pool", "notice", "shop")
     found.lacks("pool-too-small")
+
+
+@situation
+def loopback_own_address(place):
+    """Not through 127.0.0.1: tcp_tw_reuse=2 does not go for it, and its ports run out."""
+    narrow(place)
+    place.sysctl("a", "net.ipv4.tcp_tw_reuse", 2)
+    place.actor("a", "cache", "serve", **ON_A)
+    place.actor("a", "web", "load", rate=300, **ON_A)
+    found = place.finds("ports-exhausted", "critical", "web", peer=PORT)
+    found.lacks("timestamps-off", "loopback-pair")
 
 
 @situation

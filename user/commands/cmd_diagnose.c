@@ -413,6 +413,7 @@ static int recall(struct diagnose *d, const struct command_spec *spec)
 	d->evidence.since_ns = d->past.span.since_ns;
 	d->evidence.until_ns = d->past.span.until_ns;
 	d->evidence.looked_back = d->evidence.all = d->evidence.calls = true;
+	d->evidence.is_past = true;
 	if (play(d))
 		return 1;
 	if (!d->opts.plugin) {

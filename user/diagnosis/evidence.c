@@ -451,6 +451,19 @@ uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct ev
 	return span_s ? sum * 10 / span_s : 0;
 }
 
+uint64_t evidence__held_at_end(const struct evidence *e, const struct evidence_flow *flow)
+{
+	uint64_t end_s = ((e->until_ns ?: 1) - 1) / NS_PER_S, held = 0;
+
+	for (uint64_t i = 0; i < TIME_WAIT_S && i <= end_s; i++) {
+		uint64_t s = end_s - i;
+
+		if (s <= flow->second && s + EVIDENCE_SECONDS > flow->second)
+			held += flow->seconds[s % EVIDENCE_SECONDS];
+	}
+	return held;
+}
+
 uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count)
 {
 	uint64_t span_ms = (e->until_ns - e->since_ns) / 1000000;
@@ -558,9 +571,14 @@ static bool is_loopback(uint8_t family, const uint8_t addr[16])
 	return family == AF_INET ? addr[0] == 127 : !memcmp(addr, six, sizeof(six));
 }
 
-bool evidence__is_loopback(const struct evidence_flow *flow)
+bool evidence__has_loopback_address(const struct evidence_flow *flow)
 {
 	return is_loopback(flow->key.family, flow->last_peer) ||
-	       is_loopback(flow->key.family, flow->some_local) ||
+	       is_loopback(flow->key.family, flow->some_local);
+}
+
+bool evidence__is_loopback(const struct evidence_flow *flow)
+{
+	return evidence__has_loopback_address(flow) ||
 	       !memcmp(flow->last_peer, flow->some_local, sizeof(flow->some_local));
 }

@@ -138,6 +138,7 @@ struct evidence_listener {
 struct evidence {
 	uint64_t since_ns, until_ns;   /* CLOCK_MONOTONIC: what the events are of */
 	bool looked_back;	       /* they were recorded before it was asked */
+	bool is_past;		       /* of a recording: the worst of its span counts, not its end */
 	bool all;		       /* every outcome was told, not only TIME_WAIT */
 	bool calls;		       /* and connect() and bind() that fail at once */
 	uint64_t events;	       /* records */
@@ -205,6 +206,9 @@ uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count);
  * seconds of the span: what was before may be over. */
 uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct evidence_flow *flow);
 
+/* evidence__held_at_end() - a flow's time_waits of the span's last minute, which is how long they last. */
+uint64_t evidence__held_at_end(const struct evidence *e, const struct evidence_flow *flow);
+
 /* Or NULL. */
 const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);
 
@@ -219,6 +223,11 @@ const struct evidence_ports *evidence__ports_of(const struct evidence *e,
 /* evidence__kept() - how many connections outlived the watch beside a client's flow. */
 uint64_t evidence__kept(const struct evidence *e, const struct evidence_flow *flow);
 
+/* evidence__is_loopback() - both ends are on this host: of 127.0.0.0/8, ::1, or at one address. */
 bool evidence__is_loopback(const struct evidence_flow *flow);
+
+/* evidence__has_loopback_address() - of these the first two alone: so the kernel takes it where
+ * tcp_tw_reuse is 2 (tcp_twsk_unique()). */
+bool evidence__has_loopback_address(const struct evidence_flow *flow);
 
 #endif

@@ -7,19 +7,22 @@
 
 static bool may_reuse(const struct evidence_netns *ns, const struct evidence_flow *flow)
 {
-	return ns && (ns->tw_reuse == 1 || (ns->tw_reuse == 2 && evidence__is_loopback(flow)));
+	return ns && (ns->tw_reuse == 1 ||
+		      (ns->tw_reuse == 2 && evidence__has_loopback_address(flow)));
 }
 
 struct port_state port_state__of(const struct evidence *e, const struct evidence_flow *flow)
 {
 	const struct evidence_netns *ns = evidence__netns(e, flow->key.netns);
 	struct port_state s = { .set = evidence__ports_of(e, flow) };
+	/* what was held before, and is not any more, matters if connects failed for it */
+	uint64_t held = flow->no_ports || e->is_past ? flow->most_held : evidence__held_at_end(e, flow);
 
 	s.usable = s.set && s.set->usable ? s.set->usable : ns ? ns->usable_ports : 0;
 	s.held = s.set ? (uint64_t)s.set->time_wait + s.set->live : 0;
 	s.time_waits = s.set ? s.set->time_wait : 0;
-	if (flow->most_held > s.time_waits)
-		s.time_waits = flow->most_held;
+	if (held > s.time_waits)
+		s.time_waits = held;
 	if (s.time_waits > s.held)
 		s.held = s.time_waits;
 	s.reuse_is_set = may_reuse(ns, flow);

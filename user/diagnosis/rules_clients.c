@@ -72,7 +72,6 @@ void rule__short_connections(struct judge *j, const struct evidence_flow *flow)
 /* 11 */
 void rule__loopback_pair(struct judge *j, const struct evidence_flow *flow)
 {
-	const struct evidence_netns *ns = evidence__netns(j->e, flow->key.netns);
 	struct port_state s = port_state__of(j->e, flow);
 	char name[FINDING_NAME], end[FINDING_END];
 	struct finding *f;
@@ -88,8 +87,8 @@ void rule__loopback_pair(struct judge *j, const struct evidence_flow *flow)
 	finding__say(f, "%s talks to %s on this very host over short connections%s.",
 		     finding__name(name, flow->key.comm, flow->label),
 		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
-		     ns && ns->tw_reuse >= 1 ? ": harmless, because on loopback ports are taken over from "
-					       "TIME_WAIT after a second" : "");
+		     s.reuses ? ": harmless, because its ports are taken over from TIME_WAIT after a "
+				"second" : ": harmless, because enough local ports are left");
 	port_state__add_facts(j->e, f, flow, &s);
 	finding__step(f, "cheaper still: a Unix socket between the two, or connections that are kept");
 }

@@ -182,7 +182,10 @@ void rule__blind(struct judge *j)
 	finding__fact(f, "lost", e->lost);
 	finding__fact(f, "not_told_apart", e->num_dropped);
 	finding__fact(f, "closer_unknown", unknown);
-	if (e->lost || !e->num_dropped)
+	if (e->lost && e->looked_back && !e->is_past)
+		finding__step(f, "a recorder with more room: 'twsnoop detach', then 'twsnoop attach' with a "
+				 "larger --size");
+	else if (e->lost || !e->num_dropped)
 		finding__step(f, "'twsnoop attach' at boot sees all of them; a larger --ring-size loses less");
 	if (e->num_dropped)
 		finding__step(f, "ask about a part: by process (-c), container, or remote end (see --help)");

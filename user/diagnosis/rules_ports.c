@@ -29,6 +29,27 @@ static const struct evidence_ports *bound_of(const struct evidence *e, uint32_t 
 	return NULL;
 }
 
+static bool has_none_left(const struct port_state *s)
+{
+	return s->set && s->set->has_left && !s->set->left;
+}
+
+/* By the set's own, or together with what is bound for every destination; where most is, see 8. */
+static bool is_out_of_ports(const struct judge *j, const struct evidence_flow *flow,
+			    const struct port_state *s)
+{
+	return port_state__held(s) >= 95 ||
+	       (has_none_left(s) && !bound_of(j->e, flow->key.netns));
+}
+
+/* It was so at some moment of the span, and is not now. */
+static bool is_over(const struct judge *j, const struct port_state *s)
+{
+	uint64_t now = s->set ? (uint64_t)s->set->time_wait + s->set->live : 0;
+
+	return !j->e->is_past && !has_none_left(s) && percent(now, s->usable) < 95;
+}
+
 /* 1 */
 void rule__ports_exhausted(struct judge *j, const struct evidence_flow *flow)
 {
@@ -36,8 +57,9 @@ void rule__ports_exhausted(struct judge *j, const struct evidence_flow *flow)
 	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME];
 	const char *holder;
 	struct finding *f;
+	bool over;
 
-	if (is_server(flow) || !flow->no_ports || !s.usable || port_state__held(&s) < 95)
+	if (is_server(flow) || !flow->no_ports || !s.usable || !is_out_of_ports(j, flow, &s))
 		return;
 	f = judge__add(j, "ports-exhausted", SEVERITY_CRITICAL, CONFIDENCE_SEEN);
 	if (!f)
@@ -45,11 +67,14 @@ void rule__ports_exhausted(struct judge *j, const struct evidence_flow *flow)
 	finding__who(f, flow);
 	f->weight = flow->no_ports;
 	holder = taker(s.set, who);
-	finding__say(f, "%s is out of local ports towards %s: connect() fails with \"Cannot assign "
-		     "requested address\".",
-		     finding__name(name, flow->key.comm, flow->label),
-		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port));
+	over = is_over(j, &s);
+	finding__say(f, "%s %s out of local ports towards %s: connect() %s with \"Cannot assign requested "
+		     "address\"%s.", finding__name(name, flow->key.comm, flow->label), over ? "was" : "is",
+		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
+		     over ? "failed" : "fails", over ? ". By now there are some again" : "");
 	port_state__add_facts(j->e, f, flow, &s);
+	if (s.set && s.set->bound)
+		finding__fact(f, "ports_bound", s.set->bound);
 	if (holder)
 		finding__fact_text(f, "taken_by", holder);
 	remedies__reuse(f, s.set && s.set->owners[0].count ? s.set->owners[0].comm : flow->key.comm);
@@ -106,10 +131,15 @@ void rule__ports_filling(struct judge *j, const struct evidence_flow *flow)
 	finding__who(f, flow);
 	f->weight = tenths;
 	left = s.usable > s.held ? s.usable - s.held : 0;
+	if (s.set && s.set->has_left && s.set->left < left) /* bind() has taken others */
+		left = s.set->left;
 	seconds = tenths ? left * 10 / tenths : 0;
 	finding__name(name, flow->key.comm, flow->label);
 	finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port);
-	if (tenths * 60 >= 10ULL * s.usable)
+	if (has_none_left(&s))
+		finding__say(f, "%s has taken local ports towards %s faster than TIME_WAIT gives them back: "
+			     "none is left.", name, end);
+	else if (tenths * 60 >= 10ULL * s.usable)
 		finding__say(f, "%s takes local ports towards %s faster than TIME_WAIT gives them back: at "
 			     "this rate none is left in about %llu s.", name, end,
 			     (unsigned long long)seconds);

@@ -47,8 +47,12 @@ void rule__health_check(struct judge *j, const struct evidence_flow *flow)
 {
 	uint64_t period_ns = evidence__period_ns(flow);
 	char name[FINDING_NAME], span[FINDING_SPAN];
+	struct evidence_lifetimes life;
 	struct finding *f;
 
+	/* a check is answered, and over: what is kept open until a timeout is another matter */
+	if (is_steady(flow, &life))
+		return;
 	if (!is_server(flow) || flow->many_peers || period_ns < NS_PER_S / 2 ||
 	    (flow->tx_bytes + flow->rx_bytes) / flow->time_waits > 4096)
 		return;

@@ -236,6 +236,7 @@ static void ports_exhausted(void **unused)
 	closes("shop", TWS_SIDE_CLIENT, 990, MS);
 	fails("shop", 5, EADDRNOTAVAIL);
 	f = must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_non_null(strstr(f->sentence, "is out of"));
 	assert_string_equal(f->comm, "shop");
 	assert_int_equal(f->peer_port, 80);
 	assert_non_null(strstr(f->avoid, "tcp_fin_timeout"));
@@ -252,7 +253,36 @@ static void ports_exhausted_before(void **unused)
 	ports(1000, 10);
 	closes("shop", TWS_SIDE_CLIENT, 1000, MS);
 	fails("shop", 5, EADDRNOTAVAIL);
-	must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_non_null(strstr(must("ports-exhausted", SEVERITY_CRITICAL)->sentence, "was out of"));
+	e.is_past = true; /* of a recording the span is all there is */
+	assert_non_null(strstr(must("ports-exhausted", SEVERITY_CRITICAL)->sentence, "is out of"));
+}
+
+/* Neither its TIME_WAITs nor what bind() has taken would fill the range alone. */
+static void ports_exhausted_together(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(1000);
+	ports(1000, 600)->left = 0;
+	e.ports[0].bound = 400;
+	e.num_ports = 2;
+	e.ports[1] = (struct evidence_ports){
+		.netns = NETNS, .family = AF_INET, .all_peers = true, .usable = 1000, .bound = 400,
+		.owners = { { .comm = "pinner", .count = 400 } },
+	};
+	closes("shop", TWS_SIDE_CLIENT, 1100, MS);
+	fails("victim", 5, EADDRNOTAVAIL);
+	f = must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_string_equal(f->comm, "victim");
+	assert_string_equal(f->facts[3].name, "ports_left");
+	assert_string_equal(f->facts[4].name, "ports_bound");
+	assert_int_equal(f->facts[4].number, 400);
+	assert_null(find("bind-before-connect"));
+	/* nor may one finding say that there are none, and another one that there are still some */
+	if (find("ports-filling"))
+		assert_null(strstr(find("ports-filling")->sentence, "in about"));
 }
 
 static void ports_exhausted_near(void **unused)
@@ -322,6 +352,24 @@ static void ports_filling_over(void **unused)
 	}
 	must("ports-half-used", SEVERITY_NOTICE);
 	assert_null(find("ports-filling"));
+}
+
+/* Nor does one whose TIME_WAITs have ended hold any, though they were nearly all once. */
+static void ports_filling_ended(void **unused)
+{
+	struct tws_event ev = event("shop", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(1000);
+	e.looked_back = true;
+	e.until_ns = UNTIL + 70 * S;
+	add(ev, 900, MS);
+	must_not("ports-filling");
+	assert_null(find("ports-half-used"));
+	assert_true(verdict.severity < SEVERITY_WARNING);
+	/* of a recording it is the worst moment that is asked for */
+	e.is_past = true;
+	must("ports-filling", SEVERITY_WARNING);
 }
 
 static void ports_half_used_near(void **unused)
@@ -535,6 +583,35 @@ static void loopback_pair(void **unused)
 	assert_int_equal(verdict.severity, SEVERITY_OK);
 }
 
+/* An own address on both ends is no loopback to tcp_tw_reuse=2: ports run out there as elsewhere. */
+static void loopback_pair_own_address(void **unused)
+{
+	struct tws_event ev = event("web", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(1000)->tw_reuse = 2;
+	memcpy(ev.peer_addr, ev.local_addr, sizeof(ev.peer_addr));
+	add(ev, 450, MS);
+	assert_null(strstr(must("loopback-pair", SEVERITY_OK)->sentence, "taken over"));
+	add(ev, 450, MS);
+	must("ports-filling", SEVERITY_WARNING);
+	assert_null(find("loopback-pair"));
+}
+
+/* Without timestamps nothing is taken over. */
+static void loopback_pair_no_timestamps(void **unused)
+{
+	struct tws_event ev = event("web", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+
+	(void)unused;
+	netns(28232)->tw_reuse = 2;
+	e.netns->timestamps = 0;
+	memcpy(ev.local_addr, "\x7f\x00\x00\x01", 4);
+	memcpy(ev.peer_addr, "\x7f\x00\x00\x01", 4);
+	add(ev, 600, MS);
+	assert_null(strstr(must("loopback-pair", SEVERITY_OK)->sentence, "taken over"));
+}
+
 static void loopback_pair_near(void **unused)
 {
 	(void)unused;
@@ -586,6 +663,16 @@ static void health_check(void **unused)
 	netns(28232);
 	closes("app", TWS_SIDE_SERVER, 12, MS); /* every 5 s */
 	must("health-check", SEVERITY_OK);
+}
+
+/* A client that asks now and then on a connection which the server closes after its idle timeout. */
+static void health_check_idle_timeout(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("node", TWS_SIDE_SERVER, 12, 2 * S + S / 2); /* every 5 s */
+	must("idle-timeout", SEVERITY_NOTICE);
+	assert_null(find("health-check")); /* which "does no harm" */
 }
 
 static void health_check_near(void **unused)
@@ -952,7 +1039,9 @@ static void blind_lost(void **unused)
 	netns(28232);
 	closes("nginx", TWS_SIDE_SERVER, 200, MS);
 	e.lost = 50;
-	must("blind", SEVERITY_NOTICE);
+	assert_non_null(strstr(must("blind", SEVERITY_NOTICE)->steps[0], "'twsnoop attach' at boot"));
+	e.looked_back = true; /* which has been done */
+	assert_non_null(strstr(must("blind", SEVERITY_NOTICE)->steps[0], "--size"));
 	/* a quarter is missing: what was seen is not all */
 	assert_int_equal(find("server-side-harmless")->confidence, CONFIDENCE_INFERRED);
 }
@@ -1126,15 +1215,18 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(ports_exhausted), TEST(ports_exhausted_before), TEST(ports_exhausted_near),
-		TEST(no_address), TEST(ports_filling), TEST(ports_filling_reused),
-		TEST(ports_filling_over), TEST(ports_half_used_near), TEST(bind_before_connect),
+		TEST(ports_exhausted_together), TEST(no_address), TEST(ports_filling),
+		TEST(ports_filling_reused), TEST(ports_filling_over), TEST(ports_filling_ended),
+		TEST(ports_half_used_near), TEST(bind_before_connect),
 		TEST(bind_before_connect_near), TEST(port_range_near), TEST(timestamps_off),
 		TEST(timestamps_off_near), TEST(timestamps_work), TEST(timestamps_live),
 		TEST(port_range_reserved), TEST(client_without_pool),
 		TEST(client_without_pool_near), TEST(pool_too_small), TEST(pool_too_small_near),
 		TEST(proxies), TEST(proxies_near), TEST(loopback_pair), TEST(loopback_pair_near),
+		TEST(loopback_pair_own_address), TEST(loopback_pair_no_timestamps),
 		TEST(server_side_harmless), TEST(server_side_harmless_near), TEST(idle_timeout),
 		TEST(idle_timeout_near), TEST(health_check), TEST(health_check_near),
+		TEST(health_check_idle_timeout),
 		TEST(limit_near), TEST(limit_overflows), TEST(limit_near_near),
 		TEST(limits_of_many), TEST(peer_does_not_close), TEST(peer_does_not_close_near),
 		TEST(peer_does_not_close_yet), TEST(conntrack_elsewhere), TEST(sysctl_own),
