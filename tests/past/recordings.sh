@@ -214,7 +214,7 @@ test_diagnose_minutes()
 	made early
 	past diagnose
 	judge "a verdict by sums and events" "$(status_is 0
-		stdout_says '^The last 9m.*: 180 closes that end in TIME_WAIT')"
+		stdout_says '^In 9m.*: 180 closes that end in TIME_WAIT')"
 }
 
 test_gaps()

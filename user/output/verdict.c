@@ -178,7 +178,7 @@ static void window_text(struct outbuf *ob, const struct verdict_of *of, size_t w
 		closes += e->flows[i]->time_waits;
 	finding__span(span, e->until_ns > e->since_ns ? e->until_ns - e->since_ns : 0);
 	snprintf(line, sizeof(line), "%s %s: %llu closes that end in TIME_WAIT, %llu.%llu a second; lost %llu",
-		 e->looked_back ? "The last" : "Watched for", span, (unsigned long long)closes,
+		 e->is_past ? "In" : e->looked_back ? "The last" : "Watched for", span, (unsigned long long)closes,
 		 (unsigned long long)(evidence__tenths_per_s(e, closes) / 10),
 		 (unsigned long long)(evidence__tenths_per_s(e, closes) % 10),
 		 (unsigned long long)e->lost);
@@ -402,16 +402,28 @@ static void account_json(struct outbuf *ob, const struct feed_account *account)
 	json__close(ob, '}');
 }
 
+/* To the second. */
+static void time_json(struct outbuf *ob, const char *key, uint64_t wall_ns)
+{
+	char when[FMT_SECOND_LEN + 2];
+
+	fmt__second(when, wall_ns / NS_PER_S);
+	when[FMT_SECOND_LEN] = 'Z';
+	when[FMT_SECOND_LEN + 1] = '\0';
+	json__string(ob, key, when);
+}
+
 void verdict__json(struct outbuf *ob, const struct verdict_of *of)
 {
 	const struct evidence *e = of->evidence;
-	char when[FMT_SECOND_LEN + 2];
 
-	fmt__second(when, of->wall_ns / NS_PER_S);
-	when[FMT_SECOND_LEN] = 'Z';
-	when[FMT_SECOND_LEN + 1] = '\0';
 	json__open(ob, NULL, '{');
-	json__string(ob, "timestamp", when);
+	time_json(ob, "timestamp", of->wall_ns);
+	json__string(ob, "verdict", finding__severity(of->verdict->severity));
+	json__open(ob, "window", '{');
+	time_json(ob, "since", e->since_ns + of->shift_ns);
+	time_json(ob, "until", e->until_ns + of->shift_ns);
+	json__close(ob, '}');
 	json__u64(ob, "window_ns", e->until_ns > e->since_ns ? e->until_ns - e->since_ns : 0);
 	json__bool(ob, "looked_back", e->looked_back);
 	json__string(ob, "severity", finding__severity(of->verdict->severity));
