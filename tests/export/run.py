@@ -550,6 +550,10 @@ def test_clickhouse_no_table():
         feeder.stop()
     account, said = run_to_end(feed, env={"CLICKHOUSE_USER": "shop", "CLICKHOUSE_PASSWORD": "open: sesame"})
     check_once("clickhouse.password.once", clickhouse.cookies(), 500)
+    clickhouse.make_table()
+    feed = Feed("clickhouse", clickhouse.url.replace("http://", "http://shop@"), count=500, rate=1000)
+    run_to_end(feed, env={"CLICKHOUSE_PASSWORD": "open: sesame"})
+    check_once("clickhouse.password_alone.once", clickhouse.cookies(), 500)
 
 
 # ---- the command itself ----

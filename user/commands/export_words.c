@@ -102,7 +102,7 @@ static int open_one(struct exporter_options *opts, enum exporter_kind kind, cons
 	opts->url = url;
 	opts->headers = kind == EXPORTER_OTLP ? variable("OTEL_EXPORTER_OTLP_HEADERS") : NULL;
 	opts->user = kind == EXPORTER_CLICKHOUSE ? variable("CLICKHOUSE_USER") : NULL;
-	opts->password = opts->user ? variable("CLICKHOUSE_PASSWORD") : NULL;
+	opts->password = kind == EXPORTER_CLICKHOUSE ? variable("CLICKHOUSE_PASSWORD") : NULL;
 	return exporter__new(exporter, opts, failure);
 }
 

@@ -26,15 +26,20 @@ static bool is_passing(unsigned int status)
 	return status == 429 || (status >= 502 && status <= 504);
 }
 
+/* The batch itself is what is wrong, or too large: nothing that waiting would mend. */
+static bool is_about_batch(unsigned int status)
+{
+	return status == 400 || status == 413 || status == 414;
+}
+
 /* "status 503: the first line of what it says" */
 static void say_status(const struct sender_answer *answer, struct answer_meaning *meaning)
 {
-	size_t len = answer->len;
-	const char *end = len ? memchr(answer->text, '\n', len) : NULL;
+	size_t len = 0;
 	char text[200];
 
-	if (end)
-		len = (size_t)(end - answer->text);
+	while (len < answer->len && answer->text[len] != '\r' && answer->text[len] != '\n')
+		len++;
 	if (len > SHOWN_BYTES)
 		len = SHOWN_BYTES;
 	escape__quote_n(text, sizeof(text), answer->text, len);
@@ -105,7 +110,7 @@ void answer__of_otlp(const struct sender_answer *answer, struct answer_meaning *
 /*
  * An exception is most often of the server's state, or of its administration: no such table yet, a
  * wrong password, too many parts. The batch waits for that to end, and gives way when the spool is
- * full.
+ * full. An answer without an exception is none of the server's, but of a proxy or balancer before it.
  */
 void answer__of_clickhouse(const struct sender_answer *answer, struct answer_meaning *meaning)
 {
@@ -120,6 +125,6 @@ void answer__of_clickhouse(const struct sender_answer *answer, struct answer_mea
 		meaning->kind = clickhouse__verdict(code) == CLICKHOUSE_REFUSE ? ANSWER_REFUSED :
 										  ANSWER_RETRY;
 	else
-		meaning->kind = is_passing(answer->status) ? ANSWER_RETRY : ANSWER_REFUSED;
+		meaning->kind = is_about_batch(answer->status) ? ANSWER_REFUSED : ANSWER_RETRY;
 	say_status(answer, meaning);
 }

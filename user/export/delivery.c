@@ -17,6 +17,7 @@
 #define NS_PER_MS 1000000ULL
 #define OTLP_PATH "/v1/logs"
 #define CLICKHOUSE_ROWS "rows" /* as the external table is called in clickhouse__query() */
+#define CLICKHOUSE_USER "default"
 #define UNKNOWN_SETTING 115
 
 enum knows_token { TOKEN_UNASKED, TOKEN_KNOWN, TOKEN_UNKNOWN };
@@ -41,12 +42,14 @@ struct delivery {
 
 /* ---- from begin to end ---- */
 
+/* A password alone is of the URL's user, or of the one whom ClickHouse takes where none is named. */
 static int open_sender(struct delivery *d)
 {
 	const char *user = d->opts.user ?: endpoint__user(d->endpoint);
-	const char *password = d->opts.user ? d->opts.password : endpoint__password(d->endpoint);
+	const char *password = d->opts.user || d->opts.password ? d->opts.password :
+								  endpoint__password(d->endpoint);
 	const struct sender_options opts = {
-		.user = user,
+		.user = user ?: password && d->opts.is_clickhouse ? CLICKHOUSE_USER : NULL,
 		.password = password,
 		.headers = headers__lines(&d->headers),
 	};

@@ -46,10 +46,15 @@ static void test_otlp(void **state)
 	assert_int_equal(meaning_of(false, 200, "<html>").kind, ANSWER_TAKEN);
 	m = meaning_of(false, 400, "bad\x1b[31m thing\nmore");
 	assert_string_equal(m.why, "status 400: bad\\x1b[31m thing");
+	m = meaning_of(false, 500, "<html>\r\n<head>");
+	assert_string_equal(m.why, "status 500: <html>");
 }
 
 static void test_clickhouse(void **state)
 {
+	static const unsigned int of_the_batch[] = { 400, 413, 414 };
+	static const unsigned int of_a_proxy[] = { 302, 401, 403, 404, 407, 429, 500, 502, 503, 504 };
+
 	(void)state;
 	assert_int_equal(meaning_of(true, 200, "").kind, ANSWER_TAKEN);
 	assert_int_equal(meaning_of(true, 200, "Code: 241, memory").kind, ANSWER_RETRY);
@@ -57,8 +62,10 @@ static void test_clickhouse(void **state)
 	assert_int_equal(meaning_of(true, 404, "Code: 60, no such table").kind, ANSWER_RETRY);
 	assert_int_equal(meaning_of(true, 400, "Code: 27, cannot parse").kind, ANSWER_REFUSED);
 	assert_int_equal(meaning_of(true, 503, "").kind, ANSWER_RETRY);
-	assert_int_equal(meaning_of(true, 413, "").kind, ANSWER_REFUSED);
-	assert_int_equal(meaning_of(true, 302, "").kind, ANSWER_REFUSED);
+	for (size_t i = 0; i < COUNT(of_the_batch); i++)
+		assert_int_equal(meaning_of(true, of_the_batch[i], "<html>").kind, ANSWER_REFUSED);
+	for (size_t i = 0; i < COUNT(of_a_proxy); i++)
+		assert_int_equal(meaning_of(true, of_a_proxy[i], "<html>").kind, ANSWER_RETRY);
 }
 
 static void test_no_answer(void **state)
