@@ -50,6 +50,10 @@ def content(v, twsnoop):
                  "/usr/share/doc/twsnoop/examples/shippers/vector.yaml"):
         v.check(f"deb_has{path}", path in files, f"{path} is not in it")
     v.equal("deb_maintainer", run("dpkg-deb", "-f", deb, "Maintainer").stdout.strip(), "{} <{}>".format(*PACKAGER))
+    # What README.md shows is there, too.
+    pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (TOP / "README.md").read_text())
+    lacks = [path for path in pictures if f"/usr/share/doc/twsnoop/{path}" not in files]
+    v.check("deb_has_pictures", pictures and not lacks, lacks)
     with scratch() as name:
         run("dpkg-deb", "-e", deb, name)
         v.equal("deb_conffiles", pathlib.Path(name, "conffiles").read_text().split(), ["/etc/default/twsnoop"])
