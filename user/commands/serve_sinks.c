@@ -148,9 +148,10 @@ static void say_account(struct serve_sinks *sinks, struct exporter *exporter)
 
 void serve_sinks__close(struct serve_sinks *sinks)
 {
-	for (int i = 0; i < sinks->num; i++) {
+	for (int i = 0; i < sinks->num; i++)
 		exporter__finish(sinks->exporters[i], 0);
-		tell(sinks);
+	tell(sinks);
+	for (int i = 0; i < sinks->num; i++) {
 		if (sinks->has_started)
 			say_account(sinks, sinks->exporters[i]);
 		exporter__free(sinks->exporters[i]);
