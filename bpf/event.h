@@ -222,7 +222,9 @@ struct tws_proc {
 #ifndef TWS_LAYOUT /* a test makes a twsnoop of another one */
 #define TWS_LAYOUT 6 /* of all that list reads out of the kernel: tests/unit/capture/test_abi.c */
 #endif
+#define TWS_LAYOUT_ENDED 6 /* since which there is ended_ns, at its place */
 
+/* Until ended_ns it is the same in every layout. */
 struct tws_meta {
 	__u64 magic;
 	__u32 layout;	/* TWS_LAYOUT of who made it */

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -408,22 +409,26 @@ static void await_end(const struct objects *objects)
 
 /* ---- detaching ---- */
 
-/* Its readers are told before anything is removed; @ended_ns 0 takes that back. Another layout
- * has no readers of ours. */
+/* Its readers are told before anything is removed; @ended_ns 0 takes that back. So are those of
+ * another layout, or they would take for theirs what is closed until they miss it. */
 static void mark_ended(const char *bpffs, uint64_t ended_ns)
 {
+	union {
+		struct tws_meta meta; /* the begin of it */
+		char bytes[META_MAX_BYTES];
+	} value = {};
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), zero = 0;
-	struct tws_meta meta;
 	int fd = open_pin(bpffs, "tws_meta");
 
 	if (fd < 0)
 		return;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size == sizeof(meta) &&
-	    info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, &meta) &&
-	    meta.magic == TWS_META_MAGIC && meta.layout == TWS_LAYOUT) {
-		meta.ended_ns = ended_ns;
-		bpf_map_update_elem(fd, &zero, &meta, BPF_EXIST);
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size <= sizeof(value) &&
+	    info.value_size >= offsetof(struct tws_meta, endings) &&
+	    info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, &value) &&
+	    value.meta.magic == TWS_META_MAGIC && value.meta.layout >= TWS_LAYOUT_ENDED) {
+		value.meta.ended_ns = ended_ns;
+		bpf_map_update_elem(fd, &zero, &value, BPF_EXIST);
 	}
 	close(fd);
 }
