@@ -207,6 +207,42 @@ test_list_beside_trace()
 	stop
 }
 
+# Beside a second trace that sees no v1 hierarchy, as in a container, and so goes by v2's cgroups:
+# what it records of one says nothing here.
+test_list_cgroups()
+{
+	name="list beside a trace that goes by other cgroups"
+	run "$twsnoop" check --json
+	v1=$(sed -n 's/.*"v1_path":"\([^"]*\)".*/\1/p' "$out")
+	group=$v1/twsnoop-test-$$
+	if [ -z "$v1" ] || ! mkdir "$group" 2>/dev/null; then
+		skip "$name" "containers are told apart by cgroup v2 alone here"
+		return
+	fi
+	: >"$dir/other-err"
+	if start "$name" --own; then
+		# shellcheck disable=SC2016 # of the inner shell
+		"$tool" netns sh -c 'for at in $(awk '\''$3 == "cgroup" { print $2 }'\'' /proc/mounts); do
+				umount -l "$at"
+			done
+			exec "$0" trace --own' "$twsnoop" >/dev/null 2>"$dir/other-err" </dev/null &
+		other=$!
+		"$tool" wait-line "$dir/other-err" "twsnoop: tracing"
+		# shellcheck disable=SC2016
+		sh -c 'echo $$ >"$1/cgroup.procs" && exec "$2" close 3 in-group' - "$group" "$tool"
+		list --json
+		judge "$name" "$(status_is 0
+			num=$(grep -c '"name":"in-group"' "$out")
+			[ "$num" = 3 ] || echo "$num sockets, not 3. "
+			num=$(grep '"name":"in-group"' "$out" | grep -c "\"path\":\"[^\"]*/twsnoop-test-$$\"")
+			[ "$num" = 3 ] || echo "$num in their cgroup, not 3. ")"
+		kill "$other"
+		wait "$other"
+		stop
+	fi
+	rmdir "$group"
+}
+
 # What the last run of list said of those who record owners.
 said_of_recorders()
 {

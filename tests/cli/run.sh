@@ -62,6 +62,7 @@ elif is_root; then
 	test_list
 	test_list_iterator
 	test_list_beside_trace
+	test_list_cgroups
 	test_list_beside_check
 	test_list_privileges
 	test_limits

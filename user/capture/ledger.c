@@ -22,6 +22,7 @@
 #define MAX_MAP_IDS 64
 #define ARENA_EVENTS 256
 #define META_MAX_BYTES 1024 /* of another layout's meta data */
+#define ONE_CLOSE_NS 100000000ULL /* several programs that are told of it take turns */
 
 enum map_name { META, EVENTS, HEADS, OWNERS, PROCS, PATHS, NUM_MAPS };
 
@@ -67,6 +68,8 @@ struct ledger {
 	size_t num_sources;
 	struct arena **arena; /* grows in a search, which changes nothing else */
 	uint64_t seed;
+	uint32_t hierarchy;
+	bool has_hierarchy; /* some source has cgroups of it */
 	unsigned int flags;
 	struct tws_proc proc;
 };
@@ -218,6 +221,7 @@ static int add_source(struct ledger *ledger, struct maps *maps)
 		close_source(source);
 		return err;
 	}
+	ledger->has_hierarchy |= source->meta.cgroup_hierarchy == ledger->hierarchy;
 	ledger->num_sources++;
 	return 0;
 }
@@ -285,7 +289,7 @@ static int add_pinned(struct ledger *ledger, const char *folder)
 	return err;
 }
 
-int ledger__open(struct ledger **ledgerp, unsigned int *flags)
+int ledger__open(struct ledger **ledgerp, uint32_t hierarchy, unsigned int *flags)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
 	int err = -ENOMEM;
@@ -296,6 +300,7 @@ int ledger__open(struct ledger **ledgerp, unsigned int *flags)
 	if (!ledger->arena)
 		goto out;
 	ledger->seed = hash__random_seed();
+	ledger->hierarchy = hierarchy;
 	err = add_programs(ledger);
 	if (!err && ledger->flags & LEDGER_DENIED && !ledger->num_sources)
 		err = add_pinned(ledger, LEDGER_BPFFS "/" LEDGER_FOLDER);
@@ -362,6 +367,36 @@ static bool find_in(const struct source *source, const struct tws_key *key, uint
 	return true;
 }
 
+/* Whose cgroups say nothing here: a number of another hierarchy may be anybody's in this one. */
+static bool is_foreign(const struct ledger *ledger, const struct source *source)
+{
+	return ledger->has_hierarchy && source->meta.cgroup_hierarchy != ledger->hierarchy;
+}
+
+static void forget_cgroup(struct tws_event *event)
+{
+	event->conn.cgroup_id = 0;
+	event->conn.flags &= ~(TWS_F_CGROUP_V1 | TWS_F_SOCK_CGROUP);
+}
+
+static bool is_one_close(const struct tws_event *a, const struct tws_event *b)
+{
+	uint64_t apart_ns = a->time_ns > b->time_ns ? a->time_ns - b->time_ns :
+						      b->time_ns - a->time_ns;
+
+	return (a->conn.flags & TWS_F_CLOSER) == (b->conn.flags & TWS_F_CLOSER) &&
+	       a->conn.tgid == b->conn.tgid && apart_ns < ONE_CLOSE_NS;
+}
+
+/* One that has a cgroup that says something is better than one of the same close without. */
+static bool is_better(const struct tws_event *event, const struct tws_event *than)
+{
+	bool has_cgroup = event->conn.cgroup_id;
+
+	return has_cgroup != (than->conn.cgroup_id != 0) && is_one_close(event, than) ?
+		       has_cgroup : owners__is_better(event, than);
+}
+
 static const struct tws_event *keep(const struct ledger *ledger, const struct tws_event *event)
 {
 	struct arena *arena = *ledger->arena;
@@ -385,8 +420,11 @@ const struct tws_event *ledger__find(const struct ledger *ledger, const struct t
 	bool found = false;
 
 	for (size_t i = 0; i < ledger->num_sources; i++) {
-		if (!find_in(&ledger->sources[i], key, cookie, entered_ns, &event) ||
-		    (found && !owners__is_better(&event, &best)))
+		if (!find_in(&ledger->sources[i], key, cookie, entered_ns, &event))
+			continue;
+		if (is_foreign(ledger, &ledger->sources[i]))
+			forget_cgroup(&event);
+		if (found && !is_better(&event, &best))
 			continue;
 		best = event;
 		found = true;
@@ -402,7 +440,8 @@ bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup 
 	for (size_t i = 0; i < ledger->num_sources; i++) {
 		int fd = ledger->sources[i].maps.fds[PATHS];
 
-		if (fd < 0 || bpf_map_lookup_elem(fd, &id, &found) ||
+		if (is_foreign(ledger, &ledger->sources[i]) || fd < 0 ||
+		    bpf_map_lookup_elem(fd, &id, &found) ||
 		    decode__cgroup(&found, sizeof(found), &checked) || found.id != id)
 			continue;
 		*cgroup = found;

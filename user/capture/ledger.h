@@ -27,13 +27,14 @@ struct ledger;
  * ledger__open() - maps all ledgers of this kernel, found by their programs
  * (CAP_SYS_ADMIN), and indexes them once: later events are not seen. Without that
  * capability it takes the one pinned below LEDGER_BPFFS, if it is root's alone and
- * the caller may open it. None at all is no error. @flags (may be NULL) gets
- * LEDGER_* bits added. Returns 0 and *@ledgerp, to be freed by ledger__free(), or
- * -ENOMEM.
+ * the caller may open it. None at all is no error. @hierarchy is that of the caller's
+ * cgroups, as in struct tws_meta: where some ledger has them, no others are told. @flags
+ * (may be NULL) gets LEDGER_* bits added. Returns 0 and *@ledgerp, to be freed by
+ * ledger__free(), or -ENOMEM.
  *
  * So that every socket of a listing is found, list them first, then open.
  */
-int ledger__open(struct ledger **ledgerp, unsigned int *flags);
+int ledger__open(struct ledger **ledgerp, uint32_t hierarchy, unsigned int *flags);
 void ledger__free(struct ledger *ledger); /* NULL is allowed */
 
 /* How many ledgers were found. */
@@ -43,7 +44,8 @@ size_t ledger__count(const struct ledger *ledger);
  * ledger__find() - the close of the mini-socket @key with this @cookie: by the
  * cookie, or if that is 0, or the kernel side saw none, by @key and by the moment
  * when the socket entered its state, @entered_ns (CLOCK_MONOTONIC, from its timer).
- * Of several events the one that knows the closer, then the newest. The event's
+ * Of several events the one that knows the closer, then the newest; of what several ledgers have
+ * of one close, that with the caller's cgroups. The event's
  * addresses and netns are those of @key, always; its action may be TWS_FIN: time_ns
  * is then when the FIN was sent, and how many bytes went over is not known. NULL if
  * none is known, or without memory. Lives as long as the ledger.

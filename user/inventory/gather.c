@@ -40,8 +40,12 @@ int gather__sockets(struct gathered *g, const struct gather_want *want)
 
 int gather__ledger(struct gathered *g)
 {
-	int err = ledger__open(&g->ledger, &g->ledger_flags);
+	struct kernel kernel = {};
+	int err;
 
+	kernel__read_cgroups(&kernel, "/proc");
+	err = ledger__open(&g->ledger, kernel.v1_controller[0] ? kernel.v1_hierarchy : 0,
+			   &g->ledger_flags);
 	if (!err)
 		listing__join(&g->listing, g->ledger);
 	return err;

@@ -17,9 +17,9 @@ int bindhash__read(struct binds *binds)
 	abort();
 }
 
-int ledger__open(struct ledger **ledgerp, unsigned int *flags)
+int ledger__open(struct ledger **ledgerp, uint32_t hierarchy, unsigned int *flags)
 {
-	(void)ledgerp, (void)flags;
+	(void)ledgerp, (void)hierarchy, (void)flags;
 	abort();
 }
 
