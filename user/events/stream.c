@@ -58,6 +58,7 @@ struct stream {
 	uint64_t fins_lost, fins_lost_ns, fins_ended;
 	uint64_t delivered, unattributed, malformed, untaken;
 	uint64_t found, found_before; /* the second: of them, before the start; nobody lost these */
+	uint64_t found_others; /* of a source that does not filter: not asked for, and lost with the rest */
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns, heal_spent_ns;
@@ -242,12 +243,26 @@ static int on_event(struct stream *s, const struct tws_event *ev)
 	}
 }
 
+/* One that the filter leaves out, whoever's it is. It was lost, or skipped, as others are. */
+static void count_others(struct stream *s, const struct tws_event *ev)
+{
+	struct tws_filter of_socket = filter__of_socket(&s->opts.filter);
+
+	if (s->opts.events->is_filtered || ev->time_ns < s->cut_ns)
+		return;
+	s->found_others += ev->conn.flags & TWS_F_CLOSER || !filter__match(&of_socket, ev);
+}
+
 /* One that was found in the kernel's table. */
 static int on_found(void *ctx, const struct tws_event *ev)
 {
 	struct stream *s = ctx;
 
-	if (!filter__match(&s->opts.filter, ev) || !is_asked_for(s, ev, false))
+	if (!filter__match(&s->opts.filter, ev)) {
+		count_others(s, ev);
+		return 0;
+	}
+	if (!is_asked_for(s, ev, false))
 		return 0;
 	return put_end_by(s, ev) ?: put_wanted(s, ev);
 }
@@ -595,6 +610,9 @@ static void feed_account(struct feed *feed, struct feed_account *account)
 	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
 	lost = s->counters.event_lost + s->healed_orphans;
 	found = s->found - s->found_before;
+	/* What was skipped was not lost: as much as may have been is not taken off. */
+	if (s->found_others > s->recursion)
+		found += s->found_others - s->recursion;
 	lost = lost > found ? lost - found : 0;
 	*account = (struct feed_account){
 		.delivered = s->delivered,

@@ -714,6 +714,49 @@ static void test_others_are_not_lost(void **state)
 	stream__free(stream);
 }
 
+/* A recorder gives all, and what it loses may be others': what is found of them was not ours. */
+static void test_others_are_found(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	events.is_filtered = false;
+	opts.filter.num_peers = 1;
+	opts.filter.peers[0].port = opts.filter.peers[0].last_port = 81;
+	stream = started(&opts);
+	for (uint64_t cookie = 1; cookie < 5; cookie++)
+		add_mini(cookie);
+	table[3].peer_port = 81;
+	counters.event_lost = 7;
+	later_s += 6;
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 1);
+	assert_int_equal(account_of(stream).lost, 3);
+	skips = 2; /* of what was found, two may not have been lost */
+	assert_int_equal(account_of(stream).lost, 5);
+	stream__free(stream);
+}
+
+/* Without its owner, one may be what was asked for. */
+static void test_unowned_are_lost(void **state)
+{
+	struct stream_options opts = options();
+	struct stream *stream;
+
+	(void)state;
+	events.is_filtered = false;
+	opts.filter.side = TWS_SIDE_CLIENT;
+	stream = started(&opts);
+	add_mini(1);
+	counters.event_lost = 1;
+	later_s += 6;
+	assert_int_equal(feed__poll(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 0);
+	assert_int_equal(account_of(stream).lost, 1);
+	stream__free(stream);
+}
+
 /* ---- ends, containers ---- */
 
 static void test_ends(void **state)
@@ -1078,6 +1121,7 @@ int main(void)
 		TEST(test_order), TEST(test_privileges), TEST(test_failures), TEST(test_whose_error),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter), TEST(test_others_are_not_lost),
+		TEST(test_others_are_found), TEST(test_unowned_are_lost),
 		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_listen_skipped), TEST(test_after_stop),
 		TEST(test_after_work), TEST(test_idle),
 		TEST(test_looks_back), TEST(test_looks_back_only), TEST(test_filters_by_itself),
