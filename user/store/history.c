@@ -468,6 +468,15 @@ static int on_run(void *ctx, const struct held_run *run)
 	return 0;
 }
 
+/* While the clock was put forward, or back, a run was before its beginning or after its end. */
+static void widen(struct history_span *all, uint64_t since_ns, uint64_t until_ns)
+{
+	if (since_ns < all->since_ns)
+		all->since_ns = since_ns;
+	if (until_ns > all->until_ns)
+		all->until_ns = until_ns;
+}
+
 int history__status(struct history *history, struct history_status *status)
 {
 	const struct history_span whole = { 0, 0 };
@@ -482,6 +491,12 @@ int history__status(struct history *history, struct history_status *status)
 	ask_all(history, &told);
 	if (!told.all.since_ns)
 		told.all = told.minutes;
+	if (told.raw_rows)
+		widen(&told.all, told.raw.since_ns, told.raw.until_ns);
+	/* Of the first and the last minute only a part need be of a run. */
+	if (told.minutes.until_ns)
+		widen(&told.all, told.minutes.since_ns + HISTORY_NS_PER_MINUTE - 1,
+		      told.minutes.until_ns - HISTORY_NS_PER_MINUTE);
 	told.file_bytes = file_bytes(history->path);
 	told.is_recording = writer_look__is_taken(&history->look);
 	*status = told;
