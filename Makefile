@@ -279,6 +279,17 @@ matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 		--payload $(PAYLOAD) --with-host-binary crun --with-host-binary runc \
 		$(if $(CROSS),--library-root $(CROSS)/root) --deadline 2400 $(SERIES)
 
+# The soak on a kernel whose tracepoints always fire, as not every host's do; with CPUS=2, on two
+# processors and this machine's clock.
+SOAK_PAYLOAD := $(BUILD)/soak-payload
+
+guests-soak: static $(BUILD)/scenarios
+	@mkdir -p $(SOAK_PAYLOAD)
+	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios tests/matrix/soak/run $(SOAK_PAYLOAD)/
+	echo $(SOAK_SECONDS) >$(SOAK_PAYLOAD)/seconds
+	BUILD=$(abspath $(BUILD)) tests/matrix/run.sh --payload $(SOAK_PAYLOAD) --memory 2G \
+		--deadline $$(($(SOAK_SECONDS) * 6 + 900)) $(or $(SERIES),6.12)
+
 # The units under a real systemd, in a guest; what is recorded on a disk that fails, CUTS=200 for more
 # power cuts: tests/guests.
 guests-systemd: all $(CLITOOL)
@@ -286,6 +297,10 @@ guests-systemd: all $(CLITOOL)
 
 guests-record: all $(CLITOOL)
 	BUILD=$(abspath $(BUILD)) MAKE='$(MAKE)' tests/guests/record.sh $(if $(CUTS),--cuts $(CUTS))
+
+# What is recorded while the clock is set and the machine sleeps.
+guests-clocks: all $(CLITOOL)
+	BUILD=$(abspath $(BUILD)) MAKE='$(MAKE)' tests/guests/record.sh clocks
 
 # Likely mistakes, as two programs see them: .clang-tidy says which kinds. clang-tidy reads its
 # flags out of a file, and counts on stderr what it does not show.
@@ -332,5 +347,5 @@ clean:
 	rm -rf $(BUILD)
 
 .PHONY: all static deps run test check check-build check-quick bench bench-count bench-reader abi budget sockiter scenarios soak agreement matrix \
-	guests-systemd guests-record lint install uninstall clean
+	guests-soak guests-systemd guests-record guests-clocks lint install uninstall clean
 .DELETE_ON_ERROR:

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Recordings on disks that lose their power, fill up and fail, in guests.
+# Recordings on disks that lose their power, fill up and fail, and under a clock that is set and a
+# machine that sleeps, in guests.
 # usage: record.sh [--cuts N] [--standin] [TEST...]     (default: cut troubles)
 set -euo pipefail
 
@@ -90,6 +91,16 @@ test_troubles()
 	guest_run troubles disk 1500
 }
 
+# By hand: it takes a kernel more, as none for clouds can be suspended.
+test_clocks()
+{
+	guest_series=$guest_series-full
+	guest_prepare
+	stage_record clocks
+	# It sleeps by this machine's clock: the guest's own stands while it does.
+	guest_run clocks 1 1500 -rtc clock=host
+}
+
 tests=()
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -98,7 +109,7 @@ while [ $# -gt 0 ]; do
 		shift
 		;;
 	--standin) writer=standin ;;
-	cut | troubles) tests+=("$1") ;;
+	cut | troubles | clocks) tests+=("$1") ;;
 	*) usage_die "unknown argument $1" ;;
 	esac
 	shift

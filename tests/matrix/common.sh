@@ -44,6 +44,22 @@ series_arch()
 	esac
 }
 
+# series_version SERIES: 6.1 of "6.1-arm64", and of "6.1-full".
+series_version()
+{
+	echo "${1%%-*}"
+}
+
+# series_flavour SERIES: how Debian's names of its packages end. "6.1-full" is not the kernel for
+# clouds: it has what only hardware needs, such as suspending.
+series_flavour()
+{
+	case $1 in
+	*-full) echo "[0-9][^-]*-$(series_arch "$1")" ;;
+	*) echo "cloud-$(series_arch "$1")" ;;
+	esac
+}
+
 say()
 {
 	printf '%s: %s\n' "${prog:-matrix}" "$*" >&2

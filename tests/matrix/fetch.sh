@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Fetch the kernels of the matrix from Debian: for each series the newest cloud kernel that the
-# machine's own mirror offers now, for amd64, or for arm64 with a series such as "6.1-arm64".
+# machine's own mirror offers now, for amd64, or for arm64 with a series such as "6.1-arm64"; with one
+# such as "6.1-full" the kernel that is not for clouds.
 # Nothing here names a mirror or a package version.
 #
 # Result, in $BUILD/matrix/kernels/SERIES/:
@@ -35,7 +36,7 @@ usage()
 # suite named *-security is asked of the security mirror.
 series_suites()
 {
-	case ${1%-arm64} in
+	case $(series_version "$1") in
 	5.10) echo "bullseye bullseye-updates bullseye-security" ;;
 	6.1) echo "bookworm bookworm-updates bookworm-security" ;;
 	6.12) echo "bookworm-updates bookworm-backports bookworm-security | trixie trixie-security" ;;
@@ -48,7 +49,7 @@ series_suites()
 # means 7.3 while it is offered, then the newest that is later than it.
 series_is_rolling()
 {
-	[ "${1%-arm64}" = 7.3 ]
+	[ "$(series_version "$1")" = 7.3 ]
 }
 
 # list_kernels DIR SERIES: the kernels' ABI names ("6.1.0-56-cloud-amd64") in DIR's indexes,
@@ -57,11 +58,11 @@ list_kernels()
 {
 	local dir=$1 series=$2 names
 	names=$(apt-cache -c "$dir/apt.conf" pkgnames linux- |
-		grep -E "^linux-(image|binary)-[0-9]+\.[0-9]+\..*-cloud-$(series_arch "$series")\$") ||
+		grep -E "^linux-(image|binary)-[0-9]+\.[0-9]+\.(.*-)?$(series_flavour "$series")\$") ||
 		return 0
 	# shellcheck disable=SC2086
 	apt-cache -c "$dir/apt.conf" show $names |
-		awk -v series="${series%-arm64}" -v rolling="$(series_is_rolling "$series" && echo 1 || echo 0)" '
+		awk -v series="$(series_version "$series")" -v rolling="$(series_is_rolling "$series" && echo 1 || echo 0)" '
 		BEGIN { split(series, want, ".") }
 		/^Package: / {
 			abi = $2
@@ -179,14 +180,14 @@ fetch_series()
 		download_from "$dir" "$series" $group || true
 	done
 	if [ -z "$got_abi" ]; then
-		say "$series: FAILED: the mirror offers no such linux-image-*-cloud-$(series_arch "$series") (suites asked:" \
+		say "$series: FAILED: the mirror offers no such linux-image-*-$(series_flavour "$series") (suites asked:" \
 			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $dir/apt.log)"
 		return 1
 	fi
 	unpack_kernel "$dir" "$series" "$got_abi"
 	rm -rf "$dir"
 	case $(cat "$kernel_dir/$series/release") in
-	"${series%-arm64}".*) ;;
+	"$(series_version "$series")".*) ;;
 	*) say "$series: no longer offered; its successor is used in its place" ;;
 	esac
 	say "$series: $(cat "$kernel_dir/$series/release"), Debian $(cat "$kernel_dir/$series/version")"

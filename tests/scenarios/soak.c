@@ -38,6 +38,7 @@
 #define STOPPED 1	/* the reader that is */
 #define STOP_S 10
 #define LISTS 10	/* in the whole time */
+#define LIST_S 50	/* one that takes longer may have what came and went between the two dumps */
 #define SETTLE_MS 120000
 #define AWAIT_MS 300000
 /* What a reader remembers, for some minutes, of a close, at most, and of one that a snapshot has
@@ -45,6 +46,9 @@
 #define BYTES_A_CLOSE 4
 #define BYTES_A_FIND 64
 #define SLACK_KB 16384
+/* A reader that was lapped has FINs whose ends were lost: they wait in a table of fixed size, of
+ * which what was once used stays (JOIN_DEFAULT). */
+#define LAPPED_KB 65536
 
 /* An end by who it is of: a pair's client address. Every other connection is closed first by the
  * server, so that this also tells by whom. */
@@ -55,6 +59,7 @@ struct ends {
 struct reader {
 	struct ends ends;
 	uint64_t lines, ours, others, found, nobody;
+	uint64_t lost; /* as it says */
 	uint64_t foreign, wrong_pid;
 	char example[200]; /* of what nobody made */
 	char nobody_line[400]; /* the last that is not from a snapshot */
@@ -371,31 +376,36 @@ static unsigned long anon_kb(pid_t pid)
 	return kb;
 }
 
-/* What each reader had at most, when half of the time was over, and in the end. */
+/*
+ * What each reader had at most, and at least in the third and in the last quarter of the time. At
+ * any one moment it may hold a snapshot of a million sockets, and what came while it was kept
+ * waiting: for seconds, if the machine is busy.
+ */
 struct memory {
-	unsigned long most[READERS], half[READERS], end[READERS];
+	unsigned long most[READERS], third[READERS], last[READERS];
 	uint64_t made_at_half;
 };
 
-static void note_memory(struct memory *m, const struct program *readers, bool is_second)
+static void note_memory(struct memory *m, const struct program *readers, uint64_t ms,
+			uint64_t total_ms)
 {
-	bool is_half = is_second && !m->made_at_half;
-
+	if (ms >= total_ms / 2 && !m->made_at_half)
+		m->made_at_half = made();
 	for (int i = 0; i < READERS; i++) {
 		unsigned long kb = anon_kb(readers[i].pid);
+		unsigned long *least = ms >= total_ms / 4 * 3 ? &m->last[i] : &m->third[i];
 
 		m->most[i] = kb > m->most[i] ? kb : m->most[i];
-		m->half[i] = is_half ? kb : m->half[i];
-		m->end[i] = kb;
+		if (ms >= total_ms / 2 && (!*least || kb < *least))
+			*least = kb;
 	}
-	if (is_half)
-		m->made_at_half = made();
 }
 
 /* ---- lists ---- */
 
 struct look {
 	struct ends before, after;
+	uint64_t begun_ns; /* of the first dump; CLOCK_MONOTONIC */
 	uint64_t others; /* that are not in TIME_WAIT yet */
 };
 
@@ -432,6 +442,7 @@ static void judge_list(const struct look *look, const char *account, unsigned in
 {
 	const struct reader *l = &soak->list;
 	uint64_t both = 0, absent = 0, twice = 0, in_none = 0;
+	bool is_slow = net__mono_ns() - look->begun_ns > LIST_S * 1000000000ULL;
 
 	for (int pair = 0; pair < PAIRS; pair++)
 		for (size_t i = 0; i < SLOTS; i++) {
@@ -452,7 +463,7 @@ static void judge_list(const struct look *look, const char *account, unsigned in
 	if (twice || l->foreign || l->wrong_pid)
 		fail("list %u: %lu sockets twice, %lu that nobody made%s, %lu wrong owners", number,
 		     twice, l->foreign, l->example, l->wrong_pid);
-	if (absent > both / 1000 || in_none > both / 1000)
+	if (absent > both / 1000 || (!is_slow && in_none > both / 1000))
 		fail("list %u: of %lu sockets %lu are absent; %lu are in no dump", number, both, absent,
 		     in_none);
 }
@@ -467,6 +478,7 @@ static void take_list(const char *twsnoop, int netns, int home, unsigned int num
 
 	snprintf(inode, sizeof(inode), "%lu", soak->netns);
 	memset(&soak->list, 0, sizeof(soak->list));
+	look.begun_ns = net__mono_ns();
 	if (dump(&look, &look.before, netns, home) ||
 	    !start_program(&p, twsnoop, args, &soak->list, true)) {
 		fail("list %u could not be taken", number);
@@ -515,7 +527,7 @@ static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice)
 /* What reader @i has told against what was done, and what it counts as lost. */
 static void judge_reader(int i, const struct program *p, uint64_t sum)
 {
-	const struct reader *r = &soak->reader[i];
+	struct reader *r = &soak->reader[i];
 	uint64_t missing = 0, twice = 0;
 	unsigned long lost, delivered;
 	char text[4096], *account;
@@ -525,6 +537,7 @@ static void judge_reader(int i, const struct program *p, uint64_t sum)
 	account = strstr(text, "delivered=") ?: text;
 	lost = number_after(account, "lost=");
 	delivered = number_after(account, "delivered=");
+	r->lost = lost;
 	printf("# reader %d%s: %lu told, %lu of them by snapshots, %lu without a process; missing=%lu "
 	       "twice=%lu wrong_pid=%lu foreign=%lu others=%lu; %s", i, i == STOPPED ? ", stopped" : "",
 	       r->ours, r->found, r->nobody, missing, twice, r->wrong_pid, r->foreign, r->others,
@@ -547,13 +560,14 @@ static void judge_memory(const struct memory *m, uint64_t sum)
 
 	for (int i = 0; i < READERS; i++) {
 		uint64_t bound_kb = (later * BYTES_A_CLOSE +
-				     soak->reader[i].found * BYTES_A_FIND) / 1024 + SLACK_KB;
+				     soak->reader[i].found * BYTES_A_FIND) / 1024 + SLACK_KB +
+				    (soak->reader[i].lost ? LAPPED_KB : 0);
 
-		printf("# reader %d: %lu KiB of its own after half of the time, %lu in the end, %lu at "
-		       "most\n", i, m->half[i], m->end[i], m->most[i]);
-		if (m->end[i] > m->half[i] + bound_kb)
-			fail("reader %d has grown from %lu to %lu KiB in the second half", i, m->half[i],
-			     m->end[i]);
+		printf("# reader %d: %lu KiB of its own in the third quarter of the time, %lu in the "
+		       "last, %lu at most\n", i, m->third[i], m->last[i], m->most[i]);
+		if (m->last[i] > m->third[i] + bound_kb)
+			fail("reader %d has grown from %lu to %lu KiB in the second half", i, m->third[i],
+			     m->last[i]);
 	}
 }
 
@@ -631,13 +645,13 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	__atomic_store_n(&soak->go, 1, __ATOMIC_RELEASE);
 	for (; ms < total_ms && !soak->fault_line; ms = (net__mono_ns() - begun_ns) / 1000000) {
 		stop_and_go(readers[STOPPED].pid, ms, total_ms);
-		note_memory(memory, readers, ms > total_ms / 2);
+		note_memory(memory, readers, ms, total_ms);
 		say_progress(ms, readers);
 		poll(NULL, 0, 100);
 	}
 	kill(readers[STOPPED].pid, SIGCONT);
 	__atomic_store_n(&soak->enough, 1, __ATOMIC_RELAXED);
-	note_memory(memory, readers, true);
+	note_memory(memory, readers, total_ms, total_ms);
 	waitpid(lists, NULL, 0);
 }
 
@@ -694,9 +708,8 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	judge_memory(&memory, made());
 }
 
-static int run(const char *twsnoop, const char *word)
+static int run(const char *twsnoop, const char *const args[])
 {
-	const char *const args[] = { word, NULL };
 	pid_t pid = tracer__fork(twsnoop, args, STDERR_FILENO, STDERR_FILENO);
 	int status = -1;
 
@@ -705,34 +718,39 @@ static int run(const char *twsnoop, const char *word)
 }
 
 /* In mounts of its own, so that no other recorder is in the way. */
-static int attach(const char *twsnoop)
+static int attach(const char *twsnoop, const char *size)
 {
+	const char *const args[] = { "attach", size ? "--size" : NULL, size, NULL };
+
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"))
 		return -errno;
-	return run(twsnoop, "attach");
+	return run(twsnoop, args);
 }
 
 int soak__main(int argc, char **argv)
 {
 	static const struct option longs[] = { { "twsnoop", required_argument, NULL, 't' },
 					       { "seconds", required_argument, NULL, 's' },
+					       { "size", required_argument, NULL, 'S' },
 					       { NULL, 0, NULL, 0 } };
-	const char *twsnoop = "build/twsnoop";
+	static const char *const detach[] = { "detach", NULL };
+	const char *twsnoop = "build/twsnoop", *size = NULL;
 	unsigned int seconds = 600;
 	pid_t world;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "t:s:", longs, NULL)) >= 0) {
+	while ((c = getopt_long(argc, argv, "t:s:S:", longs, NULL)) >= 0) {
 		if (c == '?')
 			return 2;
 		twsnoop = c == 't' ? optarg : twsnoop;
+		size = c == 'S' ? optarg : size;
 		seconds = c == 's' ? (unsigned int)strtoul(optarg, NULL, 10) : seconds;
 	}
 	if (seconds < 10 || seconds > 864000 || optind < argc)
 		return 2;
 	soak = mmap(NULL, sizeof(*soak), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (soak == MAP_FAILED || attach(twsnoop)) {
+	if (soak == MAP_FAILED || attach(twsnoop, size)) {
 		fputs("soak: no recorder could be attached\n", stderr);
 		return 1;
 	}
@@ -742,7 +760,7 @@ int soak__main(int argc, char **argv)
 	play(twsnoop, seconds, world);
 	kill(world, SIGKILL);
 	waitpid(world, NULL, 0);
-	if (run(twsnoop, "detach"))
+	if (run(twsnoop, detach))
 		fail("twsnoop detach failed");
 	printf("%s%d passed, %u failed\n", soak->failed ? "" : "ok soak\n", !soak->failed,
 	       soak->failed);
