@@ -468,7 +468,8 @@ static int on_run(void *ctx, const struct held_run *run)
 	return 0;
 }
 
-/* While the clock was put forward, or back, a run was before its beginning or after its end. */
+/* While the clock was put forward, or back, a run was before its beginning or after its end: until_ns
+ * is the last moment, as that of a run is. */
 static void widen(struct history_span *all, uint64_t since_ns, uint64_t until_ns)
 {
 	if (since_ns < all->since_ns)
@@ -492,7 +493,7 @@ int history__status(struct history *history, struct history_status *status)
 	if (!told.all.since_ns)
 		told.all = told.minutes;
 	if (told.raw_rows)
-		widen(&told.all, told.raw.since_ns, told.raw.until_ns);
+		widen(&told.all, told.raw.since_ns, told.raw.until_ns - 1);
 	/* Of the first and the last minute only a part need be of a run. */
 	if (told.minutes.until_ns)
 		widen(&told.all, told.minutes.since_ns + HISTORY_NS_PER_MINUTE - 1,
