@@ -373,12 +373,11 @@ static bool hurries(void *ctx)
 {
 	struct recording_command *c = ctx;
 
-	return messages__attend(&c->msg);
+	return messages__hurries(&c->msg);
 }
 
 static void end_recording(struct recording_command *c)
 {
-	c->msg.stop = false;
 	recording_of__end(c->recorder, hurries, c);
 }
 

@@ -419,8 +419,7 @@ static bool hurries(void *ctx)
 {
 	struct serve *s = ctx;
 
-	s->msg.stop = false;
-	return messages__attend(&s->msg);
+	return messages__hurries(&s->msg);
 }
 
 static void close_all(struct serve *s)

@@ -53,6 +53,7 @@ static void end(struct messages *m)
 	fdwriter__hurry(&m->writer, ms);
 	if (m->hurry)
 		m->hurry(m->ctx, ms);
+	m->hurries |= m->stop;
 	m->stop = true;
 }
 
@@ -79,6 +80,13 @@ int messages__attend(struct messages *m)
 			m->account(m->ctx);
 	}
 	return m->stop ? LOOP_END : 0;
+}
+
+bool messages__hurries(struct messages *m)
+{
+	m->stop = true;
+	messages__attend(m);
+	return m->hurries;
 }
 
 /* ---- what is said ---- */

@@ -27,6 +27,7 @@ struct messages {
 	struct fdwriter writer;
 	int signals;		  /* signalfd; -1: not opened yet */
 	bool stop, wants_account; /* a signal said so */
+	bool hurries;		  /* one more that ends the command came: nobody is waited for */
 	/* Given, each NULL if there is nothing to do. */
 	void (*account)(void *ctx);	  /* prints it */
 	void (*erase)(void *ctx);	  /* before each line: what stands on the terminal's last one */
@@ -45,6 +46,10 @@ int messages__hold_signals(struct messages *m);
 
 /* messages__read_signals() - only takes note of them; the second one that ends it waits for nobody. */
 void messages__read_signals(struct messages *m);
+
+/* messages__hurries() - whether, of a command that has come to its end by a signal or by itself, a signal
+ * asked since to wait for nobody. */
+bool messages__hurries(struct messages *m);
 
 /* messages__attend() - reads them, and does what they ask for. Returns 0, or LOOP_END once one ended it. */
 int messages__attend(struct messages *m);
