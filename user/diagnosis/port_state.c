@@ -79,7 +79,7 @@ void port_state__add_steps(const struct evidence *e, struct finding *f, uint32_t
 				 "leaves %u of %u to %u", ns->usable_ports, ns->first_port,
 			      ns->last_port);
 	else if (ns && ns->usable_ports && ns->usable_ports < MANY_PORTS)
-		judge__sysctl(f, ns, "more ports meanwhile", "net.ipv4.ip_local_port_range='10240 60999'",
+		judge__sysctl(f, ns, "more ports meanwhile", "net.ipv4.ip_local_port_range='32768 60999'",
 			      " (now %u %u), if no listener has a port in it", ns->first_port,
 			      ns->last_port);
 	else

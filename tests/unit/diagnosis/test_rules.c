@@ -226,6 +226,24 @@ static void must_not(const char *id)
 
 /* ---- ports ---- */
 
+/* How many findings advise it; all of them the same value. */
+static unsigned int advise_range(void)
+{
+	static const char setting[] = "net.ipv4.ip_local_port_range='32768 60999'";
+	unsigned int num = 0;
+
+	for (size_t i = 0; i < verdict.num; i++)
+		for (size_t n = 0; n < verdict.findings[i].num_steps; n++) {
+			const char *step = verdict.findings[i].steps[n];
+
+			if (!strstr(step, "ip_local_port_range="))
+				continue;
+			assert_non_null(strstr(step, setting));
+			num++;
+		}
+	return num;
+}
+
 static void ports_exhausted(void **unused)
 {
 	const struct finding *f;
@@ -243,6 +261,7 @@ static void ports_exhausted(void **unused)
 	assert_null(find("ports-filling"));
 	assert_null(find("ports-half-used"));
 	assert_non_null(find("port-range-narrow"));
+	assert_int_equal(advise_range(), 2);
 }
 
 /* The ports were full at the time, and TIME_WAITs have ended since. */
