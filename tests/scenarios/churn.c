@@ -508,9 +508,9 @@ static void judge(struct stage *st, const struct churn *how, const struct tracer
 	 */
 	if (ty->missing > a->lost ||
 	    (!how->filter && a->delivered + ty->missing == n && a->lost != ty->missing))
-		stage__fail(st, "%lu ends missing, but lost=%lu%s; delivered=%lu map_full=%lu "
-			    "recursion=%lu snapshot=%lu; %.600s", ty->missing, a->lost, ty->missed,
-			    a->delivered, a->map_full, a->recursion, a->snapshot, t->err);
+		stage__fail(st, "%lu ends missing, but lost=%lu; delivered=%lu map_full=%lu "
+			    "recursion=%lu snapshot=%lu; %.600s;%s", ty->missing, a->lost, a->delivered,
+			    a->map_full, a->recursion, a->snapshot, t->err, ty->missed);
 	/* But for those that a dump of a changing table may miss. */
 	if (how->second && ty->unhealed > n / 100)
 		stage__fail(st,
