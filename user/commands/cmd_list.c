@@ -179,7 +179,7 @@ static int gather(struct list *list, const struct gather_want *want)
 	if (err)
 		return complain("cannot list sockets", err);
 	progress__step("reading the ledger of owners");
-	err = gather__ledger(g);
+	err = gather__ledger(g, want);
 	if (err)
 		return complain("cannot read the ledger of owners", err);
 	err = give_up_privileges();

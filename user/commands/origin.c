@@ -120,8 +120,6 @@ enum options_result origin__parse(struct origin *origin, const struct origin_opt
 static const char *lacks(const struct tws_meta *meta, const struct origin_options *opts, bool all,
 			 const struct kernel *kernel)
 {
-	uint32_t hierarchy = kernel->v1_controller[0] ? kernel->v1_hierarchy : 0;
-
 	if (all && !(meta->flags & TWS_META_ALL))
 		return "it was attached without --all";
 	/* Rounded down to a power of two of records, as the tracer does. */
@@ -129,7 +127,7 @@ static const char *lacks(const struct tws_meta *meta, const struct origin_option
 		return "its ring is smaller than --ring-size";
 	if (opts->max_connections > meta->connections)
 		return "it watches fewer connections than --max-connections";
-	if (hierarchy != meta->cgroup_hierarchy)
+	if (kernel__cgroup_hierarchy(kernel) != meta->cgroup_hierarchy)
 		return "it tells containers apart by other cgroups";
 	return NULL;
 }

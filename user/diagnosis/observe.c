@@ -577,7 +577,7 @@ static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 		.no_names = o->opts.no_names, .runtime_socket = o->opts.runtime_socket,
 	};
 
-	return gather__sockets(g, &want) ?: gather__ledger(g) ?: gather__owners(g, &want) ?:
+	return gather__sockets(g, &want) ?: gather__ledger(g, &want) ?: gather__owners(g, &want) ?:
 	       gather__workloads(g, &want) ?: gather__ports(g, &want, ports);
 }
 

@@ -73,6 +73,12 @@ void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
  * A program is skipped where it runs already. If it cannot be preempted, only a softirq
  * comes in between, and interrupts but one of the two: the other one acts.
  */
+/* kernel__cgroup_hierarchy() - as struct tws_meta has it: that on which containers are told apart, 0: v2. */
+static inline uint32_t kernel__cgroup_hierarchy(const struct kernel *k)
+{
+	return k->v1_controller[0] ? k->v1_hierarchy : 0;
+}
+
 static inline bool kernel__skips_matter(const struct kernel *k)
 {
 	return k->preempts.state != FEATURE_MISSING;

@@ -38,14 +38,12 @@ int gather__sockets(struct gathered *g, const struct gather_want *want)
 	return err ?: listing__add_bound(&g->listing, &g->binds);
 }
 
-int gather__ledger(struct gathered *g)
+int gather__ledger(struct gathered *g, const struct gather_want *want)
 {
-	struct kernel kernel = {};
 	int err;
 
-	kernel__read_cgroups(&kernel, "/proc");
-	err = ledger__open(&g->ledger, kernel.v1_controller[0] ? kernel.v1_hierarchy : 0,
-			   &g->ledger_flags);
+	kernel__read_cgroups(&g->kernel, want->source->places->proc_root);
+	err = ledger__open(&g->ledger, kernel__cgroup_hierarchy(&g->kernel), &g->ledger_flags);
 	if (!err)
 		listing__join(&g->listing, g->ledger);
 	return err;
@@ -118,19 +116,17 @@ int gather__workloads(struct gathered *g, const struct gather_want *want)
 		.find = find_cgroup,
 		.ctx = g,
 	};
-	struct kernel kernel = {};
 	int err = workloads__new(&g->workloads, &opts);
 
-	kernel__read_cgroups(&kernel, want->source->places->proc_root);
 	if (!err && g->listing.num_owners)
 		err = owner_cgroups__read(&g->owner_cgroups, &g->listing,
-					  want->source->places->proc_root, kernel.v1_controller);
+					  want->source->places->proc_root, g->kernel.v1_controller);
 	for (size_t i = 0; !err && i < g->listing.num; i++) {
 		const struct listing_row *row = &g->listing.rows[i];
 		uint64_t id = listing__cgroup(&g->listing, row);
 		bool v1 = row->seen && row->seen->conn.cgroup_id == id ?
 				  row->seen->conn.flags & TWS_F_CGROUP_V1 :
-				  kernel.v1_controller[0] != '\0';
+				  g->kernel.v1_controller[0] != '\0';
 
 		err = workloads__want(g->workloads, id, v1);
 	}

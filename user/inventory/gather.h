@@ -11,6 +11,7 @@
 
 #include "capture/ledger.h"
 #include "containers/workloads.h"
+#include "host/kernel.h"
 #include "inventory/listing.h"
 #include "inventory/owner_cgroups.h"
 #include "inventory/ports.h"
@@ -38,6 +39,7 @@ struct gathered {
 	struct listing listing;
 	struct binds binds; /* with ports or all */
 	int binds_error;    /* why these are not complete; 0 */
+	struct kernel kernel; /* of it, from gather__ledger() on, what kernel__read_cgroups() fills */
 	struct ledger *ledger;
 	struct listeners *listeners; /* NULL: were not needed */
 	struct owner_cgroups *owner_cgroups;
@@ -53,7 +55,7 @@ struct gathered {
  * load BPF programs or to open pinned maps.
  */
 int gather__sockets(struct gathered *g, const struct gather_want *want);
-int gather__ledger(struct gathered *g);
+int gather__ledger(struct gathered *g, const struct gather_want *want);
 int gather__owners(struct gathered *g, const struct gather_want *want);
 int gather__workloads(struct gathered *g, const struct gather_want *want);
 

@@ -61,7 +61,7 @@ int port_sample__take(struct bundle *bundle, const struct sockets_source *source
 	struct gathered gathered = { 0 };
 	struct ports ports = { 0 };
 	int err = gather__sockets(&gathered, &want) ?:
-		  gather__ledger(&gathered) ?:
+		  gather__ledger(&gathered, &want) ?:
 		  gather__owners(&gathered, &want) ?:
 		  gather__ports(&gathered, &want, &ports) ?:
 		  add_ports(bundle, &ports, wall_ns);
