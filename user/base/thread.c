@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "base/thread.h"
 
-#include <time.h>
-
 #define NS_PER_MS 1000000L
 #define NS_PER_S 1000000000L
 
+struct timespec thread__in_ms(int ms)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += ms % 1000 * NS_PER_MS;
+	if (ts.tv_nsec >= NS_PER_S) {
+		ts.tv_sec++;
+		ts.tv_nsec -= NS_PER_S;
+	}
+	return ts;
+}
+
 bool thread__join(pthread_t thread, int timeout_ms)
 {
-	struct timespec until;
+	const struct timespec until = thread__in_ms(timeout_ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += timeout_ms / 1000;
-	until.tv_nsec += timeout_ms % 1000 * NS_PER_MS;
-	if (until.tv_nsec >= NS_PER_S) {
-		until.tv_sec++;
-		until.tv_nsec -= NS_PER_S;
-	}
 	return !pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until);
 }

@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define NS_PER_S 1000000000L
-#define NS_PER_MS 1000000L
+#include "base/thread.h"
 
 struct entry {
 	struct entry *next;
@@ -89,23 +88,9 @@ int queue__put(struct queue *queue, struct bundle *bundle)
 	return err;
 }
 
-static struct timespec in_ms(int ms)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += ms / 1000;
-	ts.tv_nsec += ms % 1000 * NS_PER_MS;
-	if (ts.tv_nsec >= NS_PER_S) {
-		ts.tv_sec++;
-		ts.tv_nsec -= NS_PER_S;
-	}
-	return ts;
-}
-
 struct bundle *queue__front(struct queue *queue, int timeout_ms)
 {
-	const struct timespec until = in_ms(timeout_ms);
+	const struct timespec until = thread__in_ms(timeout_ms);
 	struct bundle *bundle = NULL;
 	unsigned int wakes;
 
@@ -158,7 +143,7 @@ int queue__move(struct queue *from, struct queue *to)
 
 void queue__wait(struct queue *queue, int timeout_ms)
 {
-	const struct timespec until = in_ms(timeout_ms);
+	const struct timespec until = thread__in_ms(timeout_ms);
 	unsigned int wakes;
 
 	pthread_mutex_lock(&queue->lock);
