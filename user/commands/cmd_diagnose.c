@@ -445,12 +445,11 @@ static int write_all(const struct outbuf *ob)
 static int print(struct diagnose *d)
 {
 	static const int statuses[] = { 0, 0, STATUS_WARNING, STATUS_CRITICAL };
-	uint64_t wall_ns = clock__now_ns(CLOCK_REALTIME);
 	const struct verdict_of of = {
 		.evidence = &d->evidence, .verdict = &d->verdict, .account = &d->account,
-		.wall_ns = wall_ns, .note = d->note[0] ? d->note : NULL,
+		.wall_ns = clock__now_ns(CLOCK_REALTIME), .note = d->note[0] ? d->note : NULL,
 		/* a recording's times are on the wall already */
-		.shift_ns = d->evidence.is_past ? 0 : wall_ns - clock__now_ns(CLOCK_MONOTONIC),
+		.shift_ns = d->evidence.is_past ? 0 : clock__wall_offset_ns(),
 	};
 	const struct verdict_style style = {
 		.width = fit__terminal(STDOUT_FILENO), .verbose = d->opts.verbose,

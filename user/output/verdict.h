@@ -26,7 +26,7 @@ struct verdict_of {
 	const struct rules_verdict *verdict;
 	const struct feed_account *account;
 	uint64_t wall_ns; /* when it was asked, or what for */
-	uint64_t shift_ns; /* to be added to the evidence's times for the wall clock's */
+	int64_t shift_ns; /* to be added to the evidence's times for the wall clock's */
 	const char *note; /* what could not be seen, in a line; NULL: nothing */
 };
 
