@@ -159,25 +159,40 @@ static int open_pin(const char *bpffs, const char *name)
 	return bpf_obj_get(path);
 }
 
-/* Of another layout no more is sure than what every layout begins with. */
-static enum pins_state read_meta(const char *bpffs, struct tws_meta *meta)
+/* Of any layout: no more of it is sure than what every layout begins with. */
+union any_meta {
+	struct tws_meta meta;
+	char bytes[META_MAX_BYTES];
+};
+
+/* Returns how many bytes it has; 0: it is none, and @value may be anything. */
+static __u32 look_up_meta(int fd, union any_meta *value)
 {
-	uint64_t value[META_MAX_BYTES / sizeof(uint64_t)] = {};
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), zero = 0;
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size > sizeof(*value) ||
+	    info.key_size != sizeof(zero) || bpf_map_lookup_elem(fd, &zero, value) ||
+	    value->meta.magic != TWS_META_MAGIC)
+		return 0;
+	return info.value_size;
+}
+
+static enum pins_state read_meta(const char *bpffs, struct tws_meta *meta)
+{
+	union any_meta value = {};
 	int fd = open_pin(bpffs, "tws_meta");
-	bool found;
+	__u32 bytes;
 
 	if (fd < 0)
 		return PINS_PARTIAL;
-	found = !bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size <= sizeof(value) &&
-		info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, value);
+	bytes = look_up_meta(fd, &value);
 	close(fd);
-	memcpy(meta, value, sizeof(*meta));
+	*meta = value.meta;
 	meta->version[sizeof(meta->version) - 1] = '\0';
-	if (!found || meta->magic != TWS_META_MAGIC)
+	if (!bytes)
 		return PINS_PARTIAL;
-	if (meta->layout != TWS_LAYOUT || info.value_size != sizeof(*meta))
+	if (meta->layout != TWS_LAYOUT || bytes != sizeof(*meta))
 		return PINS_OTHER;
 	return meta->ended_ns ? PINS_PARTIAL : PINS_ATTACHED;
 }
@@ -413,20 +428,14 @@ static void await_end(const struct objects *objects)
  * another layout, or they would take for theirs what is closed until they miss it. */
 static void mark_ended(const char *bpffs, uint64_t ended_ns)
 {
-	union {
-		struct tws_meta meta; /* the begin of it */
-		char bytes[META_MAX_BYTES];
-	} value = {};
-	struct bpf_map_info info = {};
-	__u32 len = sizeof(info), zero = 0;
+	union any_meta value = {};
 	int fd = open_pin(bpffs, "tws_meta");
+	__u32 zero = 0;
 
 	if (fd < 0)
 		return;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.value_size <= sizeof(value) &&
-	    info.value_size >= offsetof(struct tws_meta, endings) &&
-	    info.key_size == sizeof(zero) && !bpf_map_lookup_elem(fd, &zero, &value) &&
-	    value.meta.magic == TWS_META_MAGIC && value.meta.layout >= TWS_LAYOUT_ENDED) {
+	if (look_up_meta(fd, &value) >= offsetof(struct tws_meta, endings) &&
+	    value.meta.layout >= TWS_LAYOUT_ENDED) {
 		value.meta.ended_ns = ended_ns;
 		bpf_map_update_elem(fd, &zero, &value, BPF_EXIST);
 	}
