@@ -211,12 +211,16 @@ def client_ruby_near(place):
     place.diagnose().lacks(*SHORT, *NO_PORT_TROUBLE)
 
 
+def ask_alone(place, command):
+    """A process for each request."""
+    script = place.file("ask.sh", f"for i in $(seq 100); do {command} {UPSTREAM} || exit 1; done")
+    place.await_end(place.start("a", "sh", script))
+
+
 @situation
 def client_curl(place):
     http_upstream(place)
-    script = place.file("ask.sh", f"for i in $(seq 100); do curl -sS -o /dev/null {UPSTREAM} || "
-                        "exit 1; done")
-    place.await_end(place.start("a", "sh", script))
+    ask_alone(place, "curl -sS -o /dev/null")
     place.finds("client-without-pool", process="curl", says="several URLs in one call", peer=PORT)
 
 
@@ -230,9 +234,7 @@ def client_curl_near(place):
 @situation
 def client_wget(place):
     http_upstream(place)
-    script = place.file("ask.sh", f"for i in $(seq 100); do wget -q -O /dev/null {UPSTREAM} || "
-                        "exit 1; done")
-    place.await_end(place.start("a", "sh", script))
+    ask_alone(place, "wget -q -O /dev/null")
     place.finds("client-without-pool", process="wget", says="several URLs in one call", peer=PORT)
 
 

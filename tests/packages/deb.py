@@ -10,7 +10,8 @@ import socket
 import subprocess
 import time
 
-from helpers import BUILD, PATIENCE_S, TOP, Skip, make, need, run, scratch, version
+from checks import PATIENCE_S
+from helpers import BUILD, TOP, Skip, make, need, run, scratch, version
 
 # A root of its own, in which processes are this machine's. $1 is the root; the rest the command.
 INTO_ROOT = """mount --make-rprivate / && mount -t proc proc "$1/proc" && mount --rbind /sys "$1/sys" &&

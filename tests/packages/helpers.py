@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests of packages share: verdicts, commands, waiting."""
+"""What the tests of packages share, beside checks.py: commands, this tree."""
 import os
 import pathlib
 import re
 import shutil
 import subprocess
 import tempfile
-import time
+
+import checks
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = (TOP / os.environ.get("BUILD", "build")).resolve()
-PATIENCE_S = 120
 
 
 class Skip(Exception):
@@ -18,24 +18,12 @@ class Skip(Exception):
 
 
 class Verdicts:
-    def __init__(self):
-        self.passed = self.failed = self.skipped = 0
-
-    def check(self, name, good, why=""):
-        if good:
-            self.passed += 1
-            print(f"ok {name}", flush=True)
-        else:
-            self.failed += 1
-            print(f"FAIL {name}: {' '.join(str(why or 'not so').split())[:400]}", flush=True)
-        return good
+    """What each test is given."""
+    check = staticmethod(checks.check)
+    skip = staticmethod(checks.skip)
 
     def equal(self, name, got, wanted):
         return self.check(name, got == wanted, f"{got!r}, not {wanted!r}")
-
-    def skip(self, name, why):
-        self.skipped += 1
-        print(f"skip {name}: {why}", flush=True)
 
 
 def run(*command, check=True, **more):
@@ -52,17 +40,6 @@ def need(*programs):
     for program in programs:
         if not shutil.which(program):
             raise Skip(f"{program} is not installed")
-
-
-def wait_for(condition, what, seconds=PATIENCE_S):
-    until = time.monotonic() + seconds
-    while True:
-        got = condition()
-        if got:
-            return got
-        if time.monotonic() > until:
-            raise TimeoutError(what)
-        time.sleep(0.05)
 
 
 def version():

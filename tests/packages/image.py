@@ -11,7 +11,8 @@ import re
 import tarfile
 
 from forms import manifest_objects
-from helpers import BUILD, TOP, make, need, run, scratch, version, wait_for
+from checks import wait_for
+from helpers import BUILD, TOP, make, need, run, scratch, version
 
 MAKE_IMAGE = TOP / "packaging/image/make_image.py"
 

@@ -7,9 +7,11 @@ end."""
 import pathlib
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 sys.dont_write_bytecode = True
 
+import checks  # noqa: E402
 import deb  # noqa: E402
 import forms  # noqa: E402
 import image  # noqa: E402
@@ -45,8 +47,7 @@ def main():
             verdicts.skip(name, why)
         except Exception as error:  # of whatever kind, it is this test's
             verdicts.check(name, False, f"{type(error).__name__}: {error}")
-    print(f"{verdicts.passed} passed, {verdicts.failed} failed, {verdicts.skipped} skipped")
-    return verdicts.failed != 0
+    return checks.finish()
 
 
 if __name__ == "__main__":
