@@ -170,6 +170,32 @@ def test_attached():
                            capture_output=True)
 
 
+def test_quiet():
+    """Where little happens, and many sets of ports are alike, each scrape has the same series."""
+    with Serve("--interval", "1s") as serve, socket.create_server(("", 0), backlog=128) as listener, \
+            contextlib.ExitStack() as held:
+        def connect(address):
+            held.enter_context(socket.create_connection((address, listener.getsockname()[1])))
+            held.enter_context(listener.accept()[0])
+
+        def used(address):
+            return serve.metrics().sum("twsnoop_local_ports_used_ratio", peer_address=address)
+
+        def series():
+            return {(name, *sorted(labels.items())) for name, labels, _ in serve.metrics().samples}
+        for i in range(12):
+            connect(f"127.0.1.{i + 1}")
+        wait_for(lambda: used("127.0.1.1"), "a look at ports")
+        first = series()
+        check("ten sets of ports are shown", sum(name[0] == "twsnoop_local_ports_used_ratio" for name in first) == 10,
+              first)
+        before = used("127.0.1.1")
+        for address in "127.0.0.200", "127.0.0.200", "127.0.1.1":
+            connect(address)
+        wait_for(lambda: used("127.0.1.1") > before, "the next look at ports")
+        check("a quiet host has the same series again", series() == first, series() ^ first)
+
+
 # ---- the recording, and the page ----
 
 def recorded(path, sql):
@@ -359,7 +385,7 @@ def test_many_containers():
 
 # ---- all of them ----
 
-TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_record,
+TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_quiet, test_record,
          test_record_unreadable, test_tls,
          test_static, test_many_names, test_many_containers, engines.test_rules,
          engines.test_dashboard, engines.test_prometheus, engines.test_victoria_metrics,

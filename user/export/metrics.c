@@ -345,30 +345,73 @@ void metrics__set_limit_used(struct metrics *m, uint64_t millionths)
 	m->limit_used = millionths;
 }
 
-/* Whether both would have the same labels. */
-static bool are_alike(const struct metrics_ports *a, const struct metrics_ports *b)
+/* By their labels. */
+static int compare_ports(const void *a, const void *b)
 {
-	return a->family == b->family && a->all_peers == b->all_peers &&
-	       !memcmp(a->local_addr, b->local_addr, sizeof(a->local_addr)) &&
-	       (a->all_peers ||
-		(a->peer_port == b->peer_port &&
-		 !memcmp(a->peer_addr, b->peer_addr, sizeof(a->peer_addr))));
+	const struct metrics_ports *x = a, *y = b;
+	int order = (int)x->family - (int)y->family;
+
+	order = order ?: memcmp(x->local_addr, y->local_addr, sizeof(x->local_addr));
+	order = order ?: (int)x->all_peers - (int)y->all_peers;
+	if (order || x->all_peers)
+		return order;
+	order = memcmp(x->peer_addr, y->peer_addr, sizeof(x->peer_addr));
+	return order ?: (int)x->peer_port - (int)y->peer_port;
 }
 
-static bool has_ports(const struct metrics *m, const struct metrics_ports *ports)
+static struct metrics_ports *find_ports(struct metrics_ports *sets, size_t num, const struct metrics_ports *of)
 {
-	for (size_t i = 0; i < m->num_ports; i++)
-		if (are_alike(&m->ports[i], ports))
-			return true;
-	return false;
+	for (size_t i = 0; i < num; i++)
+		if (!compare_ports(&sets[i], of))
+			return &sets[i];
+	return NULL;
+}
+
+/* Whether @a is to be shown rather than @b. */
+static bool comes_before(struct metrics *m, const struct metrics_ports *a, const struct metrics_ports *b)
+{
+	bool has_a = find_ports(m->ports, m->num_ports, a), has_b = find_ports(m->ports, m->num_ports, b);
+	uint64_t x = a->used_millionths + (has_a ? METRICS_PORTS_KEEP : 0);
+	uint64_t y = b->used_millionths + (has_b ? METRICS_PORTS_KEEP : 0);
+
+	if (x != y)
+		return x > y;
+	return has_a != has_b ? has_a : compare_ports(a, b) < 0;
+}
+
+/* Where @fresh goes among @num that were chosen; NULL: it does not. */
+static struct metrics_ports *place_of(struct metrics *m, struct metrics_ports *chosen, size_t *num,
+				      const struct metrics_ports *fresh)
+{
+	struct metrics_ports *last = find_ports(chosen, *num, fresh);
+
+	if (last)
+		return fresh->used_millionths > last->used_millionths ? last : NULL;
+	if (*num < METRICS_PORTS)
+		return &chosen[(*num)++];
+	last = chosen;
+	for (size_t i = 1; i < *num; i++)
+		if (comes_before(m, last, &chosen[i]))
+			last = &chosen[i];
+	return comes_before(m, fresh, last) ? last : NULL;
 }
 
 void metrics__set_ports(struct metrics *m, const struct metrics_ports *ports, size_t num)
 {
-	m->num_ports = 0;
-	for (size_t i = 0; i < num && m->num_ports < METRICS_PORTS; i++)
-		if (!has_ports(m, &ports[i]))
-			m->ports[m->num_ports++] = ports[i];
+	struct metrics_ports chosen[METRICS_PORTS];
+	size_t num_chosen = 0;
+
+	for (size_t i = 0; i < num; i++) {
+		struct metrics_ports *to = place_of(m, chosen, &num_chosen, &ports[i]);
+
+		if (to)
+			*to = ports[i];
+	}
+	m->num_ports = num_chosen;
+	if (!num_chosen)
+		return;
+	memcpy(m->ports, chosen, num_chosen * sizeof(*chosen));
+	qsort(m->ports, num_chosen, sizeof(*chosen), compare_ports);
 }
 
 void metrics__set_findings(struct metrics *m, const struct metrics_finding *findings, size_t num)

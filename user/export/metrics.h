@@ -37,6 +37,7 @@ struct metrics;
 
 #define METRICS_STATES 12 /* as sock_diag numbers them, from 1 on */
 #define METRICS_PORTS 10
+#define METRICS_PORTS_KEEP 10000 /* millionths */
 #define METRICS_FINDINGS 48 /* more than there are ids */
 #define METRICS_SINKS 4
 
@@ -96,8 +97,9 @@ struct metrics_ports {
 	uint16_t peer_port;
 	uint64_t used_millionths;
 };
-/* metrics__set_ports() - the fullest first; of two with the same labels, in two namespaces, the
- * first counts. At most METRICS_PORTS are kept. */
+/* metrics__set_ports() - in any order; of two with the same labels, in two namespaces, the fuller one
+ * counts. The METRICS_PORTS fullest are kept; one that was so before gives way only to what is fuller by
+ * METRICS_PORTS_KEEP, so that a quiet host has the same series each time. */
 void metrics__set_ports(struct metrics *metrics, const struct metrics_ports *ports, size_t num);
 
 struct metrics_finding {

@@ -98,14 +98,6 @@ static uint64_t ports_used(const struct evidence_ports *ports)
 	return share(taken < ports->usable ? taken : ports->usable, ports->usable);
 }
 
-static int fullest_first(const void *a, const void *b)
-{
-	const struct metrics_ports *x = a, *y = b;
-
-	return x->used_millionths < y->used_millionths ? 1 :
-							 -(x->used_millionths > y->used_millionths);
-}
-
 static int set_ports(struct gauges *g, const struct evidence *e)
 {
 	struct metrics_ports *all = calloc(e->num_ports ?: 1, sizeof(*all));
@@ -128,7 +120,6 @@ static int set_ports(struct gauges *g, const struct evidence *e)
 		memcpy(to->peer_addr, from->peer_addr, sizeof(to->peer_addr));
 		num++;
 	}
-	qsort(all, num, sizeof(*all), fullest_first);
 	metrics = board__metrics(g->opts.board);
 	metrics__set_ports(metrics, all, num);
 	board__unlock(g->opts.board);

@@ -512,6 +512,55 @@ static void test_gauges(void **unused)
 	assert_lacks("\ntwsnoop_finding{");
 }
 
+static struct metrics_ports ports_towards(uint8_t host, uint64_t used_millionths)
+{
+	return (struct metrics_ports){
+		.family = AF_INET, .local_addr = { 10, 0, 0, 5 }, .peer_addr = { 10, 0, 0, host },
+		.peer_port = 80, .used_millionths = used_millionths,
+	};
+}
+
+static bool has_ports_towards(uint8_t host)
+{
+	char line[120];
+
+	snprintf(line, sizeof(line), "\ntwsnoop_local_ports_used_ratio{local_address=\"10.0.0.5\","
+		 "peer_address=\"10.0.0.%u\",peer_port=\"80\"} ", host);
+	return strstr(written(false), line);
+}
+
+/* On a quiet host many sets have a port or two, now these and now those: the series stay the same. */
+static void test_sets_of_ports_stay(void **unused)
+{
+	struct metrics_ports ports[METRICS_PORTS + 2];
+	size_t num;
+
+	(void)unused;
+	for (uint8_t i = 0; i < METRICS_PORTS; i++)
+		ports[i] = ports_towards(100 + i, 35);
+	metrics__set_ports(metrics, ports, METRICS_PORTS);
+	/* Another one that is fuller, by name the first; and those there were, in another order. */
+	ports[METRICS_PORTS] = ports[0];
+	ports[0] = ports_towards(1, 35 + METRICS_PORTS_KEEP);
+	ports[METRICS_PORTS + 1] = ports_towards(2, 36);
+	metrics__set_ports(metrics, ports, METRICS_PORTS + 2);
+	for (uint8_t i = 0; i < METRICS_PORTS; i++)
+		assert_true(has_ports_towards(100 + i));
+	/* Enough fuller; and the last of those that are equal gives way. */
+	ports[0].used_millionths++;
+	metrics__set_ports(metrics, ports, METRICS_PORTS + 2);
+	assert_true(has_ports_towards(1));
+	assert_false(has_ports_towards(100 + METRICS_PORTS - 1));
+	sum_of("twsnoop_local_ports_used_ratio{", &num);
+	assert_int_equal(num, METRICS_PORTS);
+	/* What has no ports any more makes room. */
+	metrics__set_ports(metrics, ports, 2);
+	sum_of("twsnoop_local_ports_used_ratio{", &num);
+	assert_int_equal(num, 2);
+	assert_true(has_ports_towards(1));
+	assert_true(has_ports_towards(101));
+}
+
 static void account_at(uint64_t s, uint64_t lost)
 {
 	const struct feed_account account = { .lost = lost, .unattributed = 2, .map_full = 1,
@@ -616,6 +665,7 @@ int main(void)
 		T(test_what_comes_late_keeps_nobody),
 		T(test_who_is_idle_gives_way_where_it_is_full),
 		T(test_gauges),
+		T(test_sets_of_ports_stay),
 		T(test_the_account),
 		T(test_lost_is_what_stays_lost),
 		T(test_sinks),
