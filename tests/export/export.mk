@@ -2,7 +2,7 @@
 # Exporting to stores. Included by the top Makefile; BUILD, CC and CFLAGS are its.
 #   make export                        the suite, with real stores
 #   make export-soak [EXPORT_SECONDS=600]
-#                                      stores, network and exporter killed in any order
+#                                      stores, network, exporters and serve killed in any order
 EXPORT_FEEDER := $(BUILD)/tests/export/feeder
 EXPORT_SECONDS ?= 600
 
@@ -17,4 +17,4 @@ export: all $(EXPORT_FEEDER)
 	/usr/bin/python3 tests/export/run.py $(EXPORT_FEEDER) $(BUILD)/twsnoop
 
 export-soak: all $(EXPORT_FEEDER)
-	/usr/bin/python3 tests/export/run.py --seconds $(EXPORT_SECONDS) $(EXPORT_FEEDER) $(BUILD)/twsnoop soak
+	/usr/bin/python3 tests/export/run.py --seconds $(EXPORT_SECONDS) $(EXPORT_FEEDER) $(BUILD)/twsnoop serve_soak

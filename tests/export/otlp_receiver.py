@@ -151,7 +151,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             need(self.headers["Content-Type"] == "application/json", "Content-Type")
             need(self.headers["Content-Encoding"] == "gzip", "Content-Encoding")
             text = gzip.decompress(body)
-            store.take(export_request(text) if store.keeps_records else quick_look(text))
+            store.take(export_request(text) if store.keeps_records or store.wanted else quick_look(text))
         except (Wrong, ValueError, KeyError, OSError) as why:
             store.wrong.append(str(why))
             return self.answer(400, str(why).encode()[:200])
@@ -200,6 +200,7 @@ class Store:
         self.lock = threading.Lock()
         self.uids, self.cookies, self.records = {}, {}, []
         self.keeps_records = True
+        self.wanted = None  # whether a record is one of those that are counted; None: all are
         self.received = 0
         self.wrong, self.requests, self.answers = [], [], []
         self.always = 200
@@ -232,6 +233,8 @@ class Store:
             for record in records:
                 uid, cookie = record["log.record.uid"], record["tcp.cookie"]
                 need(re.match(r"[0-9a-f]{32}\Z", uid), "log.record.uid")
+                if self.wanted and not self.wanted(record):
+                    continue
                 self.received += 1
                 if uid in self.uids:
                     continue

@@ -41,7 +41,7 @@ SERVER = [os.path.abspath(word) if os.path.exists(word) else word
 BIG = 256 << 20
 
 feeder_program = twsnoop = scratch = None
-soak_seconds = 45
+soak_seconds = 0  # as each test has it
 
 
 def folder(name):
@@ -121,16 +121,18 @@ class Feed:
 
 def missing_and_twice(cookies, given):
     """Of events that were given: those that the store lacks, and those that it has more than once."""
-    missing = [n for n in range(1, given + 1) if n not in cookies]
+    missing = [n for n in given if n not in cookies]
     twice = [n for n, times in cookies.items() if times != 1]
-    strange = [n for n in cookies if not 1 <= n <= given]
+    strange = [n for n in cookies if n not in given]
     return missing, twice, strange
 
 
 def check_once(name, cookies, given):
+    """@given: their cookies, or how many from 1 on."""
+    given = range(1, given + 1) if isinstance(given, int) else given
     missing, twice, strange = missing_and_twice(cookies, given)
-    return check(name, not missing and not twice and not strange and given,
-                 f"of {given}: {len(missing)} missing (from {missing[:3]}), {len(twice)} twice "
+    return check(name, not missing and not twice and not strange and len(given) > 0,
+                 f"of {len(given)}: {len(missing)} missing (from {missing[:3]}), {len(twice)} twice "
                  f"({twice[:3]}), {len(strange)} strange")
 
 
@@ -416,8 +418,8 @@ class ClickHouse:
         self.ask("DROP TABLE IF EXISTS twsnoop_events")
         self.ask(self.schema)
 
-    def cookies(self):
-        text = self.ask("SELECT tcp_cookie, count() FROM twsnoop_events GROUP BY tcp_cookie")
+    def cookies(self, which="host = 'feeder-host'"):
+        text = self.ask(f"SELECT tcp_cookie, count() FROM twsnoop_events WHERE {which} GROUP BY tcp_cookie")
         return {int(n): int(times) for n, times in (line.split("\t") for line in text.splitlines())}
 
     def send(self, which):
@@ -572,6 +574,9 @@ class Serve(Program):
         super().__init__([twsnoop, "serve", "--listen", "127.0.0.1:0", "--netns", checks.NETNS, *words],
                          "metrics at")
 
+    def kill(self):
+        self.end()
+
     def metrics(self):
         url = re.search(r"metrics at (http://\S+)", self.said()).group(1)
         with urllib.request.urlopen(url, timeout=60) as answer:
@@ -650,25 +655,23 @@ def test_serve_usage():
 # ---- everything at once ----
 
 class Chaos:
-    """One exporter with its store and a network between, and somebody who breaks each of the three."""
+    """What sends, with its stores and a network between, and somebody who breaks each of the three."""
 
-    def __init__(self, kind, name, rng):
-        self.name, self.rng = name, rng
-        self.store = Store() if kind == "otlp" else None
-        if self.store:
-            self.store.keeps_records = False
-        self.cutter = Cutter(self.store.port if self.store else clickhouse.port)
-        self.feed = Feed(kind, f"http://127.0.0.1:{self.cutter.port}", rate=500)
-        self.feeder = self.feed.run("finish=200")
+    def __init__(self, name, store, ports, rng):
+        self.name, self.store, self.rng = name, store, rng
+        self.cutters = [Cutter(port) for port in ports]
+        self.urls = [f"http://127.0.0.1:{cutter.port}" for cutter in self.cutters]
         self.done = collections.Counter()
+        self.sender = None
 
     def pause(self, least=0.3, most=2.5):
         time.sleep(self.rng.uniform(least, most))
 
     def break_network(self):
-        self.cutter.set(self.rng.choice(["refuse", "cut", "truncate", "swallow", "no-answer"]))
+        cutter = self.rng.choice(self.cutters)
+        cutter.set(self.rng.choice(["refuse", "cut", "truncate", "swallow", "no-answer"]))
         self.pause(0.3, 4)
-        self.cutter.set("pass", resets=self.rng.random() < 0.8 or self.cutter.mode in ("swallow", "no-answer"))
+        cutter.set("pass", resets=self.rng.random() < 0.8 or cutter.mode in ("swallow", "no-answer"))
 
     def break_store(self):
         if self.store:
@@ -685,55 +688,140 @@ class Chaos:
             self.pause()
             clickhouse.send(signal.SIGCONT)
 
-    def break_exporter(self):
+    def break_sender(self):
         if self.rng.random() < 0.6:
-            self.feeder.kill()
+            self.sender.kill()
         else:
-            self.feeder.stop()
-        self.feeder.__exit__()
+            self.sender.stop()
+        self.sender.__exit__()
         self.pause(0, 1.5)
-        self.feeder = self.feed.run("finish=200")
+        self.sender = self.send()
 
     def run(self, until):
+        self.sender = self.send()
         while time.monotonic() < until:
             self.pause()
-            broken = self.rng.choice([self.break_network, self.break_store, self.break_exporter])
+            broken = self.rng.choice([self.break_network, self.break_store, self.break_sender])
             self.done[broken.__name__] += 1
             broken()
 
-    def finish(self):
-        self.cutter.set("pass")
+    def mend(self):
+        for cutter in self.cutters:
+            cutter.set("pass")
         if self.store:
             self.store.answers = []
         else:  # it ends with the thread that has started it: see prctl(2), PR_SET_PDEATHSIG
             clickhouse.kill()
             clickhouse.start()
-        self.feeder.kill()
-        self.feeder.__exit__()
-        feed = self.feed
-        feed.count = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - feed.base_ns) // feed.period_ns
-        account, said = run_to_end(feed)
-        cookies = self.store.cookies if self.store else clickhouse.cookies()
-        check_once(f"soak.{self.name}.once", cookies, feed.count)
-        check(f"soak.{self.name}.dropped", not account["dropped"] and not account["queued"], dict(account))
-        check(f"soak.{self.name}.broken", sum(self.done.values()) >= 3, self.done)
+        self.sender.kill()
+        self.sender.__exit__()
+        check(f"{self.name}.broken", self.done, "nothing was")
+
+    def close(self, count, said):
         if self.store:
-            check(f"soak.{self.name}.valid", not self.store.wrong, self.store.wrong[:3])
-            print(f"# {self.name}: {feed.count} events, {self.store.received - len(cookies)} sent more than once "
-                  f"and told apart by log.record.uid, {dict(self.done)}")
+            check(f"{self.name}.valid", not self.store.wrong, self.store.wrong[:3])
+            print(f"# {self.name}: {count} events; OTLP had {self.store.received - len(self.store.uids)} more than "
+                  f"once, and told them apart by log.record.uid, {dict(self.done)}")
             self.store.stop()
         else:
-            print(f"# {self.name}: {feed.count} events, {self.cutter.cuts} cuts, {dict(self.done)}")
+            print(f"# {self.name}: {count} events, {self.cutters[0].cuts} cuts, {dict(self.done)}")
         if checks.Sums.failed:
             print(said)
 
 
-@with_clickhouse
-def test_soak():
-    seed = random.randrange(1 << 32)
-    print(f"# seed {seed}, {soak_seconds} s")
-    all_of_it = [Chaos(kind, kind, random.Random(seed + n)) for n, kind in enumerate(("otlp", "clickhouse"))]
-    until = time.monotonic() + soak_seconds
+class FedChaos(Chaos):
+    """An exporter of made-up events."""
+
+    def __init__(self, kind, name, rng):
+        store = Store() if kind == "otlp" else None
+        if store:
+            store.keeps_records = False
+        super().__init__(name, store, [store.port if store else clickhouse.port], rng)
+        self.feed = Feed(kind, self.urls[0], rate=500)
+
+    def send(self):
+        return self.feed.run("finish=200")
+
+    def finish(self):
+        self.mend()
+        feed = self.feed
+        feed.count = (time.clock_gettime_ns(time.CLOCK_MONOTONIC) - feed.base_ns) // feed.period_ns
+        account, said = run_to_end(feed)
+        check_once(f"{self.name}.once", self.store.cookies if self.store else clickhouse.cookies(), feed.count)
+        check(f"{self.name}.dropped", not account["dropped"] and not account["queued"], dict(account))
+        self.close(feed.count, said)
+
+
+class ServeChaos(Chaos):
+    """twsnoop serve with a recorder and both stores, while a process closes connections. ClickHouse itself is
+    broken by somebody else."""
+
+    def __init__(self, name, closer, bpffs, rng):
+        self.closer = closer
+        store = Store()
+        store.keeps_records = False
+        store.wanted = lambda r: (r["event.action"], r.get("tcp.side"), r.get("network.peer.port")) == (
+            "time_wait", "client", closer.port.value)
+        super().__init__(name, store, [store.port, clickhouse.port], rng)
+        self.words = ["--bpffs", bpffs, "--spool", folder("spool"), "--otlp", self.urls[0],
+                      "--clickhouse", self.urls[1]]
+
+    def send(self):
+        return Serve(*self.words)
+
+    def in_clickhouse(self):
+        return clickhouse.cookies("event_action = 'time_wait' AND tcp_side = 'client' AND "
+                                  f"network_peer_port = {self.closer.port.value}")
+
+    def finish(self):
+        closed = self.closer.finish()
+        self.mend()
+        with self.send() as serve:
+            with contextlib.suppress(TimeoutError):  # what is missing is said below
+                wait_for(lambda: closed <= self.store.cookies.keys() and closed <= self.in_clickhouse().keys(), "")
+            serve.stop()
+            said = serve.said()
+        check_once(f"{self.name}.otlp.once", self.store.cookies, closed)
+        check_once(f"{self.name}.clickhouse.once", self.in_clickhouse(), closed)
+        check(f"{self.name}.account", len(re.findall(r"(?:otlp|clickhouse): sent=\d+ queued=0 dropped=0 ", said)) == 2,
+              said)
+        self.close(len(closed), said)
+
+
+class Closer:
+    """A process that closes connections, and notes the cookie of each socket that closed first."""
+    SO_COOKIE = 57
+    ENDS, HAS_ENDED = 1, 2
+
+    def __init__(self):
+        self.state = multiprocessing.Value("i", 0, lock=False)
+        self.port = multiprocessing.Value("i", 0, lock=False)
+        self.notes = os.path.join(folder("closer"), "cookies")
+
+    def work(self):
+        with socket.create_server(("127.0.0.1", 0), backlog=128) as listener, \
+                open(self.notes, "wb", buffering=0) as notes:
+            self.port.value = listener.getsockname()[1]
+            while self.state.value != self.ENDS:
+                ours = socket.create_connection(listener.getsockname())
+                theirs, _ = listener.accept()
+                notes.write(ours.getsockopt(socket.SOL_SOCKET, self.SO_COOKIE, 8))
+                ours.close()
+                theirs.recv(1)
+                theirs.close()
+                time.sleep(0.004)
+        self.state.value = self.HAS_ENDED
+
+    def finish(self):
+        """The cookies."""
+        self.state.value = self.ENDS
+        wait_for(lambda: self.state.value == self.HAS_ENDED, "the closer to end")
+        with open(self.notes, "rb") as notes:
+            return set(memoryview(notes.read()).cast("Q"))
+
+
+def break_all(chaoses, name, seconds):
+    until = time.monotonic() + seconds
     faults = []
 
     def run(chaos):
@@ -742,14 +830,44 @@ def test_soak():
         except Exception:  # pylint: disable=broad-except
             faults.append(traceback.format_exc())
 
-    threads = [threading.Thread(target=run, args=(chaos,)) for chaos in all_of_it]
+    threads = [threading.Thread(target=run, args=(chaos,)) for chaos in chaoses]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    check("soak.ran", not faults, faults)
-    for chaos in all_of_it:
+    check(f"{name}.ran", not faults, faults)
+    for chaos in chaoses:
         chaos.finish()
+
+
+def begin_soak(seconds):
+    """Its seed, and how long it is."""
+    seed, seconds = random.randrange(1 << 32), soak_seconds or seconds
+    print(f"# seed {seed}, {seconds} s")
+    return seed, seconds
+
+
+def fed_chaoses(name, seed):
+    return [FedChaos(kind, f"{name}.{kind}", random.Random(seed + n)) for n, kind in enumerate(("otlp", "clickhouse"))]
+
+
+@with_clickhouse
+def test_soak():
+    seed, seconds = begin_soak(45)
+    break_all(fed_chaoses("soak", seed), "soak", seconds)
+
+
+@with_clickhouse
+def test_serve_soak():
+    """All of it, and serve itself."""
+    seed, seconds = begin_soak(12)
+    checks.sysctl("tcp_max_tw_buckets", 262144)
+    closer = Closer()
+    with mounted(folder("bpffs"), "-t", "bpf", "bpf") as bpffs, attached(bpffs), \
+            forked(closer.work, name="exported", waits=False):
+        wait_for(lambda: closer.port.value, "the closer to begin")
+        serve = ServeChaos("serve_soak.serve", closer, bpffs, random.Random(seed + 2))
+        break_all([*fed_chaoses("serve_soak", seed), serve], "serve_soak", seconds)
 
 
 # ---- all of it ----
