@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/digits.h"
 #include "base/hash.h"
 #include "base/table.h"
 #include "inventory/row_record.h"
@@ -95,34 +96,23 @@ static int compare_placed(const void *a, const void *b, void *arg)
 	return (x->row > y->row) - (x->row < y->row);
 }
 
-/* The usual order needs no more of a row than one number. */
-struct aged {
-	int64_t since_ns;
-	uint32_t row;
-};
-
-static int compare_aged(const void *a, const void *b)
-{
-	const struct aged *x = a, *y = b;
-
-	if (x->since_ns != y->since_ns)
-		return x->since_ns < y->since_ns ? -1 : 1;
-	return (x->row > y->row) - (x->row < y->row);
-}
-
+/* The usual order needs no more of a row than one number, which may be negative. */
 static int sort_by_age(const struct listing *l, uint32_t *order)
 {
-	struct aged *aged = malloc((l->num ?: 1) * sizeof(*aged));
+	struct digits_item *aged = malloc((l->num ?: 1) * sizeof(*aged));
+	struct digits_item *spare = malloc((l->num ?: 1) * sizeof(*spare));
+	int err = aged && spare ? 0 : -ENOMEM;
 
-	if (!aged)
-		return -ENOMEM;
-	for (size_t i = 0; i < l->num; i++)
-		aged[i] = (struct aged){ l->rows[i].since_ns, (uint32_t)i };
-	qsort(aged, l->num, sizeof(*aged), compare_aged);
-	for (size_t i = 0; i < l->num; i++)
-		order[i] = aged[i].row;
+	for (size_t i = 0; !err && i < l->num; i++)
+		aged[i] = (struct digits_item){ (uint64_t)l->rows[i].since_ns ^ 1ULL << 63,
+						(uint32_t)i, 0 };
+	if (!err)
+		digits__sort(&aged, &spare, l->num);
+	for (size_t i = 0; !err && i < l->num; i++)
+		order[i] = aged[i].place;
 	free(aged);
-	return 0;
+	free(spare);
+	return err;
 }
 
 static void place(const struct sorting *sorting, uint32_t row, struct placed *placed)
