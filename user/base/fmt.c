@@ -58,6 +58,15 @@ size_t fmt__u64(char *to, uint64_t value)
 	return len + 8;
 }
 
+size_t fmt__u64_len(uint64_t value)
+{
+	size_t len = 1;
+
+	for (; value >= 10000; value /= 10000)
+		len += 4;
+	return len + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
 size_t fmt__hex(char *to, const uint8_t *bytes, size_t len)
 {
 	static const char digits[] = "0123456789abcdef";
@@ -111,6 +120,15 @@ size_t fmt__ipv4(char *to, const uint8_t addr[4])
 	digits = htole32(octet_digits(addr[3], &len));
 	memcpy(p, &digits, 3); /* the dot would be one byte too many */
 	return (size_t)(p + len - to);
+}
+
+size_t fmt__ipv4_len(const uint8_t addr[4])
+{
+	size_t len = 7;
+
+	for (int i = 0; i < 4; i++)
+		len += (size_t)(addr[i] >= 10) + (addr[i] >= 100);
+	return len;
 }
 
 /* One to four digits, but four bytes are written. */

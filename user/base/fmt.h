@@ -20,6 +20,9 @@
 /* Decimal digits; FMT_U64_MAX bytes of room. */
 size_t fmt__u64(char *to, uint64_t value);
 
+/* How long that is. */
+size_t fmt__u64_len(uint64_t value);
+
 /* Exactly @width digits (at most FMT_U64_MAX), zeros in front; higher ones are cut.
  * Nothing behind them is written. */
 size_t fmt__padded(char *to, uint64_t value, size_t width);
@@ -29,6 +32,9 @@ size_t fmt__hex(char *to, const uint8_t *bytes, size_t len);
 
 /* Dotted quad of four bytes in network order. */
 size_t fmt__ipv4(char *to, const uint8_t addr[4]);
+
+/* How long that is. */
+size_t fmt__ipv4_len(const uint8_t addr[4]);
 
 /* As RFC 5952 says, a v4-mapped address with its dotted quad. */
 size_t fmt__ipv6(char *to, const uint8_t addr[16]);

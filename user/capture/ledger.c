@@ -20,7 +20,6 @@
 
 #define MAX_SOURCES 16
 #define MAX_MAP_IDS 64
-#define ARENA_EVENTS 256
 #define META_MAX_BYTES 1024 /* of another layout's meta data */
 #define ONE_CLOSE_NS 100000000ULL /* several programs that are told of it take turns */
 
@@ -56,17 +55,9 @@ struct source {
 	struct owners *owners;
 };
 
-/* Events that were found: they stay where they are. */
-struct arena {
-	struct arena *next;
-	size_t used;
-	struct tws_event events[ARENA_EVENTS];
-};
-
 struct ledger {
 	struct source sources[MAX_SOURCES];
 	size_t num_sources;
-	struct arena **arena; /* grows in a search, which changes nothing else */
 	uint64_t seed;
 	uint32_t hierarchy;
 	bool has_hierarchy; /* some source has cgroups of it */
@@ -296,9 +287,6 @@ int ledger__open(struct ledger **ledgerp, uint32_t hierarchy, unsigned int *flag
 
 	if (!ledger)
 		return err;
-	ledger->arena = calloc(1, sizeof(*ledger->arena));
-	if (!ledger->arena)
-		goto out;
 	ledger->seed = hash__random_seed();
 	ledger->hierarchy = hierarchy;
 	err = add_programs(ledger);
@@ -321,13 +309,6 @@ void ledger__free(struct ledger *ledger)
 		return;
 	for (size_t i = 0; i < ledger->num_sources; i++)
 		close_source(&ledger->sources[i]);
-	while (ledger->arena && *ledger->arena) {
-		struct arena *first = *ledger->arena;
-
-		*ledger->arena = first->next;
-		free(first);
-	}
-	free(ledger->arena);
 	free(ledger);
 }
 
@@ -397,39 +378,24 @@ static bool is_better(const struct tws_event *event, const struct tws_event *tha
 		       has_cgroup : owners__is_better(event, than);
 }
 
-static const struct tws_event *keep(const struct ledger *ledger, const struct tws_event *event)
+bool ledger__find(const struct ledger *ledger, const struct tws_key *key, uint64_t cookie,
+		  uint64_t entered_ns, struct tws_event *event)
 {
-	struct arena *arena = *ledger->arena;
-
-	if (!arena || arena->used == ARENA_EVENTS) {
-		arena = malloc(sizeof(*arena));
-		if (!arena)
-			return NULL;
-		arena->used = 0;
-		arena->next = *ledger->arena;
-		*ledger->arena = arena;
-	}
-	arena->events[arena->used] = *event;
-	return &arena->events[arena->used++];
-}
-
-const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
-				     uint64_t cookie, uint64_t entered_ns)
-{
-	struct tws_event best, event;
+	struct tws_event other;
 	bool found = false;
 
 	for (size_t i = 0; i < ledger->num_sources; i++) {
-		if (!find_in(&ledger->sources[i], key, cookie, entered_ns, &event))
+		struct tws_event *to = found ? &other : event;
+
+		if (!find_in(&ledger->sources[i], key, cookie, entered_ns, to))
 			continue;
 		if (is_foreign(ledger, &ledger->sources[i]))
-			forget_cgroup(&event);
-		if (found && !is_better(&event, &best))
-			continue;
-		best = event;
+			forget_cgroup(to);
+		if (found && is_better(&other, event))
+			*event = other;
 		found = true;
 	}
-	return found ? keep(ledger, &best) : NULL;
+	return found;
 }
 
 bool ledger__cgroup(const struct ledger *ledger, uint64_t id, struct tws_cgroup *cgroup)

@@ -47,11 +47,11 @@ size_t ledger__count(const struct ledger *ledger);
  * Of several events the one that knows the closer, then the newest; of what several ledgers have
  * of one close, that with the caller's cgroups. The event's
  * addresses and netns are those of @key, always; its action may be TWS_FIN: time_ns
- * is then when the FIN was sent, and how many bytes went over is not known. NULL if
- * none is known, or without memory. Lives as long as the ledger.
+ * is then when the FIN was sent, and how many bytes went over is not known. Returns
+ * true and fills *@event; false if none is known.
  */
-const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
-				     uint64_t cookie, uint64_t entered_ns);
+bool ledger__find(const struct ledger *ledger, const struct tws_key *key, uint64_t cookie,
+		  uint64_t entered_ns, struct tws_event *event);
 
 /*
  * ledger__arguments() - how the closer of @event was started, if the kernel side

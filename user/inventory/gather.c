@@ -124,8 +124,8 @@ int gather__workloads(struct gathered *g, const struct gather_want *want)
 	for (size_t i = 0; !err && i < g->listing.num; i++) {
 		const struct listing_row *row = &g->listing.rows[i];
 		uint64_t id = listing__cgroup(&g->listing, row);
-		bool v1 = row->seen && row->seen->conn.cgroup_id == id ?
-				  row->seen->conn.flags & TWS_F_CGROUP_V1 :
+		bool v1 = row->seen && row->seen->conn->cgroup_id == id ?
+				  row->seen->conn->flags & TWS_F_CGROUP_V1 :
 				  g->kernel.v1_controller[0] != '\0';
 
 		err = workloads__want(g->workloads, id, v1);

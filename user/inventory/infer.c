@@ -68,7 +68,7 @@ static bool find_listener(const struct inference *in, const struct listing_row *
 			  uint32_t *tgid)
 {
 	struct listeners_place place = {
-		.opened_ns = row->seen ? row->seen->conn.open_ns : 0,
+		.opened_ns = row->seen ? row->seen->open_ns : 0,
 		.netns = row->key.netns,
 		.port = row->key.local_port,
 		.family = row->family,

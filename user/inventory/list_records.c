@@ -50,7 +50,7 @@ const struct record *list_records__get(struct list_records *r, const struct list
 	rec->event = asked.event; /* with the listener */
 	rec->command_line = asked.command_line;
 	if (!rec->command_line && row->evidence == OWNER_SEEN && r->ev.conn.flags & TWS_F_CLOSER)
-		rec->command_line = noted_arguments(r, row->seen);
+		rec->command_line = noted_arguments(r, &r->ev);
 	return rec;
 }
 

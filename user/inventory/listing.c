@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "base/table.h"
-#include "model/decode.h"
 #include "model/filter.h"
 #include "host/procinfo.h"
+#include "sockets/sockstat.h"
 
 #define NS_PER_MS 1000000ULL
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
@@ -32,12 +32,43 @@ struct collector {
 	uint64_t now_ns;
 };
 
+static int add_netns(struct listing *l, const struct netns_entry *ns, struct netlimits *limits)
+{
+	size_t num = l->num_netns;
+
+	if (!(num & (num - 1))) { /* grows by doubling: a power of two is full */
+		void *more = realloc(l->netns, (num ? num * 2 : 1) * sizeof(*l->netns));
+
+		if (!more)
+			return -ENOMEM;
+		l->netns = more;
+	}
+	l->netns[num].inode = ns->inode;
+	l->netns[num].name = strdup(ns->name);
+	if (!l->netns[num].name)
+		return -ENOMEM;
+	l->netns[num].limits = *limits;
+	*limits = (struct netlimits){};
+	l->num_netns++;
+	return 0;
+}
+
+/* To list none is a walk through the table of all namespaces; the kernel counts them. */
+static bool has_no_minis(const struct collector *c, const struct netns_entry *ns)
+{
+	uint64_t num;
+
+	return !sockstat__count_minis(ns->fd, c->proc_root, &num) && !num;
+}
+
 static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct collector *c = ctx;
 
 	if (!filter__passes_netns(&c->filter, ns->inode))
 		return 1;
+	if (!c->want->all && has_no_minis(c, ns))
+		return add_netns(c->l, ns, &(struct netlimits){ .tw_reuse = -1 }) ?: 1;
 	c->netns = ns->inode;
 	c->first = c->l->num;
 	c->has_fin_wait2 = false;
@@ -131,27 +162,6 @@ static void set_entered(struct collector *c)
 	}
 }
 
-static int add_netns(struct listing *l, const struct netns_entry *ns, struct netlimits *limits)
-{
-	size_t num = l->num_netns;
-
-	if (!(num & (num - 1))) { /* grows by doubling: a power of two is full */
-		void *more = realloc(l->netns, (num ? num * 2 : 1) * sizeof(*l->netns));
-
-		if (!more)
-			return -ENOMEM;
-		l->netns = more;
-	}
-	l->netns[num].inode = ns->inode;
-	l->netns[num].name = strdup(ns->name);
-	if (!l->netns[num].name)
-		return -ENOMEM;
-	l->netns[num].limits = *limits;
-	*limits = (struct netlimits){};
-	l->num_netns++;
-	return 0;
-}
-
 static int end_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct collector *c = ctx;
@@ -229,27 +239,38 @@ void listing__free(struct listing *l)
 	free(l->rows);
 	free(l->owners);
 	table__free(l->owner_places);
+	closes__free(l->closes);
 	memset(l, 0, sizeof(*l));
 }
 
 /* ---- owners ---- */
 
+int listing__see(struct listing *l, struct listing_row *row, const struct tws_event *ev)
+{
+	int err = l->closes ? 0 : closes__new(&l->closes);
+
+	if (err)
+		return err;
+	row->seen = closes__add(l->closes, ev);
+	return row->seen ? 0 : -ENOMEM;
+}
+
 void listing__join(struct listing *l, const struct ledger *ledger)
 {
+	struct tws_event ev;
+
 	for (size_t i = 0; i < l->num; i++) {
 		struct listing_row *row = &l->rows[i];
-		const struct tws_event *ev =
-			ledger__find(ledger, &row->key, row->cookie,
-				     row->since_ns > 0 ? (uint64_t)row->since_ns : 0);
 
-		if (!ev)
+		if (!ledger__find(ledger, &row->key, row->cookie,
+				  row->since_ns > 0 ? (uint64_t)row->since_ns : 0, &ev) ||
+		    listing__see(l, row, &ev))
 			continue;
-		row->seen = ev;
-		row->since_ns = (int64_t)ev->time_ns;
-		row->side = ev->conn.side;
+		row->since_ns = (int64_t)ev.time_ns;
+		row->side = ev.conn.side;
 		/* Seen, and yet not who: open before anyone watched, or not in a process's
 		 * name ("Who closed" in docs/kernel.md). That is no answer. */
-		if (ev->conn.flags & TWS_F_CLOSER || ev->conn.cause == TWS_CAUSE_KERNEL)
+		if (ev.conn.flags & TWS_F_CLOSER || ev.conn.cause == TWS_CAUSE_KERNEL)
 			row->evidence = OWNER_SEEN;
 	}
 }
@@ -336,8 +357,8 @@ bool listing__process(const struct listing *l, const struct listing_row *row,
 						     owner->comm };
 		return true;
 	}
-	if (row->evidence == OWNER_SEEN && row->seen->conn.flags & TWS_F_CLOSER) {
-		const struct tws_conn *conn = &row->seen->conn;
+	if (row->evidence == OWNER_SEEN && row->seen->conn->flags & TWS_F_CLOSER) {
+		const struct tws_conn *conn = row->seen->conn;
 
 		*process = (struct listing_process){ conn->tgid, conn->uid,
 						     conn->closer_start_ns, conn->comm };
@@ -348,8 +369,8 @@ bool listing__process(const struct listing *l, const struct listing_row *row,
 
 uint64_t listing__cgroup(const struct listing *l, const struct listing_row *row)
 {
-	if (row->seen && row->seen->conn.cgroup_id)
-		return row->seen->conn.cgroup_id;
+	if (row->seen && row->seen->conn->cgroup_id)
+		return row->seen->conn->cgroup_id;
 	return row->owner ? l->owners[row->owner - 1].cgroup : 0;
 }
 
@@ -375,18 +396,18 @@ static void fill_owner(const struct listing *l, const struct listing_row *row,
 void listing__event(const struct listing *l, const struct listing_row *row,
 		    struct tws_event *ev)
 {
-	if (row->seen) {
-		*ev = *row->seen;
-		if (!decode__bytes_are_final(ev))
-			ev->conn.flags |= TWS_F_NO_BYTES;
+	const struct seen_close *seen = row->seen;
+
+	if (seen) {
+		*ev = (struct tws_event){ .time_ns = seen->time_ns, .tx_bytes = seen->tx_bytes,
+					  .rx_bytes = seen->rx_bytes, .conn = *seen->conn };
+		ev->conn.open_ns = seen->open_ns;
 	} else {
 		*ev = (struct tws_event){ .time_ns = (uint64_t)row->since_ns };
 		ev->conn.flags = TWS_F_SNAPSHOT | TWS_F_NO_BYTES;
 	}
 	ev->action = row->state == SOCKDIAG_FIN_WAIT2 ? TWS_FIN_WAIT2 : TWS_TIME_WAIT;
 	ev->family = row->family;
-	ev->end = 0;
-	ev->error = 0;
 	ev->cookie = row->cookie;
 	ev->netns = row->key.netns;
 	ev->local_port = row->key.local_port;

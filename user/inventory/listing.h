@@ -16,6 +16,7 @@
 #include "bpf/event.h"
 #include "capture/ledger.h"
 #include "host/netlimits.h"
+#include "inventory/closes.h"
 #include "model/record.h"
 #include "sockets/binds.h"
 #include "sockets/sockets.h"
@@ -31,7 +32,7 @@ struct listing_row {
 	 * timer. CLOCK_MONOTONIC; negative if that was before the clock began, as in a new
 	 * time namespace. */
 	int64_t since_ns;
-	const struct tws_event *seen; /* its close, NULL: not seen */
+	const struct seen_close *seen; /* its close, NULL: not seen; see listing__see() */
 	uint32_t owner;	     /* inferred or holding: its place in owners[], plus 1; 0: none */
 	uint32_t inode;	     /* of its file; 0: it has none */
 	uint8_t family;
@@ -67,6 +68,7 @@ struct listing {
 	size_t num_owners, owner_room;
 	struct listing_owner *owners;
 	struct table *owner_places; /* by tgid */
+	struct closes *closes;
 };
 
 /* Called now and then while rows come; a non-zero return ends it. */
@@ -95,7 +97,11 @@ void listing__free(struct listing *l);
  * Returns 0, -E2BIG or -ENOMEM. */
 int listing__add_bound(struct listing *l, const struct binds *binds);
 
-/* listing__join() - finds the owners that @ledger knows. It must outlive @l. */
+/* listing__see() - @ev is the close of @row, or of several such: sets row->seen. Returns 0 or
+ * -ENOMEM. */
+int listing__see(struct listing *l, struct listing_row *row, const struct tws_event *ev);
+
+/* listing__join() - finds the owners that @ledger knows. */
 void listing__join(struct listing *l, const struct ledger *ledger);
 
 /*

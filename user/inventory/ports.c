@@ -220,7 +220,7 @@ static bool is_server(const struct counter *c, const struct netlimits *limits,
 		      const struct listing_row *row)
 {
 	struct listeners_place place = {
-		.opened_ns = row->seen ? row->seen->conn.open_ns : 0,
+		.opened_ns = row->seen ? row->seen->open_ns : 0,
 		.netns = row->key.netns, .port = row->key.local_port, .family = row->family,
 	};
 	struct listeners_match match;

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <net/if.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +24,7 @@
 /* A socket, by what was told of it last. */
 struct place {
 	struct tws_key key;
-	struct tws_event event; /* what listing_row.seen points to */
+	struct tws_event event;
 	uint64_t closed_ns;	/* CLOCK_MONOTONIC: the first that was told of its close */
 	uint32_t run, who, command;
 	char interface[IF_NAMESIZE];
@@ -213,7 +212,8 @@ static bool is_past(const struct place *place, uint64_t taken_ns)
 	       place->event.time_ns <= taken_ns + NS_PER_S;
 }
 
-static void fill_row(struct listing_row *row, const struct place *place, uint64_t left_ns)
+static int fill_row(struct listing *l, struct listing_row *row, const struct place *place,
+		    uint64_t left_ns)
 {
 	const struct tws_event *ev = &place->event;
 
@@ -222,7 +222,6 @@ static void fill_row(struct listing_row *row, const struct place *place, uint64_
 		.cookie = ev->cookie,
 		.left_ns = left_ns,
 		.since_ns = (int64_t)place->closed_ns,
-		.seen = ev,
 		.family = ev->family,
 		.state = ev->action == TWS_FIN_WAIT2 ? SOCKDIAG_FIN_WAIT2 : SOCKDIAG_TIME_WAIT,
 		.mini = true,
@@ -230,17 +229,7 @@ static void fill_row(struct listing_row *row, const struct place *place, uint64_
 	};
 	if (ev->conn.flags & TWS_F_CLOSER || ev->conn.cause == TWS_CAUSE_KERNEL)
 		row->evidence = OWNER_SEEN;
-}
-
-static bool is_wanted(const struct recall_want *want, const struct listing *l,
-		      const struct listing_row *row)
-{
-	struct tws_event ev;
-
-	if (filter__is_empty(want->filter))
-		return true;
-	listing__event(l, row, &ev);
-	return filter__match(want->filter, &ev);
+	return listing__see(l, row, ev);
 }
 
 static int put_workload(struct recalled *r, struct gathered *g, const struct recall_want *want,
@@ -270,13 +259,14 @@ static int add_rows(struct recalled *r, struct gathered *g, const struct recall_
 		uint64_t life = life_ns(r, place), age = age_ns(place, l->taken_ns);
 		bool kept;
 
-		if (age >= life || !is_past(place, l->taken_ns))
-			continue;
-		fill_row(row, place, life - age);
-		if (!is_wanted(want, l, row))
+		if (age >= life || !is_past(place, l->taken_ns) ||
+		    !filter__match(want->filter, &place->event))
 			continue;
 		err = put_workload(r, g, want, place, &kept);
-		l->num += kept;
+		if (err || !kept)
+			continue;
+		err = fill_row(l, row, place, life - age);
+		l->num += !err;
 	}
 	return err;
 }
@@ -333,9 +323,8 @@ void recalled__free(struct recalled *r)
 
 static void tell_rest(void *ctx, const struct listing_row *row, struct record *rec)
 {
-	const struct place *place =
-		(const struct place *)((const char *)row->seen - offsetof(struct place, event));
 	struct recalled *r = ctx;
+	const struct place *place = table__find(r->places, &row->key);
 
 	if (place->command)
 		rec->command_line = history__command(r->history, place->command);

@@ -16,26 +16,7 @@ struct recalled_minute {
 	const struct recall_want *want;
 	struct gathered *g;
 	struct recalled_sums *sums;
-	struct tws_event **events; /* what rows point to; each of its own, so that it stays */
-	size_t num_events;
 };
-
-static struct tws_event *add_event(struct recalled_minute *m)
-{
-	size_t num = m->num_events;
-
-	if (!(num & (num - 1))) { /* grows by doubling: a power of two is full */
-		void *more = realloc(m->events, (num ? num * 2 : 1) * sizeof(*m->events));
-
-		if (!more)
-			return NULL;
-		m->events = more;
-	}
-	m->events[num] = calloc(1, sizeof(**m->events));
-	if (m->events[num])
-		m->num_events++;
-	return m->events[num];
-}
 
 static int add_rows(struct listing *l, const struct listing_row *row, uint64_t count)
 {
@@ -73,21 +54,18 @@ static int add_sum(struct recalled_minute *m, const struct held_minute *minute,
 {
 	struct listing_row row = { .mini = true, .state = SOCKDIAG_TIME_WAIT,
 				   .family = flow->family, .side = flow->side };
-	struct tws_event *ev = add_event(m);
+	struct tws_event ev = {};
 	int err;
 
-	if (!ev)
-		return -ENOMEM;
-	minute_filter__event(who, flow, ev);
-	err = put_workload(m, who, ev);
+	minute_filter__event(who, flow, &ev);
+	err = put_workload(m, who, &ev) ?: listing__see(&m->g->listing, &row, &ev);
 	if (err)
 		return err;
-	row.key = (struct tws_key){ .netns = ev->netns, .local_port = ev->local_port,
-				    .peer_port = ev->peer_port };
-	memcpy(row.key.local_addr, ev->local_addr, sizeof(row.key.local_addr));
-	memcpy(row.key.peer_addr, ev->peer_addr, sizeof(row.key.peer_addr));
-	row.seen = ev;
-	if (ev->conn.flags & TWS_F_CLOSER || ev->conn.cause == TWS_CAUSE_KERNEL)
+	row.key = (struct tws_key){ .netns = ev.netns, .local_port = ev.local_port,
+				    .peer_port = ev.peer_port };
+	memcpy(row.key.local_addr, ev.local_addr, sizeof(row.key.local_addr));
+	memcpy(row.key.peer_addr, ev.peer_addr, sizeof(row.key.peer_addr));
+	if (ev.conn.flags & TWS_F_CLOSER || ev.conn.cause == TWS_CAUSE_KERNEL)
 		row.evidence = OWNER_SEEN;
 	m->sums->counted += minute->count;
 	return add_rows(&m->g->listing, &row, minute->count);
@@ -141,8 +119,5 @@ void recalled_minute__free(struct recalled_minute *m)
 {
 	if (!m)
 		return;
-	for (size_t i = 0; i < m->num_events; i++)
-		free(m->events[i]);
-	free(m->events);
 	free(m);
 }

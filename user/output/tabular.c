@@ -97,6 +97,18 @@ void tabular__time(struct tabular_cell *cell, uint64_t ns)
 	tabular__word(cell, cell->own, fmt__lifetime(cell->own, ns));
 }
 
+/* Of a field: where only its width is asked for it need not be made. */
+static void fill_address(struct tabular_cell *cell, const struct field_value *v, const char *scope,
+			 int port)
+{
+	if (!cell->sized || v->family != AF_INET || scope) {
+		put_address(cell, v->family, v->addr, scope, port);
+		return;
+	}
+	cell->len = fmt__ipv4_len(v->addr) + (port >= 0 ? 1 + fmt__u64_len((uint64_t)port) : 0);
+	cell->kind = TABULAR_ADDRESS;
+}
+
 /* Text that a reader made in its own room is copied into the cell's. */
 static const char *keep_text(struct tabular_cell *cell, struct field_value *v)
 {
@@ -131,10 +143,10 @@ void tabular__field(struct tabular_cell *cell, const struct field *field,
 		fill_number(cell, field->unit, text, v.number);
 		break;
 	case FIELD_ADDRESS:
-		tabular__address(cell, v.family, v.addr, -1);
+		fill_address(cell, &v, NULL, -1);
 		break;
 	case FIELD_ENDPOINT:
-		put_address(cell, v.family, v.addr, v.scope, (int)v.number);
+		fill_address(cell, &v, v.scope, (int)v.number);
 		break;
 	case FIELD_NAME:
 		tabular__name_n(cell, keep_text(cell, &v), v.len);
@@ -163,6 +175,10 @@ static void print_number(struct tabular_cell *cell)
 {
 	char *to = cell->own;
 
+	if (cell->kind == TABULAR_NUMBER && cell->sized) {
+		cell->len = fmt__u64_len(cell->number);
+		return;
+	}
 	if (cell->kind == TABULAR_NUMBER) {
 		to += fmt__u64(to, cell->number);
 	} else if (cell->kind == TABULAR_DECIMAL) {
@@ -176,7 +192,7 @@ static void print_number(struct tabular_cell *cell)
 	cell->len = (size_t)(to - cell->own);
 }
 
-static void ask_row(struct writer *w, size_t index)
+static void ask_row(struct writer *w, size_t index, bool sized)
 {
 	for (size_t i = 0; i < w->table->num_columns; i++) {
 		struct tabular_cell *cell = &w->cells[i];
@@ -184,6 +200,7 @@ static void ask_row(struct writer *w, size_t index)
 		cell->kind = TABULAR_NONE;
 		cell->color = FIELD_PLAIN;
 		cell->guessed = false;
+		cell->sized = sized;
 	}
 	w->table->fill(w->table->ctx, index, w->cells);
 	for (size_t i = 0; i < w->table->num_columns; i++)
@@ -267,7 +284,7 @@ static void measure(struct writer *w, unsigned int widths[TABULAR_COLUMNS])
 	for (size_t i = 0; i < t->num_columns; i++)
 		widths[i] = (unsigned int)strlen(t->columns[i].heading);
 	for (size_t row = 0; row < t->num_rows; row++) {
-		ask_row(w, row);
+		ask_row(w, row, true);
 		for (size_t i = 0; i < t->num_columns; i++) {
 			size_t used = width_of(w, &w->cells[i], t->columns[i].columns);
 
@@ -368,7 +385,7 @@ static int write_text(struct writer *w)
 	for (size_t row = 0; !err && row < t->num_rows; row++) {
 		bool total = t->total && row + 1 == t->num_rows;
 
-		ask_row(w, row);
+		ask_row(w, row, false);
 		if (total)
 			move_total(w);
 		if (total)
@@ -400,7 +417,7 @@ static int write_json(struct writer *w)
 	for (size_t row = 0; !err && row < t->num_rows; row++) {
 		const char *before = NULL;
 
-		ask_row(w, row);
+		ask_row(w, row, false);
 		for (size_t i = 0; i < t->num_columns; i++) {
 			if (w->cells[i].kind == TABULAR_NONE)
 				continue;
@@ -437,7 +454,7 @@ static int write_csv(struct writer *w)
 	}
 	outbuf__char(&w->out, '\n');
 	for (size_t row = 0; !err && row < t->num_rows; row++) {
-		ask_row(w, row);
+		ask_row(w, row, false);
 		for (size_t i = 0; i < t->num_columns; i++) {
 			if (i)
 				outbuf__char(&w->out, ',');

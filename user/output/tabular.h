@@ -40,6 +40,7 @@ struct tabular_cell {
 	enum tabular_kind kind;
 	enum field_color color;
 	bool guessed; /* text: "~" before it */
+	bool sized;   /* only its width is asked for: tabular__field() makes no addresses then */
 	uint64_t number;
 	const char *text; /* lives until the next row is asked for */
 	size_t len;

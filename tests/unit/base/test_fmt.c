@@ -36,6 +36,7 @@ static void u64_is_printf(void **unused)
 		for (uint64_t v = power - 1; v != power + 2; v++) {
 			snprintf(want, sizeof(want), "%" PRIu64, v);
 			CHECK_TEXT(FMT_U64_MAX, fmt__u64(to, v), want);
+			assert_int_equal(fmt__u64_len(v), strlen(want));
 		}
 	}
 	for (int bit = 0; bit < 64; bit++) {
@@ -113,6 +114,7 @@ static void ipv4_each_octet(void **unused)
 
 		inet_ntop(AF_INET, addr, want, sizeof(want));
 		CHECK_TEXT(FMT_IPV4_MAX, fmt__ipv4(to, addr), want);
+		assert_int_equal(fmt__ipv4_len(addr), strlen(want));
 	}
 }
 

@@ -29,10 +29,10 @@ void ledger__free(struct ledger *ledger)
 		abort();
 }
 
-const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
-				     uint64_t cookie, uint64_t since_ns)
+bool ledger__find(const struct ledger *ledger, const struct tws_key *key, uint64_t cookie,
+		  uint64_t since_ns, struct tws_event *event)
 {
-	(void)ledger, (void)key, (void)cookie, (void)since_ns;
+	(void)ledger, (void)key, (void)cookie, (void)since_ns, (void)event;
 	abort();
 }
 

@@ -76,14 +76,16 @@ static size_t num_events;
 static size_t num_ledgers;
 static uint64_t recorded_since_ns, complete_since_ns;
 
-const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
-				     uint64_t cookie, uint64_t entered_ns)
+bool ledger__find(const struct ledger *ledger, const struct tws_key *key, uint64_t cookie,
+		  uint64_t entered_ns, struct tws_event *event)
 {
 	(void)ledger, (void)key, (void)entered_ns;
 	for (size_t i = 0; i < num_events; i++)
-		if (events[i].cookie == cookie)
-			return &events[i];
-	return NULL;
+		if (events[i].cookie == cookie) {
+			*event = events[i];
+			return true;
+		}
+	return false;
 }
 
 uint64_t ledger__recorded_since(const struct ledger *ledger)
@@ -110,7 +112,7 @@ const char *ledger__arguments(struct ledger *ledger, const struct tws_event *eve
 
 	(void)ledger;
 	*len = sizeof(args) - 1;
-	return event == &events[0] ? args : NULL;
+	return event->cookie == events[0].cookie ? args : NULL;
 }
 
 static struct tws_event *see(uint64_t cookie, uint32_t tgid, const char *comm)
@@ -445,7 +447,7 @@ static void test_join(void **state)
 	assert_true(listing__process(&l, &l.rows[0], &process));
 	assert_int_equal(process.tgid, 7);
 	assert_false(listing__process(&l, &l.rows[1], &process));
-	assert_int_equal(l.rows[1].seen->conn.cause, TWS_CAUSE_KERNEL);
+	assert_int_equal(l.rows[1].seen->conn->cause, TWS_CAUSE_KERNEL);
 	assert_null(l.rows[3].seen);
 
 	listing__event(&l, &l.rows[0], &ev);
@@ -732,6 +734,7 @@ static void test_records(void **state)
 
 	(void)state;
 	see(add_tw(40001, 9, 80)->cookie, 50, "curl"); /* it has gone: the ledger knows */
+	support__set_comm(events[0].conn.thread_comm, "worker");
 	make_process(21, "pool", add(SOCKDIAG_ESTABLISHED, false, 40001, 9, 81)->inode);
 	add_tw(40005, 9, 81);
 	take_and_infer();
@@ -740,7 +743,6 @@ static void test_records(void **state)
 		l.rows[i].since_ns = l.taken_ns - 1500 * MS;
 		l.rows[i].key.netns = 7; /* which has no name */
 	}
-	support__set_comm(events[0].conn.thread_comm, "worker");
 	check_text(fd, list_text__rows(&ctx, &json, &sources, order, fd),
 		   "{\"timestamp\":\"1970-01-01T00:00:01.000000000Z\","
 		   "\"network\":{\"transport\":\"tcp\",\"type\":\"ipv4\","
@@ -939,6 +941,60 @@ static void devices_have_names(void **state)
 	ifnames__free(interfaces);
 }
 
+/* What many have in common is kept once; each has its own moments and bytes. */
+static void closes_share(void **state)
+{
+	const struct seen_close *seen[5];
+	struct tws_event ev;
+
+	(void)state;
+	for (uint16_t i = 0; i < 5; i++) {
+		struct tws_event *close = see(add_tw((uint16_t)(40001 + i), 9, 80)->cookie, 7, "client");
+
+		close->action = i == 3 ? TWS_FIN : TWS_FIN_WAIT2;
+		close->conn.open_ns = 3 + i;
+		close->tx_bytes = 10 + i;
+		close->rx_bytes = 20 + i;
+		close->conn.uid = i == 4;
+		close->conn.ifindex = i;
+	}
+	take_and_join();
+	for (size_t i = 0; i < 5; i++) {
+		seen[i] = l.rows[i].seen;
+		listing__event(&l, &l.rows[i], &ev);
+		assert_int_equal(ev.conn.open_ns, 3 + i);
+		assert_int_equal(ev.time_ns, 5);
+		assert_int_equal(ev.tx_bytes, 10 + i);
+		assert_int_equal(ev.rx_bytes, 20 + i);
+		assert_int_equal(ev.conn.ifindex, l.rows[i].key.ifindex);
+		assert_int_equal(!!(ev.conn.flags & TWS_F_NO_BYTES), i == 3);
+		assert_int_equal(ev.conn.uid, i == 4);
+		assert_int_equal(ev.conn.tgid, 7);
+	}
+	assert_ptr_equal(seen[0]->conn, seen[1]->conn);
+	assert_ptr_equal(seen[0]->conn, seen[2]->conn);
+	assert_ptr_not_equal(seen[0]->conn, seen[3]->conn); /* how many bytes is not known */
+	assert_ptr_not_equal(seen[0]->conn, seen[4]->conn); /* another user */
+}
+
+/* Where the kernel's count says that there are none, none are looked for; the namespace was read. */
+static void empty_is_passed_over(void **state)
+{
+	(void)state;
+	add_tw(40001, 9, 80);
+	make_dir("/thread-self");
+	make_dir("/thread-self/net");
+	make_file("/thread-self/net/sockstat", "TCP: inuse 3 orphan 0 tw 0 alloc 4 mem 0\n");
+	take_and_join();
+	assert_int_equal(l.num, 0);
+	assert_int_equal(l.num_netns, 1);
+	listing__free(&l);
+	make_file("/thread-self/net/sockstat", "TCP: inuse 3 orphan 0 tw 1 alloc 4 mem 0\n");
+	take_and_join();
+	assert_int_equal(l.num, 1);
+	assert_int_equal(l.num_netns, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -950,6 +1006,8 @@ int main(void)
 		TEST(test_count),	TEST(test_keys),	  TEST(test_census),
 		TEST(test_texts),	TEST(test_records),	  TEST(devices_have_names),
 		TEST(test_account),
+		TEST(closes_share),
+		TEST(empty_is_passed_over),
 	};
 
 	setenv("TZ", "UTC0", 1);

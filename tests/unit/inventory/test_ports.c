@@ -30,11 +30,11 @@ static struct ports ports;
 static struct tws_filter filter;
 
 /* Not asked here; the real ones need libbpf. */
-const struct tws_event *ledger__find(const struct ledger *ledger, const struct tws_key *key,
-				     uint64_t cookie, uint64_t entered_ns)
+bool ledger__find(const struct ledger *ledger, const struct tws_key *key, uint64_t cookie,
+		  uint64_t entered_ns, struct tws_event *event)
 {
-	(void)ledger, (void)key, (void)cookie, (void)entered_ns;
-	return NULL;
+	(void)ledger, (void)key, (void)cookie, (void)entered_ns, (void)event;
+	return false;
 }
 
 const char *ledger__arguments(struct ledger *ledger, const struct tws_event *event, size_t *len)

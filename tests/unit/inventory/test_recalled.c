@@ -337,7 +337,7 @@ static void test_sums(void **state)
 	assert_int_equal(sums.counted, 5);
 	assert_int_equal(sums.other, 6);
 	assert_int_equal(g.listing.num, 5);
-	assert_string_equal(g.listing.rows[4].seen->conn.comm, "nginx");
+	assert_string_equal(g.listing.rows[4].seen->conn->comm, "nginx");
 	assert_string_equal(workloads__get(g.workloads, listing__cgroup(&g.listing,
 									g.listing.rows))->label,
 			    "web");
