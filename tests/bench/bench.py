@@ -5,10 +5,10 @@
     make bench            or    tests/bench/bench.py [--quick] [--only SECTION]...
                                     [--json FILE] [--markdown FILE]
 
-Sections: bpf flood churn nginx reader loss scale alone blocks top store past record diagnose serve. It works in
-namespaces of its own and changes no setting of the host. Figures are medians with their range, and of
-twelve runs or more with their middle half: those of a busy or a virtual machine are as good
-as that machine is quiet.
+Sections: bpf flood churn nginx reader list loss scale alone blocks top store past record diagnose
+serve. It works in namespaces of its own and changes no setting of the host. Figures are medians with
+their range, and of twelve runs or more with their middle half: those of a busy or a virtual machine
+are as good as that machine is quiet.
 """
 
 import argparse
@@ -24,6 +24,7 @@ import benchlib as b
 import cost
 import diagnose
 import feel
+import listing
 import loss
 import record
 import scale
@@ -31,7 +32,8 @@ import serve
 import summary
 
 SECTIONS = {"bpf": cost.bpf_time, "flood": cost.flood, "churn": feel.feel_churn,
-            "nginx": feel.feel_nginx, "reader": feel.reader, "loss": loss.loss,
+            "nginx": feel.feel_nginx, "reader": feel.reader,
+            "list": listing.list_beside_ss, "loss": loss.loss,
             "scale": scale.scale, "alone": cost.reader_alone, "blocks": cost.blocks,
             "top": cost.top, "store": cost.store, "past": cost.past,
             "record": record.record, "diagnose": diagnose.diagnose,

@@ -48,15 +48,17 @@ def one_sample(cost, result):
 
 def cost_table(samples, loads):
     head = ["net ns a connection, both ends"]
-    head += [f"{load}: median (range)" for load in loads]
+    for load in loads:
+        head += [f"{load}: median (range)", "of tcplife's"]
     head += ["runs/conn", "skipped", "empty ns/run"]
     rows, figures = [], {}
+    for (kind, load), taken in samples.items():
+        figures[f"{kind}: {load}"] = {**b.spread([s["net_ns_per_connection"] for s in taken]),
+                                      "samples": taken}
     for kind in dict.fromkeys(k for k, _ in samples):
         cells = [kind]
         for load in loads:
-            nets = b.spread([s["net_ns_per_connection"] for s in samples[kind, load]])
-            figures[f"{kind}: {load}"] = {**nets, "samples": samples[kind, load]}
-            cells.append(b.show(nets))
+            cells += [b.show(figures[f"{kind}: {load}"]), share_of_tcplife(figures, kind, load)]
         full = samples[kind, list(loads)[-1]]
         runs = sum(s["runs"] for s in full)
         skipped = sum(s["recursion"] for s in full)
@@ -67,6 +69,13 @@ def cost_table(samples, loads):
     b.table("1. BPF time (the kernel's count, less an empty program's)", head, rows)
     ratio_table(figures)
     return figures
+
+
+def share_of_tcplife(figures, kind, load):
+    """Of the medians, in the same run; "-" without a tcplife."""
+    peer = figures.get(f"tcplife: {load}")
+    ours = figures.get(f"{kind}: {load}")
+    return f"{ours['median'] / peer['median']:.3f}" if peer and ours else "-"
 
 
 def ratio_table(figures):

@@ -2,6 +2,7 @@
 """One table of all sections: a line for each tool."""
 
 import benchlib as b
+import cost
 
 TOOLS = ["an empty program", "twsnoop", "twsnoop, containers", "twsnoop filter",
          "twsnoop ledger", "twsnoop --all", "tcpstates", "tcplife", "bpftrace"]
@@ -42,7 +43,9 @@ def row(results, tool):
         found(results, "bpf", f"{tool}: {LOAD}")
     ours = found(results, "bpf", f"twsnoop: {LOAD}", "median")
     slow = "empty" if empty else tool
+    figures = results.get("bpf") or {}
     cells = [digits(net, 0), ratio(net["median"] if net else None, ours),
+             *[cost.share_of_tcplife(figures, tool, load) for load in (LOAD, "paced")],
              digits(found(results, "churn", slow, "wall"), 3),
              digits(found(results, "nginx", slow, "wall"), 3),
              digits(found(results, "reader", f"{tool} to null", "cpu_us"), 2),
@@ -50,12 +53,13 @@ def row(results, tool):
     return None if all(c == "-" for c in cells) else [tool, *cells]
 
 
-HEAD = ["tool", "net BPF ns a connection", "times twsnoop", "churn, times the untraced",
+HEAD = ["tool", "net BPF ns a connection", "times twsnoop", "of tcplife's",
+        "and paced, cold", "churn, times the untraced",
         "nginx, times the untraced", "reader's CPU µs a connection", "lost"]
 
 
 def summary(results):
     rows = [row(results, tool) for tool in TOOLS]
-    rows = [r for r in rows if r and (r[0] != TOOLS[0] or r[3] != "-" or r[4] != "-")]
+    rows = [r for r in rows if r and (r[0] != TOOLS[0] or r[5] != "-" or r[6] != "-")]
     if rows:
         b.table("Summary: medians (and ranges)", HEAD, rows)
