@@ -37,9 +37,9 @@ def make_closes(num):
 class Serve(Program):
     """twsnoop serve, at a port that was free."""
 
-    def __init__(self, *arguments, twsnoop=None, own=True):
-        own = ("--own",) if own else ()
-        super().__init__([twsnoop or State.twsnoop, "serve", *own, "--netns", NETNS, "--no-names",
+    def __init__(self, *arguments, twsnoop=None, own=True, names=False):
+        words = (["--own"] if own else []) + ([] if names else ["--no-names"])
+        super().__init__([twsnoop or State.twsnoop, "serve", *words, "--netns", NETNS,
                           "--listen", "127.0.0.1:0", *arguments], r"metrics at http")
         self.url = re.search(r"metrics at (https?://[^ /]+)/metrics", self.said())[1]
         self.port = int(self.url.rsplit(":", 1)[1])

@@ -38,6 +38,11 @@ def promtool(*arguments, **more):
     return done.returncode == 0 and not done.stderr.strip(), done.stdout + done.stderr
 
 
+# Of those that the ten fullest sets of ports have, the peer is a server.
+LABELS = {"k8s_namespace", "container", "process", "side", "cause", "action", "errno", "state", "le", "local_address",
+          "peer_address", "peer_port", "id", "severity", "sink", "version"}
+
+
 def test_counts():
     with Serve("--interval", "1s") as serve:
         with forked(make_closes, 300, name="checkout"), forked(make_failures, 20, name="importer"):
@@ -53,6 +58,8 @@ def test_counts():
             check("failures by who called", m.sum("twsnoop_connect_failures_total", process="importer",
                                                   errno="ECONNREFUSED") == 20,
                   m.of("twsnoop_connect_failures_total"))
+            labels = {name for _, labels, _ in m.samples for name in labels}
+            check("no PID, cookie, id or address of a client is a label", labels <= LABELS, labels - LABELS)
             check("ends by their action",
                   m.sum("twsnoop_connections_ended_total", action="time_wait") == 300 and
                   m.sum("twsnoop_connections_ended_total", action="passive_close") == 300,
@@ -107,17 +114,57 @@ def test_signals():
         check("SIGINT ends it, too", serve.stop(signal.SIGINT) == 0)
 
 
+SYS_ADMIN, LOOK, FILES, LOAD = 1 << 21, 1 << 21 | 1 << 19 | 1 << 2, 1 << 1 | 1 << 2, 1 << 38 | 1 << 39
+
+
+def kept_by(pid):
+    """The capabilities that each thread has, or may have again."""
+    kept = {}
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/task/{task}/status") as f:
+            told = dict(re.findall(r"^(Cap\w+|NoNewPrivs):\s+(\S+)$", f.read(), re.M))
+            kept[int(task)] = int(told["CapEff"], 16) | int(told["CapPrm"], 16) | int(told["CapInh"], 16)
+    return kept
+
+
 def test_privileges():
-    """What listens to strangers may nothing; the rest no more than looking at the host takes."""
-    with Serve() as serve:
-        kept = {}
-        folder = f"/proc/{serve.process.pid}/task"
-        for task in os.listdir(folder):
-            with open(f"{folder}/{task}/status") as f:
-                kept[task] = int(re.search(r"CapEff:\s+(\S+)", f.read())[1], 16)
-        check("a thread without privileges answers", list(kept.values()).count(0) == 1, kept)
-        look = 1 << 21 | 1 << 19 | 1 << 2 | 1 << 39
-        check("the others keep what looking takes", all(not k & ~look for k in kept.values()), kept)
+    """What listens to strangers may nothing, what reads files or answers of the network what files take; and the
+    rest no more than looking at the host does."""
+    with Serve("--record", f"{State.scratch}/rights.db", "--spool", f"{State.scratch}/rights",
+               "--otlp", "http://127.0.0.1:9", "--clickhouse", "http://127.0.0.1:9", names=True) as serve:
+        wait_for(lambda: page_of(serve)[0] == 200, "a page")
+        kept = kept_by(serve.process.pid)
+        shown = {task: hex(rights) for task, rights in kept.items()}
+        check("all its threads are there", len(kept) >= 9, shown)
+        check("a thread without privileges answers", list(kept.values()).count(0) == 1, shown)
+        check("none has more than looking takes", all(not rights & ~LOOK for rights in kept.values()), shown)
+        check("three look: the stream, the gauges and the samples", sum(bool(rights & SYS_ADMIN) for rights in
+                                                                        kept.values()) == 3, shown)
+
+
+def test_privileges_of_others():
+    """Once a command has given up what it needs no more, so have its other threads: the one, too, that writes to what
+    may hang, and has done so before."""
+    def begun(pid):
+        return not kept_by(pid).get(pid, ~0) & ~allowed
+
+    with mounted(f"{State.scratch}/bpffs", "-t", "bpf", "none") as bpffs:
+        subprocess.run([State.twsnoop, "attach", "--bpffs", bpffs], check=True, capture_output=True)
+        for words, more in ((["trace", "--all"], 0), (["top", "-b"], 0), (["diagnose", "-d", "60s"], LOAD),
+                            (["record", f"{State.scratch}/others.db"], 0), (["serve", "--listen", "127.0.0.1:0"], 0)):
+            allowed = LOOK | more
+            # A file of no local file system; what is written becomes its name.
+            with subprocess.Popen(["sh", "-c", 'exec "$0" "$@" 2>/proc/self/comm', State.twsnoop, *words, "--bpffs",
+                                   bpffs], stdout=subprocess.DEVNULL, preexec_fn=checks.die_with_parent) as program:
+                try:
+                    wait_for(lambda: begun(program.pid) or program.poll() is not None, f"{words[0]} to trace")
+                    kept = kept_by(program.pid)
+                    check(f"{words[0]}: no thread has more than it needs", program.poll() is None and kept and
+                          all(not rights & ~allowed for rights in kept.values()),
+                          {task: hex(rights) for task, rights in kept.items()})
+                finally:
+                    program.kill()
+        subprocess.run([State.twsnoop, "detach", "--bpffs", bpffs], check=False, capture_output=True)
 
 
 def test_refused():
@@ -132,6 +179,8 @@ def test_refused():
                       ["--max-series", "x"], ["--interval", "999ms"], ["--tls-cert", "a"], ["x"]):
         done = run(*arguments)
         check(f"serve {' '.join(arguments)}", done.returncode == 2 and done.stderr.count("\n") == 1, done)
+    with checks.Program([State.twsnoop, "serve", "--own", "--no-names"], r"metrics at http://127\.0\.0\.1:9810/") as serve:
+        check("by itself it listens on loopback alone", "password" not in serve.said(), serve.said())
     with Serve("--listen", ":0") as serve:
         check("listening to others is warned of", "without a password" in serve.said(), serve.said())
     with Serve() as serve:
@@ -309,6 +358,11 @@ def test_static():
         check("the static program serves metrics", m.sum("twsnoop_closes_total") == 10)
     done = subprocess.run([static, "serve", "--tls-cert", "a", "--tls-key", "b"], capture_output=True,
                           text=True, check=False, timeout=60)
+    for store in "--otlp", "--clickhouse":
+        done_store = subprocess.run([static, "serve", store, "http://127.0.0.1:9"], capture_output=True, text=True,
+                                    check=False, timeout=60)
+        check(f"it says that it sends nothing: {store}", done_store.returncode == 1 and
+              "it sends nothing" in done_store.stderr and done_store.stderr.count("\n") == 1, done_store)
     check("it says that it has no TLS", done.returncode == 1 and "has no TLS" in done.stderr, done)
 
 
@@ -385,7 +439,8 @@ def test_many_containers():
 
 # ---- all of them ----
 
-TESTS = [test_counts, test_formats, test_signals, test_privileges, test_refused, test_attached, test_quiet, test_record,
+TESTS = [test_counts, test_formats, test_signals, test_privileges,
+         test_privileges_of_others, test_refused, test_attached, test_quiet, test_record,
          test_record_unreadable, test_tls,
          test_static, test_many_names, test_many_containers, engines.test_rules,
          engines.test_dashboard, engines.test_prometheus, engines.test_victoria_metrics,

@@ -18,6 +18,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
+
 #define XFS_MAGIC 0x58465342 /* not in linux/magic.h of old systems */
 #define ZFS_MAGIC 0x2fc12fc1
 #define LITTLE_MS 10
@@ -124,6 +126,7 @@ static void *run_thread(void *arg)
 	struct fdwriter_thread *thread = arg;
 	uint64_t one = 1;
 
+	privileges__keep_only(0); /* what it writes to is open; where that may not be called it does no harm */
 	pthread_mutex_lock(&thread->lock);
 	for (;;) {
 		int err;

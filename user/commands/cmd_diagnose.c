@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fdwriter.h"
+#include "base/privileges.h"
 #include "capture/calls.h"
 #include "commands/command.h"
 #include "commands/filter_words.h"
@@ -29,7 +30,6 @@
 #include "diagnosis/rules.h"
 #include "events/loop.h"
 #include "events/stream.h"
-#include "host/privileges.h"
 #include "output/fit.h"
 #include "output/verdict.h"
 #include "sockets/sockiter.h"

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "inventory/census.h"
 #include "output/census_text.h"
 #include "commands/command.h"
@@ -29,7 +30,6 @@
 #include "host/pid_iter.h"
 #include "commands/said.h"
 #include "output/ports_text.h"
-#include "host/privileges.h"
 #include "output/progress.h"
 #include "output/sink.h"
 #include "sockets/sockiter.h"

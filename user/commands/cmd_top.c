@@ -12,13 +12,13 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/privileges.h"
 #include "commands/command.h"
 #include "commands/group_words.h"
 #include "commands/options.h"
 #include "commands/top.h"
 #include "containers/containers.h"
 #include "events/loop.h"
-#include "host/privileges.h"
 #include "output/fit.h"
 
 #define LEAST_INTERVAL_NS (NS_PER_S / 10)

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/privileges.h"
 #include "capture/calls.h"
 #include "commands/command.h"
 #include "commands/haste.h"
@@ -29,7 +30,6 @@
 #include "sockets/sockiter.h"
 #include "events/loop.h"
 #include "events/stream.h"
-#include "host/privileges.h"
 #include "store/minute_filter.h"
 #include "store/playback.h"
 

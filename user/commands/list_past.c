@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "commands/said.h"
 #include "containers/wanted.h"
-#include "host/privileges.h"
 #include "inventory/list_account.h"
 #include "inventory/recalled.h"
 #include "output/account_text.h"

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/privileges.h"
 #include "commands/haste.h"
 #include "commands/pids.h"
 #include "commands/recording_of.h"
 #include "events/stream.h"
-#include "host/privileges.h"
 #include "sockets/sockiter.h"
 
 #define FIND_MS 200		/* how often the next recorder is looked for, */

@@ -11,10 +11,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/privileges.h"
 #include "commands/filter_words.h"
 #include "commands/state_dir.h"
 #include "host/first_line.h"
-#include "host/privileges.h"
 #include "recording/port_sample.h"
 #include "sockets/sockiter.h"
 #include "sockets/sockstat.h"

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "commands/state_dir.h"
-#include "host/privileges.h"
 
 static int fail(struct serve_sinks *sinks, const char *what)
 {

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/privileges.h"
 #include "base/table.h"
 #include "base/thread.h"
 
@@ -119,6 +120,7 @@ static void *help(void *arg)
 	struct cgroup_identity question;
 	struct answer answer;
 
+	privileges__of_thread(PRIVILEGES_TO_FILES);
 	while (next_question(names, &question)) {
 		answer = (struct answer){ .who = asked_for(&question) };
 		answer.err = runtime_source__ask(names->source, &question, &found);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/privileges.h"
 #include "owners/attribute.h"
 #include "base/clock.h"
 #include "containers/containers.h"
@@ -16,7 +17,6 @@
 #include "events/time_waits.h"
 #include "events/join.h"
 #include "owners/listeners.h"
-#include "host/privileges.h"
 #include "host/procinfo.h"
 #include "sockets/sockiter.h"
 

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/privileges.h"
 #include "export/delivery.h"
 #include "export/intake.h"
 #include "export/spool.h"
@@ -383,6 +384,7 @@ static void *run(void *ctx)
 	struct answer_meaning meaning;
 	bool has_hurried = false;
 
+	privileges__of_thread(PRIVILEGES_TO_FILES); /* what it reads comes from the network */
 	do {
 		bool finishes = atomic_load(&e->finishes);
 

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/privileges.h"
 #include "base/thread.h"
 
 #define NS_PER_S 1000000000ULL
@@ -263,6 +264,7 @@ static void *work(void *arg)
 	struct writer *w = arg;
 	struct bundle *bundle;
 
+	privileges__of_thread(PRIVILEGES_TO_FILES);
 	for (;;) {
 		bool has_file = see_to_file(w);
 

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/privileges.h"
 #include "export/accept.h"
-#include "host/privileges.h"
 
 #define MS_PER_S 1000
 #define NS_PER_S 1000000000ULL
@@ -440,9 +440,8 @@ static void *work(void *arg)
 	struct http *http = arg;
 	sigset_t set;
 
-	/* Of this thread alone: it reads what strangers send, and needs nothing that others may not. */
-	if (privileges__keep_only(0))
-		abort();
+	/* It reads what strangers send, and needs nothing that others may not. */
+	privileges__of_thread(0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGPIPE);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/privileges.h"
 #include "base/thread.h"
 #include "report/input_history.h"
 #include "report/report_html.h"
@@ -153,6 +154,7 @@ static void *work(void *arg)
 {
 	struct page *page = arg;
 
+	privileges__of_thread(PRIVILEGES_TO_FILES);
 	pthread_mutex_lock(&page->lock);
 	while (!page->stops) {
 		if (!page->wanted) {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
-#include "host/privileges.h"
+#include "base/privileges.h"
 
 #include <errno.h>
 #include <linux/capability.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,4 +36,10 @@ int privileges__keep_only(uint64_t mask)
 	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0))
 		return -errno;
 	return change(mask, mask);
+}
+
+void privileges__of_thread(uint64_t mask)
+{
+	if (privileges__keep_only(mask))
+		abort();
 }
