@@ -140,7 +140,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if how == "cut-before":
             return self.cut()
         if how == "silent":
-            store.released.wait(20)
+            store.released.wait(3)
             return self.cut()
         if isinstance(how, int) and how != 200:
             return self.answer(how, b'{"message":"told so"}')

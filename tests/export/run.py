@@ -198,6 +198,7 @@ def test_otlp_answers():
     otlp_with([429, 502, 503, 504], "retried")
     otlp_with(["cut-before", "cut-after", "half", "cut-after"], "cut")
     otlp_with(["slow"], "slow")
+    otlp_with(["silent"], "silent")  # it takes the request and is dead then
 
     def after(seconds):
         def look(store):
@@ -587,8 +588,8 @@ class Serve(Program):
 
 
 @contextlib.contextmanager
-def attached(bpffs):
-    subprocess.run([twsnoop, "attach", "--all", "--bpffs", bpffs], check=True, stdout=subprocess.DEVNULL)
+def attached(bpffs, *words):
+    subprocess.run([twsnoop, "attach", "--all", *words, "--bpffs", bpffs], check=True, stdout=subprocess.DEVNULL)
     try:
         yield
     finally:
@@ -640,6 +641,41 @@ def test_serve():
             said = serve.said()
             check("serve.said", re.search(r"^twsnoop: otlp: sent=\d+ queued=0 dropped=0 failed=0 damaged=0$",
                                           said, re.M), said)
+
+
+def test_serve_gap():
+    """What nobody has seen between two runs is said."""
+    gap = r"otlp: what was closed from \S+ \S+ \S+ to \S+ \S+ \S+ is not sent"
+    with otlp_store() as store, mounted(folder("bpffs"), "-t", "bpf", "bpf") as bpffs:
+        words = ["--bpffs", bpffs, "--spool", folder("spool"), "--otlp", store.url]
+
+        def run():
+            with Serve(*words) as serve, socket.create_server(("127.0.0.1", 0)) as listener:
+                connect_and_close(listener)
+                wait_for(lambda: serve.metric("sent_total", "otlp") > 0, "an event to be sent")
+                serve.kill()
+                return serve.said()
+        check("serve_gap.first", not re.search(gap, run()))
+        said = run()
+        check("serve_gap.own", re.search(gap, said), said)
+        for what, expected in ("attached", True), ("goes_on", False):
+            if expected:
+                subprocess.run([twsnoop, "attach", "--all", "--bpffs", bpffs], check=True, capture_output=True)
+            said = run()
+            check(f"serve_gap.{what}", bool(re.search(gap, said)) == expected, said)
+        subprocess.run([twsnoop, "detach", "--bpffs", bpffs], check=True, capture_output=True)
+
+
+def test_serve_dropped():
+    """What a store refuses for good is dropped, which the metrics tell."""
+    with otlp_store() as store:
+        store.always = 400
+        with Serve("--own", "--spool", folder("spool"), "--otlp", store.url) as serve, \
+                socket.create_server(("127.0.0.1", 0)) as listener:
+            connect_and_close(listener)
+            wait_for(lambda: serve.metric("dropped_total", "otlp") >= 2, "drops in the metrics")
+            check("serve_dropped.metrics", serve.metric("failed_total", "otlp") >= 1 and
+                  not serve.metric("sent_total", "otlp") and not serve.metric("queued_bytes", "otlp"), serve.metrics())
 
 
 def test_serve_usage():
@@ -763,11 +799,15 @@ class ServeChaos(Chaos):
         store.wanted = lambda r: (r["event.action"], r.get("tcp.side"), r.get("network.peer.port")) == (
             "time_wait", "client", closer.port.value)
         super().__init__(name, store, [store.port, clickhouse.port], rng)
+        self.gaps = []
         self.words = ["--bpffs", bpffs, "--spool", folder("spool"), "--otlp", self.urls[0],
                       "--clickhouse", self.urls[1]]
 
     def send(self):
-        return Serve(*self.words)
+        serve = Serve(*self.words)
+        if gap := re.search(r".* is not sent: .*", serve.said()):
+            self.gaps.append(gap[0])
+        return serve
 
     def in_clickhouse(self):
         return clickhouse.cookies("event_action = 'time_wait' AND tcp_side = 'client' AND "
@@ -781,6 +821,7 @@ class ServeChaos(Chaos):
                 wait_for(lambda: closed <= self.store.cookies.keys() and closed <= self.in_clickhouse().keys(), "")
             serve.stop()
             said = serve.said()
+        check(f"{self.name}.reach", not self.gaps, f"the recorder is too small for what else is closed here: {self.gaps}")
         check_once(f"{self.name}.otlp.once", self.store.cookies, closed)
         check_once(f"{self.name}.clickhouse.once", self.in_clickhouse(), closed)
         check(f"{self.name}.account", len(re.findall(r"(?:otlp|clickhouse): sent=\d+ queued=0 dropped=0 ", said)) == 2,
@@ -863,7 +904,9 @@ def test_serve_soak():
     seed, seconds = begin_soak(12)
     checks.sysctl("tcp_max_tw_buckets", 262144)
     closer = Closer()
-    with mounted(folder("bpffs"), "-t", "bpf", "bpf") as bpffs, attached(bpffs), \
+    # It records what all others on this machine close, too.
+    with mounted(folder("bpffs"), "-t", "bpf", "bpf") as bpffs, \
+            attached(bpffs, "--size", str(1 << (20 if seconds > 60 else 17))), \
             forked(closer.work, name="exported", waits=False):
         wait_for(lambda: closer.port.value, "the closer to begin")
         serve = ServeChaos("serve_soak.serve", closer, bpffs, random.Random(seed + 2))

@@ -114,6 +114,7 @@ static void set_begin(struct live *live, uint64_t now_ns)
 	const uint64_t reach_ns = origin__source(&live->origin)->reach_ns;
 
 	live->begin_ns = now_ns;
+	live->reach_ns = live->origin.attached ? reach_ns : now_ns;
 	if (live->origin.looks_back)
 		live->begin_ns = live->origin.since_ns > reach_ns ? live->origin.since_ns : reach_ns;
 }

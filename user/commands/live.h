@@ -62,6 +62,7 @@ struct live {
 	struct pid_numbers *pids;
 	struct tws_filter filter; /* with the host's PIDs */
 	uint64_t begin_ns; /* CLOCK_MONOTONIC: from then on there are events */
+	uint64_t reach_ns; /* likewise: from then on all is told, if what looks back asks for it */
 	bool has_all;		  /* what the feed gives */
 };
 

@@ -83,6 +83,7 @@ int serve_outputs__prepare(struct serve_outputs *o, const struct live *live, uin
 	int err;
 
 	o->begin_ns = live->begin_ns;
+	serve_sinks__say_gap(&o->sinks, live->reach_ns, live->origin.zone);
 	*mask |= serve_sinks__privileges(&o->sinks, *mask);
 	if (!o->opts.record.path)
 		return 0;

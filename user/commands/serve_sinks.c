@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/privileges.h"
 #include "commands/state_dir.h"
 
@@ -46,6 +47,23 @@ uint64_t serve_sinks__since_ns(const struct serve_sinks *sinks)
 			first_ns = since_ns;
 	}
 	return first_ns;
+}
+
+void serve_sinks__say_gap(const struct serve_sinks *sinks, uint64_t reach_ns, const struct when_zone *zone)
+{
+	uint64_t offset_ns = (uint64_t)clock__wall_offset_ns();
+	char since[WHEN_BYTES], until[WHEN_BYTES], line[256];
+
+	for (int i = 0; i < sinks->num; i++) {
+		uint64_t end_ns = exporter__end_ns(sinks->exporters[i]);
+
+		if (!end_ns || end_ns >= reach_ns)
+			continue;
+		snprintf(line, sizeof(line), "%s: what was closed from %s to %s is not sent: no recorder has it",
+			 exporter__name(sinks->exporters[i]), when__format(since, end_ns + offset_ns, zone),
+			 when__format(until, reach_ns + offset_ns, zone));
+		sinks->say(sinks->ctx, line);
+	}
 }
 
 /* Whether this may be written to with what is left: the folder may belong to somebody else. */

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/when.h"
 #include "commands/export_words.h"
 #include "export/exporter.h"
 #include "serving/board.h"
@@ -29,6 +30,9 @@ int serve_sinks__open(struct serve_sinks *sinks, const struct export_options *op
 /* serve_sinks__since_ns() - from when on a recorder is to be read, so that nothing is missing since
  * the last run (CLOCK_MONOTONIC); 0: from now on. */
 uint64_t serve_sinks__since_ns(const struct serve_sinks *sinks);
+
+/* serve_sinks__say_gap() - what has happened between the last run and @reach_ns, if anything may have. */
+void serve_sinks__say_gap(const struct serve_sinks *sinks, uint64_t reach_ns, const struct when_zone *zone);
 
 /* serve_sinks__privileges() - what writing the spools takes beside those of @mask. */
 uint64_t serve_sinks__privileges(const struct serve_sinks *sinks, uint64_t mask);

@@ -82,6 +82,11 @@ uint64_t exporter__since_ns(const struct exporter *e)
 	return spool__since_ns(e->spool);
 }
 
+uint64_t exporter__end_ns(const struct exporter *e)
+{
+	return spool__end_ns(e->spool);
+}
+
 /* ---- what the user is told ---- */
 
 static void say(struct exporter *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -525,7 +530,7 @@ static int open_intake(struct exporter *e)
 
 	err = err ?: spool__keys(e->spool, note_key, e);
 	if (!err)
-		spool__mark(e->spool, opts.since_ns); /* on a full disk a later run has less to go on from */
+		spool__mark(e->spool, opts.since_ns, now_ns); /* on a full disk a later run has less to go on from */
 	return err;
 }
 

@@ -70,6 +70,9 @@ const char *exporter__name(const struct exporter *exporter);
  * not written before. 0: there is nothing to go on from. */
 uint64_t exporter__since_ns(const struct exporter *exporter);
 
+/* exporter__end_ns() - see spool__end_ns(): where the last run's events end. */
+uint64_t exporter__end_ns(const struct exporter *exporter);
+
 /* exporter__start() - its thread. Privileges are given up before. Returns 0 or a negative errno. */
 int exporter__start(struct exporter *exporter);
 

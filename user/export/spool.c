@@ -36,7 +36,7 @@ struct spool {
 	struct spool_options opts;
 	struct entry *entries;
 	size_t num, room, head, first;
-	uint64_t next_seq, seed, since_ns, used_bytes;
+	uint64_t next_seq, seed, since_ns, end_ns, used_bytes;
 	uint64_t queued, queued_bytes, dropped, damaged;
 	size_t oldest_kept; /* while it is opened: the first of those whose keys are read */
 	bool is_busy;	    /* the oldest is being sent */
@@ -327,6 +327,7 @@ static void find_since(struct spool *s)
 	const void *data;
 	uint64_t keys = 0;
 
+	s->end_ns = s->num && s->entries[s->num - 1].is_ours ? s->entries[s->num - 1].end_ns : 0;
 	s->oldest_kept = s->num;
 	while (s->oldest_kept > s->head) {
 		struct entry *entry = &s->entries[s->oldest_kept - 1];
@@ -410,6 +411,11 @@ uint64_t spool__seed(const struct spool *s)
 uint64_t spool__since_ns(const struct spool *s)
 {
 	return s->since_ns;
+}
+
+uint64_t spool__end_ns(const struct spool *s)
+{
+	return s->end_ns;
 }
 
 int spool__keys(struct spool *s, int (*fn)(void *ctx, uint64_t key), void *ctx)
@@ -515,9 +521,9 @@ int spool__add(struct spool *s, const struct outbuf *file, const struct batch_in
 	return 0;
 }
 
-int spool__mark(struct spool *s, uint64_t now_ns)
+int spool__mark(struct spool *s, uint64_t since_ns, uint64_t now_ns)
 {
-	struct batch_info info = { .seed = s->seed, .begin_ns = now_ns, .end_ns = now_ns };
+	struct batch_info info = { .seed = s->seed, .begin_ns = since_ns, .end_ns = now_ns };
 	struct outbuf file = { 0 };
 	char name[NAME_BYTES];
 	int err;

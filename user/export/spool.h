@@ -59,9 +59,13 @@ uint64_t spool__seed(const struct spool *spool);
 uint64_t spool__since_ns(const struct spool *spool);
 int spool__keys(struct spool *spool, int (*fn)(void *ctx, uint64_t key), void *ctx);
 
-/* spool__mark() - where there is nothing of this boot: a later run goes on from @now_ns. Returns 0 or a
- * negative errno: then it does not. */
-int spool__mark(struct spool *spool, uint64_t now_ns);
+/* spool__end_ns() - as it was opened: what was given until then is here, or was (CLOCK_MONOTONIC, of this boot);
+ * 0: nobody knows. */
+uint64_t spool__end_ns(const struct spool *spool);
+
+/* spool__mark() - where there is nothing of this boot: a later run goes on from @since_ns, and it is @now_ns.
+ * Returns 0 or a negative errno: then it does not. */
+int spool__mark(struct spool *spool, uint64_t since_ns, uint64_t now_ns);
 
 /* spool__add() - a file of batch__encode(), of @info. Makes room. Returns 0 (it may have been dropped,
  * if it is larger than all), or a negative errno: then nothing was added. */

@@ -83,6 +83,11 @@ uint64_t serve_sinks__since_ns(const struct serve_sinks *sinks)
 	return 0;
 }
 
+void serve_sinks__say_gap(const struct serve_sinks *sinks, uint64_t reach_ns, const struct when_zone *zone)
+{
+	(void)sinks, (void)reach_ns, (void)zone;
+}
+
 uint64_t serve_sinks__privileges(const struct serve_sinks *sinks, uint64_t mask)
 {
 	(void)sinks, (void)mask;

@@ -131,6 +131,7 @@ static void test_order(void **state)
 	(void)state;
 	assert_true(spool__is_empty(spool));
 	assert_int_equal(spool__since_ns(spool), 0);
+	assert_int_equal(spool__end_ns(spool), 0);
 	assert_int_equal(oldest(spool), -1);
 	for (unsigned int i = 1; i <= 3; i++)
 		assert_int_equal(add(spool, i, 10 * i, (4 - i) * STEP_NS, 100), 0);
@@ -167,6 +168,7 @@ static void test_again(void **state)
 	assert_true(spool__seed(spool) == seed);
 	check_account(spool, 6, 0);
 	assert_true(spool__since_ns(spool) == now_ns - 4 * STEP_NS);
+	assert_true(spool__end_ns(spool) >= spool__since_ns(spool) && spool__end_ns(spool) <= now_ns);
 	assert_int_equal(sum_of_keys(spool), 2 * (10 + 20 + 30 + 40) + 4);
 	assert_int_equal(oldest(spool), 20);
 	spool__drop(spool);
@@ -175,6 +177,21 @@ static void test_again(void **state)
 	spool = open_spool(MANY_BYTES);
 	assert_true(spool__since_ns(spool) == now_ns - 2 * STEP_NS);
 	assert_int_equal(sum_of_keys(spool), 2 * (30 + 40) + 2);
+	spool__close(spool);
+}
+
+/* Where nothing was given yet, it is known since when it would have been, and until when. */
+static void test_mark(void **state)
+{
+	struct spool *spool = open_spool(MANY_BYTES);
+
+	(void)state;
+	assert_int_equal(spool__mark(spool, now_ns - 3 * STEP_NS, now_ns - STEP_NS), 0);
+	spool__close(spool);
+	spool = open_spool(MANY_BYTES);
+	assert_true(spool__since_ns(spool) == now_ns - 3 * STEP_NS);
+	assert_true(spool__end_ns(spool) == now_ns - STEP_NS);
+	assert_int_equal(sum_of_keys(spool), 0);
 	spool__close(spool);
 }
 
@@ -421,6 +438,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mark, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_boot, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_since_is_bounded, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bound, set_up, tear_down),
