@@ -46,8 +46,9 @@ class Prometheus(Program):
         return [(r["metric"], float(r["value"][1])) for r in answer["data"]["result"]]
 
     def firing(self):
-        answer = self.client.ask_json("/api/v1/alerts") or {"data": {"alerts": []}}
-        return {a["labels"]["alertname"] for a in answer["data"]["alerts"] if a["state"] == "firing"}
+        answer = self.client.ask_json("/api/v1/alerts")
+        alerts = answer["data"]["alerts"] if answer else None
+        return {a.get("name") or a["labels"]["alertname"] for a in alerts or [] if a["state"] == "firing"}
 
 
 class VictoriaMetrics(Prometheus):
@@ -60,6 +61,17 @@ class VictoriaMetrics(Prometheus):
                                 f"-httpListenAddr=127.0.0.1:{self.client.port}",
                                 "-memory.allowedBytes=64MB", "-search.latencyOffset=0s"],
                          begun=lambda: self.query("1"))
+
+
+class Vmalert(Prometheus):
+    """Rules on what VictoriaMetrics has."""
+
+    def __init__(self, victoria, rules):
+        self.client = Client(free_port())
+        Program.__init__(self, ["vmalert", f"-rule={rules}", f"-datasource.url=http://127.0.0.1:{victoria.client.port}",
+                                "-notifier.url=http://127.0.0.1:1", "-evaluationInterval=1s",
+                                f"-httpListenAddr=127.0.0.1:{self.client.port}"],
+                         begun=lambda: self.client.ask_json("/api/v1/alerts"))
 
 
 def has(engine, name):
@@ -169,6 +181,28 @@ def short_rules(folder):
     return path
 
 
+def check_fires(name, engine, serve):
+    sysctl("tcp_tw_reuse", 0)
+    sysctl("ip_local_port_range", f"20000 {20000 + PORTS - 1}")
+    sysctl("tcp_max_tw_buckets", PORTS * 107 // 100)
+    expected = {"TwsnoopConnectsFailForPorts", "TwsnoopLocalPortsNearlyFull",
+                "TwsnoopTimeWaitTableNearlyFull", "TwsnoopCriticalFinding"}
+    fired = set()
+
+    def has_fired():
+        fired.update(engine.firing())
+        return expected <= fired
+    with forked(take_all_ports, name="leaky", waits=False):
+        wait_for(has_fired, lambda: f"{name}: fired: {fired}; {engine.said()[-500:]}; {serve.metrics().text[-2500:]}")
+        check(f"{name}: the alerts fire", True)
+
+
+def check_end(name, engine, serve):
+    serve.stop(9)
+    wait_for(lambda: "TwsnoopDown" in engine.firing(), f"{name}: TwsnoopDown")
+    check(f"{name}: its end is noticed", True)
+
+
 def test_prometheus():
     if not has("prometheus", "Prometheus"):
         return
@@ -183,31 +217,22 @@ def test_prometheus():
         wrong = [e for e in exprs if not e.startswith("label_values") and
                  not is_understood(prometheus, e)]
         check("Prometheus understands the dashboard", not wrong, wrong)
-        sysctl("tcp_tw_reuse", 0)
-        sysctl("ip_local_port_range", f"20000 {20000 + PORTS - 1}")
-        sysctl("tcp_max_tw_buckets", PORTS * 107 // 100)
-        expected = {"TwsnoopConnectsFailForPorts", "TwsnoopLocalPortsNearlyFull",
-                    "TwsnoopTimeWaitTableNearlyFull", "TwsnoopCriticalFinding"}
-        fired = set()
-
-        def has_fired():
-            fired.update(prometheus.firing())
-            return expected <= fired
-        with forked(take_all_ports, name="leaky", waits=False):
-            wait_for(has_fired, lambda: f"fired: {fired}; {serve.metrics().text[-2500:]}")
-            check("the alerts fire", True)
+        check_fires("Prometheus", prometheus, serve)
         # Who asks keeps the connection: it leaves no TIME_WAITs here.
         by = serve.metrics().of("twsnoop_closes_total", process="prometheus")
         check("Prometheus is not what makes TIME_WAITs", sum(v for _, v in by) <= 2, by)
-        serve.stop(9)
-        wait_for(lambda: "TwsnoopDown" in prometheus.firing(), "TwsnoopDown")
-        check("its end is noticed", True)
+        check_end("Prometheus", prometheus, serve)
 
 
 def test_victoria_metrics():
     if not has("victoria-metrics", "VictoriaMetrics"):
         return
-    with tempfile.TemporaryDirectory(dir=State.scratch) as folder, Serve() as serve, \
+    with tempfile.TemporaryDirectory(dir=State.scratch) as folder, Serve("--interval", "1s") as serve, \
          VictoriaMetrics(folder, serve) as victoria:
-        with forked(make_closes, 150, name="checkout"):
-            check_scraped("VictoriaMetrics", victoria, 150)
+        with forked(make_closes, FEW, name="checkout"):
+            check_scraped("VictoriaMetrics", victoria, FEW)
+        if not has("vmalert", "rules on VictoriaMetrics"):
+            return
+        with Vmalert(victoria, short_rules(folder)) as vmalert:
+            check_fires("vmalert", vmalert, serve)
+            check_end("vmalert", vmalert, serve)
