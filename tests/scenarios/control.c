@@ -276,10 +276,6 @@ static void churn_lapped_pid(struct stage *st, const char *twsnoop)
 	const struct churn how = { .procs = 1, .conns = 1500, .stop_reader = true, .lap = true,
 				   .filter = CHURN_SERVERS };
 
-#ifdef __aarch64__
-	if (net__kernel_at_least(7, 0))
-		stage__skip(st, "lost= is too low here now and then, and it is not known why: docs/limits.md");
-#endif
 	churn__run(st, twsnoop, &how);
 }
 

@@ -7,7 +7,7 @@ UNIT_DIR := $(BUILD)/tests/unit
 UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
-NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/rings capture/calls \
+NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/calls \
 	capture/attached capture/pinned capture/pending capture/pin_files capture/arguments capture/ledger capture/pins \
 	sockets/sockiter sockets/bindhash commands/live
 UNIT_MODULES := $(filter-out commands/main commands/cmd_% commands/check_% $(NEED_LIBBPF),$(patsubst user/%.c,%, \
@@ -36,8 +36,11 @@ $(UNIT_LIB): $(UNIT_OBJS)
 	rm -f $@
 	$(AR) rc $@ $^
 
+# This one has the kernel side write on as each record is read.
+$(UNIT_DIR)/events/test_lapped: UNIT_LDFLAGS := -Wl,--wrap=batch__add_event,--wrap=batch__add_ending
+
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
-	$(CC) $(UNIT_CFLAGS) $^ -o $@ -lcmocka \
+	$(CC) $(UNIT_CFLAGS) $^ -o $@ $(UNIT_LDFLAGS) -lcmocka \
 		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -lmicrohttpd -lsqlite3 -lzstd -lz -pthread
 
 .PHONY: unit unit-build

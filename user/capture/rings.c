@@ -33,8 +33,10 @@ struct rings {
 	struct batch *batch; /* the rings are in order for each CPU alone */
 	int num_cpus;
 	struct tws_cpu *cpus, *cpus_again;
+	struct counting counting; /* of this poll */
 	uint64_t base;	/* outcomes that were made before the cut */
-	uint64_t taken; /* that were read since */
+	uint64_t made;	/* since, before the last poll */
+	struct taken taken; /* that were read since */
 	struct loss loss; /* of them */
 	uint64_t listens_base; /* as base, of records that tell who listens */
 	struct listens listens;
@@ -261,17 +263,23 @@ static int keep_ending(struct rings *rings, const struct tws_ending *ending)
 		       0 : batch__add_ending(rings->batch, ending);
 }
 
+static void count_event(struct rings *rings, const struct tws_event *event)
+{
+	if (TWS_IS_OUTCOME(event->action, rings->all))
+		taken__add(&rings->taken, &rings->counting, event->time_ns);
+	if (event->action == TWS_LISTEN || event->action == TWS_UNLISTEN)
+		rings->listens.taken++;
+	if (event->action == TWS_FIN)
+		fins__take(&rings->fins, rings->counting.begun_ns, event->time_ns);
+}
+
 static int on_event(void *ctx, const void *record)
 {
 	const struct tws_event *event = record;
 	struct rings *rings = ctx;
 
-	if (!rings->events.is_old) {
-		rings->taken += TWS_IS_OUTCOME(event->action, rings->all);
-		rings->listens.taken += event->action == TWS_LISTEN ||
-					event->action == TWS_UNLISTEN;
-		rings->fins.taken += event->action == TWS_FIN;
-	}
+	if (!rings->events.is_old)
+		count_event(rings, event);
 	return keep_event(rings, event);
 }
 
@@ -280,7 +288,8 @@ static int on_ending(void *ctx, const void *record)
 	const struct tws_ending *ending = record;
 	struct rings *rings = ctx;
 
-	rings->taken += !rings->ends.is_old && TWS_IS_OUTCOME(ending->action, rings->all);
+	if (!rings->ends.is_old && TWS_IS_OUTCOME(ending->action, rings->all))
+		taken__add(&rings->taken, &rings->counting, ending->time_ns);
 	return keep_ending(rings, ending);
 }
 
@@ -355,17 +364,31 @@ static void watch_listens(struct rings *rings, uint64_t made, uint64_t begun_ns,
 		rings->listens.sure_ns = begun_ns;
 }
 
+/* What was made, and when that was read. */
+static int count_made(struct rings *rings)
+{
+	int err;
+
+	taken__begin(&rings->taken);
+	taken__begin(&rings->fins.taken);
+	rings->counting.begun_ns = clock__now_ns(CLOCK_MONOTONIC);
+	err = sum_made(rings, &rings->made);
+	rings->counting.done_ns = clock__now_ns(CLOCK_MONOTONIC);
+	return err;
+}
+
 int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 		uint64_t *listens_lost_since_ns)
 {
-	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC), made = 0, listens, fins;
+	uint64_t listens, fins, begun_ns;
 	int num, err;
 
 	rings->fn = fn;
 	rings->ctx = ctx;
 	/* In this order, everything comes after what it needs: an ending after its
 	 * FIN, and an event after the cgroup that it is in. */
-	err = sum_made(rings, &made);
+	err = count_made(rings);
+	begun_ns = rings->counting.begun_ns;
 	listens = listens_on(rings, rings->cpus) - rings->listens_base;
 	fins = fins_on(rings, rings->cpus) - rings->fins_base;
 	err = err ?: ring_reader__take(&rings->ends, on_ending, rings);
@@ -373,7 +396,7 @@ int rings__poll(struct rings *rings, source_record_fn fn, void *ctx,
 	err = num < 0 ? num : ring_reader__take(&rings->events, on_event, rings);
 	if (err < 0)
 		return err;
-	loss__note(&rings->loss, made, rings->taken, rings->is_last);
+	loss__note(&rings->loss, rings->made, &rings->taken, rings->is_last);
 	watch_listens(rings, listens, begun_ns, listens_lost_since_ns);
 	fins__note(&rings->fins, fins, rings->events.passed, rings->is_last);
 	err = give_old_listens(rings) ?:
@@ -398,7 +421,7 @@ uint64_t rings__mark(const struct rings *rings)
 
 bool rings__passed(const struct rings *rings, uint64_t mark)
 {
-	return rings->taken + rings->loss.lost >= mark;
+	return rings->made >= mark && rings->loss.missing <= rings->loss.lost;
 }
 
 uint64_t rings__fins_lost(const struct rings *rings)
@@ -506,9 +529,10 @@ int rings__cut(struct rings *rings, bool look_back)
 	rings->base = made_on(rings, rings->cpus_again);
 	rings->listens_base = listens_on(rings, rings->cpus_again);
 	rings->fins_base = fins_on(rings, rings->cpus_again);
-	rings->fins = (struct fins){ .taken = 0 };
+	rings->fins = (struct fins){ .lost = 0 };
 	rings->listens = (struct listens){ .sure_ns = clock__now_ns(CLOCK_MONOTONIC) };
-	rings->taken = 0;
+	rings->made = 0;
+	rings->taken = (struct taken){ .counted = 0 };
 	rings->loss = (struct loss){ .lost = 0 };
 	err = cut_ring(rings, &rings->events, TWS_RING_EVENTS, heads[TWS_RING_EVENTS]) ?:
 	      cut_ring(rings, &rings->ends, TWS_RING_ENDS, heads[TWS_RING_ENDS]);
