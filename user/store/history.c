@@ -443,9 +443,10 @@ static void ask_all(struct history *history, struct history_status *status)
 	status->gaps = counts[0];
 	status->gap_events = counts[1];
 	memset(counts, 0, sizeof(counts));
+	/* The newest, wherever the clock was: a run's number and what it has delivered only grow. */
 	ask(history, "account",
 	    "SELECT at_ns, run, delivered, lost, map_full, recursion, snapshot, unattributed, "
-	    "no_end FROM account ORDER BY at_ns DESC LIMIT 1", 9, counts);
+	    "no_end FROM account ORDER BY run DESC, delivered DESC, at_ns DESC LIMIT 1", 9, counts);
 	*account = (struct held_account){
 		.wall_ns = counts[0], .run = (uint32_t)counts[1], .delivered = counts[2],
 		.lost = counts[3], .map_full = counts[4], .recursion = counts[5],

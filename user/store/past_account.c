@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "store/past_account.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* How far before the span a run is looked for that says what it had lost until then. */
 #define BEFORE_NS (600 * 1000000000ULL)
 
-/* Of the run at hand: runs follow each other. */
-struct counter {
-	struct feed_account *account;
+struct run_account {
 	struct held_account base, last;
-	uint32_t run;
+};
+
+/* Of each run that told something: where the clock was put back, runs lie in each other. */
+struct counter {
+	struct run_account *runs;
+	size_t num, room;
 	uint32_t running; /* the run that had begun before the span, and went on in it; 0: none */
 	uint64_t since_ns;
+	struct feed_account *account; /* for gaps */
 };
 
 static uint64_t grown(uint64_t from, uint64_t to)
@@ -20,38 +26,60 @@ static uint64_t grown(uint64_t from, uint64_t to)
 	return to > from ? to - from : 0;
 }
 
-static void close_run(struct counter *c)
+static void add_run(struct feed_account *to, const struct run_account *run)
 {
-	struct feed_account *to = c->account;
+	to->lost += grown(run->base.lost, run->last.lost);
+	to->map_full += grown(run->base.map_full, run->last.map_full);
+	to->recursion += grown(run->base.recursion, run->last.recursion);
+	to->no_end += grown(run->base.no_end, run->last.no_end);
+}
 
-	if (!c->run)
-		return;
-	to->lost += grown(c->base.lost, c->last.lost);
-	to->map_full += grown(c->base.map_full, c->last.map_full);
-	to->recursion += grown(c->base.recursion, c->last.recursion);
-	to->no_end += grown(c->base.no_end, c->last.no_end);
+/* Mostly the newest. */
+static struct run_account *find(const struct counter *c, uint32_t run)
+{
+	for (size_t i = c->num; i > 0; i--)
+		if (c->runs[i - 1].last.run == run)
+			return &c->runs[i - 1];
+	return NULL;
+}
+
+static int add(struct counter *c, const struct held_account *base, const struct held_account *told)
+{
+	if (c->num == c->room) {
+		size_t room = c->room ? c->room * 2 : 16;
+		struct run_account *more = realloc(c->runs, room * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		c->runs = more;
+		c->room = room;
+	}
+	c->runs[c->num++] = (struct run_account){ *base, *told };
+	return 0;
 }
 
 static int on_before(void *ctx, const struct held_account *told)
 {
-	struct counter *c = ctx;
+	struct run_account *run = find(ctx, told->run);
 
-	c->run = told->run;
-	c->base = c->last = *told;
+	if (!run)
+		return add(ctx, told, told);
+	run->base = run->last = *told;
 	return 0;
 }
 
+/* What a run has delivered only grows: that tells which account is newer, wherever the clock was. */
 static int on_account(void *ctx, const struct held_account *told)
 {
+	static const struct held_account zeros;
 	struct counter *c = ctx;
+	struct run_account *run = find(c, told->run);
 
-	if (told->run != c->run) {
-		close_run(c);
-		c->run = told->run;
-		/* One that began in the span began with zeros. */
-		c->base = told->run == c->running ? *told : (struct held_account){};
-	}
-	c->last = *told;
+	/* One that began in the span began with zeros. */
+	if (!run)
+		return add(c, told->run == c->running ? told : &zeros, told);
+	if (told->delivered >= run->last.delivered)
+		run->last = *told;
 	return 0;
 }
 
@@ -95,8 +123,8 @@ int past_account__count(struct feed_account *account, struct history *history,
 		err = history__each_run(history, &begin, on_run, &c) ?:
 		      history__each_account(history, &before, on_before, &c);
 	err = err ?: history__each_account(history, span, on_account, &c);
-	if (err)
-		return err;
-	close_run(&c);
-	return history__each_gap(history, span, on_gap, &c);
+	for (size_t i = 0; !err && i < c.num; i++)
+		add_run(account, &c.runs[i]);
+	free(c.runs);
+	return err ?: history__each_gap(history, span, on_gap, &c);
 }
