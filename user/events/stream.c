@@ -10,6 +10,7 @@
 #include "base/privileges.h"
 #include "owners/attribute.h"
 #include "base/clock.h"
+#include "base/seen.h"
 #include "containers/containers.h"
 #include "model/decode.h"
 #include "model/filter.h"
@@ -21,6 +22,7 @@
 #include "sockets/sockiter.h"
 
 #define NS_PER_S 1000000000ULL
+#define ORPHANS_MAX (1U << 18) /* entries of seen.h */
 #define POLL_MS 100	 /* an event is shown within twice this */
 #define BUSY_POLL_MS 10	 /* while the backlog is large */
 #define BUSY_RECORDS 20000
@@ -57,8 +59,11 @@ struct stream {
 	 * ends have come or will not come any more. */
 	uint64_t fins_lost, fins_lost_ns, fins_ended;
 	uint64_t delivered, unattributed, malformed, untaken;
-	uint64_t found, found_before; /* the second: of them, before the start; nobody lost these */
-	uint64_t found_others; /* of a source that does not filter: not asked for, and lost with the rest */
+	uint64_t found; /* and given */
+	/* Of these, and of others that a source gives which does not filter: whose ends had come
+	 * without their FINs, and the rest, but what was before the start; nobody lost that. */
+	uint64_t found_orphans, found_rest, found_others;
+	struct seen *orphans; /* which these are */
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
 	uint64_t recursion, healed_recursion, healed_orphans;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns, heal_spent_ns;
@@ -68,6 +73,12 @@ struct stream {
 	bool put_failed; /* in this call of the user's: an error is the callback's */
 	struct feed_failure failure;
 };
+
+/* Of endings: else they are numbers that mean nothing. */
+static bool ids_are_cookies(const struct kernel *kernel)
+{
+	return kernel->atomics.state == FEATURE_PRESENT && kernel->cookie.state == FEATURE_PRESENT;
+}
 
 /* ---- the way of an event ---- */
 
@@ -144,7 +155,12 @@ static void count_found(struct stream *s, const struct tws_event *ev)
 	if (!(ev->conn.flags & TWS_F_SNAPSHOT))
 		return;
 	s->found++;
-	s->found_before += ev->time_ns < s->cut_ns;
+	if (ev->time_ns < s->cut_ns)
+		return;
+	if (seen__has(s->orphans, ev->cookie))
+		s->found_orphans++;
+	else
+		s->found_rest++;
 }
 
 /* What the container filter lets pass, perhaps later. */
@@ -250,7 +266,12 @@ static void count_others(struct stream *s, const struct tws_event *ev)
 
 	if (s->opts.events->is_filtered || ev->time_ns < s->cut_ns)
 		return;
-	s->found_others += ev->conn.flags & TWS_F_CLOSER || !filter__match(&of_socket, ev);
+	if (!(ev->conn.flags & TWS_F_CLOSER) && filter__match(&of_socket, ev))
+		return;
+	if (seen__has(s->orphans, ev->cookie))
+		s->found_orphans++;
+	else
+		s->found_others++;
 }
 
 /* One that was found in the kernel's table. */
@@ -601,22 +622,34 @@ static int feed_finish(struct feed *feed)
 	return conclude(s, err);
 }
 
+static uint64_t without(uint64_t all, uint64_t part)
+{
+	return all > part ? all - part : 0;
+}
+
+/*
+ * What a snapshot found was lost, or skipped; the next one may find the rest. Of an end without a
+ * FIN it is known that it was lost: one that was skipped and is found does not make up for it.
+ */
+static uint64_t count_lost(const struct stream *s)
+{
+	uint64_t orphans = without(s->healed_orphans, s->found_orphans), found = s->found_rest;
+
+	/* What was skipped was not lost: as much as may have been is not taken off. */
+	found += without(s->found_others, s->recursion);
+	if (!ids_are_cookies(s->opts.kernel) || seen__forgotten_ns(s->orphans))
+		return without(s->counters.event_lost + orphans, found);
+	return without(s->counters.event_lost, found) + orphans;
+}
+
 static void feed_account(struct feed *feed, struct feed_account *account)
 {
 	struct stream *s = of(feed);
-	uint64_t lost, found;
 
 	source__counters(s->opts.events, &s->counters, &s->recursion);
-	/* What a snapshot found was lost, or skipped; the next one may find the rest. */
-	lost = s->counters.event_lost + s->healed_orphans;
-	found = s->found - s->found_before;
-	/* What was skipped was not lost: as much as may have been is not taken off. */
-	if (s->found_others > s->recursion)
-		found += s->found_others - s->recursion;
-	lost = lost > found ? lost - found : 0;
 	*account = (struct feed_account){
 		.delivered = s->delivered,
-		.lost = lost + s->malformed + s->untaken + containers__dropped(s->containers),
+		.lost = count_lost(s) + s->malformed + s->untaken + containers__dropped(s->containers),
 		.map_full = s->counters.table_full + join__dropped(s->join) +
 			    listeners__refused(s->listeners),
 		.recursion = s->recursion + s->counters.walk_failed,
@@ -664,6 +697,13 @@ static bool ends_lost_fin(struct stream *s)
 	return true;
 }
 
+/* It is lost, as far as is known. */
+static bool note_orphan(struct stream *s, const struct tws_ending *ending)
+{
+	seen__add(s->orphans, ending->id, ending->time_ns);
+	return false;
+}
+
 /*
  * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
  * the FIN comes again, and also of one that a filter left out, if somebody else gave it
@@ -680,8 +720,9 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 		return true;
 	if (s->opts.kernel->rx_sk.state == FEATURE_PRESENT && healer__knows(s->healer, ending->id))
 		return true;
-	return s->opts.events->is_filtered && !filter__is_empty(&s->opts.filter) &&
-	       !ends_lost_fin(s);
+	if (s->opts.events->is_filtered && !filter__is_empty(&s->opts.filter) && !ends_lost_fin(s))
+		return true;
+	return note_orphan(s, ending);
 }
 
 static int open_containers(struct stream *s)
@@ -712,8 +753,7 @@ static int open_stages(struct stream *s)
 	const struct kernel *kernel = s->opts.kernel;
 	const struct join_options join = {
 		.max = s->opts.max_connections ?: JOIN_DEFAULT,
-		.has_cookie = kernel->atomics.state == FEATURE_PRESENT &&
-			      kernel->cookie.state == FEATURE_PRESENT,
+		.has_cookie = ids_are_cookies(kernel),
 		.all = s->opts.all,
 		.known = is_known,
 		.ctx = s,
@@ -722,6 +762,7 @@ static int open_stages(struct stream *s)
 	int err;
 
 	err = join__new(&s->join, &join) ?:
+	      seen__new(&s->orphans, ORPHANS_MAX) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
 	      (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
@@ -768,6 +809,7 @@ void stream__free(struct stream *s)
 		return;
 	healer__free(s->healer);
 	join__free(s->join);
+	seen__free(s->orphans);
 	time_waits__free(s->time_waits);
 	attributor__free(s->attributor);
 	ifnames__free(s->interfaces);

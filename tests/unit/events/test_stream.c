@@ -750,6 +750,29 @@ static void test_others_are_found(void **state)
 	stream__free(stream);
 }
 
+/* Of two the FINs were lost, and one's socket is gone; of another two nothing was told, and they are
+ * found: they make up for what is missing of the rings, but not for that one. */
+static void test_skipped_is_not_lost(void **state)
+{
+	const struct stream_options opts = options();
+	struct stream *stream = started(&opts);
+
+	(void)state;
+	send_ends(stream, 100, 2);
+	add_mini(100);
+	add_mini(2);
+	add_mini(3);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 3);
+	assert_int_equal(account_of(stream).snapshot, 3);
+	assert_int_equal(account_of(stream).lost, 1);
+	counters.event_lost = 2;
+	assert_int_equal(account_of(stream).lost, 1);
+	counters.event_lost = 3;
+	assert_int_equal(account_of(stream).lost, 2);
+	stream__free(stream);
+}
+
 /* Without its owner, one may be what was asked for. */
 static void test_unowned_are_lost(void **state)
 {
@@ -1133,7 +1156,7 @@ int main(void)
 		TEST(test_order), TEST(test_privileges), TEST(test_failures), TEST(test_whose_error),
 		TEST(test_given), TEST(test_pause),	  TEST(test_max_records),
 		TEST(test_found), TEST(test_not_taken),	  TEST(test_filter), TEST(test_others_are_not_lost),
-		TEST(test_others_are_found), TEST(test_unowned_are_lost),
+		TEST(test_others_are_found), TEST(test_unowned_are_lost), TEST(test_skipped_is_not_lost),
 		TEST(test_ends),  TEST(test_container),	  TEST(test_listeners_lost), TEST(test_listen_skipped), TEST(test_after_stop),
 		TEST(test_after_work), TEST(test_idle),
 		TEST(test_looks_back), TEST(test_looks_back_only), TEST(test_filters_by_itself),
