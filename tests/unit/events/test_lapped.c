@@ -82,6 +82,29 @@ static bool takes_new_chunk(const struct tws_cpu *cpu, unsigned int ring, unsign
 				       k.heads[ring].next - next > room / 2);
 }
 
+static uint64_t time_at(unsigned int ring, uint64_t position)
+{
+	const struct tws_record *record = &k.records[position % RECORDS];
+	const struct tws_ending *ending = &k.endings[position % ENDINGS];
+
+	if (ring == TWS_RING_EVENTS)
+		return record->seq == position + 1 ? record->event.time_ns : 0;
+	return ending->seq == position + 1 ? ending->time_ns : 0;
+}
+
+/* As tws_write_over(). */
+static void write_over(struct tws_cpu *cpu, unsigned int ring, unsigned int writer, uint64_t position)
+{
+	uint64_t room = ring == TWS_RING_EVENTS ? RECORDS : ENDINGS;
+
+	for (uint64_t at = position; position >= room && at < position + TWS_CHUNK; at++) {
+		uint64_t ns = time_at(ring, at - room);
+
+		if (ns > cpu->written_over_ns[ring][writer])
+			cpu->written_over_ns[ring][writer] = ns;
+	}
+}
+
 /* As take_position() in bpf/ring.h. */
 static uint64_t take_position(unsigned int cpu_nr, unsigned int ring, unsigned int writer, bool is_outcome)
 {
@@ -91,6 +114,7 @@ static uint64_t take_position(unsigned int cpu_nr, unsigned int ring, unsigned i
 	if (takes_new_chunk(cpu, ring, writer)) {
 		next = k.heads[ring].next;
 		k.heads[ring].next += TWS_CHUNK;
+		write_over(cpu, ring, writer, next);
 	}
 	cpu->ring[ring][writer].next = next + 1;
 	cpu->ring[ring][writer].last_ns = k.now_ns;
@@ -324,8 +348,9 @@ static struct rings *rings;
 
 static int start(struct source *source)
 {
-	(void)source;
-	return 0;
+	if (!source->looks_back)
+		return 0;
+	return rings__cut(rings, true) ?: rings__reach_ns(rings, &source->reach_ns);
 }
 
 static int poll_rings(struct source *source, source_record_fn fn, void *ctx)
@@ -433,15 +458,10 @@ static void *map(int *fd, size_t bytes)
 	return at;
 }
 
-/* @is_filtered: programs of its own, with a filter that lets all pass but foreign ones. */
-static void begin(unsigned int which, bool is_filtered)
+/* The rings, empty. */
+static void boot(unsigned int which)
 {
 	struct rings_maps maps = { .num_records = RECORDS, .num_endings = ENDINGS };
-	struct stream_options opts = {
-		.kernel = &kernel, .events = &source, .source = &sockets, .proc_root = root,
-		.no_names = true, .put = put, .max_connections = 2 * CONNS,
-	};
-	struct feed_failure failure;
 
 	memset(&k, 0, sizeof(k));
 	k.now_ns = 1000000000;
@@ -454,14 +474,32 @@ static void begin(unsigned int which, bool is_filtered)
 	maps.events = k.fds[1];
 	maps.ends = k.fds[2];
 	maps.cgroups = k.fds[3];
+	assert_int_equal(rings__new(&rings, &maps, false), 0);
+}
+
+/* @is_filtered: programs of its own, with a filter that lets all pass but foreign ones. */
+static void read_rings(bool is_filtered, bool looks_back)
+{
+	struct stream_options opts = {
+		.kernel = &kernel, .events = &source, .source = &sockets, .proc_root = root,
+		.no_names = true, .put = put, .max_connections = 2 * CONNS,
+	};
+	struct feed_failure failure;
+
 	num_given = 0;
-	source = (struct source){ .ops = &ops, .is_filtered = is_filtered };
+	source = (struct source){ .ops = &ops, .is_filtered = is_filtered,
+				   .looks_back = looks_back };
 	if (is_filtered)
 		opts.filter.side = TWS_SIDE_CLIENT;
-	assert_int_equal(rings__new(&rings, &maps, false), 0);
 	assert_int_equal(stream__new(&stream, &opts), 0);
 	assert_int_equal(stream__start(stream, &failure), 0);
 	assert_int_equal(stream__begin(stream, &failure), 0);
+}
+
+static void begin(unsigned int which, bool is_filtered)
+{
+	boot(which);
+	read_rings(is_filtered, false);
 }
 
 static void end(void)
@@ -594,12 +632,13 @@ static void with_others_in_time(void **state)
 	end();
 }
 
-static uint64_t ended_until(uint64_t ns)
+static uint64_t ended_in(uint64_t since_ns, uint64_t until_ns)
 {
 	uint64_t num = 0;
 
 	for (size_t i = 0; i < k.num_conns; i++)
-		num += k.conns[i].end_ns && k.conns[i].end_ns <= ns;
+		num += k.conns[i].end_ns && k.conns[i].end_ns >= since_ns &&
+		       k.conns[i].end_ns <= until_ns;
 	return num;
 }
 
@@ -610,7 +649,23 @@ static void of_a_recorder(void **state)
 	for (unsigned int i = 1; i <= SEEDS; i++) {
 		begin(i, false);
 		run();
-		check(ended_until(rings__stopped_ns(rings)), 0);
+		check(ended_in(0, rings__stopped_ns(rings)), 0);
+		end();
+	}
+}
+
+/* Which has gone on for long when the reader begins, and goes on meanwhile. */
+static void of_a_recorder_that_runs(void **state)
+{
+	(void)state;
+	for (unsigned int i = 1; i <= SEEDS; i++) {
+		boot(i);
+		step_times(rnd(6 * RECORDS));
+		k.one_in = 20 + i % 40;
+		k.steps = 3;
+		read_rings(false, true);
+		run();
+		check(ended_in(source.reach_ns, rings__stopped_ns(rings)), 0);
 		end();
 	}
 }
@@ -639,6 +694,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(with_others, setup, teardown),
 		cmocka_unit_test_setup_teardown(with_others_in_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(of_a_recorder, setup, teardown),
+		cmocka_unit_test_setup_teardown(of_a_recorder_that_runs, setup, teardown),
 	};
 
 	return cmocka_run_group_tests_name("lapped", tests, NULL, NULL);
