@@ -10,6 +10,7 @@ it listens, or has begun.
 import contextlib
 import errno
 import os
+import resource
 import select
 import signal
 import socket
@@ -140,10 +141,13 @@ def ask(sock, size=2):
 
 def load(args):
     """rate=N connections a second, or as many as go (0): connect, ask, close. linger=1: with a
-    reset. bind=ADDR: bind() before connect(), late=1 with IP_BIND_ADDRESS_NO_PORT. unread=1:
+    reset. bind=ADDR: bind() before connect(), late=1 with IP_BIND_ADDRESS_NO_PORT,
+    from=PORT: to that port. unread=1:
     closes without reading. wait=1: lets the server close first. count=N: so many, then idles.
     keep=N: N more connections that stay. sleep=S: before the close. names=N: under so many names in
-    turn"""
+    turn. files=N: with so many descriptors at most"""
+    if args.get("files"):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(args["files"]),) * 2)
     rate, count = float(args.get("rate", 0)), int(args.get("count", 0))
     kept = [socket.create_connection(end_of(args)) for _ in range(int(args.get("keep", 0)))]
     begun, num = time.monotonic(), 0
@@ -154,6 +158,8 @@ def load(args):
             if args.get("bind"):
                 if args.get("late"):
                     sock.setsockopt(socket.IPPROTO_IP, 24, 1)  # IP_BIND_ADDRESS_NO_PORT
+                if args.get("from"):
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind((args["bind"], int(args.get("from", 0))))
             sock.settimeout(20)
             sock.connect(end_of(args))
@@ -182,6 +188,16 @@ def load(args):
         print("done", flush=True)
     if kept or count:
         wait_for_ever()
+
+
+def leave_open(args):
+    """rate=N connections a second, which it asks on, reads to their end, and forgets to close."""
+    kept = []
+    ready()
+    while True:
+        kept.append(socket.create_connection(end_of(args)))
+        ask(kept[-1])
+        time.sleep(1 / float(args["rate"]))
 
 
 def bound(args):

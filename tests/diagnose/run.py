@@ -136,6 +136,20 @@ class Place:
                                stdout=subprocess.PIPE).stdout.count("\n")
         wait_for(lambda: there() >= num, lambda: f"{there()} TIME_WAITs in {side}, not {num}")
 
+    @staticmethod
+    def end(program):
+        os.killpg(program.pid, 9)
+        program.wait()
+
+    def end_time_waits(self, side):
+        """Before their minute is over."""
+        def are_there():
+            return self.inside(side, "ss", "-Htan", "state", "time-wait", stdout=subprocess.PIPE).stdout
+
+        self.inside(side, "ss", "-K", "-tan", "state", "time-wait", stdout=subprocess.DEVNULL)
+        if are_there():
+            raise Skip("this kernel ends no TIME_WAIT before its time")
+
     def await_end(self, program):
         if program.wait(DEADLINE_S):
             raise RuntimeError(f"ended with {program.returncode}: {program.args}")

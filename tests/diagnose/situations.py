@@ -66,6 +66,34 @@ def ports_exhausted_near(place):
 
 
 @situation
+def ports_exhausted_over(place):
+    """The ports are free again, and who took them is gone: it was so, and is no emergency any more."""
+    narrow(place)
+    place.actor("b", "server", "serve", **B)
+    batch = place.actor("a", "batch", "load", count=1000, **B)
+    place.await_line(batch, "done")
+    victim = place.actor("a", "victim", "load", rate=100, **B)
+    place.finds("ports-exhausted", "critical", "victim", peer=PORT).notes(
+        "ports-exhausted", '"taken_by": "batch"')
+    for program in batch, victim:
+        place.end(program)
+    place.end_time_waits("a")
+    found = place.finds("ports-exhausted", "warning", "victim", "It is over", PORT)
+    found.notes("ports-exhausted", '"taken_by": "batch"')
+    found.lacks("ports-filling", "ports-half-used", "connect-found-no-port", "nothing-harmful")
+
+
+@situation
+def connect_found_no_port(place):
+    """It wants one certain port, which is in TIME_WAIT: that is no matter of how many there are."""
+    place.sysctl("a", "net.ipv4.tcp_timestamps", 0)  # else it is taken over
+    place.actor("b", "server", "serve", **B)
+    place.actor("a", "fixed", "load", rate=20, bind="10.9.0.1", **{"from": 25000}, **B)
+    found = place.finds("connect-found-no-port", "warning", "fixed", "with bind()", PORT)
+    found.lacks("ports-exhausted", "nothing-harmful", "port-range-narrow")
+
+
+@situation
 def ports_filling(place):
     narrow(place)
     place.actor("b", "server", "serve", **B)
@@ -320,6 +348,18 @@ def limit_near(place):
 
 
 @situation
+def limit_near_over(place):
+    place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 100)
+    place.actor("b", "server", "serve", **B)
+    client = place.actor("a", "client", "load", rate=100, **B)
+    place.finds("limit-near", "critical")
+    place.end(client)
+    place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 200)
+    found = place.finds("limit-near", "warning", says="It is over")
+    found.lacks("nothing-harmful")
+
+
+@situation
 def limit_near_container(place):
     """The table of a container's own network namespace, by who is in it, and by its path."""
     place.sysctl("a", "net.ipv4.tcp_max_tw_buckets", 100)
@@ -382,6 +422,31 @@ def close_wait_leak(place):
     place.finds("close-wait-leak", "critical", "leaky", "ss -tnp state close-wait")
     place.finds("close-wait-leak", "critical", "leaky", more=("--comm", "leaky"))
     place.diagnose("a", "--comm", "other").lacks("close-wait-leak")
+
+
+@situation
+def close_wait_leak_client(place):
+    """It opens one connection after the other, and leaves to the server alone to close them."""
+    place.actor("b", "server", "serve", close=1, **B)
+    place.actor("a", "forgetful", "leave_open", rate=20, **B)
+    place.finds("close-wait-leak", "critical", "forgetful", "close() when read() returns 0")
+
+
+@situation
+def close_wait_pool(place):
+    """A pool that idles, and whose server closes what idles: it finds out at the next use."""
+    place.actor("b", "server", "serve", idle=1, **B)
+    place.actor("a", "pooled", "load", keep=150, count=1, **B)
+    found = place.finds("close-wait-leak", "notice", "pooled", "a pool")
+    found.is_harmless()
+
+
+@situation
+def close_wait_descriptors(place):
+    """The same, and it is most of what it may have open."""
+    place.actor("b", "server", "serve", idle=1, **B)
+    place.actor("a", "pooled", "load", keep=150, count=1, files=200, **B)
+    place.finds("close-wait-leak", "warning", "pooled", "of the descriptors")
 
 
 @situation

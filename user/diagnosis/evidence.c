@@ -21,14 +21,22 @@ int evidence__init(struct evidence *e)
 		.max = EVIDENCE_FLOWS,
 	};
 
+	const struct table_options sets = {
+		.key_bytes = sizeof(struct evidence_set_key),
+		.entry_bytes = sizeof(struct evidence_set),
+		.max = EVIDENCE_FLOWS,
+	};
+
 	_Static_assert(sizeof(struct evidence_flow_key) % 8 == 0, "a key of the table");
+	_Static_assert(sizeof(struct evidence_set_key) == 40, "a key without padding");
 	memset(e, 0, sizeof(*e));
-	return table__new(&e->flow_table, &opts);
+	return table__new(&e->flow_table, &opts) ?: table__new(&e->set_table, &sets);
 }
 
 void evidence__free(struct evidence *e)
 {
 	table__free(e->flow_table);
+	table__free(e->set_table);
 	table__free(e->port_table);
 	free(e->flows);
 	free(e->ports);
@@ -89,32 +97,6 @@ static void note_lifetime(struct evidence_flow *flow, const struct tws_event *ev
 		flow->lifetimes[place] = ev->time_ns - ev->conn.open_ns;
 }
 
-/* Whether @second is one of those that are kept. */
-static bool open_second(struct evidence_flow *flow, uint64_t second)
-{
-	if (!flow->second || second >= flow->second + EVIDENCE_SECONDS) {
-		memset(flow->seconds, 0, sizeof(flow->seconds));
-		flow->second = second;
-	}
-	while (flow->second < second)
-		flow->seconds[++flow->second % EVIDENCE_SECONDS] = 0;
-	return second + EVIDENCE_SECONDS > flow->second;
-}
-
-/* What it holds in TIME_WAIT is what came within the last minute. */
-static void note_second(struct evidence_flow *flow, uint64_t time_ns)
-{
-	uint64_t second = time_ns / NS_PER_S, held = 0;
-
-	if (!open_second(flow, second))
-		return;
-	flow->seconds[second % EVIDENCE_SECONDS]++;
-	for (uint64_t s = 0; s < TIME_WAIT_S && s <= flow->second; s++)
-		held += flow->seconds[(flow->second - s) % EVIDENCE_SECONDS];
-	if (held > flow->most_held)
-		flow->most_held = (uint32_t)held;
-}
-
 /* @num as @ev, which have these bytes in all. */
 static void count_time_waits(struct evidence *e, struct evidence_flow *flow, const struct tws_event *ev,
 			     uint64_t num, uint64_t tx_bytes, uint64_t rx_bytes)
@@ -128,14 +110,39 @@ static void count_time_waits(struct evidence *e, struct evidence_flow *flow, con
 		e->unattributed += num;
 }
 
+static struct evidence_set_key set_key(const struct evidence_flow_key *key)
+{
+	struct evidence_set_key set = { .netns = key->netns, .family = key->family,
+					.peer_port = key->port };
+
+	memcpy(set.local_addr, key->local_addr, sizeof(set.local_addr));
+	memcpy(set.peer_addr, key->peer_addr, sizeof(set.peer_addr));
+	return set;
+}
+
+/* NULL: it takes no local port, or there is no room. */
+static struct evidence_set *get_set(struct evidence *e, const struct evidence_flow *flow)
+{
+	struct evidence_set_key key = set_key(&flow->key);
+	struct evidence_set *set;
+
+	if (flow->key.side == TWS_SIDE_SERVER || table__get(e->set_table, &key, (void **)&set) < 0)
+		return NULL;
+	return set;
+}
+
 static void note_time_wait(struct evidence *e, struct evidence_flow *flow,
 			   const struct tws_event *ev)
 {
+	struct evidence_set *set = get_set(e, flow);
+
 	count_time_waits(e, flow, ev, 1, ev->tx_bytes, ev->rx_bytes);
 	flow->times[flow->num_times++ % EVIDENCE_TIMES] = ev->time_ns;
 	flow->killed += (ev->conn.flags & TWS_F_SIGNALED) != 0;
 	note_lifetime(flow, ev);
-	note_second(flow, ev->time_ns);
+	holding__add(&flow->held, ev->time_ns);
+	if (set)
+		holding__add(&set->held, ev->time_ns);
 }
 
 static bool has_local(const struct tws_event *ev)
@@ -145,7 +152,26 @@ static bool has_local(const struct tws_event *ev)
 	return memcmp(ev->local_addr, none, sizeof(none)) != 0;
 }
 
-/* @num as @ev, which is no TIME_WAIT. */
+static bool is_of_ports(const struct tws_event *ev)
+{
+	/* without an address, no route led there: that is no matter of ports */
+	return ev->error == EADDRNOTAVAIL && has_local(ev);
+}
+
+static void note_failure(struct evidence_flow *flow, const struct tws_event *ev, uint64_t num)
+{
+	flow->connect_failed += num;
+	if (is_of_ports(ev)) {
+		flow->no_ports += num;
+		flow->no_ports_ns = ev->time_ns;
+	}
+	if (ev->error == ETIMEDOUT) {
+		flow->no_answer += num;
+		flow->no_answer_ns = ev->time_ns;
+	}
+}
+
+/* @num as @ev, the last of which was then, and which is no TIME_WAIT. */
 static void count(struct evidence_flow *flow, const struct tws_event *ev, uint64_t num)
 {
 	switch (ev->action) {
@@ -164,15 +190,14 @@ static void count(struct evidence_flow *flow, const struct tws_event *ev, uint64
 		break;
 	case TWS_TIMEOUT:
 		flow->timeouts += num;
+		flow->no_answer_ns = ev->time_ns;
 		break;
 	case TWS_OVERFLOW:
 		flow->overflows += num;
+		flow->overflow_ns = ev->time_ns;
 		break;
 	case TWS_CONNECT_FAILED:
-		flow->connect_failed += num;
-		/* without an address, no route led there: that is no matter of ports */
-		flow->no_ports += ev->error == EADDRNOTAVAIL && has_local(ev) ? num : 0;
-		flow->no_answer += ev->error == ETIMEDOUT ? num : 0;
+		note_failure(flow, ev, num);
 		break;
 	case TWS_BIND_FAILED:
 		flow->address_in_use += ev->error == EADDRINUSE ? num : 0;
@@ -241,32 +266,14 @@ void evidence__add(struct evidence *e, const struct record *rec)
 
 /* ---- adding sums ---- */
 
-/* Evenly spread, no minute that is shifted by some seconds has more than the fuller one of the two
- * that it has a part of. */
-static void note_minute(struct evidence_flow *flow, const struct evidence_sum *sum)
-{
-	uint64_t first = sum->begin_ns / NS_PER_S, num = sum->span_ns / NS_PER_S ?: 1;
-
-	if (flow->minute_ns != sum->begin_ns)
-		flow->in_minute = 0;
-	flow->minute_ns = sum->begin_ns;
-	flow->in_minute += sum->count;
-	if (flow->in_minute > flow->most_held)
-		flow->most_held = flow->in_minute < UINT32_MAX ? (uint32_t)flow->in_minute :
-								 UINT32_MAX;
-	/* what stays of the seconds is the end of it */
-	for (uint64_t i = num > EVIDENCE_SECONDS ? num - EVIDENCE_SECONDS : 0; i < num; i++)
-		if (open_second(flow, first + i))
-			flow->seconds[(first + i) % EVIDENCE_SECONDS] +=
-				(uint32_t)(sum->count / num + (i < sum->count % num));
-}
-
 void evidence__add_sum(struct evidence *e, const struct record *rec,
 		       const struct evidence_sum *sum)
 {
 	struct evidence_flow *flow = flow_of(e, rec);
 	struct tws_event ev = *rec->event;
+	struct evidence_set *set;
 
+	ev.time_ns = sum->begin_ns + sum->span_ns;
 	e->events += sum->count;
 	if (!flow) {
 		e->num_dropped += sum->count;
@@ -282,7 +289,10 @@ void evidence__add_sum(struct evidence *e, const struct record *rec,
 	} else {
 		count_time_waits(e, flow, &ev, sum->count, sum->tx_bytes, sum->rx_bytes);
 		flow->summed += sum->count;
-		note_minute(flow, sum);
+		holding__add_sum(&flow->held, sum->begin_ns, sum->span_ns, sum->count);
+		set = get_set(e, flow);
+		if (set)
+			holding__add_sum(&set->held, sum->begin_ns, sum->span_ns, sum->count);
 	}
 	if (ev.action != TWS_TIME_WAIT && ev.action != TWS_ABORT)
 		return;
@@ -309,6 +319,20 @@ static int by_weight(const void *a, const void *b)
 	return memcmp(&(*x)->key, &(*y)->key, sizeof((*x)->key));
 }
 
+/* Whose ports they were, also where those have gone since. */
+static void find_takers(struct evidence *e)
+{
+	for (size_t i = 0; i < e->num_flows; i++) {
+		const struct evidence_flow *flow = e->flows[i];
+		struct evidence_set_key key = set_key(&flow->key);
+		struct evidence_set *set = flow->key.side == TWS_SIDE_SERVER ? NULL :
+							table__find(e->set_table, &key);
+
+		if (set && flow->held.most && (!set->taker || flow->held.most > set->taker->held.most))
+			set->taker = flow;
+	}
+}
+
 int evidence__finish(struct evidence *e)
 {
 	size_t num = table__count(e->flow_table), i = 0;
@@ -322,6 +346,7 @@ int evidence__finish(struct evidence *e)
 	free(e->flows);
 	e->flows = flows;
 	e->num_flows = num;
+	find_takers(e);
 	return 0;
 }
 
@@ -440,28 +465,16 @@ uint64_t evidence__period_ns(const struct evidence_flow *flow)
 
 uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct evidence_flow *flow)
 {
-	uint64_t end_s = (e->until_ns ?: 1) - 1, sum = 0, span_s = 0;
+	uint64_t end_s = ((e->until_ns ?: 1) - 1) / NS_PER_S, begin_s = e->since_ns / NS_PER_S;
+	unsigned int span_s = end_s > begin_s + RECENT_S ? RECENT_S :
+			      end_s > begin_s ? (unsigned int)(end_s - begin_s) : 0;
 
-	end_s /= NS_PER_S; /* one that has not begun has nothing */
-	for (uint64_t s = end_s; s && span_s < RECENT_S && s * NS_PER_S > e->since_ns; s--) {
-		span_s++;
-		if (s <= flow->second && s + EVIDENCE_SECONDS > flow->second)
-			sum += flow->seconds[s % EVIDENCE_SECONDS];
-	}
-	return span_s ? sum * 10 / span_s : 0;
+	return span_s ? holding__came(&flow->held, e->until_ns, span_s) * 10 / span_s : 0;
 }
 
 uint64_t evidence__held_at_end(const struct evidence *e, const struct evidence_flow *flow)
 {
-	uint64_t end_s = ((e->until_ns ?: 1) - 1) / NS_PER_S, held = 0;
-
-	for (uint64_t i = 0; i < TIME_WAIT_S && i <= end_s; i++) {
-		uint64_t s = end_s - i;
-
-		if (s <= flow->second && s + EVIDENCE_SECONDS > flow->second)
-			held += flow->seconds[s % EVIDENCE_SECONDS];
-	}
-	return held;
+	return holding__came(&flow->held, e->until_ns, TIME_WAIT_S);
 }
 
 uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count)
@@ -479,30 +492,30 @@ const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t 
 	return NULL;
 }
 
-struct port_key {
-	uint32_t netns;
-	uint16_t family, peer_port;
-	uint8_t local_addr[16], peer_addr[16];
-};
+const struct evidence_set *evidence__set_of(const struct evidence *e, const struct evidence_flow *flow)
+{
+	struct evidence_set_key key = set_key(&flow->key);
+
+	return flow->key.side == TWS_SIDE_SERVER ? NULL : table__find(e->set_table, &key);
+}
 
 struct port_place {
-	struct port_key key;
+	struct evidence_set_key key;
 	size_t place; /* in ports */
 };
 
 int evidence__index_ports(struct evidence *e)
 {
 	const struct table_options opts = {
-		.key_bytes = sizeof(struct port_key), .entry_bytes = sizeof(struct port_place),
+		.key_bytes = sizeof(struct evidence_set_key), .entry_bytes = sizeof(struct port_place),
 		.max = e->num_ports ?: 1,
 	};
 	int err = table__new(&e->port_table, &opts);
 
-	_Static_assert(sizeof(struct port_key) == 40, "a key without padding");
 	for (size_t i = 0; !err && i < e->num_ports; i++) {
 		const struct evidence_ports *p = &e->ports[i];
-		struct port_key key = { .netns = p->netns, .family = p->family,
-					.peer_port = p->peer_port };
+		struct evidence_set_key key = { .netns = p->netns, .family = p->family,
+						.peer_port = p->peer_port };
 		struct port_place *to;
 		int got;
 
@@ -521,13 +534,9 @@ int evidence__index_ports(struct evidence *e)
 static const struct evidence_ports *find_ports(const struct evidence *e,
 					       const struct evidence_flow *flow)
 {
-	struct port_key key = { .netns = flow->key.netns, .family = flow->key.family,
-				.peer_port = flow->key.port };
-	const struct port_place *at;
+	struct evidence_set_key key = set_key(&flow->key);
+	const struct port_place *at = table__find(e->port_table, &key);
 
-	memcpy(key.local_addr, flow->key.local_addr, sizeof(key.local_addr));
-	memcpy(key.peer_addr, flow->key.peer_addr, sizeof(key.peer_addr));
-	at = table__find(e->port_table, &key);
 	return at ? &e->ports[at->place] : NULL;
 }
 

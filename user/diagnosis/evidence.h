@@ -13,18 +13,19 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "diagnosis/holding.h"
 #include "model/record.h"
 #include "store/held.h"
 
 #define EVIDENCE_FLOWS 4096
 #define EVIDENCE_SAMPLES 256 /* of lifetimes, for each flow */
 #define EVIDENCE_TIMES 32    /* of the last closes of a flow */
-#define EVIDENCE_SECONDS 64  /* a flow's closes, second by second */
 #define EVIDENCE_LABEL 80
 #define EVIDENCE_COMMAND 120
 #define EVIDENCE_OWNERS 3
 #define EVIDENCE_ENTER 96
 #define EVIDENCE_FLOW_FEW 20 /* closes of a client: of fewer nobody says that they are too many */
+#define EVIDENCE_LEAK_MINUTES 3
 #define EVIDENCE_LEAK_FEW 10 /* connections in CLOSE_WAIT: fewer are no leak */
 
 /* A client's connections to one remote end, or a server's at one local port. */
@@ -59,6 +60,8 @@ struct evidence_flow {
 	uint64_t connect_failed;
 	uint64_t no_ports;		/* of these: EADDRNOTAVAIL, with an address of its own */
 	uint64_t no_answer;		/* of these: ETIMEDOUT */
+	/* when the last one of them was: */
+	uint64_t no_ports_ns, no_answer_ns, overflow_ns;
 	uint64_t address_in_use;	/* bind() that failed with EADDRINUSE */
 	uint64_t reused_by_connect, reused_by_syn;
 	uint64_t tx_bytes, rx_bytes;	/* of time_waits */
@@ -69,10 +72,20 @@ struct evidence_flow {
 	uint64_t spread[HELD_BUCKETS];	/* and the others, which sums of minutes tell */
 	uint64_t num_times;
 	uint64_t times[EVIDENCE_TIMES]; /* of the last single time_waits, as a ring by num_times */
-	uint64_t second;		/* the newest in: */
-	uint32_t seconds[EVIDENCE_SECONDS]; /* time_waits, by second modulo the size */
-	uint32_t most_held;		/* the most time_waits within 60 seconds */
-	uint64_t minute_ns, in_minute;	/* the last sums: of which minute, and how many */
+	struct holding held;		/* time_waits */
+};
+
+/* Clients that take their local ports from the same set: of all of them together. */
+struct evidence_set_key {
+	uint32_t netns;
+	uint16_t family, peer_port;
+	uint8_t local_addr[16], peer_addr[16];
+};
+
+struct evidence_set {
+	struct evidence_set_key key;
+	struct holding held;
+	const struct evidence_flow *taker; /* who held most of them at once; set by evidence__finish() */
 };
 
 /* Who takes ports, or holds sockets. */
@@ -115,6 +128,16 @@ struct evidence_leak {
 	uint32_t pid, netns;
 	uint64_t before, now; /* at the begin and at the end of the watch */
 	uint64_t stayed;      /* that were there at both */
+	uint64_t served;      /* of now: at a port that somebody listens on, so no client's */
+	uint64_t made;	      /* connections of its that came in between, of any state */
+	/* Of now, by how long they are in CLOSE_WAIT: */
+	uint64_t aged;	      /* that it is known of */
+	uint64_t calm;	      /* for ten seconds and more */
+	uint64_t settled;     /* for a minute and more */
+	uint64_t in_span;     /* since the events' span began */
+	uint64_t came[EVIDENCE_LEAK_MINUTES]; /* in the last minute, in the one before, … */
+	uint64_t closed;      /* that its like did close after the peer, in the span */
+	uint64_t limit;	      /* of its descriptors; 0: not known */
 };
 
 /* A process's live connections to one remote end that outlived the watch. */
@@ -149,7 +172,10 @@ struct evidence {
 	size_t num_flows;
 	struct evidence_flow **flows;  /* set by evidence__finish(): most time_waits first */
 	struct table *flow_table;
+	struct table *set_table;       /* of struct evidence_set */
 
+	bool has_ports; /* the ports of the namespaces below are those of the span's end: a set that is
+			 * not there is empty */
 	size_t num_ports, num_netns, num_leaks, num_pools, num_listeners;
 	struct evidence_ports *ports;  /* nearest to exhaustion first */
 	struct table *port_table;      /* set by evidence__index_ports() */
@@ -208,6 +234,10 @@ uint64_t evidence__recent_tenths_per_s(const struct evidence *e, const struct ev
 
 /* evidence__held_at_end() - a flow's time_waits of the span's last minute, which is how long they last. */
 uint64_t evidence__held_at_end(const struct evidence *e, const struct evidence_flow *flow);
+
+/* evidence__set_of() - what the clients together held that take their ports from the same set as @flow, or
+ * NULL: nothing. */
+const struct evidence_set *evidence__set_of(const struct evidence *e, const struct evidence_flow *flow);
 
 /* Or NULL. */
 const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);

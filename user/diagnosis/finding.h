@@ -23,7 +23,7 @@ enum confidence {
 };
 
 #define FINDING_TEXT 512
-#define FINDING_FACTS 8
+#define FINDING_FACTS 12
 #define FINDING_STEPS 5
 
 /* A number of the evidence, or a word. */
@@ -49,6 +49,7 @@ struct finding {
 	uint8_t family; /* of the addresses; 0: none */
 	uint8_t local_addr[16], peer_addr[16];
 	uint16_t local_port, peer_port;
+	uint64_t lost;	/* of the events that it rests on: becomes the last fact */
 	size_t num_facts;
 	struct finding_fact facts[FINDING_FACTS];
 	size_t num_steps; /* what to do, best first: commands, or settings of the program */

@@ -35,6 +35,14 @@ static struct finding *place_of(struct rules_verdict *v, const char *id, enum se
 	return least;
 }
 
+/* By how much of what it is counted by is missing. */
+static enum confidence lower(const struct evidence *e, enum confidence confidence)
+{
+	if (e->lost * 2 > e->events)
+		return CONFIDENCE_LITTLE;
+	return e->lost && confidence == CONFIDENCE_SEEN ? CONFIDENCE_INFERRED : confidence;
+}
+
 /* Of each kind the gravest, of these the first, which are the largest; and how many more there
  * are. */
 struct finding *judge__add(struct judge *j, const char *id, enum severity severity,
@@ -46,10 +54,8 @@ struct finding *judge__add(struct judge *j, const char *id, enum severity severi
 		return NULL;
 	f->id = id;
 	f->severity = severity;
-	f->confidence = confidence;
-	/* what is missing may have been the other way round */
-	if (j->e->lost * 20 > j->e->events && confidence == CONFIDENCE_SEEN)
-		f->confidence = CONFIDENCE_INFERRED;
+	f->confidence = j->basis == BASIS_COUNTS ? lower(j->e, confidence) : confidence;
+	f->lost = j->basis == BASIS_TABLES ? 0 : j->e->lost;
 	return f;
 }
 
@@ -65,6 +71,26 @@ const struct finding *judge__found(const struct judge *j, const char *id,
 			return f;
 	}
 	return NULL;
+}
+
+static uint64_t age_ns(const struct evidence *e, uint64_t last_ns)
+{
+	return e->until_ns > last_ns ? e->until_ns - last_ns : 0;
+}
+
+bool judge__is_recent(const struct evidence *e, uint64_t last_ns, uint64_t ns)
+{
+	return e->is_past || age_ns(e, last_ns) <= ns;
+}
+
+const char *judge__ago(char to[FINDING_SPAN], const struct evidence *e, uint64_t last_ns)
+{
+	return finding__span(to, age_ns(e, last_ns));
+}
+
+void judge__age_fact(struct finding *f, const struct evidence *e, const char *name, uint64_t last_ns)
+{
+	finding__fact(f, name, age_ns(e, last_ns) / NS_PER_S);
 }
 
 /* What comes before "sysctl", and what is to be said behind it of the namespace. */

@@ -15,11 +15,20 @@
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MS 1000000ULL
 #define LITTLE 100 /* closes: fewer are too little to judge by */
+#define PORTS_OVER_NS (10 * NS_PER_S) /* without a failure: it is over, if there are ports */
+
+/* What a rule goes by, and so what it means to it that events were lost. */
+enum basis {
+	BASIS_TABLES, /* the kernel's tables: nothing */
+	BASIS_EVENTS, /* that something happened at all: there was more of it */
+	BASIS_COUNTS, /* how often, or that it did not: it may have been otherwise */
+};
 
 /* What the rules go through, and what they have found so far. */
 struct judge {
 	const struct evidence *e;
 	struct rules_verdict *verdict;
+	enum basis basis; /* of the rule whose turn it is */
 };
 
 /* judge__add() - one more finding, to be filled; NULL: graver ones of its kind have its place, and it
@@ -30,6 +39,16 @@ struct finding *judge__add(struct judge *j, const char *id, enum severity severi
 /* judge__found() - of that kind, of @flow's remote end (NULL: of any), or NULL. */
 const struct finding *judge__found(const struct judge *j, const char *id,
 				   const struct evidence_flow *flow);
+
+/* judge__is_recent() - whether @last_ns is at most @ns before the end of the span. Of a recording all of
+ * the span is the matter. */
+bool judge__is_recent(const struct evidence *e, uint64_t last_ns, uint64_t ns);
+
+/* judge__ago() - "2m05s": how long before the end of the span. */
+const char *judge__ago(char to[FINDING_SPAN], const struct evidence *e, uint64_t last_ns);
+
+/* judge__age_fact() - the same as a number of seconds. */
+void judge__age_fact(struct finding *f, const struct evidence *e, const char *name, uint64_t last_ns);
 
 /*
  * judge__sysctl() - adds a setting as a step, as the command that sets it where it counts: most of them

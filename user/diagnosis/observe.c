@@ -9,13 +9,18 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/parse.h"
 #include "base/table.h"
+#include "diagnosis/close_waits.h"
 #include "host/first_line.h"
 #include "host/netns.h"
 #include "inventory/gather.h"
 #include "inventory/ports.h"
 #include "model/filter.h"
+
+#define NS_PER_MINUTE 60000000000ULL
+#define SPAN_END_NS (5 * 1000000000ULL) /* as long after it the tables are still those of its end */
 
 struct observe {
 	struct observe_options opts;
@@ -25,6 +30,8 @@ struct observe {
 	struct table *wanted;	  /* of struct remote_end: those of flows */
 	struct table *pools;	  /* of struct pool_place */
 	struct table *leaks;	  /* of struct leak_place */
+	struct table *served;	  /* of numbers: ports that are listened on, see served_key() */
+	struct close_waits *ages; /* NULL: not known, or not needed */
 	uint64_t close_waits;	  /* at the first look */
 };
 
@@ -42,36 +49,38 @@ static bool may_stay(const struct listing_row *row)
 	       (row->state == SOCKDIAG_ESTABLISHED || row->state == SOCKDIAG_CLOSE_WAIT);
 }
 
-static int note_staying(struct observe *o, const struct listing *l)
+static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
-	for (size_t i = 0; i < l->num; i++) {
-		const struct listing_row *row = &l->rows[i];
-		struct stay *stay;
-		int err;
+	const struct observe *o = ctx;
 
-		if (!may_stay(row))
-			continue;
-		o->close_waits += row->state == SOCKDIAG_CLOSE_WAIT;
-		err = table__get(o->stays, &row->cookie, (void **)&stay);
-		if (err == -ENOSPC)
-			break;
-		if (err < 0)
-			return err;
-		stay->state = row->state;
-	}
+	return !filter__passes_netns(&o->filter, ns->inode);
+}
+
+static int note_staying(void *ctx, const struct sockdiag_socket *sk)
+{
+	struct observe *o = ctx;
+	struct stay *stay;
+	int err;
+
+	if (!sk->cookie || sk->mini)
+		return 0;
+	err = table__get(o->stays, &sk->cookie, (void **)&stay);
+	if (err < 0)
+		return err == -ENOSPC ? 0 : err;
+	o->close_waits += err && sk->state == SOCKDIAG_CLOSE_WAIT;
+	stay->state = sk->state;
 	return 0;
 }
 
+/* Of what may stay alone: there may be a hundred times as many TIME_WAITs. */
 static int look_first(struct observe *o)
 {
-	const struct listing_want want = { .filter = &o->filter, .all = true };
-	struct listing l = {};
-	unsigned int flags = 0;
-	int err = listing__take(&l, o->opts.source, &want, &flags);
+	const struct sockets_visitor visitor = {
+		SOCKDIAG_MASK(SOCKDIAG_ESTABLISHED) | SOCKDIAG_MASK(SOCKDIAG_CLOSE_WAIT),
+		begin_netns, note_staying, NULL,
+	};
 
-	err = err ?: note_staying(o, &l);
-	listing__free(&l);
-	return err;
+	return sockets__each(o->opts.source, &visitor, o, NULL);
 }
 
 int observe__begin(struct observe **observep, const struct observe_options *opts)
@@ -109,6 +118,8 @@ void observe__free(struct observe *o)
 	table__free(o->wanted);
 	table__free(o->pools);
 	table__free(o->leaks);
+	table__free(o->served);
+	close_waits__free(o->ages);
 	free(o);
 }
 
@@ -117,6 +128,11 @@ void observe__free(struct observe *o)
 bool observe__may_end(const struct observe *o, const struct evidence *e, uint64_t pause_ns)
 {
 	return o->close_waits < EVIDENCE_LEAK_FEW && evidence__is_brief(e, pause_ns / BRIEF);
+}
+
+static bool was_there(const struct observe *o, const struct listing_row *row)
+{
+	return row->cookie && table__find(o->stays, &row->cookie);
 }
 
 /* It was there at the first look, and in the same state. */
@@ -388,6 +404,45 @@ static bool is_asked_for(const struct observe *o, const struct listing *l,
 	return filter__match(&o->asked, &ev);
 }
 
+static uint64_t served_key(const struct listing_row *row)
+{
+	return (uint64_t)row->key.netns << 16 | row->key.local_port;
+}
+
+/* Who listens, where some are in CLOSE_WAIT. */
+static int note_listeners(struct observe *o, const struct listing *l)
+{
+	const struct table_options served = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(uint64_t), .max = l->num ?: 1,
+	};
+	int err = table__new(&o->served, &served);
+
+	for (size_t i = 0; !err && i < l->num; i++) {
+		uint64_t key = served_key(&l->rows[i]);
+		void *unused;
+		int got = l->rows[i].state == SOCKDIAG_LISTEN ? table__get(o->served, &key, &unused) : 0;
+
+		err = got < 0 ? got : 0;
+	}
+	return err;
+}
+
+static void note_age(const struct observe *o, const struct evidence *e, const struct listing_row *row,
+		     struct evidence_leak *leak)
+{
+	uint64_t ns, minute;
+
+	if (!close_waits__age(o->ages, row->cookie, &ns))
+		return;
+	minute = ns / NS_PER_MINUTE;
+	leak->aged++;
+	leak->calm += ns >= NS_PER_MINUTE / 6;
+	leak->settled += minute > 0;
+	leak->in_span += ns < e->until_ns - e->since_ns;
+	if (minute < EVIDENCE_LEAK_MINUTES)
+		leak->came[minute]++;
+}
+
 static int add_leak(struct observe *o, struct evidence *e, const struct gathered *g,
 		    const struct listing_row *row, const struct listing_process *process)
 {
@@ -395,11 +450,12 @@ static int add_leak(struct observe *o, struct evidence *e, const struct gathered
 	const struct workload_of *of;
 	struct evidence_leak *leak;
 	struct leak_place *at;
+	uint64_t key_served;
 	int got = table__get(o->leaks, &key, (void **)&at);
 
 	if (got < 0)
 		return got;
-	of = workloads__get(g->workloads, listing__cgroup(&g->listing, row));
+	of = g->workloads ? workloads__get(g->workloads, listing__cgroup(&g->listing, row)) : NULL;
 	if (got) {
 		at->place = e->num_leaks;
 		leak = APPEND(e->leaks, e->num_leaks);
@@ -416,7 +472,45 @@ static int add_leak(struct observe *o, struct evidence *e, const struct gathered
 			 is_asked_for(o, &g->listing, row, process);
 	leak->now++;
 	leak->stayed += stayed(o, row);
+	leak->made += !was_there(o, row);
+	key_served = served_key(row);
+	leak->served += table__find(o->served, &key_served) != NULL;
+	note_age(o, e, row, leak);
 	return 0;
+}
+
+/* Other connections of those that have some in CLOSE_WAIT. */
+static void count_made(const struct observe *o, struct evidence *e, const struct listing *l)
+{
+	for (size_t i = 0; e->num_leaks && i < l->num; i++) {
+		const struct listing_row *row = &l->rows[i];
+		struct listing_process process;
+		struct leak_place key = { .netns = row->key.netns };
+		const struct leak_place *at;
+
+		if (row->state != SOCKDIAG_ESTABLISHED || was_there(o, row) ||
+		    !listing__process(l, row, &process))
+			continue;
+		key.pid = process.tgid;
+		at = table__find(o->leaks, &key);
+		if (at)
+			e->leaks[at->place].made++;
+	}
+}
+
+/* What is known of a process that holds many. */
+static void look_at_holder(const struct observe *o, const struct evidence *e, struct evidence_leak *leak)
+{
+	if (leak->now < EVIDENCE_LEAK_FEW)
+		return;
+	leak->limit = close_waits__descriptors(o->opts.source->places->proc_root, leak->pid);
+	for (size_t i = 0; i < e->num_flows; i++) {
+		const struct evidence_flow *flow = e->flows[i];
+
+		if (flow->key.netns == leak->netns &&
+		    !strncmp(flow->key.comm, leak->comm, sizeof(leak->comm)))
+			leak->closed += flow->passive;
+	}
 }
 
 static int add_pool(struct observe *o, struct evidence *e, const struct listing_row *row,
@@ -489,7 +583,7 @@ static int most_first(const void *a, const void *b)
 
 static int add_processes(struct observe *o, struct evidence *e, const struct gathered *g)
 {
-	int failed = make_tables(o, e, g->listing.num);
+	int failed = make_tables(o, e, g->listing.num) ?: note_listeners(o, &g->listing);
 
 	if (failed)
 		return failed;
@@ -508,7 +602,10 @@ static int add_processes(struct observe *o, struct evidence *e, const struct gat
 			return err;
 	}
 	count_before(o, e);
+	count_made(o, e, &g->listing);
 	drop_unasked(o, e);
+	for (size_t i = 0; i < e->num_leaks; i++)
+		look_at_holder(o, e, &e->leaks[i]);
 	if (e->num_leaks)
 		qsort(e->leaks, e->num_leaks, sizeof(*e->leaks), most_first);
 	return 0;
@@ -577,8 +674,11 @@ static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 		.no_names = o->opts.no_names, .runtime_socket = o->opts.runtime_socket,
 	};
 
+	/* To ask for the names of containers takes a while: they are told of who leaks alone. */
+	bool needs_names = o->opts.num_containers || o->close_waits >= EVIDENCE_LEAK_FEW;
+
 	return gather__sockets(g, &want) ?: gather__ledger(g, &want) ?: gather__owners(g, &want) ?:
-	       gather__workloads(g, &want) ?: gather__ports(g, &want, ports);
+	       (needs_names ? gather__workloads(g, &want) : 0) ?: gather__ports(g, &want, ports);
 }
 
 int observe__end(struct observe *o, struct evidence *e)
@@ -586,7 +686,12 @@ int observe__end(struct observe *o, struct evidence *e)
 	struct conntracks conntracks = { .e = e, .places = o->opts.source->places };
 	struct gathered g = {};
 	struct ports ports = {};
-	int err = look_last(o, &g, &ports);
+	int err;
+
+	/* without it less is said of them */
+	if (o->close_waits >= EVIDENCE_LEAK_FEW)
+		close_waits__read(&o->ages, o->opts.source, &o->filter, OBSERVE_STAYING);
+	err = look_last(o, &g, &ports);
 
 	err = err ?: add_namespaces(e, &g.listing);
 	if (!err) {
@@ -596,6 +701,7 @@ int observe__end(struct observe *o, struct evidence *e)
 		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
 	}
 	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
+	e->has_ports = !err && clock__now_ns(CLOCK_MONOTONIC) < e->until_ns + SPAN_END_NS;
 	err = err ?: add_processes(o, e, &g);
 	if (o->opts.num_containers)
 		drop_strange_namespaces(e);

@@ -17,7 +17,7 @@ void rule__short_connections(struct judge *j, const struct evidence_flow *flow)
 	struct port_state s = port_state__of(j->e, flow);
 	bool proxy = remedies__is_proxy(flow->key.comm) && !kept;
 	char name[FINDING_NAME], end[FINDING_END], span[FINDING_SPAN];
-	bool harmful = port_state__fills(j->e, flow, &s) || flow->no_ports;
+	bool harmful = port_state__fills(j->e, flow, &s) || s.fails;
 	uint64_t num = flow->time_waits + (judge__resets_idle(flow) ? flow->aborts : 0);
 	struct evidence_lifetimes life;
 	struct finding *f;

@@ -2,6 +2,7 @@
 /*
  * Rules about local ports: 1, 2, 3, 8, 9, 10 of the patterns.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "diagnosis/judge.h"
@@ -11,100 +12,124 @@
 static const char no_sysctl[] =
 	"net.ipv4.tcp_fin_timeout: it does not shorten TIME_WAIT, which is 60 s, a constant of the kernel";
 
-/* Who holds most of a set's ports, if it was not the one that failed. */
-static const char *taker(const struct evidence_ports *set, char name[FINDING_NAME])
-{
-	return set && set->owners[0].count ? finding__name(name, set->owners[0].comm, NULL) : NULL;
-}
-
-static const struct evidence_ports *bound_of(const struct evidence *e, uint32_t netns)
-{
-	for (size_t i = 0; i < e->num_ports; i++) {
-		const struct evidence_ports *p = &e->ports[i];
-
-		if (p->all_peers && p->netns == netns && p->usable &&
-		    (uint64_t)p->bound + p->live + p->time_wait >= p->usable / 2)
-			return p;
-	}
-	return NULL;
-}
-
 static bool has_none_left(const struct port_state *s)
 {
 	return s->set && s->set->has_left && !s->set->left;
 }
 
 /* By the set's own, or together with what is bound for every destination; where most is, see 8. */
-static bool is_out_of_ports(const struct judge *j, const struct evidence_flow *flow,
-			    const struct port_state *s)
+static bool was_out_of_ports(const struct judge *j, const struct evidence_flow *flow,
+			     const struct port_state *s)
 {
-	return port_state__held(s) >= 95 ||
-	       (has_none_left(s) && !bound_of(j->e, flow->key.netns));
+	return s->usable && (percent(s->worst, s->usable) >= 95 ||
+			     (has_none_left(s) && !port_state__bound_of(j->e, flow->key.netns)));
 }
 
-/* It was so at some moment of the span, and is not now. */
-static bool is_over(const struct judge *j, const struct port_state *s)
+/* Until when, and that it is over; or that it may be so for this moment only. */
+static const char *until(char to[80], const struct judge *j, const struct evidence_flow *flow,
+			 const struct port_state *s)
 {
-	uint64_t now = s->set ? (uint64_t)s->set->time_wait + s->set->live : 0;
+	char ago[FINDING_SPAN];
 
-	return !j->e->is_past && !has_none_left(s) && percent(now, s->usable) < 95;
+	to[0] = '\0';
+	if (s->is_over)
+		snprintf(to, 80, " until %s ago. It is over: there are some again",
+			 judge__ago(ago, j->e, flow->no_ports_ns));
+	else if (s->has_some && !j->e->is_past)
+		snprintf(to, 80, ". By now there are some again");
+	return to;
+}
+
+static void say_exhausted(struct judge *j, const struct evidence_flow *flow, const struct port_state *s)
+{
+	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME], when[80];
+	const char *taker = port_state__taker(j->e, flow, s);
+	bool is_now = !s->has_some || j->e->is_past;
+	struct finding *f;
+
+	f = judge__add(j, "ports-exhausted", s->is_over ? SEVERITY_WARNING : SEVERITY_CRITICAL,
+		       CONFIDENCE_SEEN);
+	if (!f)
+		return;
+	finding__who(f, flow);
+	f->weight = flow->no_ports;
+	finding__say(f, "%s %s out of local ports towards %s: connect() %s with \"Cannot assign requested "
+		     "address\"%s.", finding__name(name, flow->key.comm, flow->label), is_now ? "is" : "was",
+		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
+		     is_now ? "fails" : "failed", until(when, j, flow, s));
+	port_state__add_facts(j->e, f, flow, s);
+	if (s->set && s->set->bound)
+		finding__fact(f, "ports_bound", s->set->bound);
+	if (taker)
+		finding__fact_text(f, "taken_by", finding__name(who, taker, NULL));
+	remedies__reuse(f, taker && taker[0] ? taker : flow->key.comm);
+	port_state__add_steps(j->e, f, flow->key.netns);
+	finding__avoid(f, no_sysctl);
+}
+
+/* Whose ports they were is not to be seen any more, or it was no matter of how many. */
+static void say_unexplained(struct judge *j, const struct evidence_flow *flow, const struct port_state *s)
+{
+	char name[FINDING_NAME], end[FINDING_END], when[80];
+	struct finding *f;
+
+	f = judge__add(j, "connect-found-no-port", SEVERITY_WARNING, CONFIDENCE_INFERRED);
+	if (!f)
+		return;
+	finding__who(f, flow);
+	f->weight = flow->no_ports;
+	finding__say(f, "connect() of %s towards %s failed with \"Cannot assign requested address\"%s. What "
+		     "held the ports then was not seen.", finding__name(name, flow->key.comm, flow->label),
+		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
+		     until(when, j, flow, s));
+	port_state__add_facts(j->e, f, flow, s);
+	finding__step(f, "look while it happens: twsnoop list --ports says what is left, and who has the "
+			 "others");
+	finding__step(f, "does it choose its port with bind()? One that its last connection has left in "
+			 "TIME_WAIT is taken for 60 s: leave the choice to connect()");
+	finding__avoid(f, no_sysctl);
 }
 
 /* 1 */
 void rule__ports_exhausted(struct judge *j, const struct evidence_flow *flow)
 {
 	struct port_state s = port_state__of(j->e, flow);
-	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME];
-	const char *holder;
-	struct finding *f;
-	bool over;
 
-	if (is_server(flow) || !flow->no_ports || !s.usable || !is_out_of_ports(j, flow, &s))
+	if (is_server(flow) || !flow->no_ports)
 		return;
-	f = judge__add(j, "ports-exhausted", SEVERITY_CRITICAL, CONFIDENCE_SEEN);
-	if (!f)
-		return;
-	finding__who(f, flow);
-	f->weight = flow->no_ports;
-	holder = taker(s.set, who);
-	over = is_over(j, &s);
-	finding__say(f, "%s %s out of local ports towards %s: connect() %s with \"Cannot assign requested "
-		     "address\"%s.", finding__name(name, flow->key.comm, flow->label), over ? "was" : "is",
-		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
-		     over ? "failed" : "fails", over ? ". By now there are some again" : "");
-	port_state__add_facts(j->e, f, flow, &s);
-	if (s.set && s.set->bound)
-		finding__fact(f, "ports_bound", s.set->bound);
-	if (holder)
-		finding__fact_text(f, "taken_by", holder);
-	remedies__reuse(f, s.set && s.set->owners[0].count ? s.set->owners[0].comm : flow->key.comm);
-	port_state__add_steps(j->e, f, flow->key.netns);
-	finding__avoid(f, no_sysctl);
+	if (was_out_of_ports(j, flow, &s))
+		say_exhausted(j, flow, &s);
+	else if (!port_state__bound_of(j->e, flow->key.netns)) /* for these see 8 */
+		say_unexplained(j, flow, &s);
 }
 
 /* 8 */
 void rule__bind_before_connect(struct judge *j, const struct evidence_flow *flow)
 {
-	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME];
+	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME], when[80];
 	struct port_state s = port_state__of(j->e, flow);
 	const struct evidence_ports *bound;
 	struct finding *f;
 
-	bound = flow->no_ports ? bound_of(j->e, flow->key.netns) : NULL;
-	if (is_server(flow) || !bound || port_state__held(&s) >= 95)
+	bound = flow->no_ports ? port_state__bound_of(j->e, flow->key.netns) : NULL;
+	if (is_server(flow) || !bound || percent(s.worst, s.usable) >= 95)
 		return;
-	f = judge__add(j, "bind-before-connect", SEVERITY_CRITICAL, CONFIDENCE_SEEN);
+	f = judge__add(j, "bind-before-connect", s.is_over ? SEVERITY_WARNING : SEVERITY_CRITICAL,
+		       CONFIDENCE_SEEN);
 	if (!f)
 		return;
 	finding__who(f, flow);
 	f->weight = flow->no_ports;
-	finding__say(f, "connect() of %s towards %s finds no local port, though few are in use towards it: "
-		     "%s has taken %u of %u for every destination, with bind() before connect().",
+	finding__say(f, "connect() of %s towards %s %s no local port, though few are in use towards it: "
+		     "%s has taken %u of %u for every destination, with bind() before connect().%s%s",
 		     finding__name(name, flow->key.comm, flow->label),
 		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
-		     finding__name(who, bound->owners[0].comm, NULL),
-		     bound->bound + bound->live + bound->time_wait, bound->usable);
+		     s.is_over ? "found" : "finds", finding__name(who, bound->owners[0].comm, NULL),
+		     bound->bound + bound->live + bound->time_wait, bound->usable,
+		     s.is_over ? " It failed" : "", s.is_over ? until(when, j, flow, &s) : "");
 	finding__fact(f, "connects_failed", flow->no_ports);
+	if (s.is_over)
+		judge__age_fact(f, j->e, "seconds_since_last_failure", flow->no_ports_ns);
 	finding__fact(f, "ports_bound", (uint64_t)bound->bound + bound->live + bound->time_wait);
 	finding__fact(f, "ports_usable", bound->usable);
 	finding__step(f, "let it set IP_BIND_ADDRESS_NO_PORT on the socket before bind() with port 0 "
@@ -122,8 +147,7 @@ void rule__ports_filling(struct judge *j, const struct evidence_flow *flow)
 	char name[FINDING_NAME], end[FINDING_END];
 	struct finding *f;
 
-	if (!is_client(flow) || flow->time_waits < LITTLE || !port_state__fills(j->e, flow, &s) ||
-	    flow->no_ports)
+	if (!is_client(flow) || flow->time_waits < LITTLE || !port_state__fills(j->e, flow, &s) || s.fails)
 		return;
 	f = judge__add(j, "ports-filling", SEVERITY_WARNING, CONFIDENCE_INFERRED);
 	if (!f)
@@ -162,7 +186,7 @@ void rule__ports_half_used(struct judge *j, const struct evidence_flow *flow)
 	struct finding *f;
 
 	if (!is_client(flow) || !s.usable || port_state__held(&s) <= 50 || s.reuses ||
-	    judge__found(j, "ports-exhausted", flow) || flow->no_ports ||
+	    judge__found(j, "ports-exhausted", flow) || s.fails ||
 	    (flow->time_waits >= LITTLE && port_state__fills(j->e, flow, &s))) /* then that is said */
 		return;
 	f = judge__add(j, "ports-half-used", SEVERITY_NOTICE, CONFIDENCE_SEEN);

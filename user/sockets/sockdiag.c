@@ -7,6 +7,7 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,8 +83,9 @@ static uint64_t cookie_of(const struct inet_diag_msg *msg)
 	return half[0] | (uint64_t)half[1] << 32;
 }
 
-/* True if attribute INET_DIAG_SKV6ONLY is there and set. */
-static bool has_v6only(const unsigned char *attrs, size_t len)
+/* The payload of that attribute, and its length, or NULL. */
+static const unsigned char *find_attr(const unsigned char *attrs, size_t len, uint16_t type,
+				      size_t *attr_len)
 {
 	struct nlattr attr;
 	size_t step;
@@ -91,16 +93,40 @@ static bool has_v6only(const unsigned char *attrs, size_t len)
 	while (len >= sizeof(attr)) {
 		memcpy(&attr, attrs, sizeof(attr));
 		if (attr.nla_len < sizeof(attr) || attr.nla_len > len)
-			return false;
-		if ((attr.nla_type & NLA_TYPE_MASK) == INET_DIAG_SKV6ONLY)
-			return attr.nla_len > sizeof(attr) && attrs[sizeof(attr)];
+			return NULL;
+		if ((attr.nla_type & NLA_TYPE_MASK) == type) {
+			*attr_len = attr.nla_len - sizeof(attr);
+			return attrs + sizeof(attr);
+		}
 		step = NLA_ALIGN(attr.nla_len);
 		if (step > len)
-			return false;
+			return NULL;
 		attrs += step;
 		len -= step;
 	}
-	return false;
+	return NULL;
+}
+
+static bool has_v6only(const unsigned char *attrs, size_t len)
+{
+	size_t attr_len;
+	const unsigned char *attr = find_attr(attrs, len, INET_DIAG_SKV6ONLY, &attr_len);
+
+	return attr && attr_len && *attr;
+}
+
+/* tcp_ack() notes when a segment came, a FIN too. */
+static uint32_t quiet_ms(const unsigned char *attrs, size_t len)
+{
+	const size_t at = offsetof(struct tcp_info, tcpi_last_ack_recv);
+	size_t attr_len;
+	const unsigned char *info = find_attr(attrs, len, INET_DIAG_INFO, &attr_len);
+	uint32_t ms;
+
+	if (!info || attr_len < at + sizeof(ms))
+		return 0;
+	memcpy(&ms, info + at, sizeof(ms));
+	return ms;
 }
 
 static int parse_socket(const unsigned char *payload, size_t len, sockdiag_fn fn, void *ctx)
@@ -126,6 +152,8 @@ static int parse_socket(const unsigned char *payload, size_t len, sockdiag_fn fn
 	sk.mini = msg.idiag_timer == TIMER_TIMEWAIT;
 	if (sk.state == SOCKDIAG_LISTEN && sk.family == AF_INET6)
 		sk.v6only = has_v6only(payload + sizeof(msg), len - sizeof(msg));
+	if (sk.state == SOCKDIAG_CLOSE_WAIT)
+		sk.quiet_ms = quiet_ms(payload + sizeof(msg), len - sizeof(msg));
 	return fn(ctx, &sk);
 }
 
@@ -199,7 +227,7 @@ static int send_all(int fd, const void *buf, size_t len)
  * both families at once (inet_diag_dump_compat()), and so walks the table, which
  * is one for all namespaces, once instead of twice.
  */
-static int request_both(int fd, uint32_t states)
+static int request_both(int fd, uint32_t states, uint8_t ext)
 {
 	struct {
 		struct nlmsghdr hdr;
@@ -207,13 +235,13 @@ static int request_both(int fd, uint32_t states)
 	} ask = {
 		.hdr = { .nlmsg_len = sizeof(ask), .nlmsg_type = TCPDIAG_GETSOCK,
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
-		.req = { .idiag_family = AF_INET, .idiag_states = states },
+		.req = { .idiag_family = AF_INET, .idiag_states = states, .idiag_ext = ext },
 	};
 
 	return send_all(fd, &ask, sizeof(ask));
 }
 
-static int request_family(int fd, uint32_t states, uint8_t family)
+static int request_family(int fd, uint32_t states, uint8_t ext, uint8_t family)
 {
 	struct {
 		struct nlmsghdr hdr;
@@ -222,7 +250,7 @@ static int request_family(int fd, uint32_t states, uint8_t family)
 		.hdr = { .nlmsg_len = sizeof(ask), .nlmsg_type = SOCK_DIAG_BY_FAMILY,
 			 .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
 		.req = { .sdiag_family = family, .sdiag_protocol = IPPROTO_TCP,
-			 .idiag_states = states },
+			 .idiag_ext = ext, .idiag_states = states },
 	};
 
 	return send_all(fd, &ask, sizeof(ask));
@@ -256,6 +284,7 @@ static ssize_t receive(int fd, void *buf, size_t size)
 }
 
 struct counted {
+	uint8_t ext; /* what is asked for of each, INET_DIAG_* bits */
 	sockdiag_fn fn;
 	void *ctx;
 	size_t count;
@@ -321,9 +350,9 @@ static int dump_once(int netns_fd, uint32_t states, int family, void *buf,
 		return fd == -EPROTONOSUPPORT ? -EOPNOTSUPP : fd;
 	asked_ns = clock__now_ns(CLOCK_MONOTONIC);
 	if (family == AF_UNSPEC)
-		ret = request_both(fd, states);
+		ret = request_both(fd, states, counted->ext);
 	else
-		ret = request_family(fd, states, (uint8_t)family);
+		ret = request_family(fd, states, counted->ext, (uint8_t)family);
 	if (!ret)
 		ret = drain(fd, buf, counted, asked_ns, flags);
 	close(fd);
@@ -335,10 +364,10 @@ static int dump_once(int netns_fd, uint32_t states, int family, void *buf,
 	return ret < 0 ? ret : 0;
 }
 
-int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
-		   unsigned int *flags)
+static int dump(int netns_fd, uint32_t states, uint8_t ext, sockdiag_fn fn, void *ctx,
+		unsigned int *flags)
 {
-	struct counted counted = { .fn = fn, .ctx = ctx };
+	struct counted counted = { .ext = ext, .fn = fn, .ctx = ctx };
 	unsigned int seen = 0;
 	void *buf;
 	int err;
@@ -357,4 +386,16 @@ int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 	if (flags)
 		*flags |= seen;
 	return err;
+}
+
+int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+		   unsigned int *flags)
+{
+	return dump(netns_fd, states, 0, fn, ctx, flags);
+}
+
+int sockdiag__dump_quiet(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+			 unsigned int *flags)
+{
+	return dump(netns_fd, states, 1U << (INET_DIAG_INFO - 1), fn, ctx, flags);
 }

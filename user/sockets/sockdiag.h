@@ -50,6 +50,7 @@ struct sockdiag_socket {
 	uint64_t asked_ns;
 	uint32_t expires_ms; /* the timer's rest; for mini-sockets the time left */
 	uint32_t ifindex;    /* the bound device, 0: none */
+	uint32_t quiet_ms;   /* by sockdiag__dump_quiet(): since the peer's last segment; else 0 */
 	uint16_t local_port; /* host byte order */
 	uint16_t peer_port;
 	uint8_t family; /* AF_INET or AF_INET6; a v4-mapped socket is AF_INET */
@@ -79,6 +80,14 @@ typedef int (*sockdiag_fn)(void *ctx, const struct sockdiag_socket *sk);
  */
 int sockdiag__dump(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
 		   unsigned int *flags);
+
+/*
+ * sockdiag__dump_quiet() - the same, and asks for each socket's tcp_info as well, for which the kernel
+ * locks it: for a few states. In CLOSE_WAIT the last segment was the peer's FIN, unless keepalives are
+ * answered.
+ */
+int sockdiag__dump_quiet(int netns_fd, uint32_t states, sockdiag_fn fn, void *ctx,
+			 unsigned int *flags);
 
 /* The last sockets of a dump, by their cookies. */
 #define SOCKDIAG_RECENT 16

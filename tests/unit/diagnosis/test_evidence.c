@@ -150,7 +150,7 @@ static void counts(void **unused)
 	assert_int_equal(f->summed, 60601);
 	assert_int_equal(f->causes[TWS_CAUSE_CLOSE], 60601);
 	assert_int_equal(f->tx_bytes, 6060100);
-	assert_int_equal(f->most_held, 6601);
+	assert_int_equal(f->held.most, 6601);
 	assert_int_equal(e.events, 60601);
 	assert_int_equal(f->num_lifetimes, 60601);
 	assert_true(evidence__lifetimes(f, &life));
@@ -189,7 +189,7 @@ static void minutes_in_parts(void **unused)
 		flow.peer_addr[2] = 1;
 		add("web", &flow, i, 50, S);
 	}
-	assert_int_equal(only_flow()->most_held, 150);
+	assert_int_equal(only_flow()->held.most, 150);
 	assert_true(only_flow()->many_peers);
 }
 
@@ -227,7 +227,7 @@ static void events_after_sums(void **unused)
 		evidence__add(&e, &rec);
 	}
 	assert_int_equal(only_flow()->time_waits, 1800);
-	assert_int_equal(only_flow()->most_held, 1200);
+	assert_int_equal(only_flow()->held.most, 1200);
 	/* two thirds lived for a millisecond */
 	assert_true(evidence__lifetimes(only_flow(), &life));
 	assert_int_equal(life.p10_ns, S / 1000);

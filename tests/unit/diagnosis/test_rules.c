@@ -69,16 +69,23 @@ static struct tws_event event(const char *comm, uint8_t side, uint8_t action)
 	return ev;
 }
 
-/* @num of them, evenly over the span, each after a life of @life_ns. */
-static void add(struct tws_event ev, unsigned int num, uint64_t life_ns)
+/* @num of them, evenly from @since_ns to @until_ns, each after a life of @life_ns. */
+static void add_in(struct tws_event ev, unsigned int num, uint64_t life_ns, uint64_t since_ns,
+		   uint64_t until_ns)
 {
 	const struct record rec = { .event = &ev };
 
 	for (unsigned int i = 0; i < num; i++) {
-		ev.time_ns = SINCE + (UNTIL - SINCE) * (i + 1) / num - 1;
+		ev.time_ns = since_ns + (until_ns - since_ns) * (i + 1) / num - 1;
 		ev.conn.open_ns = ev.time_ns - life_ns;
 		evidence__add(&e, &rec);
 	}
+}
+
+/* The same over the whole span. */
+static void add(struct tws_event ev, unsigned int num, uint64_t life_ns)
+{
+	add_in(ev, num, life_ns, SINCE, UNTIL);
 }
 
 static void closes(const char *comm, uint8_t side, unsigned int num, uint64_t life_ns)
@@ -277,6 +284,172 @@ static void ports_exhausted_before(void **unused)
 	assert_non_null(strstr(must("ports-exhausted", SEVERITY_CRITICAL)->sentence, "is out of"));
 }
 
+static const struct finding_fact *fact(const struct finding *f, const char *name)
+{
+	for (size_t i = 0; i < f->num_facts; i++)
+		if (!strcmp(f->facts[i].name, name))
+			return &f->facts[i];
+	fail_msg("no %s in the evidence of %s", name, f->id);
+	return NULL;
+}
+
+static bool says(const struct finding *f, const char *words)
+{
+	return f && strstr(f->sentence, words);
+}
+
+/* Ports that were full in the first minute of four, and who did it. */
+static void past_burst(const char *taker, const char *victim)
+{
+	struct tws_event ev = event(victim, TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+
+	netns(1000);
+	e.looked_back = true;
+	e.until_ns = SINCE + 240 * S;
+	add_in(event(taker, TWS_SIDE_CLIENT, TWS_TIME_WAIT), 990, MS, SINCE, SINCE + 10 * S);
+	ev.error = EADDRNOTAVAIL;
+	add_in(ev, 7, 0, SINCE + 10 * S, SINCE + 40 * S);
+}
+
+/* Minutes after the last failure, and with ports that are free, it is no emergency any more. */
+static void ports_exhausted_over(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	past_burst("java", "java");
+	f = must("ports-exhausted", SEVERITY_WARNING);
+	assert_true(says(f, "was out of") && says(f, "failed") && says(f, "until 3m20s ago. It is over"));
+	assert_int_equal(fact(f, "seconds_since_last_failure")->number, 200);
+	assert_int_equal(fact(f, "ports_held_at_most")->number, 990);
+	assert_int_equal(fact(f, "ports_held")->number, 0);
+	assert_null(find("ports-filling"));
+	assert_null(find("ports-half-used"));
+	assert_null(find("connect-found-no-port"));
+	/* why it came so is still said, but it does no harm now */
+	assert_int_equal(find("client-without-pool")->severity, SEVERITY_NOTICE);
+	/* of a recording the span is all there is */
+	e.is_past = true;
+	f = must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_true(says(f, "is out of") && !says(f, "over"));
+}
+
+/* Nobody has tried for a while: the next one will fail all the same. */
+static void ports_exhausted_quiet(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	past_burst("java", "java");
+	e.until_ns = SINCE + 55 * S;
+	ports(1000, 990);
+	f = must("ports-exhausted", SEVERITY_CRITICAL);
+	assert_true(says(f, "is out of"));
+}
+
+/* It comes back: at once it is critical again. */
+static void ports_exhausted_again(void **unused)
+{
+	struct tws_event ev = event("java", TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+
+	(void)unused;
+	past_burst("java", "java");
+	ports(1000, 960);
+	ev.error = EADDRNOTAVAIL;
+	add_in(ev, 1, 0, e.until_ns - S, e.until_ns);
+	must("ports-exhausted", SEVERITY_CRITICAL);
+	/* also while a few are free for a moment */
+	e.ports->time_wait = 900;
+	e.ports->left = 100;
+	must("ports-exhausted", SEVERITY_CRITICAL);
+}
+
+/* It is over, and the next one begins: both are said. */
+static void ports_exhausted_and_filling(void **unused)
+{
+	(void)unused;
+	past_burst("java", "java");
+	add_in(event("java", TWS_SIDE_CLIENT, TWS_TIME_WAIT), 400, MS, e.until_ns - 20 * S, e.until_ns);
+	ports(1000, 400);
+	must("ports-exhausted", SEVERITY_WARNING);
+	assert_true(says(find("ports-filling"), "in about"));
+	assert_int_equal(find("client-without-pool")->severity, SEVERITY_WARNING);
+}
+
+/* Who took the ports is gone, and so is what it had left: the look-back knows it, and whom to tell. */
+static void ports_exhausted_taker_gone(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	past_burst("java", "victim");
+	f = must("ports-exhausted", SEVERITY_WARNING);
+	assert_string_equal(f->comm, "victim");
+	assert_string_equal(fact(f, "taken_by")->text, "java");
+	assert_non_null(strstr(f->steps[0], "HttpClient"));
+	/* nor is the victim taken for it because some of its own are there now */
+	ports(1000, 20);
+	support__set_comm(e.ports->owners[0].comm, "victim");
+	assert_string_equal(fact(must("ports-exhausted", SEVERITY_WARNING), "taken_by")->text, "java");
+}
+
+/* TIME_WAITs may be ended before their time: what the kernel's table lacks is not held. */
+static void ports_half_used_ended(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	ports(1000, 20);
+	closes("shop", TWS_SIDE_CLIENT, 600, MS);
+	must("ports-half-used", SEVERITY_NOTICE);
+	e.has_ports = true;
+	must_not("ports-half-used");
+	teardown(NULL);
+	setup(NULL);
+	netns(1000);
+	e.has_ports = true; /* and none of these */
+	closes("shop", TWS_SIDE_CLIENT, 600, MS);
+	must_not("ports-half-used");
+}
+
+/* Two of them together held the ports, neither of them nearly all. */
+static void ports_exhausted_by_two(void **unused)
+{
+	struct tws_event ev = event("victim", TWS_SIDE_CLIENT, TWS_CONNECT_FAILED);
+
+	(void)unused;
+	netns(1000);
+	e.looked_back = true;
+	e.until_ns = SINCE + 240 * S;
+	add_in(event("web", TWS_SIDE_CLIENT, TWS_TIME_WAIT), 400, MS, SINCE, SINCE + 10 * S);
+	add_in(event("java", TWS_SIDE_CLIENT, TWS_TIME_WAIT), 590, MS, SINCE + 2 * S, SINCE + 12 * S);
+	ev.error = EADDRNOTAVAIL;
+	add_in(ev, 7, 0, SINCE + 12 * S, SINCE + 40 * S);
+	assert_string_equal(fact(must("ports-exhausted", SEVERITY_WARNING), "taken_by")->text, "java");
+	assert_int_equal(fact(find("ports-exhausted"), "ports_held_at_most")->number, 990);
+}
+
+/* Connects failed, and nothing tells what held the ports: that is said, not that there are enough. */
+static void connect_found_no_port(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("shop", TWS_SIDE_CLIENT, 200, 30 * S);
+	fails("shop", 7, EADDRNOTAVAIL);
+	assert_int_equal(must("connect-found-no-port", SEVERITY_WARNING)->confidence, CONFIDENCE_INFERRED);
+	assert_null(find("nothing-harmful"));
+	assert_null(find("ports-exhausted"));
+	assert_null(find("port-range-narrow"));
+}
+
+static void connect_found_no_port_near(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("shop", TWS_SIDE_CLIENT, 200, 30 * S);
+	fails("shop", 7, ETIMEDOUT);
+	must_not("connect-found-no-port");
+}
+
 /* Neither its TIME_WAITs nor what bind() has taken would fill the range alone. */
 static void ports_exhausted_together(void **unused)
 {
@@ -413,6 +586,23 @@ static void bind_before_connect(void **unused)
 	fails("shop", 9, EADDRNOTAVAIL);
 	assert_non_null(strstr(must("bind-before-connect", SEVERITY_CRITICAL)->sentence, "pinner"));
 	assert_null(find("ports-exhausted"));
+}
+
+/* What has bound them is there, but some are left, and nobody has failed for minutes. */
+static void bind_before_connect_over(void **unused)
+{
+	struct evidence_ports *p;
+
+	(void)unused;
+	past_burst("other", "shop");
+	e.netns->usable_ports = 28232;
+	p = ports(28232, 5);
+	e.num_ports = 2;
+	p[1] = (struct evidence_ports){ .netns = NETNS, .all_peers = true, .usable = 28232, .left = 10000,
+					.has_left = true, .bound = 18232, .owners = { { .comm = "pinner" } } };
+	assert_true(says(must("bind-before-connect", SEVERITY_WARNING), "until 3m20s ago. It is over"));
+	p[1].left = 0;
+	must("bind-before-connect", SEVERITY_CRITICAL);
 }
 
 static void bind_before_connect_near(void **unused)
@@ -726,6 +916,22 @@ static void limit_overflows(void **unused)
 	must("limit-near", SEVERITY_CRITICAL);
 }
 
+static void limit_overflowed(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(28232)->time_wait = 1000;
+	e.until_ns = UNTIL + 90 * S;
+	add(event("nginx", TWS_SIDE_SERVER, TWS_OVERFLOW), 3, MS);
+	f = must("limit-near", SEVERITY_WARNING);
+	assert_true(says(f, "was full until 1m30s ago") && says(f, "It is over"));
+	assert_int_equal(fact(f, "seconds_since_last_overflow")->number, 90);
+	/* none came since, and there is no room for the next one either */
+	e.netns->time_wait = 100000;
+	assert_true(says(must("limit-near", SEVERITY_CRITICAL), "is full"));
+}
+
 static void limit_near_near(void **unused)
 {
 	(void)unused;
@@ -791,20 +997,121 @@ static void add_leak(uint64_t before, uint64_t stayed, uint64_t now)
 					   .before = before, .stayed = stayed, .now = now };
 }
 
+/* How long those are there that stayed: so many seconds, evenly up to @oldest_s. */
+static void age_leak(unsigned int oldest_s)
+{
+	struct evidence_leak *l = e.leaks;
+
+	l->aged = l->stayed;
+	for (uint64_t i = 0; i < l->stayed; i++) {
+		uint64_t age_s = oldest_s * i / l->stayed;
+
+		l->calm += age_s >= 10;
+		l->settled += age_s >= 60;
+		l->in_span += age_s < (e.until_ns - e.since_ns) / S;
+		if (age_s / 60 < EVIDENCE_LEAK_MINUTES)
+			l->came[age_s / 60]++;
+	}
+}
+
 static void close_wait_leak(void **unused)
 {
 	(void)unused;
 	netns(28232);
 	add_leak(40, 40, 60);
+	e.leaks->served = 60;
 	assert_int_equal(must("close-wait-leak", SEVERITY_CRITICAL)->pid, 9);
+	age_leak(30);
+	must("close-wait-leak", SEVERITY_CRITICAL);
 }
 
-static void close_wait_stays(void **unused)
+/* A client that leaks what it opens. */
+static void close_wait_leak_client(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(40, 40, 60);
+	e.leaks->made = 20;
+	age_leak(30);
+	must("close-wait-leak", SEVERITY_CRITICAL);
+}
+
+/* The server empties a client's idle pool just now: nothing new is opened, or all of it is of this moment. */
+static void close_wait_pool_emptied(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(40, 40, 60);
+	age_leak(60);
+	must_not("close-wait-leak");
+	e.leaks->calm = 0;
+	e.leaks->made = 20;
+	must_not("close-wait-leak");
+}
+
+/* An idle pool whose connections the server has closed, which finds out at their next use. */
+static void close_wait_pool(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(28232);
+	add_leak(400, 400, 400);
+	f = must("close-wait-leak", SEVERITY_NOTICE);
+	assert_int_equal(f->confidence, CONFIDENCE_LITTLE);
+	assert_true(says(f, "a pool") && !says(f, "never calls"));
+	e.until_ns = SINCE + 300 * S;
+	age_leak(100); /* in the last two minutes, and it closes none */
+	must("close-wait-leak", SEVERITY_NOTICE);
+}
+
+/* Too slow to be seen between two looks, but minute for minute there are more. */
+static void close_wait_slow(void **unused)
+{
+	const struct finding *f;
+
+	(void)unused;
+	netns(28232);
+	e.until_ns = SINCE + 300 * S;
+	add_leak(40, 40, 40);
+	age_leak(400);
+	f = must("close-wait-leak", SEVERITY_WARNING);
+	assert_true(says(f, "at least 30 more than 5m00s ago"));
+	assert_int_equal(f->confidence, CONFIDENCE_INFERRED);
+	/* as many are closed as come: a pool in use */
+	e.leaks->closed = 30;
+	must_not("close-wait-leak");
+}
+
+/* What clients have opened is no pool of the server's. */
+static void close_wait_server(void **unused)
 {
 	(void)unused;
 	netns(28232);
 	add_leak(400, 400, 400);
+	age_leak(4000);
+	e.leaks->served = 400;
+	e.leaks->closed = 1000;
+	assert_true(says(must("close-wait-leak", SEVERITY_WARNING), "for more than a minute"));
+	e.leaks->settled = 0;
+	must("close-wait-leak", SEVERITY_NOTICE);
+	e.leaks->in_span = 1012; /* growth that is told by what came and what went */
+	e.leaks->now = e.leaks->before = e.leaks->stayed = 100;
 	must("close-wait-leak", SEVERITY_WARNING);
+}
+
+/* Whatever they are, they are in the way. */
+static void close_wait_descriptors(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	add_leak(520, 520, 520);
+	e.leaks->limit = 1024;
+	assert_true(says(must("close-wait-leak", SEVERITY_WARNING), "50% of the descriptors"));
+	e.leaks->limit = 560;
+	must("close-wait-leak", SEVERITY_CRITICAL);
+	e.leaks->limit = 65536;
+	must("close-wait-leak", SEVERITY_NOTICE);
 }
 
 static void close_wait_passes(void **unused)
@@ -895,6 +1202,19 @@ static void conntrack_full(void **unused)
 	netns(28232)->conntrack = 65536;
 	e.netns->conntrack_max = 65536;
 	fails("shop", 20, ETIMEDOUT);
+	must("conntrack-full", SEVERITY_CRITICAL);
+}
+
+/* Timeouts of minutes ago are no evidence that it drops packets now. */
+static void conntrack_before(void **unused)
+{
+	(void)unused;
+	netns(28232)->conntrack = 60000;
+	e.netns->conntrack_max = 65536;
+	e.until_ns = UNTIL + 90 * S;
+	fails("shop", 20, ETIMEDOUT);
+	must("conntrack-full", SEVERITY_WARNING);
+	e.until_ns = UNTIL;
 	must("conntrack-full", SEVERITY_CRITICAL);
 }
 
@@ -1063,6 +1383,52 @@ static void blind_lost(void **unused)
 	assert_non_null(strstr(must("blind", SEVERITY_NOTICE)->steps[0], "--size"));
 	/* a quarter is missing: what was seen is not all */
 	assert_int_equal(find("server-side-harmless")->confidence, CONFIDENCE_INFERRED);
+}
+
+/* What was lost is said with whatever is counted, and nobody is sure of a count that lacks some. */
+static void lost_little(void **unused)
+{
+	(void)unused;
+	netns(1000);
+	ports(1000, 990);
+	closes("shop", TWS_SIDE_CLIENT, 990, MS);
+	closes("nginx", TWS_SIDE_SERVER, 2000, MS);
+	fails("shop", 5, EADDRNOTAVAIL);
+	add(event("rude", TWS_SIDE_CLIENT, TWS_ABORT), 500, MS);
+	e.netns->conntrack = e.netns->conntrack_max = 65536;
+	e.lost = 1;
+	/* that connect() fails was seen, however many of them */
+	assert_int_equal(must("ports-exhausted", SEVERITY_CRITICAL)->confidence, CONFIDENCE_SEEN);
+	assert_int_equal(fact(find("ports-exhausted"), "events_lost")->number, 1);
+	assert_int_equal(find("aborts")->confidence, CONFIDENCE_INFERRED);
+	assert_int_equal(fact(find("aborts"), "events_lost")->number, 1);
+	/* a table is a table */
+	assert_int_equal(find("conntrack-full")->confidence, CONFIDENCE_SEEN);
+	for (size_t i = 0; i < find("conntrack-full")->num_facts; i++)
+		assert_string_not_equal(find("conntrack-full")->facts[i].name, "events_lost");
+	e.lost = 0;
+	assert_int_equal(must("aborts", SEVERITY_WARNING)->confidence, CONFIDENCE_SEEN);
+}
+
+/* A third of it: that is too little to judge by. */
+static void lost_much(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("python3", TWS_SIDE_CLIENT, 600, 3 * MS);
+	e.lost = 301;
+	assert_int_equal(must("client-without-pool", SEVERITY_NOTICE)->confidence, CONFIDENCE_LITTLE);
+	e.lost = 299;
+	assert_int_equal(must("client-without-pool", SEVERITY_NOTICE)->confidence, CONFIDENCE_INFERRED);
+}
+
+static void lost_nothing_harmful(void **unused)
+{
+	(void)unused;
+	netns(28232);
+	closes("shop", TWS_SIDE_CLIENT, 200, 30 * S);
+	e.lost = 3;
+	assert_int_equal(must("nothing-harmful", SEVERITY_OK)->confidence, CONFIDENCE_INFERRED);
 }
 
 static void blind_near(void **unused)
@@ -1234,7 +1600,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(ports_exhausted), TEST(ports_exhausted_before), TEST(ports_exhausted_near),
-		TEST(ports_exhausted_together), TEST(no_address), TEST(ports_filling),
+		TEST(ports_exhausted_together), TEST(ports_exhausted_over), TEST(ports_exhausted_quiet),
+		TEST(ports_exhausted_again), TEST(ports_exhausted_and_filling),
+		TEST(ports_exhausted_taker_gone), TEST(ports_exhausted_by_two), TEST(ports_half_used_ended),
+		TEST(connect_found_no_port), TEST(connect_found_no_port_near),
+		TEST(bind_before_connect_over), TEST(limit_overflowed), TEST(conntrack_before),
+		TEST(lost_little), TEST(lost_much), TEST(lost_nothing_harmful),
+		TEST(no_address), TEST(ports_filling),
 		TEST(ports_filling_reused), TEST(ports_filling_over), TEST(ports_filling_ended),
 		TEST(ports_half_used_near), TEST(bind_before_connect),
 		TEST(bind_before_connect_near), TEST(port_range_near), TEST(timestamps_off),
@@ -1250,7 +1622,9 @@ int main(void)
 		TEST(limits_of_many), TEST(peer_does_not_close), TEST(peer_does_not_close_near),
 		TEST(peer_does_not_close_yet), TEST(conntrack_elsewhere), TEST(sysctl_own),
 		TEST(sysctl_elsewhere), TEST(sysctl_unknown), TEST(sysctl_container),
-		TEST(close_wait_leak), TEST(close_wait_stays), TEST(close_wait_passes),
+		TEST(close_wait_leak), TEST(close_wait_leak_client), TEST(close_wait_pool_emptied),
+		TEST(close_wait_pool), TEST(close_wait_slow), TEST(close_wait_server),
+		TEST(close_wait_descriptors), TEST(close_wait_passes),
 		TEST(close_wait_half), TEST(aborts), TEST(aborts_near), TEST(exits),
 		TEST(exits_near), TEST(exits_forked), TEST(conntrack_full), TEST(conntrack_near),
 		TEST(nat_reuse), TEST(nat_reuse_near), TEST(nat_reuse_loopback),
