@@ -109,6 +109,21 @@ case_docker_column()
 	return $result
 }
 
+# What was before has names from its first line on: there are none that it could have waited for in passing.
+case_docker_past()
+{
+	mkdir -p "$dir/bpf" && mount -t bpf bpf "$dir/bpf" || fail "no bpffs" || return 1
+	"$TWSNOOP" attach --bpffs "$dir/bpf" >"$log" 2>&1 || fail "$(cat "$log")" || return 1
+	docker_stays past && docker_here exec past /bin/end pair 7000 && docker_here exec past /bin/end pair 7001
+	"$TWSNOOP" trace --since 1m -d 0 --json --bpffs "$dir/bpf" --runtime-socket "$dir/docker.sock" \
+		>"$out" 2>"$log"
+	sees 2 "\"container\":{\"id\":\"$id\",\"name\":\"past\""
+	result=$?
+	remove past
+	forget_ledger || result=1
+	return $result
+}
+
 case_docker_no_names()
 {
 	docker_stays quiet || return 1

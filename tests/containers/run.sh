@@ -11,7 +11,7 @@ PACKAGES="runc crun docker.io containerd podman curl python3-minimal busybox-sta
 iproute2 util-linux"
 CASES="runc_brief runc_listed runc_traced runc_held runc_row runc_exec runc_pair runc_rootless crun_brief crun_listed crun_traced crun_held crun_row crun_exec \
 crun_pair moved hostile reused runc_by_prefix runc_by_nobody \
-docker_brief docker_names docker_by_name docker_column docker_no_names \
+docker_brief docker_names docker_by_name docker_column docker_past docker_no_names \
 containerd_ctr containerd_names containerd_cri containerd_disk containerd_by_pod \
 podman_brief podman_disk podman_api podman_by_name podman_split"
 DEADLINE_S=${DEADLINE_S:-15}

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
 #include "containers/runtime_names.h"
@@ -338,6 +339,19 @@ bool containers__await(struct containers *c, uint64_t wait_ns)
 {
 	return (runtime_names__awaited(c->names) || runtime_names__awaited(c->user_names)) &&
 	       take_names(c, (int)(wait_ns / 1000000));
+}
+
+void containers__await_all(struct containers *c, uint64_t wait_ns)
+{
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC), end_ns = now_ns + wait_ns;
+	bool has_come = false;
+
+	while (now_ns < end_ns && containers__await(c, end_ns - now_ns)) {
+		has_come = true;
+		now_ns = clock__now_ns(CLOCK_MONOTONIC);
+	}
+	if (has_come && c->opts.num_wanted)
+		cgroups__each(c->cgroups, consider_again, c);
 }
 
 /* ---- options ---- */

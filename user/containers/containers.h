@@ -98,6 +98,10 @@ void containers__fill(struct containers *containers, struct record *rec);
  * something has come. */
 bool containers__await(struct containers *containers, uint64_t wait_ns);
 
+/* containers__await_all() - waits until all of them have come, for @wait_ns at most: for who tells what
+ * was before, of which the first events else come before the first name. */
+void containers__await_all(struct containers *containers, uint64_t wait_ns);
+
 /*
  * containers__parse_socket() - an option_handler (options.h) for --runtime-socket: a
  * const char * into argv. -EINVAL, and why, where nobody listens at that path, or where this

@@ -28,6 +28,7 @@
 #define BUSY_RECORDS 20000
 #define CHECK_NS NS_PER_S /* how often the counters are looked at */
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
+#define NAMES_NS (NS_PER_S / 2) /* likewise, for names of containers, before the past is told */
 #define HEAL_MIN_NS (5 * NS_PER_S)
 #define LATE_END_NS (120 * NS_PER_S) /* from a FIN on */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
@@ -888,6 +889,9 @@ int stream__begin(struct stream *s, struct feed_failure *failure)
 
 	if (err)
 		return fail(failure, err, "cannot look for containers", NULL);
+	/* what comes may wait for its name in passing; of what was before all comes at once */
+	if (s->opts.events->looks_back)
+		containers__await_all(s->containers, NAMES_NS);
 	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
 	s->next_heal_ns = s->last_heal_ns + HEAL_MIN_NS;
 	return 0;

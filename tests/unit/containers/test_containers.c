@@ -312,6 +312,31 @@ static void await_answers(struct containers *c)
 		containers__judge(c, &ev);
 }
 
+/* Who tells what was before has the names from the first event on; and waits for no runtime that is dead. */
+static void awaits_all(void **unused)
+{
+	static const char *const wanted[] = { "shop/web-0" };
+	struct passes told = { -1, -1 };
+	struct runtime runtime;
+	struct containers *c;
+
+	(void)unused;
+	if (!runtime_source__has_sockets())
+		skip();
+	start(&runtime);
+	keeps_silent = true;
+	c = begin(&runtime, wanted, &told);
+	note(c, TWS_CGROUP_ADDED, CGROUP_A, "/docker/" ID_A);
+	assert_int_equal(judge(c, CGROUP_A), CONTAINERS_WAIT);
+	containers__await_all(c, SECOND / 50);
+	assert_int_equal(judge(c, CGROUP_A), CONTAINERS_WAIT);
+	keeps_silent = false;
+	containers__await_all(c, 30 * SECOND);
+	assert_int_equal(judge(c, CGROUP_A), CONTAINERS_KEEP);
+	containers__free(c);
+	stop(&runtime);
+}
+
 /* Nobody knows the one: what it does is not missed, and pushes out nothing of the other, whose
  * name is still to come. */
 static void nobodys(void **unused)
@@ -509,6 +534,7 @@ int main(void)
 		cmocka_unit_test(by_id),	 cmocka_unit_test(after_removal),
 		cmocka_unit_test(by_name),	 cmocka_unit_test(attribution),
 		cmocka_unit_test(held_events),	 cmocka_unit_test(by_pod), cmocka_unit_test(nobodys),
+		cmocka_unit_test(awaits_all),
 		cmocka_unit_test(no_answer),
 		cmocka_unit_test(refresh),	 cmocka_unit_test(socket_option),
 		cmocka_unit_test(dead_socket),
