@@ -6,6 +6,7 @@ Prints "ok NAME" or "FAIL NAME: why" for each check, and the sums at the end."""
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -318,6 +319,12 @@ def test_batch():
                          capture_output=True)
     check("top | head ends", run.returncode == 0 and b"cannot" not in run.stderr,
           run.stderr.decode())
+    if shutil.which("jq"):
+        run = subprocess.run(["sh", "-c", f"{' '.join(top('--json', '-n', '3', '-i', '200ms'))} | "
+                              "jq -e '.closes + ([.rows[].closes] | add // 0) + .other.closes'"],
+                             capture_output=True)
+        check("--json | jq", len(run.stdout.splitlines()) == 3 and run.returncode == 0,
+              run.stdout.decode() + run.stderr.decode())
     with open("/dev/full", "w") as full:
         run = subprocess.run(top("-n", "2", "-i", "100ms"), stdout=full, stderr=subprocess.PIPE)
     check("a full disk", run.returncode == 1 and b"cannot write the output" in run.stderr)
