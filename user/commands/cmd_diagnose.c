@@ -18,6 +18,7 @@
 #include "capture/calls.h"
 #include "commands/command.h"
 #include "commands/filter_words.h"
+#include "commands/haste.h"
 #include "commands/options.h"
 #include "commands/origin.h"
 #include "commands/past.h"
@@ -70,7 +71,8 @@ struct diagnose {
 	struct rules_verdict verdict;
 	struct feed_account account;
 	bool has_all; /* every outcome is told */
-	uint64_t soon_ns; /* CLOCK_MONOTONIC: the second look may come from then on; 0: when it is due */
+	uint64_t looked_ns; /* CLOCK_MONOTONIC: the first look at the kernel's tables */
+	uint64_t soon_ns; /* likewise: the second look may come from then on; 0: when it is due */
 	int signals;
 	char note[320];
 };
@@ -163,6 +165,7 @@ static int open_stream(struct diagnose *d)
 		.containers = d->filters.containers,
 		.num_containers = d->filters.num_containers,
 		.all = d->has_all,
+		.ends_at_once = d->origin.attached && !d->opts.duration_ns,
 		.no_names = d->opts.no_names,
 		.runtime_socket = d->opts.runtime_socket,
 		.max_connections = d->from.max_connections,
@@ -185,6 +188,7 @@ static int begin_observing(struct diagnose *d)
 	};
 	int err = observe__begin(&d->observe, &opts);
 
+	d->looked_ns = clock__now_ns(CLOCK_MONOTONIC);
 	return err ? complain("cannot list sockets", err, NULL) : 0;
 }
 
@@ -201,8 +205,8 @@ static int give_up_privileges(struct diagnose *d)
 static int start(struct diagnose *d)
 {
 	struct feed_failure failure;
+	int nice = haste__begin(), err;
 	const char *way;
-	int err;
 
 	err = open_signals(d) ?: pids__open(&d->pids, &d->filters.filter);
 	if (err)
@@ -220,6 +224,9 @@ static int start(struct diagnose *d)
 	err = stream__start(d->stream, &failure);
 	if (err)
 		return complain(failure.what, err, failure.todo);
+	/* who asks is in a hurry, and it cannot be had back: it is kept where it is soon over */
+	if (d->opts.duration_ns > WATCH_NS)
+		haste__end(nice);
 	err = give_up_privileges(d);
 	if (err)
 		return err;
@@ -242,20 +249,22 @@ static int on_signals(void *ctx, short revents)
 
 static uint64_t watch_ns(const struct diagnose *d)
 {
-	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC), ns;
+	uint64_t now_ns = clock__now_ns(CLOCK_MONOTONIC), pause_ns = 1, ns;
 
-	ns = d->opts.duration_ns ? d->opts.duration_ns : d->origin.attached ? BETWEEN_NS : WATCH_NS;
+	/* some of it has passed while the past was read */
+	if (d->looked_ns + BETWEEN_NS > now_ns)
+		pause_ns = d->looked_ns + BETWEEN_NS - now_ns;
+	ns = d->opts.duration_ns ? d->opts.duration_ns : d->origin.attached ? pause_ns : WATCH_NS;
 	if (d->origin.until_ns && d->origin.until_ns < now_ns + ns)
-		ns = d->origin.until_ns > now_ns + BETWEEN_NS ? d->origin.until_ns - now_ns :
-								BETWEEN_NS;
+		ns = d->origin.until_ns > now_ns + pause_ns ? d->origin.until_ns - now_ns : pause_ns;
 	return ns;
 }
 
 /* The rates are told by what was recorded. Who is asked for by name (-C) may wait for that name. */
-static void set_soon(struct diagnose *d, uint64_t begun_ns)
+static void set_soon(struct diagnose *d)
 {
 	if (d->origin.attached && !d->opts.duration_ns && !d->filters.num_containers)
-		d->soon_ns = begun_ns + BETWEEN_SOON_NS;
+		d->soon_ns = d->looked_ns + BETWEEN_SOON_NS;
 }
 
 static int end_soon(void *ctx)
@@ -300,7 +309,7 @@ static int watch(struct diagnose *d)
 	if (!d->origin.attached && isatty(STDERR_FILENO) && !d->opts.plugin)
 		fprintf(stderr, "twsnoop: watching for %llu s; Ctrl-C judges by what was seen until "
 			"then\n", (unsigned long long)(watch_ns(d) / NS_PER_S));
-	set_soon(d, begun_ns);
+	set_soon(d);
 	err = loop__run(&loop);
 	if (!err || err == LOOP_END)
 		err = feed__finish(feed);

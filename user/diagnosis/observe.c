@@ -684,6 +684,7 @@ static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 int observe__end(struct observe *o, struct evidence *e)
 {
 	struct conntracks conntracks = { .e = e, .places = o->opts.source->places };
+	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC);
 	struct gathered g = {};
 	struct ports ports = {};
 	int err;
@@ -701,7 +702,7 @@ int observe__end(struct observe *o, struct evidence *e)
 		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
 	}
 	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
-	e->has_ports = !err && clock__now_ns(CLOCK_MONOTONIC) < e->until_ns + SPAN_END_NS;
+	e->has_ports = !err && begun_ns < e->until_ns + SPAN_END_NS;
 	err = err ?: add_processes(o, e, &g);
 	if (o->opts.num_containers)
 		drop_strange_namespaces(e);

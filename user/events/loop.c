@@ -58,7 +58,7 @@ int loop__run(const struct loop_options *opts)
 	bool is_first = true;
 
 	while (!err && !feed__is_complete(opts->feed) && !feed__has_ended(opts->feed) &&
-	       !time_is_up(end_ns)) {
+	       (is_first || !time_is_up(end_ns))) {
 		/* There may be something already. */
 		err = turn(opts, is_first ? 0 : timeout_ms(opts, end_ns));
 		is_first = false;

@@ -26,7 +26,7 @@ struct loop_options {
 	struct feed *feed; /* started: of a stream, see stream.h */
 	const struct loop_fd *fds;
 	unsigned int num_fds;
-	uint64_t duration_ns; /* from the call on; 0: no end */
+	uint64_t duration_ns; /* from the call on, but for one turn at least; 0: no end */
 	/* After each poll of the feed, at least ten times a second: to show what was
 	 * given. As ready(). */
 	int (*turn)(void *ctx);

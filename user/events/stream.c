@@ -605,11 +605,21 @@ static bool feed_has_containers(const struct feed *feed)
 	return containers__any(of_const(feed)->containers);
 }
 
+/* Who is asked for an answer may leave it out where nothing seems to be missing. */
+static bool needs_last_look(struct stream *s)
+{
+	if (!s->opts.ends_at_once || source__counters(s->opts.events, &s->counters, &s->recursion))
+		return true;
+	return s->recursion || s->counters.event_lost || s->counters.walk_failed ||
+	       join__orphans(s->join);
+}
+
 static int feed_finish(struct feed *feed)
 {
 	struct stream *s = of(feed);
 	bool complete = is_complete(s);
-	bool taken = !complete && s->has_baseline && !healer__take(s->healer, NULL, NULL);
+	bool taken = !complete && s->has_baseline && needs_last_look(s) &&
+		     !healer__take(s->healer, NULL, NULL);
 	int err = 0;
 
 	source__stop(s->opts.events);

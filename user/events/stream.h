@@ -47,6 +47,7 @@ struct stream_options {
 	bool all;			     /* every outcome, not only TIME_WAIT */
 	bool no_ends;			     /* with all: but not how each TIME_WAIT ended */
 	bool ends_may_wait; /* how they ended is told 20 s later, or up to 45: fewer snapshots */
+	bool ends_at_once;  /* without a last snapshot, where nothing seems to be missing */
 	bool no_names;			     /* ask no container runtime for names */
 	const char *runtime_socket;	     /* as containers_options.socket, or NULL */
 	uint64_t max_connections;	     /* as in struct tracer_options; 0: the default */
