@@ -285,6 +285,20 @@ static void test_attributes(void **state)
 	}
 }
 
+/* A tcp_info that is cut off tells nothing. */
+static void test_quiet_cut(void **state)
+{
+	struct message msg = diag_message(AF_INET, SOCKDIAG_CLOSE_WAIT, 0);
+
+	(void)state;
+	msg.hdr.nlmsg_len = sizeof(msg);
+	msg.attr.nla_len = sizeof(msg.attr) + sizeof(msg.value);
+	msg.attr.nla_type = INET_DIAG_INFO;
+	memset(msg.value, 0xff, sizeof(msg.value));
+	assert_int_equal(parse_one(&msg, sizeof(msg), NULL), 0);
+	assert_int_equal(table.sockets[0].quiet_ms, 0);
+}
+
 static void test_fields(void **state)
 {
 	static const uint8_t mapped[16] = { [10] = 0xff, 0xff, 10, 0, 0, 5 };
@@ -566,6 +580,34 @@ static int run_dump_elsewhere(int netns_fd)
 	return sockdiag__dump(netns_fd, SOCKDIAG_MASK_ALL, collect, &table, NULL);
 }
 
+/* In CLOSE_WAIT, since when: it is asked for, or is not told. */
+static void test_real_close_wait(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 2000000 };
+	time_t end = time(NULL) + DEADLINE_S;
+	const struct sockdiag_socket *sk;
+	struct pair pair;
+
+	if (!*state)
+		skip();
+	pair__open(&pair, &kinds[0]);
+	close(pair.client);
+	sk = wait_for(pair.server_cookie, SOCKDIAG_CLOSE_WAIT, false);
+	assert_int_equal(sk->quiet_ms, 0);
+	do {
+		nanosleep(&pause, NULL);
+		table.count = 0;
+		assert_int_equal(sockdiag__dump_quiet(-1, SOCKDIAG_MASK(SOCKDIAG_CLOSE_WAIT), collect, &table,
+						      NULL), 0);
+		sk = find(pair.server_cookie);
+		assert_non_null(sk);
+	} while (sk->quiet_ms < 50 && time(NULL) < end);
+	assert_in_range(sk->quiet_ms, 50, DEADLINE_S * 1000);
+	assert_int_equal(table.count, 1);
+	close(pair.server);
+	close(pair.listener);
+}
+
 static void test_real_other_namespace(void **state)
 {
 	struct pair pair;
@@ -711,9 +753,11 @@ int main(void)
 		cmocka_unit_test(test_bad_lengths),
 		cmocka_unit_test(test_attributes),
 		cmocka_unit_test(test_fields),
+		cmocka_unit_test(test_quiet_cut),
 		cmocka_unit_test(test_real_established_and_listen),
 		cmocka_unit_test(test_real_time_wait),
 		cmocka_unit_test(test_real_fin_wait2),
+		cmocka_unit_test(test_real_close_wait),
 		cmocka_unit_test(test_real_other_namespace),
 		cmocka_unit_test(test_real_callback_value),
 		cmocka_unit_test(test_real_same_as_ss),
