@@ -79,7 +79,7 @@ static void say_unexplained(struct judge *j, const struct evidence_flow *flow, c
 	finding__who(f, flow);
 	f->weight = flow->no_ports;
 	finding__say(f, "connect() of %s towards %s failed with \"Cannot assign requested address\"%s. What "
-		     "held the ports then was not seen.", finding__name(name, flow->key.comm, flow->label),
+		     "held the ports was not seen.", finding__name(name, flow->key.comm, flow->label),
 		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
 		     until(when, j, flow, s));
 	port_state__add_facts(j->e, f, flow, s);
