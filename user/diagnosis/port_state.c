@@ -122,14 +122,18 @@ void port_state__add_facts(const struct evidence *e, struct finding *f,
 }
 
 const char *port_state__taker(const struct evidence *e, const struct evidence_flow *flow,
-			      const struct port_state *s)
+			      const struct port_state *s, const char **label)
 {
 	const struct evidence_set *all = evidence__set_of(e, flow);
 
+	*label = NULL;
 	/* who holds some now need not be who held them all then */
 	if (s->set && s->set->owners[0].count && (e->is_past || !s->has_some || !all || !all->taker))
 		return s->set->owners[0].comm;
-	return all && all->taker ? all->taker->key.comm : NULL;
+	if (!all || !all->taker)
+		return NULL;
+	*label = all->taker->label;
+	return all->taker->key.comm;
 }
 
 uint64_t port_state__held(const struct port_state *s)

@@ -40,9 +40,9 @@ uint64_t port_state__held(const struct port_state *s);
 const struct evidence_ports *port_state__bound_of(const struct evidence *e, uint32_t netns);
 
 /* port_state__taker() - who holds most of them; where it is over: who held most of them. Zero-padded, or
- * NULL: not known. */
+ * NULL: not known; and in which container, NULL: none, or not known. */
 const char *port_state__taker(const struct evidence *e, const struct evidence_flow *flow,
-			      const struct port_state *s);
+			      const struct port_state *s, const char **label);
 
 /* port_state__is_reserved() - few ports, though the range is wide: the others are reserved. */
 bool port_state__is_reserved(const struct evidence_netns *ns);

@@ -43,7 +43,7 @@ static const char *until(char to[80], const struct judge *j, const struct eviden
 static void say_exhausted(struct judge *j, const struct evidence_flow *flow, const struct port_state *s)
 {
 	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME], when[80];
-	const char *taker = port_state__taker(j->e, flow, s);
+	const char *label, *taker = port_state__taker(j->e, flow, s, &label);
 	bool is_now = !s->has_some || j->e->is_past;
 	struct finding *f;
 
@@ -61,7 +61,7 @@ static void say_exhausted(struct judge *j, const struct evidence_flow *flow, con
 	if (s->set && s->set->bound)
 		finding__fact(f, "ports_bound", s->set->bound);
 	if (taker)
-		finding__fact_text(f, "taken_by", finding__name(who, taker, NULL));
+		finding__fact_text(f, "taken_by", finding__name(who, taker, label));
 	remedies__reuse(f, taker && taker[0] ? taker : flow->key.comm);
 	port_state__add_steps(j->e, f, flow->key.netns);
 	finding__avoid(f, no_sysctl);

@@ -411,6 +411,22 @@ static void ports_half_used_ended(void **unused)
 	must_not("ports-half-used");
 }
 
+/* Where there are containers, in which one. */
+static void ports_exhausted_taker_contained(void **unused)
+{
+	struct tws_event ev = event("java", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
+	const struct record rec = { .event = &ev, .workload = { .container_name = "web1",
+								.container_id = "6e9708ee9788" } };
+
+	(void)unused;
+	past_burst("other", "victim");
+	for (unsigned int i = 0; i < 995; i++) {
+		ev.time_ns = SINCE + 11 * S + i * MS;
+		evidence__add(&e, &rec);
+	}
+	assert_string_equal(fact(must("ports-exhausted", SEVERITY_WARNING), "taken_by")->text, "java in web1");
+}
+
 /* Two of them together held the ports, neither of them nearly all. */
 static void ports_exhausted_by_two(void **unused)
 {
@@ -1602,7 +1618,8 @@ int main(void)
 		TEST(ports_exhausted), TEST(ports_exhausted_before), TEST(ports_exhausted_near),
 		TEST(ports_exhausted_together), TEST(ports_exhausted_over), TEST(ports_exhausted_quiet),
 		TEST(ports_exhausted_again), TEST(ports_exhausted_and_filling),
-		TEST(ports_exhausted_taker_gone), TEST(ports_exhausted_by_two), TEST(ports_half_used_ended),
+		TEST(ports_exhausted_taker_gone), TEST(ports_exhausted_by_two),
+		TEST(ports_exhausted_taker_contained), TEST(ports_half_used_ended),
 		TEST(connect_found_no_port), TEST(connect_found_no_port_near),
 		TEST(bind_before_connect_over), TEST(limit_overflowed), TEST(conntrack_before),
 		TEST(lost_little), TEST(lost_much), TEST(lost_nothing_harmful),
