@@ -19,7 +19,7 @@
 #define LOOK_NS NS_PER_S
 /* Of the time one part in this goes into each of the two kinds of samples; but up to one in the
  * second, before they come later than the latest; and in the third while connects find no port. */
-#define SHARE 1000
+#define SHARE 2000
 #define LATE_SHARE 250
 #define HURRY_SHARE 25
 #define NETNS_MAX 1024 /* of which it is known what was told */

@@ -6,7 +6,7 @@
  * is told again every ten minutes (states) or every hour (the rest); the host's sum always is. Of
  * very many namespaces those with the most sockets.
  *
- * It takes two thousandths of a core: the more sockets there are, the rarer it looks, down to each
+ * It takes a thousandth of a core: the more sockets there are, the rarer it looks, down to each
  * minute (states) and every five (ports). Where a look takes longer than 0.2 s that is rarer, too, and it
  * takes less than a hundredth; up to a twentieth while connects find no port, when it is worth it.
  * Memory: ports are not counted among more sockets than SAMPLER_PORTS_SOCKETS, of some 100 bytes

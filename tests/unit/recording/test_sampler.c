@@ -187,7 +187,7 @@ static void test_hurry(void **state)
 	assert_false(sampler__is_turn(&turn, false, S));
 	assert_true(sampler__is_turn(&turn, true, S));
 	/* What a look has cost decides when the next one is due. */
-	sampler__set_turn(&turn, 100 * S, S / 10);
+	sampler__set_turn(&turn, 100 * S, S / 20);
 	assert_false(sampler__is_turn(&turn, false, 199 * S));
 	assert_true(sampler__is_turn(&turn, false, 200 * S));
 	sampler__set_turn(&turn, 100 * S, S);
