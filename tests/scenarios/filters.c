@@ -7,21 +7,29 @@
 #include "scenarios.h"
 
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CONNS 6
+#define CONNS 8
 #define BATCH 6
 #define WORDS 8
 
-/* The connections; each makes one TIME_WAIT, at the end `first`. */
+enum peer {
+	PEER_CLOSES,
+	PEER_IS_LATE, /* a mini-socket waits in FIN_WAIT2 first */
+	PEER_STAYS,   /* and goes on to wait: no TIME_WAIT */
+};
+
+/* The connections; each but the one whose peer stays makes one TIME_WAIT, at the end `first`. */
 struct conn {
 	int client, server; /* index of the actor */
 	enum fam fam;
 	int first;
+	enum peer peer;
 };
 
 enum { A_CLIENT, A_SERVER, B_CLIENT, B_SERVER, N_BOTH, MENU_ACTORS };
@@ -30,12 +38,14 @@ static const char *const actor_names[MENU_ACTORS] = { "fa-client", "fa-server", 
 						      "fb-server", "fn-both" };
 
 static const struct conn conns[CONNS] = {
-	{ A_CLIENT, A_SERVER, FAM_V4, END_C },	   /* 0 */
-	{ A_CLIENT, A_SERVER, FAM_V4, END_S },	   /* 1 */
-	{ B_CLIENT, B_SERVER, FAM_V6, END_C },	   /* 2 */
-	{ B_CLIENT, B_SERVER, FAM_V4, END_S },	   /* 3 */
-	{ A_CLIENT, A_SERVER, FAM_MAPPED, END_C }, /* 4 */
-	{ N_BOTH, N_BOTH, FAM_V4, END_C },	   /* 5, in the second namespace */
+	{ A_CLIENT, A_SERVER, FAM_V4, END_C, PEER_CLOSES },	   /* 0 */
+	{ A_CLIENT, A_SERVER, FAM_V4, END_S, PEER_CLOSES },	   /* 1 */
+	{ B_CLIENT, B_SERVER, FAM_V6, END_C, PEER_CLOSES },	   /* 2 */
+	{ B_CLIENT, B_SERVER, FAM_V4, END_S, PEER_CLOSES },	   /* 3 */
+	{ A_CLIENT, A_SERVER, FAM_MAPPED, END_C, PEER_CLOSES }, /* 4 */
+	{ N_BOTH, N_BOTH, FAM_V4, END_C, PEER_CLOSES },	   /* 5, in the second namespace */
+	{ A_CLIENT, A_SERVER, FAM_V4, END_C, PEER_IS_LATE }, /* 6 */
+	{ A_CLIENT, A_SERVER, FAM_V4, END_C, PEER_STAYS },   /* 7 */
 };
 
 struct menu {
@@ -43,7 +53,8 @@ struct menu {
 	struct actor *actors[MENU_ACTORS];
 	long lfd[CONNS], port[CONNS];
 	uint64_t netns, netns2;
-	struct tuple t[CONNS]; /* the end in TIME_WAIT */
+	uint64_t late_ns;      /* CLOCK_REALTIME: the late peer has not closed yet */
+	struct tuple t[CONNS]; /* the end that closed first */
 	struct tuple *shared;
 };
 
@@ -51,19 +62,19 @@ struct menu {
  * what is only known at run time: see expand(). */
 struct filter {
 	const char *words[WORDS];
-	unsigned int conns; /* bits of those that have to be shown */
+	unsigned int conns; /* bits of those that have to be shown; 7 is with --all only */
 	bool only_ours;	    /* no event of another namespace may come */
 	bool in_first_half; /* see --half */
 };
 
 #define C(n) (1u << (n))
-#define V4S (C(0) | C(1) | C(3) | C(4) | C(5))
+#define V4S (C(0) | C(1) | C(3) | C(4) | C(5) | C(6))
 
 static const struct filter filters[] = {
-	{ { NULL }, C(0) | C(1) | C(2) | C(3) | C(4) | C(5), false, true },
-	{ { "-p", "%p0" }, C(0) | C(4), true, false },
-	{ { "--pid", "%p0,%p3" }, C(0) | C(3) | C(4), true, true },
-	{ { "-p", "%p0", "-p", "%p2" }, C(0) | C(2) | C(4), true, false },
+	{ { NULL }, V4S | C(2), false, true },
+	{ { "-p", "%p0" }, C(0) | C(4) | C(6), true, false },
+	{ { "--pid", "%p0,%p3" }, C(0) | C(3) | C(4) | C(6), true, true },
+	{ { "-p", "%p0", "-p", "%p2" }, C(0) | C(2) | C(4) | C(6), true, false },
 	{ { "-c", "fa-server" }, C(1), true, true },
 	{ { "--comm", "fb-client" }, C(2), true, false },
 	{ { "-4" }, V4S, false, true },
@@ -78,11 +89,11 @@ static const struct filter filters[] = {
 	{ { "-r", "127.0.0.1/32:%l4" }, C(4), false, false },
 	{ { "-r", "127.0.0.1" }, V4S, false, false },
 	{ { "-r", "::/0" }, C(2), false, false },
-	{ { "--side", "client" }, C(0) | C(2) | C(4) | C(5), false, false },
+	{ { "--side", "client" }, C(0) | C(2) | C(4) | C(5) | C(6), false, false },
 	{ { "--side", "server" }, C(1) | C(3), false, true },
 	{ { "--netns", "%m" }, C(5), true, false },
 	{ { "--netns", "/proc/%p4/ns/net" }, C(5), true, true },
-	{ { "--netns", "%n" }, C(0) | C(1) | C(2) | C(3) | C(4), true, false },
+	{ { "--netns", "%n" }, C(0) | C(1) | C(2) | C(3) | C(4) | C(6), true, false },
 	{ { "-4", "--side", "server" }, C(1) | C(3), false, false },
 	{ { "-p", "%p0", "-6" }, 0, true, true },
 	{ { "-c", "fb-client", "-6", "--side", "client", "-r", "::1" }, C(2), true, true },
@@ -92,12 +103,16 @@ static const struct filter filters[] = {
 	{ { "-p", "%p1", "-l", ":%l1", "-4" }, C(1), true, true },
 	{ { "-p", "%p0", "-c", "fa-server" }, 0, true, true },
 	{ { "-p", "!%p0" }, C(1) | C(2) | C(3) | C(5), false, false },
-	{ { "-p", "%p0,%p2,%p3,!%p2" }, C(0) | C(3) | C(4), true, true },
-	{ { "-p", "%p0,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18" }, C(0) | C(4), true, false },
+	{ { "-p", "%p0,%p2,%p3,!%p2" }, C(0) | C(3) | C(4) | C(6), true, true },
+	{ { "-p", "%p0,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18" }, C(0) | C(4) | C(6), true, false },
 	{ { "-c", "!fa-client" }, C(1) | C(2) | C(3) | C(5), false, true },
 	{ { "-r", "!127.0.0.0/8" }, C(2), false, true },
 	{ { "-l", "127.0.0.0/8:1-65535", "-l", "!:%l1-%l1" }, V4S & ~C(1), false, true },
-	{ { "--netns", "!%m" }, C(0) | C(1) | C(2) | C(3) | C(4), false, false },
+	{ { "--netns", "!%m" }, C(0) | C(1) | C(2) | C(3) | C(4) | C(6), false, false },
+	{ { "-p", "%p0", "--all" }, C(0) | C(4) | C(6) | C(7), true, true },
+	{ { "-c", "fa-client", "-4", "--all" }, C(0) | C(4) | C(6) | C(7), true, false },
+	{ { "-r", ":%l6", "-r", ":%l7", "--all" }, C(6) | C(7), false, true },
+	{ { "--netns", "%m", "--all" }, C(5), true, false },
 };
 #define FILTERS ((int)(sizeof(filters) / sizeof(filters[0])))
 
@@ -155,6 +170,14 @@ static void menu__play(struct menu *m, int i)
 	m->t[i] = *m->shared;
 	EXPECT(st, actor__call(a[n->first], do_close, fd[n->first], 0, 0) == 0);
 	EXPECT(st, actor__call(a[!n->first], do_recv_eof, fd[!n->first], 0, 0) == 0);
+	if (n->peer != PEER_CLOSES) {
+		EXPECT(st, actor__call(a[!n->first], do_sockopt, fd[!n->first], TCP_QUICKACK, 1) == 0);
+		EXPECT(st, actor__call(a[n->first], do_referee, (long)m->shared, REF_FW2_MINI, 0) == 0);
+	}
+	if (n->peer == PEER_STAYS)
+		return;
+	if (n->peer == PEER_IS_LATE)
+		m->late_ns = net__real_ns();
 	EXPECT(st, actor__call(a[!n->first], do_close, fd[!n->first], 0, 0) == 0);
 	EXPECT(st, actor__call(a[n->first], do_referee, (long)m->shared, REF_TIME_WAIT, 0) == 0);
 }
@@ -227,29 +250,53 @@ static unsigned int shown(const struct menu *m, const struct tracer *t)
 	return seen;
 }
 
+static bool has_all(const struct filter *f)
+{
+	for (int i = 0; i < WORDS && f->words[i]; i++)
+		if (!strcmp(f->words[i], "--all"))
+			return true;
+	return false;
+}
+
+/* Of those that a filter shows; with --all the other ends are shown, too. */
+static void check_event(struct menu *m, const struct filter *f, const struct event *ev,
+			unsigned int entered[CONNS], unsigned int waited[CONNS])
+{
+	bool of_mini = ev->action == ACT_TIME_WAIT || ev->action == ACT_FIN_WAIT2;
+	struct stage *st = m->st;
+	int i = conn_of(m, ev);
+
+	if (ev->action != ACT_TIME_WAIT && !has_all(f))
+		stage__fail(st, "%s: a %s event without --all", describe(f), action__name(ev->action));
+	if (i >= 0 && ev->action == ACT_TIME_WAIT && conns[i].peer == PEER_IS_LATE &&
+	    ev->timestamp_ns < m->late_ns)
+		stage__fail(st, "%s: TIME_WAIT while the peer had not closed", describe(f));
+	if (i >= 0) {
+		entered[i] += ev->action == ACT_TIME_WAIT;
+		waited[i] += ev->action == ACT_FIN_WAIT2;
+	} else if (of_mini && (f->only_ours || ev->t.netns == m->netns || ev->t.netns == m->netns2)) {
+		stage__fail(st, "%s: an event of pid %d, netns %lu, port %u is not right here",
+			    describe(f), (int)ev->pid, (unsigned long)ev->t.netns, ev->t.lport);
+	}
+}
+
 static void check(struct menu *m, const struct filter *f, struct tracer *t)
 {
-	unsigned int count[CONNS] = { 0 };
+	unsigned int entered[CONNS] = { 0 }, waited[CONNS] = { 0 };
 	struct stage *st = m->st;
 
-	for (size_t k = 0; k < t->nevents; k++) {
-		const struct event *ev = &t->events[k];
-		int i = conn_of(m, ev);
+	for (size_t k = 0; k < t->nevents; k++)
+		check_event(m, f, &t->events[k], entered, waited);
+	for (int i = 0; i < CONNS; i++) {
+		bool is_shown = f->conns & C(i), waits = conns[i].peer != PEER_CLOSES;
 
-		if (ev->action != ACT_TIME_WAIT)
-			stage__fail(st, "%s: a %s event without --all", describe(f),
-				    action__name(ev->action));
-		if (i >= 0)
-			count[i]++;
-		else if (f->only_ours || ev->t.netns == m->netns || ev->t.netns == m->netns2)
-			stage__fail(st, "%s: an event of pid %d, netns %lu, port %u is not right here",
-				    describe(f), (int)ev->pid, (unsigned long)ev->t.netns,
-				    ev->t.lport);
+		if (entered[i] != (is_shown && conns[i].peer != PEER_STAYS))
+			stage__fail(st, "%s: %u entries into TIME_WAIT of connection %d", describe(f),
+				    entered[i], i);
+		if (waits ? waited[i] != (is_shown && has_all(f)) : waited[i] > (is_shown && has_all(f)))
+			stage__fail(st, "%s: connection %d waited %u times in FIN_WAIT2", describe(f), i,
+				    waited[i]);
 	}
-	for (int i = 0; i < CONNS; i++)
-		if (count[i] != !!(f->conns & C(i)))
-			stage__fail(st, "%s: %u events of connection %d, not %u", describe(f), count[i],
-				    i, !!(f->conns & C(i)));
 }
 
 static long half_played;

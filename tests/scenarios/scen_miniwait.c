@@ -86,10 +86,13 @@ static void run_mini_expires(struct stage *st)
 	truth__gone(st, peer);
 }
 
-/* The peer answers the FIN with a RST (arg 0), or with data that nobody wants (arg 1). */
+enum { KILLED_BY_RST, KILLED_BY_DATA, KILLED_BY_DATA_AND_FIN };
+
+/* The peer answers the FIN with a RST, or with data that nobody wants, also where its own FIN comes in
+ * the same segment: that is refused, and no entry into TIME_WAIT (tcp_timewait_state_process()). */
 static void run_mini_killed(struct stage *st)
 {
-	bool by_data = st->sc->arg;
+	bool by_data = st->sc->arg != KILLED_BY_RST;
 	struct truth *t, *peer;
 	struct act x;
 
@@ -102,7 +105,11 @@ static void run_mini_killed(struct stage *st)
 		x.p.e[x.b].sent += 100;
 		peer = act__dies(&x, x.b, A(RESET));
 		peer->tx_bytes = -1;
+		if (st->sc->arg == KILLED_BY_DATA_AND_FIN)
+			act__do(&x, x.b, do_sockopt, TCP_CORK, 1);
 		EXPECT(st, act__call(&x, x.b, do_send, 100, 0) == 100);
+		if (st->sc->arg == KILLED_BY_DATA_AND_FIN)
+			act__do(&x, x.b, do_shutdown, 1, 0);
 	} else {
 		peer = act__dies(&x, x.b, A(ABORT));
 		act__do(&x, x.b, do_linger, 1, 0);
@@ -491,8 +498,9 @@ static const struct entry entries[] = {
 	{ "closing-by-shutdown", run_closing, 1, V46, 0 },
 	{ "fin-and-ack-in-one", run_fin_ack, 0, ALL, 0 },
 	{ "mini-expires", run_mini_expires, 0, V46, 0 },
-	{ "mini-reset", run_mini_killed, 0, ALL, 0 },
-	{ "mini-gets-data", run_mini_killed, 1, V46, 0 },
+	{ "mini-reset", run_mini_killed, KILLED_BY_RST, ALL, 0 },
+	{ "mini-gets-data", run_mini_killed, KILLED_BY_DATA, V46, 0 },
+	{ "mini-gets-data-and-fin", run_mini_killed, KILLED_BY_DATA_AND_FIN, V46, 0 },
 	{ "shutdown-then-close", run_shutdown_close, 0, ALL, 0 },
 	{ "shutdown-by-child-then-close", run_shutdown_close, 1, V46, 0 },
 	{ "long-fin-timeout-timer", run_long_fin_timeout, LONG_TIMER, V46, 0 },
