@@ -170,17 +170,17 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 }
 
 
-/* Makes room for an event, of which the caller fills all but the action, @out's time
+/* Makes room for an event of @now_ns, of which the caller fills all but the action, @out's time
  * among it; then send(). False if there is no room. */
-static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
+static __always_inline bool reserve_at(struct out *out, __u8 action, enum tws_writer writer,
+				       __u64 now_ns)
 {
 	struct tws_record *record;
 	__u64 position;
 	__u32 index;
 
-	out->time_ns = bpf_ktime_get_ns();
-	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer,
-			   out->time_ns))
+	out->time_ns = now_ns;
+	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer, now_ns))
 		return false;
 	index = position & tws.event_mask;
 	record = bpf_map_lookup_elem(&tws_events, &index);
@@ -266,11 +266,12 @@ struct {
  * what was lost before it was made. */
 __u64 tws_listens_lost;
 
-static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
+static __always_inline bool reserve_at(struct out *out, __u8 action, enum tws_writer writer,
+				       __u64 now_ns)
 {
 	__u32 index = writer;
 
-	out->time_ns = bpf_ktime_get_ns();
+	out->time_ns = now_ns;
 	if (tws.attached) {
 		out->ev = bpf_map_lookup_elem(&tws_scratch, &index);
 		if (out->ev)
@@ -354,5 +355,10 @@ static __always_inline void send_end(struct out *out)
 }
 
 #endif
+
+static __always_inline bool reserve(struct out *out, __u8 action, enum tws_writer writer)
+{
+	return reserve_at(out, action, writer, bpf_ktime_get_ns());
+}
 
 #endif

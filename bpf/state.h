@@ -244,14 +244,15 @@ static __always_inline void drop_fin(const struct sock *sk, const struct tcp_soc
 		open_release(sk, open);
 }
 
-/* Writes the record, with what is @known of the connection already, if that is not NULL. */
+/* Writes the record, with what is @known of the connection already, if that is not NULL. Else
+ * @id is what make_id() gives, where the entry may be given back already. */
 static __always_inline void tell_fin(const struct sock *sk, const struct tcp_sock *tp,
-				     struct tws_open *open, __u16 flag,
+				     struct tws_open *open, __u16 flag, __u64 id, __u64 now_ns,
 				     const struct tws_conn *known, enum tws_writer writer)
 {
 	struct out out;
 
-	if (!reserve(&out, TWS_FIN, writer)) {
+	if (!reserve_at(&out, TWS_FIN, writer, now_ns)) {
 		drop_fin(sk, tp, open);
 		return;
 	}
@@ -262,7 +263,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 		fill_fin(&out.ev->conn, sk, open, flag);
 	out.ev->tx_bytes = final_tx_bytes(tp, out.ev->conn.side);
 	out.ev->rx_bytes = received_bytes(sk, tp, flag & TWS_F_PASSIVE ? out.ev->conn.flags : 0);
-	out.ev->cookie = make_id(sk, open);
+	out.ev->cookie = known || !open_outlives_socket() ? make_id(sk, open) : id;
 	send(&out);
 	if (open && open_ends_with_fin())
 		open_release(sk, open);
@@ -281,7 +282,7 @@ static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_
 		fill_fin(&conn, sk, open, flag);
 		if (filter_owner(&conn)) {
 			count_filtered_fin(writer);
-			tell_fin(sk, tp, open, flag, &conn, writer);
+			tell_fin(sk, tp, open, flag, 0, bpf_ktime_get_ns(), &conn, writer);
 			return;
 		}
 	}
@@ -297,6 +298,20 @@ static __always_inline void note_closer(const struct sock *sk)
 		note_process(task);
 }
 
+/*
+ * The clock and the cookie come first, if they are wanted in any case. The clock waits for the loads
+ * before it; to give a cookie takes a locked instruction, which waits for the stores before it, and
+ * lets no later load begin. What follows are loads and stores of lines that no cache of this CPU has.
+ */
+static __always_inline void on_any_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
+				       enum tws_writer writer)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 id = open_outlives_socket() ? bpf_get_socket_cookie((void *)sk) : 0;
+
+	tell_fin(sk, tp, take_opening(sk, tp, 0), flag, id, now_ns, NULL, writer);
+}
+
 /* -> FIN_WAIT1 (we close first) and, if wanted, -> LAST_ACK (the peer did). */
 static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock *tp,
 				   __u16 flag, enum tws_writer writer)
@@ -305,7 +320,7 @@ static __always_inline void on_fin(const struct sock *sk, const struct tcp_sock 
 	if (tws.has_filter)
 		on_filtered_fin(sk, tp, flag, writer);
 	else
-		tell_fin(sk, tp, take_opening(sk, tp, 0), flag, NULL, writer);
+		on_any_fin(sk, tp, flag, writer);
 }
 
 /* ---- softirq, or the backlog ---- */
