@@ -382,10 +382,9 @@ static OUT_OF_LINE void on_peer_fin(const struct sock *sk, const struct tcp_sock
  * to come from another CPU. Servers are known by sk_max_ack_backlog, which a child has from its
  * listener.
  */
-static __always_inline void on_passive_fin(const struct sock *sk)
+static __always_inline bool passive_fin_matters(const struct sock *sk)
 {
-	if (!open_outlives_socket() || !sk->sk_max_ack_backlog)
-		open_drop(sk);
+	return !open_outlives_socket() || !sk->sk_max_ack_backlog;
 }
 
 /* What became, at @now_ns, of the connection whose FIN event has this @id; @unsent as in

@@ -27,7 +27,7 @@ static __always_inline void on_last_ack(const struct sock *sk, const struct tcp_
 	if (tws.all)
 		on_fin(sk, tp, TWS_F_PASSIVE, writer);
 	else
-		on_passive_fin(sk);
+		open_drop(sk);
 }
 
 static __always_inline void on_established(const struct sock *sk, const struct tcp_sock *tp,
@@ -75,11 +75,10 @@ static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int n
 }
 
 #define ALWAYS_OF_INTEREST                                                     \
-	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_LAST_ACK) | \
-	 STATE(BPF_TCP_LISTEN))
+	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_LISTEN))
 
 /* The states are told by registers alone: ask for them first. */
-static __always_inline bool is_of_interest(int oldstate, int newstate)
+static __always_inline bool is_of_interest(const struct sock *sk, int oldstate, int newstate)
 {
 	/* close() after shutdown(). */
 	if (newstate == oldstate)
@@ -89,6 +88,8 @@ static __always_inline bool is_of_interest(int oldstate, int newstate)
 		return oldstate == BPF_TCP_SYN_RECV || tws.all;
 	if (newstate == BPF_TCP_CLOSE)
 		return close_matters(oldstate);
+	if (newstate == BPF_TCP_LAST_ACK)
+		return tws.all || passive_fin_matters(sk);
 	return STATE(newstate) & ALWAYS_OF_INTEREST;
 }
 
@@ -148,7 +149,7 @@ static __always_inline void note_handled(const struct sock *sk, int newstate)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_state, const struct sock *sk, int oldstate, int newstate)
 {
-	if (!is_of_interest(oldstate, newstate))
+	if (!is_of_interest(sk, oldstate, newstate))
 		return 0;
 	if (!is_owned(sk))
 		note_handled(sk, newstate);
@@ -161,7 +162,7 @@ int BPF_PROG(tws_state, const struct sock *sk, int oldstate, int newstate)
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_spare, const struct sock *sk, int oldstate, int newstate)
 {
-	if (is_of_interest(oldstate, newstate) && !is_owned(sk) && !was_handled(sk, newstate))
+	if (is_of_interest(sk, oldstate, newstate) && !is_owned(sk) && !was_handled(sk, newstate))
 		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
 	return 0;
 }
