@@ -244,6 +244,21 @@ static __always_inline void drop_fin(const struct sock *sk, const struct tcp_soc
 		open_release(sk, open);
 }
 
+/* The part of the filter that asks for addresses. Out of line, so that its stack is free again
+ * when the caller goes on. */
+static OUT_OF_LINE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
+{
+	struct tuple t;
+
+	read_tuple(&t, sk, tp);
+	return filter_connection(&t);
+}
+
+static __always_inline bool passes(const struct sock *sk, const struct tcp_sock *tp)
+{
+	return !tws.has_filter || passes_filter(sk, tp);
+}
+
 /* Writes the record, with what is @known of the connection already, if that is not NULL. Else
  * @id is what make_id() gives, where the entry may be given back already. */
 static __always_inline void tell_fin(const struct sock *sk, const struct tcp_sock *tp,
@@ -275,10 +290,8 @@ static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_
 {
 	struct tws_open *open = take_opening(sk, tp, 0);
 	struct tws_conn conn;
-	struct tuple t;
 
-	read_tuple(&t, sk, tp);
-	if (filter_connection(&t)) {
+	if (passes(sk, tp)) {
 		fill_fin(&conn, sk, open, flag);
 		if (filter_owner(&conn)) {
 			count_filtered_fin(writer);
@@ -472,21 +485,6 @@ static OUT_OF_LINE void keep_mini(const struct sock *sk, const struct tcp_sock *
 		keep_pending(&t, id, mini, writer);
 	else if (tws.all)
 		keep_time_wait_tuple(&t, mini->addr, mini->cookie);
-}
-
-/* The part of the filter that asks for addresses. Out of line, so that its stack is free again
- * when the caller goes on. */
-static OUT_OF_LINE bool passes_filter(const struct sock *sk, const struct tcp_sock *tp)
-{
-	struct tuple t;
-
-	read_tuple(&t, sk, tp);
-	return filter_connection(&t);
-}
-
-static __always_inline bool passes(const struct sock *sk, const struct tcp_sock *tp)
-{
-	return !tws.has_filter || passes_filter(sk, tp);
 }
 
 static __always_inline void on_mini(const struct sock *sk, const struct tcp_sock *tp, __u64 id,

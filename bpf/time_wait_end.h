@@ -50,7 +50,7 @@ static __always_inline bool reserve_sign(struct out *out, __u8 action, enum tws_
  * -> ESTABLISHED: only now is a child's tuple complete. A connecting socket that
  * comes from SYN_RECV met another that connected to it at the same time.
  */
-static __always_inline void on_opened(const struct sock *sk, const struct tcp_sock *tp,
+static OUT_OF_LINE void on_opened(const struct sock *sk, const struct tcp_sock *tp,
 				      int oldstate, enum tws_writer writer)
 {
 	const struct tws_open *open;
