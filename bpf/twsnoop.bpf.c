@@ -50,8 +50,14 @@ static __always_inline void on_close_wait(const struct sock *sk, const struct tc
 static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int newstate,
 			       enum tws_writer writer)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock((void *)sk);
+	struct tcp_sock *tp;
 
+	if (newstate == BPF_TCP_SYN_SENT) {
+		if (sk->sk_protocol == IPPROTO_TCP)
+			on_connect(sk);
+		return;
+	}
+	tp = bpf_skc_to_tcp_sock((void *)sk);
 	if (!tp)
 		return;
 	if (oldstate == BPF_TCP_SYN_RECV)
@@ -60,8 +66,6 @@ static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int n
 		on_late_close(sk, tp, writer);
 	else if (newstate == BPF_TCP_ESTABLISHED)
 		on_established(sk, tp, oldstate, writer);
-	else if (newstate == BPF_TCP_SYN_SENT)
-		on_connect(sk);
 	else if (newstate == BPF_TCP_FIN_WAIT1)
 		on_fin(sk, tp, TWS_F_ACTIVE, writer);
 	else if (newstate == BPF_TCP_LAST_ACK)
