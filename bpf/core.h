@@ -37,6 +37,16 @@ struct net___pointer {
 	struct netns_ipv4___pointer ipv4;
 } __attribute__((preserve_access_index));
 
+/* What TCP keeps in a segment's buffer: since 2.6, but in no place of its own; one byte of flags
+ * until it became two, of which this is the first. */
+struct tcp_skb_cb___flags {
+	__u8 tcp_flags;
+} __attribute__((preserve_access_index));
+
+struct sk_buff___cb {
+	char cb[48];
+} __attribute__((preserve_access_index));
+
 /* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */
 struct socket___state {
 	enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING } state;
