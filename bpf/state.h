@@ -54,11 +54,11 @@ static __always_inline void fill_peer_fin(struct tws_conn *conn, const struct tw
 }
 
 static __always_inline void fill_event(const struct out *out, const struct sock *sk,
-				       const struct tcp_sock *tp)
+				       __u16 local_port)
 {
 	struct tws_event *ev = out->ev;
 
-	fill_tuple(ev, sk, tp);
+	fill_tuple(ev, sk, local_port);
 	ev->time_ns = out->time_ns;
 	ev->end = 0;
 	ev->pad = 0;
@@ -98,7 +98,7 @@ static OUT_OF_LINE void on_listener(const struct sock *sk, const struct tcp_sock
 	if (!local_port_of(tp) || !reserve(&out, TWS_LISTEN, writer))
 		return;
 	out.ev->action = action;
-	fill_event(&out, sk, tp);
+	fill_event(&out, sk, local_port_of(tp));
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
 	if (HAS_COOKIE)
 		out.ev->cookie = bpf_get_socket_cookie((void *)sk);
@@ -271,7 +271,7 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 		drop_fin(sk, tp, open);
 		return;
 	}
-	fill_event(&out, sk, tp);
+	fill_event(&out, sk, sk->__sk_common.skc_num);
 	if (known)
 		__builtin_memcpy(&out.ev->conn, known, sizeof(*known));
 	else
@@ -443,7 +443,7 @@ static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struc
 
 	if (!filter_owner(&nobody) || !reserve(&out, action_of(mini), writer))
 		return;
-	fill_event(&out, sk, tp);
+	fill_event(&out, sk, local_port_of(tp));
 	fill_opening(&out.ev->conn, sk, take_opening(sk, tp, 1));
 	out.ev->tx_bytes = payload_before(tp, tp->write_seq, 1, out.ev->conn.side);
 	out.ev->rx_bytes = received_bytes(sk, tp, 0);
@@ -530,7 +530,7 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 		read_close(&conn, sk, true, oldstate);
 	if (!filter_owner(&conn) || !reserve(&out, action, writer))
 		return;
-	fill_event(&out, sk, tp);
+	fill_event(&out, sk, local_port_of(tp));
 	out.ev->tx_bytes = left_tx_bytes(tp, oldstate, conn.side);
 	out.ev->rx_bytes = received_bytes(sk, tp, conn.flags);
 	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));

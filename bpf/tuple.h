@@ -116,12 +116,12 @@ static __always_inline void tuple_to_key(struct tws_key *key, const struct tuple
 
 /* Where it is to be at last, without a copy: most events need it nowhere else. */
 static __always_inline void fill_tuple(struct tws_event *ev, const struct sock *sk,
-				       const struct tcp_sock *tp)
+				       __u16 local_port)
 {
 	const struct sock_common *skc = &sk->__sk_common;
 
 	ev->netns = netns_of(skc->skc_net.net);
-	ev->local_port = local_port_of(tp);
+	ev->local_port = local_port;
 	ev->peer_port = bpf_ntohs(skc->skc_dport);
 	ev->family = read_addresses(ev->local_addr, ev->peer_addr, skc);
 }
