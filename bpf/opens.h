@@ -96,7 +96,9 @@ static __always_inline __u32 open_index(__u64 key, __u32 probe)
 
 static __always_inline struct tws_open *open_at(__u32 index)
 {
-	return bpf_map_lookup_elem(&tws_opens, &index);
+	__u64 key = index; /* a whole word: see this_cpu() */
+
+	return bpf_map_lookup_elem(&tws_opens, &key);
 }
 
 /* Probe 0 nearly always finds it: only that one is compiled into the callers. */

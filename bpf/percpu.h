@@ -39,9 +39,11 @@ struct {
 #define TWS_CACHED_SHIFT 61 /* as many bits are left as entries need */
 _Static_assert(1 << (64 - TWS_CACHED_SHIFT) == TWS_CACHED, "an index of all entries");
 
+/* The key is stored as a whole word of the stack: one that is written in part is no word whose
+ * content is new to the verifier, and what differs in it only has it follow the same way twice. */
 static __always_inline struct tws_cpu *this_cpu(void)
 {
-	__u32 zero = 0;
+	__u64 zero = 0;
 
 	return bpf_map_lookup_elem(&tws_cpus, &zero);
 }

@@ -144,7 +144,7 @@ VERIFIED_ONCE __u32 tws_write_over(__u32 ring, __u32 writer, __u64 position, __u
 static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mask,
 					  __u8 action, enum tws_writer writer, __u64 now_ns)
 {
-	__u32 which = ring; /* @ring stays a constant, not a word in memory */
+	__u64 which = ring; /* @ring stays a constant, not a word in memory */
 	struct tws_cpu *cpu = this_cpu();
 	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
 	__u64 next;
@@ -176,8 +176,7 @@ static __always_inline bool reserve_at(struct out *out, __u8 action, enum tws_wr
 				       __u64 now_ns)
 {
 	struct tws_record *record;
-	__u64 position;
-	__u32 index;
+	__u64 position, index; /* the index whole: see this_cpu() */
 
 	out->time_ns = now_ns;
 	if (!take_position(&position, TWS_RING_EVENTS, tws.event_mask, action, writer, now_ns))
@@ -221,8 +220,7 @@ static __always_inline bool reserve_end(struct out *out, __u8 action, enum tws_w
 					__u64 now_ns)
 {
 	struct tws_ending *end;
-	__u64 position;
-	__u32 index;
+	__u64 position, index; /* as in reserve_at() */
 
 	out->time_ns = now_ns;
 	if (!take_position(&position, TWS_RING_ENDS, tws.end_mask, action, writer, now_ns))

@@ -574,6 +574,13 @@ static __always_inline bool omits_fin_wait2_minis(void)
 	return tws.has_rx_sk && !tws.all && HAS_READERS;
 }
 
+/* Of a state that is set once more. */
+static __always_inline bool is_late_close(int state)
+{
+	return STATE(state) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2)) &&
+	       omits_fin_wait2_minis();
+}
+
 /* close() after shutdown(): what came in between belongs to the connection. */
 static OUT_OF_LINE void on_late_close(const struct sock *sk, const struct tcp_sock *tp,
 			       enum tws_writer writer)
@@ -612,9 +619,7 @@ static OUT_OF_LINE void tell_close(const struct sock *sk, const struct tcp_sock 
 /* Whether at CLOSE anything is told, or an entry given back. */
 static __always_inline bool close_matters(int oldstate)
 {
-	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket())
-		return true;
-	return HAS_READERS && (tws.all || oldstate != BPF_TCP_LAST_ACK);
+	return oldstate != BPF_TCP_LAST_ACK || tws.all || !open_outlives_socket();
 }
 
 /*

@@ -37,18 +37,22 @@ static __always_inline void on_established(const struct sock *sk, const struct t
 		on_opened(sk, tp, oldstate, writer);
 }
 
+/* close() after shutdown(); any other state is set once more to no effect, as LAST_ACK is then. */
+static __always_inline void on_same_state(const struct sock *sk, const struct tcp_sock *tp,
+					  int state, enum tws_writer writer)
+{
+	if (is_late_close(state))
+		on_late_close(sk, tp, writer);
+}
+
 static __always_inline void on_close_wait(const struct sock *sk, const struct tcp_sock *tp)
 {
 	if (tws.all)
 		on_peer_fin(sk, tp);
 }
 
-/*
- * A function of its own, so that the programs need no stack and save no registers for the
- * transitions that they leave alone: most.
- */
-static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int newstate,
-			       enum tws_writer writer)
+static __always_inline void on_transition(const struct sock *sk, int oldstate, int newstate,
+					   enum tws_writer writer)
 {
 	struct tcp_sock *tp;
 
@@ -63,7 +67,7 @@ static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int n
 	if (oldstate == BPF_TCP_SYN_RECV)
 		on_accept(sk, tp, newstate);
 	if (newstate == oldstate)
-		on_late_close(sk, tp, writer);
+		on_same_state(sk, tp, newstate, writer);
 	else if (newstate == BPF_TCP_ESTABLISHED)
 		on_established(sk, tp, oldstate, writer);
 	else if (newstate == BPF_TCP_FIN_WAIT1)
@@ -81,19 +85,20 @@ static OUT_OF_LINE void on_transition(const struct sock *sk, int oldstate, int n
 #define ALWAYS_OF_INTEREST                                                     \
 	(STATE(BPF_TCP_SYN_SENT) | STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_LISTEN))
 
-/* The states are told by registers alone: ask for them first. */
+/*
+ * The states are told by registers alone: ask for them first, and for the most frequent ones first
+ * of all. To the JIT settings are no constants, but words to be loaded.
+ */
 static __always_inline bool is_of_interest(const struct sock *sk, int oldstate, int newstate)
 {
-	/* close() after shutdown(). */
-	if (newstate == oldstate)
-		return omits_fin_wait2_minis() &&
-		       STATE(newstate) & (STATE(BPF_TCP_FIN_WAIT1) | STATE(BPF_TCP_FIN_WAIT2));
 	if (newstate == BPF_TCP_ESTABLISHED || newstate == BPF_TCP_CLOSE_WAIT)
 		return oldstate == BPF_TCP_SYN_RECV || tws.all;
 	if (newstate == BPF_TCP_CLOSE)
 		return close_matters(oldstate);
 	if (newstate == BPF_TCP_LAST_ACK)
-		return tws.all || passive_fin_matters(sk);
+		return passive_fin_matters(sk) || tws.all;
+	if (newstate == oldstate)
+		return is_late_close(newstate);
 	return STATE(newstate) & ALWAYS_OF_INTEREST;
 }
 
@@ -149,25 +154,39 @@ static __always_inline void note_handled(const struct sock *sk, int newstate)
 
 #endif
 
+/*
+ * What is done is a function of its own, so that the programs need no stack and save no registers
+ * for the transitions that they leave alone: most.
+ */
+static OUT_OF_LINE void act(const struct sock *sk, int oldstate, int newstate)
+{
+	if (!is_owned(sk))
+		note_handled(sk, newstate);
+	on_transition(sk, oldstate, newstate, writer_for(sk));
+}
+
 /* The first one, which is attached first: a tracepoint's programs run in that order. */
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_state, const struct sock *sk, int oldstate, int newstate)
 {
-	if (!is_of_interest(sk, oldstate, newstate))
-		return 0;
-	if (!is_owned(sk))
-		note_handled(sk, newstate);
-	on_transition(sk, oldstate, newstate, writer_for(sk));
+	if (is_of_interest(sk, oldstate, newstate))
+		act(sk, oldstate, newstate);
 	return 0;
 }
 
 #ifdef TWS_ATOMIC
 
+static OUT_OF_LINE void act_in_its_stead(const struct sock *sk, int oldstate, int newstate)
+{
+	if (!was_handled(sk, newstate))
+		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
+}
+
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tws_spare, const struct sock *sk, int oldstate, int newstate)
 {
-	if (is_of_interest(sk, oldstate, newstate) && !is_owned(sk) && !was_handled(sk, newstate))
-		on_transition(sk, oldstate, newstate, TWS_SOFTIRQ);
+	if (is_of_interest(sk, oldstate, newstate) && !is_owned(sk))
+		act_in_its_stead(sk, oldstate, newstate);
 	return 0;
 }
 
