@@ -10,6 +10,8 @@
 #   guest_add_payload PROG...           into /payload, with the libraries they need; /payload/run is
 #                                       what the guest is for
 #   guest_install                       what `make install` puts where
+#   guest_add_deb                       dpkg, and /payload/twsnoop.deb and next.deb, the same of the next version,
+#                                       of the program as it is built; false where no deb can be built
 #   guest_add_modules NAME...           kernel modules, for modprobe
 #   guest_boot NAME CPUS [ARG...]       starts it, with more arguments for QEMU; CPUS is "disk" for one
 #                                       that has a disk: see accel in qemu.sh
@@ -96,6 +98,58 @@ guest_install()
 	"${MAKE:-make}" -s -C "$repo_root" BUILD="$BUILD" DESTDIR="$stage" install ||
 		die "make install has failed"
 	guest_add_libraries "$BUILD/twsnoop"
+}
+
+# guest_add_package NAME: of this machine's, its files
+guest_add_package()
+{
+	local f to
+	dpkg -L "$1" | while read -r f; do
+		[ -f "$f" ] || continue
+		case $f in
+		/usr/share/doc/* | /usr/share/man/* | /usr/share/locale/*) continue ;;
+		esac
+		to=$stage/usr${f#/usr}
+		mkdir -p "$(dirname "$to")"
+		cp -L "$f" "$to"
+		[ ! -x "$f" ] || guest_add_libraries "$f"
+	done
+}
+
+# guest_add_status DEB: what it depends on is installed, as far as dpkg knows
+guest_add_status()
+{
+	local db=$stage/var/lib/dpkg name
+	mkdir -p "$db"/{info,updates,triggers}
+	: >"$db/available"
+	dpkg-deb -f "$1" Depends | tr ',' '\n' | sed -E 's/^ *([^ ]+).*/\1/' |
+		while read -r name; do
+			dpkg -s "$name"
+			echo
+			: >"$db/info/$name.list"
+			: >"$db/info/$name:$(dpkg --print-architecture).list"
+		done >"$db/status"
+}
+
+guest_add_deb()
+{
+	local deb newer=$guests_dir/deb/newer name
+	command -v dh >/dev/null && command -v dpkg-deb >/dev/null || return 1
+	mkdir -p "$guests_dir/deb"
+	deb=$(CC="${CC:-}" CLANG="${CLANG:-}" TWSNOOP_DEB_BUILD="$(readlink -f "$BUILD")" \
+		"$repo_root/packaging/deb/build.sh" "$(uname -m)" "$guests_dir/deb") || die "make deb has failed"
+	rm -rf "$newer"
+	dpkg-deb -R "$deb" "$newer"
+	sed -i 's/^Version: .*/&+next/' "$newer/DEBIAN/control"
+	dpkg-deb --root-owner-group -b "$newer" "$stage/payload/next.deb" >/dev/null
+	cp "$deb" "$stage/payload/twsnoop.deb"
+	guest_add_libraries "$newer/usr/sbin/twsnoop"
+	for name in dpkg tar perl-base init-system-helpers diffutils; do
+		guest_add_package "$name"
+	done
+	mkdir -p "$stage/usr/sbin"
+	cp /sbin/ldconfig "$stage/usr/sbin/"
+	guest_add_status "$deb"
 }
 
 # guest_pack NAME: the archive that it boots from.

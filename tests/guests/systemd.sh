@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The units of packaging/systemd under a real systemd, in a guest. What is tried is in systemd/run.
-# usage: systemd.sh [--packages]
+# The units of packaging/systemd under a real systemd, in a guest, and the Debian package. What is tried is in systemd/run.
+# usage: systemd.sh [--packages]      environment: ONLY="deb" for some of the tests
 set -euo pipefail
 
 prog=systemd.sh
@@ -38,7 +38,9 @@ ExecStart=/payload/clitool close 3 early-bird
 WantedBy=multi-user.target
 EOF
 enable early-bird.service
+guest_add_deb || echo "skip deb: debhelper is missing: sudo tests/deps.sh deb"
 guest_add_payload "$guest_src/systemd/run" "$guest_src/lib.sh" "$BUILD/tests/cli/clitool"
+[ -z "${ONLY:-}" ] || echo "$ONLY" >"$stage/payload/only"
 status=0
 guest_run systemd "${CPUS:-1}" 1500 || status=1
 guest_lines systemd | grep -q '^[0-9]* passed, ' || echo "0 passed, 1 failed"
