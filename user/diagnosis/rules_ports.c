@@ -42,7 +42,7 @@ static const char *until(char to[80], const struct judge *j, const struct eviden
 
 static void say_exhausted(struct judge *j, const struct evidence_flow *flow, const struct port_state *s)
 {
-	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME], when[80];
+	char name[FINDING_NAME], end[FINDING_END], who[FINDING_NAME], when[80], whose[FINDING_NAME + 80] = "";
 	const char *label, *taker = port_state__taker(j->e, flow, s, &label);
 	bool is_now = !s->has_some || j->e->is_past;
 	struct finding *f;
@@ -53,10 +53,13 @@ static void say_exhausted(struct judge *j, const struct evidence_flow *flow, con
 		return;
 	finding__who(f, flow);
 	f->weight = flow->no_ports;
+	if (taker && taker[0] && strncmp(taker, flow->key.comm, sizeof(flow->key.comm)))
+		snprintf(whose, sizeof(whose), " Most of them %s taken by %s: what is to be done is its matter.",
+			 is_now ? "are" : "were", finding__name(who, taker, label));
 	finding__say(f, "%s %s out of local ports towards %s: connect() %s with \"Cannot assign requested "
-		     "address\"%s.", finding__name(name, flow->key.comm, flow->label), is_now ? "is" : "was",
+		     "address\"%s.%s", finding__name(name, flow->key.comm, flow->label), is_now ? "is" : "was",
 		     finding__end(end, flow->key.family, flow->key.peer_addr, flow->key.port),
-		     is_now ? "fails" : "failed", until(when, j, flow, s));
+		     is_now ? "fails" : "failed", until(when, j, flow, s), whose);
 	port_state__add_facts(j->e, f, flow, s);
 	if (s->set && s->set->bound)
 		finding__fact(f, "ports_bound", s->set->bound);

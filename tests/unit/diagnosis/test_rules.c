@@ -320,6 +320,7 @@ static void ports_exhausted_over(void **unused)
 	past_burst("java", "java");
 	f = must("ports-exhausted", SEVERITY_WARNING);
 	assert_true(says(f, "was out of") && says(f, "failed") && says(f, "until 3m20s ago. It is over"));
+	assert_false(says(f, "taken by")); /* its own */
 	assert_int_equal(fact(f, "seconds_since_last_failure")->number, 200);
 	assert_int_equal(fact(f, "ports_held_at_most")->number, 990);
 	assert_int_equal(fact(f, "ports_held")->number, 0);
@@ -386,6 +387,7 @@ static void ports_exhausted_taker_gone(void **unused)
 	f = must("ports-exhausted", SEVERITY_WARNING);
 	assert_string_equal(f->comm, "victim");
 	assert_string_equal(fact(f, "taken_by")->text, "java");
+	assert_true(says(f, "were taken by java: what is to be done is its matter"));
 	assert_non_null(strstr(f->steps[0], "HttpClient"));
 	/* nor is the victim taken for it because some of its own are there now */
 	ports(1000, 20);
