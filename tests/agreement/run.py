@@ -170,7 +170,7 @@ class Lists:
 
     def __init__(self, twsnoop, folder):
         self.twsnoop, self.folder = twsnoop, folder
-        self.taken = []  # (path, moment, seconds that it took, when it was)
+        self.taken = []  # (path, moment, seconds that it took, when it was, how far the ledger went back)
         self.sockets = self.misplaced = self.checked = 0
         self.other, self.few = {}, []
 
@@ -184,17 +184,22 @@ class Lists:
         with open(path, encoding="utf-8") as lines:
             first = lines.readline()
         if first:
-            self.taken.append((path, json.loads(first)["timestamp"], took, begin))
+            self.taken.append((path, json.loads(first)["timestamp"], took, begin, self.reach_s()))
+
+    def reach_s(self):
+        """What the rest of the host closes goes into the same rings."""
+        out = subprocess.run([self.twsnoop, "check", "--json"], capture_output=True, check=False).stdout
+        return json.loads(out).get("ledger", {}).get("reach_ns", 1e12) / 1e9
 
     def differs(self, recording, at):
         """Why the recording says something else of it; nothing if it does not."""
-        path, moment, took, _ = at
+        path, moment, took, _, reach_s = at
         recorded = f"{self.folder}/list.recorded"
         with open(recorded, "wb") as out:
             subprocess.run([self.twsnoop, "list", "--json", "--from", recording, "--at", moment,
                             "--netns", NETNS], stdout=out, stderr=subprocess.DEVNULL, check=True)
         result = subprocess.run([PYTHON, f"{HERE}/../past/agree.py", "sockets", path, recorded,
-                                 f"{took + 0.3:.3f}"], capture_output=True, text=True, check=True)
+                                 f"{took + 0.3:.3f}", f"{reach_s - took:.3f}"], capture_output=True, text=True, check=True)
         self.sockets += int(result.stderr.split()[0])
         self.misplaced += int(result.stderr.split()[2])
         return result.stdout

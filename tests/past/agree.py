@@ -5,9 +5,10 @@
 agree.py events LIVE RECORDED: of two traces in JSON all members of all events, but for the time: each
 reader has read the wall clock for itself, and it may differ by some milliseconds. Where one of the two
 found a socket by a snapshot of its own, and so later, when that was may differ.
-agree.py sockets LIVE RECORDED SECONDS: of two lists in JSON the sockets, their states, owners and
+agree.py sockets LIVE RECORDED SECONDS [REACH]: of two lists in JSON the sockets, their states, owners and
 containers. To read all sockets takes a while: what was closed in the last SECONDS may be in one of
-them alone. A list reads the kernel's table; a recording has what tracepoints told, and the rest once
+them alone. Of what was closed more than REACH seconds ago the live one may have no owner: it was
+written over. A list reads the kernel's table; a recording has what tracepoints told, and the rest once
 a snapshot has found it, up to a minute later. There are kernels whose tracepoints are silent while
 some tasks run (docs/limits.md): so a few sockets may not be recorded yet.
 Prints why not, a line each, or nothing.
@@ -91,7 +92,11 @@ def is_misplaced(live, recorded):
     return live.get("cgroup", {}).get("id") == 1 and recorded.get("cgroup", {}).get("id") != 1
 
 
-def sockets(live, recorded, slack):
+def is_written_over(live, reach):
+    return "process" not in live and live["owner"]["evidence"] != "seen" and live["tcp"]["age_ns"] >= reach * 1e9
+
+
+def sockets(live, recorded, slack, reach):
     known = [{place(s): s for s in load(path)} for path in (live, recorded)]
     lacking = [[json.dumps(s) for key, s in sorted(known[which].items())
                 if key not in known[1 - which] and not is_recent(s, slack) and
@@ -102,7 +107,7 @@ def sockets(live, recorded, slack):
     others, misplaced = [], 0
     for key in known[0].keys() & known[1].keys():
         a, b = (k[key] for k in known)
-        if is_recent(a, slack) or is_recent(b, slack):
+        if is_recent(a, slack) or is_recent(b, slack) or is_written_over(a, reach):
             continue
         names = [name for name in ("process", "owner", "container", "cgroup")
                  if a.get(name) != b.get(name)]
@@ -126,4 +131,4 @@ def sockets(live, recorded, slack):
 if sys.argv[1] == "events":
     events(sys.argv[2], sys.argv[3])
 else:
-    sockets(sys.argv[2], sys.argv[3], float(sys.argv[4]))
+    sockets(sys.argv[2], sys.argv[3], float(sys.argv[4]), float((sys.argv[5:] or ["inf"])[0]))
