@@ -266,18 +266,30 @@ agreement: all
 # what each plays. For arm64: make ARCH=arm64 matrix
 PAYLOAD := $(BUILD)/matrix-payload
 
-matrix: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
+matrix-payload: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 	@mkdir -p $(PAYLOAD)
 	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter \
 		tests/matrix/payload/run tests/matrix/payload/no_sock_diag $(PAYLOAD)/
-	rm -rf $(PAYLOAD)/containers $(PAYLOAD)/share
+	rm -rf $(PAYLOAD)/containers $(PAYLOAD)/share $(PAYLOAD)/whole
 	$(if $(SHARE),touch $(PAYLOAD)/share)
+	$(if $(WHOLE),touch $(PAYLOAD)/whole)
 	cp -R tests/containers $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
 		tests/containers/end.c
+
+MATRIX_OPTIONS := --with-host-binary crun --with-host-binary runc \
+	$(if $(CROSS),--library-root $(CROSS)/root)
+
+matrix: matrix-payload
 	BUILD=$(abspath $(BUILD)) MATRIX_ARCH=$(if $(CROSS),$(ARCH)) tests/matrix/run.sh \
-		--payload $(PAYLOAD) --with-host-binary crun --with-host-binary runc \
-		$(if $(CROSS),--library-root $(CROSS)/root) --deadline 2400 $(SERIES)
+		--payload $(PAYLOAD) $(MATRIX_OPTIONS) --deadline 2400 $(SERIES)
+
+# All of it on all kernels that Debian's archive has, real-time ones among them, and on some with several
+# processors: for hours.
+matrix-nightly: WHOLE := 1
+matrix-nightly: matrix-payload
+	BUILD=$(abspath $(BUILD)) SERIES='$(SERIES)' tests/matrix/nightly.sh $(PAYLOAD) \
+		$(MATRIX_OPTIONS) --deadline 7200
 
 # The soak on a kernel whose tracepoints always fire, as not every host's do; with CPUS=2, on two
 # processors and this machine's clock.
@@ -346,6 +358,6 @@ uninstall:
 clean:
 	rm -rf $(BUILD)
 
-.PHONY: all static deps run test check check-build check-quick bench bench-count bench-reader abi budget sockiter scenarios soak agreement matrix \
+.PHONY: all static deps run test check check-build check-quick bench bench-count bench-reader abi budget sockiter scenarios soak agreement matrix matrix-payload matrix-nightly \
 	guests-soak guests-systemd guests-record guests-clocks lint install uninstall clean
 .DELETE_ON_ERROR:

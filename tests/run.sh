@@ -171,9 +171,9 @@ name_faults() {
 			next
 		}
 		/^\[       OK \]/ { why = "" }
-		/^(\[[0-9.]+\] )?FAIL / { sub(/FAIL /, ""); say($0); next }
-		/^matrix [0-9.]+.*: FAIL/ { verdict = $0 }
-		/^matrix [0-9.]+.*: FAIL/ && !/\((its tests failed|payload.s exit status 1)\)$/ ||
+		/^(\[[0-9a-z.-]+\] )?FAIL / { sub(/FAIL /, ""); say($0); next }
+		/^matrix [0-9][0-9a-z.-]*.*: FAIL/ { verdict = $0 }
+		/^matrix [0-9][0-9a-z.-]*.*: FAIL/ && !/\((its tests failed|payload.s exit status 1)\)$/ ||
 			/^fuzz_[a-z_]+: FAILED|^[^ ]+:[0-9]+: (fatal )?error: |: FAILED: / ||
 			/ERROR: [A-Za-z]+Sanitizer|^[^ ]+: runtime error: / { say($0) }
 		/./ && !/^make|^processor time: / { last = $0 }
@@ -227,7 +227,7 @@ finish() {
 	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 	printf '%-14s %5d passed %4d failed %4d skipped  %4d s, processors %4d s\n' "$name" "$p" "$f" "$s" "$took" \
 		"$(sed -n '$s/^processor time: \([0-9]*\) s$/\1/p' "$log")"
-	grep -aE '^(\[[0-9.]+\] )?skip ' "$log" | sed "s/^/$name: /" | tee -a "$skips" | head -50
+	grep -aE '^(\[[0-9a-z.-]+\] )?skip ' "$log" | sed "s/^/$name: /" | tee -a "$skips" | head -50
 	grep -a '^left behind: ' "$log" | sed "s/^/$name: /"
 	if [ "$f" -gt 0 ]; then
 		name_faults "$name" "$status" "$f"

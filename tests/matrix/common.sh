@@ -35,6 +35,12 @@ matrix_dir=$BUILD/matrix
 # shellcheck disable=SC2034
 kernel_dir=${MATRIX_CACHE:-$matrix_dir/kernels}
 
+# is_series NAME: "6.1", perhaps with a flavour, perhaps for arm64: "6.12-rt", "6.1-full", "6.1-arm64".
+is_series()
+{
+	[[ $1 =~ ^[0-9]+\.[0-9]+(-(rt|full))?(-arm64)?$ ]]
+}
+
 # series_arch SERIES: by Debian's name of it. "6.1-arm64" is 6.1 for arm64.
 series_arch()
 {
@@ -51,11 +57,13 @@ series_version()
 }
 
 # series_flavour SERIES: how Debian's names of its packages end. "6.1-full" is not the kernel for
-# clouds: it has what only hardware needs, such as suspending.
+# clouds: it has what only hardware needs, such as suspending. "6.12-rt" is the real-time one, in which
+# softirqs are threads that can be preempted.
 series_flavour()
 {
 	case $1 in
-	*-full) echo "[0-9][^-]*-$(series_arch "$1")" ;;
+	*-full*) echo "[0-9][^-]*-$(series_arch "$1")" ;;
+	*-rt*) echo "rt-$(series_arch "$1")" ;;
 	*) echo "cloud-$(series_arch "$1")" ;;
 	esac
 }

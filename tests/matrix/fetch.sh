@@ -3,12 +3,13 @@
 #
 # Fetch the kernels of the matrix from Debian: for each series the newest cloud kernel that the
 # machine's own mirror offers now, for amd64, or for arm64 with a series such as "6.1-arm64"; with one
-# such as "6.1-full" the kernel that is not for clouds.
+# such as "6.1-full" the kernel that is not for clouds, with "6.12-rt" the real-time one.
 # Nothing here names a mirror or a package version.
 #
 # Result, in $BUILD/matrix/kernels/SERIES/:
 #   vmlinuz  config  lib/modules/RELEASE/ (with modules.dep)
 #   release (what uname -r will say)   version (Debian's version; written last)
+#   unsigned, if no signed index has the modules any more: see download_dropped()
 set -euo pipefail
 
 prog=fetch.sh
@@ -21,6 +22,7 @@ usage()
 {
 	cat <<-EOF
 	usage: fetch.sh [--refresh] [SERIES...]     (default: $MATRIX_SERIES)
+	       fetch.sh --offered                   all series that the archive has now
 
 	Puts each series' current Debian kernel into \$BUILD/matrix/kernels/SERIES.
 	A kernel that is there already is used as it is, unless --refresh is given.
@@ -32,8 +34,13 @@ usage()
 	EOF
 }
 
+# Where any series may be found. The three backports and the last three change their kernels every few weeks.
+archive_suites="bullseye bullseye-updates bullseye-security bookworm bookworm-updates bookworm-backports
+bookworm-security trixie trixie-updates trixie-backports trixie-security forky sid experimental"
+
 # Where a series is found: groups separated by `|`, the first group that has the series wins. A
-# suite named *-security is asked of the security mirror.
+# suite named *-security is asked of the security mirror. Of a series that is not known here the whole
+# archive is asked, which takes longer.
 series_suites()
 {
 	case $(series_version "$1") in
@@ -41,7 +48,7 @@ series_suites()
 	6.1) echo "bookworm bookworm-updates bookworm-security" ;;
 	6.12) echo "bookworm-updates bookworm-backports bookworm-security | trixie trixie-security" ;;
 	7.3) echo "trixie-backports" ;;
-	*) return 1 ;;
+	*) echo "archive" ;;
 	esac
 }
 
@@ -84,14 +91,40 @@ download_kernel()
 {
 	local dir=$1 abi=$2 kind names=
 	for kind in image binary modules base; do
-		if apt-cache -c "$dir/apt.conf" show "linux-$kind-$abi" >/dev/null 2>&1; then
+		# A name that others only depend on is no error, and shows nothing.
+		if [ -n "$(apt-cache -c "$dir/apt.conf" show "linux-$kind-$abi" 2>/dev/null)" ]; then
 			names="$names linux-$kind-$abi"
 		fi
 	done
 	rm -rf "$dir/debs"
 	mkdir -p "$dir/debs"
 	# shellcheck disable=SC2086
-	(cd "$dir/debs" && apt-get -c "$dir/apt.conf" -q download $names) >>"$dir/apt.log" 2>&1
+	(cd "$dir/debs" && apt-get -c "$dir/apt.conf" -q download $names) >>"$dir/apt.log" 2>&1 || return
+	download_dropped "$dir" "$abi"
+}
+
+# dropped_modules DIR ABI: the package and the version that linux-image-ABI needs and no index has. Backports
+# drop a version's modules before the rest of it.
+dropped_modules()
+{
+	[ -z "$(apt-cache -c "$1/apt.conf" show "linux-modules-$2" 2>/dev/null)" ] || return 0
+	apt-cache -c "$1/apt.conf" show "linux-image-$2" |
+		sed -n -E "s/^Depends:.*[ ,](linux-modules-[^ ]*-[^ ]*) \(= ([^)]*)\).*/\1 \2/p" | head -n 1
+}
+
+# download_dropped DIR ABI: the pool may have them still. Nothing signs that package any more; but the
+# modules in it are signed, by a key that is in the image: the guest is made to look at that (in
+# kernel_args, where there is $kernel_dir/SERIES/unsigned).
+download_dropped()
+{
+	local dir=$1 abi=$2 name version base
+	read -r name version < <(dropped_modules "$dir" "$abi") || return 0
+	for base in $main_mirrors; do
+		/usr/lib/apt/apt-helper -c "$dir/apt.conf" download-file \
+			"${base%/}/pool/main/l/linux/${name}_${version#*:}_${abi##*-}.deb" \
+			"$dir/debs/$name.deb" >>"$dir/apt.log" 2>&1 && touch "$dir/debs/unsigned" && return
+	done
+	return 1
 }
 
 # unpack_kernel DIR SERIES ABI: lay DIR/debs out as this file's head says.
@@ -126,6 +159,7 @@ unpack_kernel()
 	# complains of absent lists of built-in modules, which nothing here reads.
 	depmod -b "$out" "$abi" 2>/dev/null || die "$series: depmod failed for $abi"
 	echo "$abi" >"$out/release"
+	[ ! -e "$dir/debs/unsigned" ] || touch "$out/unsigned"
 	for deb in "$dir"/debs/linux-image-*.deb "$dir"/debs/linux-binary-*.deb; do
 		if [ -f "$deb" ]; then
 			dpkg-deb -f "$deb" Version >"$out/version"
@@ -136,23 +170,62 @@ unpack_kernel()
 	mv "$out" "$kernel_dir/$series"
 }
 
-# download_from DIR SERIES SUITE...: true if one of these suites had the series; its packages are
-# then in DIR/debs, its ABI name in $got_abi.
-download_from()
+# read_suites DIR WHAT ARCH SUITE...: a private apt in DIR that knows these suites. One that cannot be read is
+# said, but the others may do. Not apt's own words: they hold the mirror's address, and logs are published.
+read_suites()
 {
-	local dir=$1 series=$2 abi
+	local dir=$1 what=$2
 	shift 2
-	write_apt_config "$dir" "$(series_arch "$series")" "$@"
-	# A suite that cannot be read is said, but the others may do. Not apt's own words: they hold the
-	# mirror's address, and logs are published.
+	write_apt_config "$dir" "$@"
 	if ! apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1; then
-		say "$series: not readable on the mirror:" \
+		say "$what: not readable on the mirror:" \
 			"$(sed -n -E 's/^Err:[0-9]+ [^ ]+ ([^ ]+) .*/\1/p' "$dir/apt.log" | sort -u | xargs)"
 	fi
+}
+
+# read_archive ARCH: the same with all suites, in $matrix_dir/apt/archive-ARCH. It takes long: what is less
+# than some hours old will do.
+read_archive()
+{
+	local dir=$matrix_dir/apt/archive-$1
+	if [ "$refresh" = 0 ] && [ -n "$(find "$dir/read" -mmin -360 2>/dev/null)" ]; then
+		return
+	fi
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	# shellcheck disable=SC2086
+	read_suites "$dir" "the archive" "$1" $archive_suites
+	touch "$dir/read"
+}
+
+# list_offered DIR ARCH: the series that DIR's indexes have, for clouds and real-time ones, oldest first.
+list_offered()
+{
+	local suffix=
+	[ "$2" = amd64 ] || suffix=-$2
+	apt-cache -c "$1/apt.conf" pkgnames linux- |
+		sed -n -E -e "s/^linux-(image|binary)-([0-9]+\.[0-9]+)\.(.*-)?cloud-$2\$/\2$suffix/p" \
+			-e "s/^linux-(image|binary)-([0-9]+\.[0-9]+)\.(.*-)?rt-$2\$/\2-rt$suffix/p" |
+		sort -V -u
+}
+
+# download_from DIR SERIES SUITE...: true if one of these suites had the series; its packages are
+# then in $got_dir/debs, its ABI name in $got_abi.
+download_from()
+{
+	local dir=$1 series=$2 arch abi
+	shift 2
+	arch=$(series_arch "$series")
+	if [ "$*" = archive ]; then
+		read_archive "$arch"
+		dir=$matrix_dir/apt/archive-$arch
+	else
+		read_suites "$dir" "$series" "$arch" "$@"
+	fi
 	# Newest first; an index may be ahead of its pool for a while, then the next will do.
-	for abi in $(list_kernels "$dir" "$series" | head -n 3); do
+	for abi in $(list_kernels "$dir" "$series" | head -n 8); do
 		if download_kernel "$dir" "$abi"; then
-			got_abi=$abi
+			got_abi=$abi got_dir=$dir
 			return 0
 		fi
 		say "$series: $abi is listed but could not be downloaded"
@@ -162,7 +235,7 @@ download_from()
 
 fetch_series()
 {
-	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi=
+	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi='' got_dir=
 	groups=$(series_suites "$series")
 	if [ "$refresh" = 0 ] && [ -s "$kernel_dir/$series/version" ]; then
 		say "$series: $(cat "$kernel_dir/$series/release") (cached)"
@@ -181,11 +254,11 @@ fetch_series()
 	done
 	if [ -z "$got_abi" ]; then
 		say "$series: FAILED: the mirror offers no such linux-image-*-$(series_flavour "$series") (suites asked:" \
-			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $dir/apt.log)"
+			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $matrix_dir/apt)"
 		return 1
 	fi
-	unpack_kernel "$dir" "$series" "$got_abi"
-	rm -rf "$dir"
+	unpack_kernel "$got_dir" "$series" "$got_abi"
+	rm -rf "$dir" "$got_dir/debs" "$got_dir/tree"
 	case $(cat "$kernel_dir/$series/release") in
 	"$(series_version "$series")".*) ;;
 	*) say "$series: no longer offered; its successor is used in its place" ;;
@@ -205,7 +278,7 @@ fetch_root()
 	mkdir -p "$kernel_dir"
 	write_apt_config "$dir" "$arch" "$suite"
 	apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1 ||
-		die "$arch: the archive cannot be read (apt's words: $dir/apt.log)"
+		die "$arch: the archive cannot be read (apt's words: $matrix_dir/apt)"
 	# shellcheck disable=SC2086
 	fetch_packages "$dir" "$root" $MATRIX_GUEST_PACKAGES
 	rm -rf "$dir"
@@ -215,11 +288,12 @@ fetch_root()
 
 main()
 {
-	local series status failed=0
+	local series status failed=0 offered=0 arch=${MATRIX_ARCH:-amd64}
 	refresh=0
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--refresh) refresh=1 ;;
+		--offered) offered=1 ;;
 		-h | --help)
 			usage
 			exit 0
@@ -232,7 +306,7 @@ main()
 	# shellcheck disable=SC2086
 	[ $# -gt 0 ] || set -- $MATRIX_SERIES
 	for series in "$@"; do
-		series_suites "$series" >/dev/null || usage_die "unknown series '$series'"
+		is_series "$series" || usage_die "'$series' is no series: 6.1, 6.12-rt, 6.1-full, 6.1-arm64"
 	done
 	need_programs apt-get apt-cache dpkg-deb depmod flock
 	find_keyring
@@ -240,6 +314,11 @@ main()
 	exec 9>"$matrix_dir/fetch.lock"
 	flock 9
 	find_mirrors
+	if [ "$offered" = 1 ]; then
+		read_archive "$arch"
+		list_offered "$matrix_dir/apt/archive-$arch" "$arch"
+		exit
+	fi
 	for series in "$@"; do
 		# Not `fetch_series || failed=1`: that would switch set -e off in there.
 		set +e

@@ -21,11 +21,12 @@ machine()
 # HPET), and death, not survival, on an oops.
 kernel_args()
 {
-	local console=ttyS0
+	local console=ttyS0 enforce=
 	[ "$(series_arch "$1")" = amd64 ] || console=ttyAMA0
+	[ ! -e "$kernel_dir/$1/unsigned" ] || enforce=" module.sig_enforce=1"
 	echo "console=$console loglevel=3 panic=-1 oops=panic mitigations=off no_timer_check" \
 		"init_on_alloc=0 hardened_usercopy=off transparent_hugepage=madvise audit=0" \
-		"tsc=reliable nokaslr random.trust_cpu=on"
+		"tsc=reliable nokaslr random.trust_cpu=on$enforce"
 }
 
 # accel CPUS|count|disk: the accelerator. With one processor the guest's clock goes by its instructions,
