@@ -22,6 +22,10 @@ test_refused()
 		run "$tool" hide-btf "$how" "$twsnoop" trace
 		refused "BTF $how" "/sys/kernel/btf/vmlinux"
 	done
+	run "$tool" hide-btf missing "$twsnoop" trace
+	judge "without BTF it is said that a file from elsewhere does not help" "$(stderr_says "from elsewhere")"
+	run "$tool" hide-btf missing "$twsnoop" list --states
+	judge "list --states needs no BTF" "$(status_is 0)"
 	if unshare -Ur true 2>/dev/null; then
 		run unshare -Ur "$twsnoop" trace
 		refused "in a user namespace" "user namespace"

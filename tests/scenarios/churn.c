@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@
 /* A snapshot may have to wait for its turn, and a guest is slow. Only a failure takes so long. */
 #define SNAPSHOT_MS 20000
 #define EDGE_US 200000
+#define HURRIED 4 /* children of a listener that is closed */
 #define SLOW_STEPS 100 /* of a twentieth of a second */
 
 /* An end in TIME_WAIT, so laid out that memcmp() orders it. */
@@ -321,6 +323,49 @@ static void wake_slowly(const struct tracer *t)
 	kill(t->pid, SIGCONT);
 }
 
+/*
+ * For churn.hurried, until it is killed: children that nobody has accepted end with their listener, by
+ * the hand of the process that closes that, as if in a softirq. It has real-time priority, and
+ * wakes up at any moment: on a real-time kernel while a softirq is in the midst of the same.
+ */
+static void hurry(struct churn_shared *sh)
+{
+	const struct sched_param priority = { .sched_priority = 60 };
+	unsigned int seed = 1, slower = net__is_emulated() ? 50 : 1; /* it is to leave some time to others */
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "ch-hurried");
+	sched_setscheduler(0, SCHED_FIFO, &priority);
+	for (;;) {
+		struct sockaddr_storage ss;
+		socklen_t len = net__loopback(FAM_V4, 0, &ss);
+		int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd[HURRIED];
+
+		if (lfd < 0 || bind(lfd, (struct sockaddr *)&ss, len) || listen(lfd, HURRIED) ||
+		    getsockname(lfd, (struct sockaddr *)&ss, &len))
+			fault(sh, __LINE__);
+		for (int i = 0; i < HURRIED; i++) {
+			fd[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+			if (fd[i] < 0 || connect(fd[i], (struct sockaddr *)&ss, len))
+				fault(sh, __LINE__);
+		}
+		usleep(slower * (50 + (useconds_t)(rand_r(&seed) % 300)));
+		close(lfd);
+		for (int i = 0; i < HURRIED; i++)
+			close(fd[i]);
+	}
+}
+
+static pid_t start_hurried(struct stage *st, struct churn_shared *sh)
+{
+	pid_t pid = fork();
+
+	EXPECT(st, pid >= 0);
+	if (!pid)
+		hurry(sh);
+	return pid;
+}
+
 /* Runs the clients to their end, the tracers' output being read meanwhile. */
 static void run_clients(struct stage *st, struct churn_shared *sh, const struct churn *how,
 			struct watch *watch)
@@ -328,7 +373,7 @@ static void run_clients(struct stage *st, struct churn_shared *sh, const struct 
 	struct tracer *stopped = how->second ? &watch->second : &watch->t;
 	bool stops = how->stop_reader || how->second;
 	long total = how->procs * how->conns, stop_at = stops ? total / 10 : -1;
-	pid_t pids[64];
+	pid_t pids[64], hurried = how->hurried ? start_hurried(st, sh) : 0;
 
 	spawn_clients(st, sh, how, pids);
 	while (clients_run(how, pids) && !__atomic_load_n(&sh->failed, __ATOMIC_SEQ_CST)) {
@@ -339,6 +384,10 @@ static void run_clients(struct stage *st, struct churn_shared *sh, const struct 
 		if (how->late && !watch->t.pid && made_so_far(sh) >= total / 3)
 			start_tracer(st, &watch->t, watch->twsnoop, how, sh);
 		pump(watch);
+	}
+	if (hurried) {
+		kill(hurried, SIGKILL);
+		waitpid(hurried, NULL, 0);
 	}
 	if (how->second)
 		wake_slowly(stopped);
@@ -755,6 +804,7 @@ int churn__main(int argc, char **argv)
 		{ "twsnoop", required_argument, NULL, 't' }, { "procs", required_argument, NULL, 'p' },
 		{ "conns", required_argument, NULL, 'n' },   { "stop-reader", no_argument, NULL, 's' },
 		{ "all", no_argument, NULL, 'a' },	     { "attached", no_argument, NULL, 'A' },
+		{ "hurried", no_argument, NULL, 'u' },
 		{ NULL, 0, NULL, 0 },
 	};
 	const char *twsnoop = "build/twsnoop";
@@ -771,6 +821,7 @@ int churn__main(int argc, char **argv)
 		asked.conns = c == 'n' ? strtol(optarg, NULL, 10) : asked.conns;
 		asked.stop_reader |= c == 's';
 		asked.all |= c == 'a';
+		asked.hurried |= c == 'u';
 		attached |= c == 'A';
 	}
 	if (asked.procs < 1 || asked.procs > 60 || asked.conns < 1 || asked.conns > CONNS_MAX ||

@@ -70,7 +70,7 @@ int filters__batches(void);
 /* They end with a NULL name. */
 extern const struct solo solo_filters[], solo_control[], solo_half_closed[], solo_table[],
 	solo_cgroups[], solo_listeners[],
-	solo_device[], solo_readers[];
+	solo_device[], solo_readers[], solo_softirqs[];
 
 /*
  * Starts a tracer (zeroed, or with its options set) in the namespace that the test program was
@@ -95,6 +95,7 @@ struct churn {
 	enum { CHURN_NO_FILTER, CHURN_IPV4, CHURN_SERVERS } filter; /* -4, -p the servers */
 	bool all;	  /* trace with --all */
 	bool report;	  /* print a line about it */
+	bool hurried;	  /* beside a process that comes in between softirqs, where it can */
 	/* With a recorder: the tracer begins in the midst, and looks back to the beginning; or
 	 * another reads beside it, and is stopped meanwhile. */
 	bool late, second;

@@ -34,6 +34,7 @@ const struct findings_feature findings_features[] = {
 	{ "kfree_skb_rx_sk", "kfree_skb rx_sk", FEATURE(rx_sk), "the socket of a late FIN",
 	  { "time: the headers of each dropped FIN are read to find its FIN_WAIT2 socket",
 	    "kfree_skb does not pass the socket", "Linux 6.11 or newer" } },
+	{ "realtime", "real-time", FEATURE(realtime), "PREEMPT_RT: softirqs are threads", {} },
 	{ "jit", "BPF JIT", FEATURE(jit), "programs run as machine code",
 	  { "time: programs are interpreted", "the BPF JIT is off",
 	    "sysctl net.core.bpf_jit_enable=1" } },

@@ -185,6 +185,8 @@ static void choose_programs(const struct tracer *tracer, const struct tracer_opt
 		leave_out(obj, calls_programs[i]);
 	if (tracer->legacy && opts->attached)
 		leave_out(obj, "tws_drop");
+	if (!kernel__has_spare(k))
+		leave_out(obj, "tws_spare");
 	if (sees_cgroups(k))
 		return;
 	leave_out(obj, "tws_cgroup_mkdir");

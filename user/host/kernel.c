@@ -167,6 +167,25 @@ static void probe_preempts(struct kernel *k, const struct btf *btf)
 	set_feature(&k->preempts, id < 0 ? -id : 0);
 }
 
+/*
+ * Where spin locks sleep, a spinlock_t is a mutex: struct rt_mutex_base, struct rt_mutex before 5.15.
+ * (uname(2) says PREEMPT_RT as well, but what it says can be changed.)
+ */
+static void probe_realtime(struct kernel *k, const struct btf *btf)
+{
+	int id = btf__find_by_name_kind(btf, "spinlock", BTF_KIND_STRUCT);
+	const struct btf_type *t = id < 0 ? NULL : btf__type_by_id(btf, id);
+
+	if (!t || !btf_vlen(t)) {
+		k->realtime = (struct feature){ FEATURE_UNPROBED, id < 0 ? -id : ENOENT };
+		return;
+	}
+	t = btf__type_by_id(btf, btf_members(t)->type);
+	set_feature(&k->realtime, t && btf_is_struct(t) &&
+				  !strncmp(btf__name_by_offset(btf, t->name_off), "rt_mutex", 8) ?
+				  0 : ENOENT);
+}
+
 static void probe_helpers(struct kernel *k, const struct btf *btf, const char *tracepoint)
 {
 	const struct bpf_insn task[] = { INSN_CALL(BPF_FUNC_get_current_task_btf),
@@ -193,10 +212,11 @@ static void probe_programs(struct kernel *k, const struct btf *btf)
 
 	set_feature(&k->tp_btf, unasked.error);
 	k->jit = k->task_btf = k->cookie = k->atomics = k->kfree_skb = k->rx_sk = unasked;
-	k->cgroup_events = k->preempts = unasked;
+	k->cgroup_events = k->preempts = k->realtime = unasked;
 	if (fd < 0)
 		return;
 	probe_preempts(k, btf);
+	probe_realtime(k, btf);
 	probe_jit(k, fd);
 	close(fd);
 	probe_helpers(k, btf, state);

@@ -40,6 +40,7 @@ struct kernel {
 	struct feature cgroup_events; /* tp_btf/cgroup_mkdir and its kin */
 	struct feature atomics;	 /* BPF compare-and-swap, 5.12 */
 	struct feature preempts; /* tracepoints' programs can be preempted, 7.0 */
+	struct feature realtime; /* PREEMPT_RT: softirqs are threads, and can be preempted */
 	struct feature jit;	 /* programs run as machine code */
 	struct feature memcg;	 /* BPF memory is charged to the cgroup, 5.11; before
 				  * that RLIMIT_MEMLOCK limits it */
@@ -68,20 +69,30 @@ struct kernel {
  */
 void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs);
 
-/*
- * kernel__skips_matter() - whether a transition may be seen by neither tws_state nor tws_spare.
- * A program is skipped where it runs already. If it cannot be preempted, only a softirq
- * comes in between, and interrupts but one of the two: the other one acts.
- */
 /* kernel__cgroup_hierarchy() - as struct tws_meta has it: that on which containers are told apart, 0: v2. */
 static inline uint32_t kernel__cgroup_hierarchy(const struct kernel *k)
 {
 	return k->v1_controller[0] ? k->v1_hierarchy : 0;
 }
 
+/*
+ * kernel__skips_matter() - whether a transition may be seen by neither tws_state nor tws_spare.
+ * A program is skipped where it runs already. If it cannot be preempted, only a softirq
+ * comes in between, and interrupts but one of the two: the other one acts.
+ */
 static inline bool kernel__skips_matter(const struct kernel *k)
 {
 	return k->preempts.state != FEATURE_MISSING;
+}
+
+/*
+ * kernel__has_spare() - whether tws_spare may act for tws_state. Where a softirq can be preempted
+ * in the midst of either of them (PREEMPT_RT, 7.0), by another one on the same CPU, the two would
+ * write to the same place at once, and take one's work for the other's.
+ */
+static inline bool kernel__has_spare(const struct kernel *k)
+{
+	return !kernel__skips_matter(k) || k->realtime.state == FEATURE_MISSING;
 }
 
 /*

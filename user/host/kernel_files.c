@@ -88,7 +88,8 @@ const char *kernel__why_not(const struct kernel *k)
 	if (why)
 		return why;
 	if (k->btf.state == FEATURE_MISSING)
-		return "no kernel type information in /sys/kernel/btf/vmlinux: "
+		return "no kernel type information in /sys/kernel/btf/vmlinux, by which the kernel "
+		       "itself checks the programs (a BTF file from elsewhere does not help): "
 		       "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, and mount sysfs";
 	if (k->btf.state == FEATURE_UNPROBED)
 		return "the kernel's type information in /sys/kernel/btf/vmlinux cannot be "
@@ -98,6 +99,10 @@ const char *kernel__why_not(const struct kernel *k)
 	if (k->tp_btf.state == FEATURE_MISSING || k->kfree_skb.state == FEATURE_MISSING)
 		return "this kernel allows no tp_btf programs: Linux 5.5 or newer with "
 		       "CONFIG_BPF_EVENTS=y is needed";
+	/* There the programs would need it: bpf_ringbuf.spinlock was a spinlock_t until 8b62645b09f8. */
+	if (k->realtime.state == FEATURE_PRESENT && k->atomics.state == FEATURE_MISSING)
+		return "this is a real-time kernel whose BPF ring buffer takes a lock that may sleep, which "
+		       "a tracepoint must not: Linux 5.12 or newer is needed";
 	if (k->ringbuf.state != FEATURE_PRESENT || k->tp_btf.state != FEATURE_PRESENT ||
 	    k->kfree_skb.state != FEATURE_PRESENT)
 		return "the kernel refuses to load BPF programs: a seccomp filter, a security "

@@ -377,8 +377,42 @@ static void names_what_is_missing(void **state)
 	k.tp_btf = missing;
 	assert_says(&k, "tp_btf");
 	fill_with_all(&k);
+	k.realtime.state = FEATURE_PRESENT;
+	k.atomics.state = FEATURE_PRESENT;
+	assert_null(kernel__why_not(&k));
+	k.atomics = missing;
+	assert_says(&k, "real-time");
+	k.realtime = missing;
+	assert_null(kernel__why_not(&k));
+	fill_with_all(&k);
 	k.kfree_skb = unprobed;
 	assert_says(&k, "refuses");
+}
+
+/* Of the two programs on the state's tracepoint. */
+static void knows_where_the_second_one_may_act(void **state)
+{
+	static const struct {
+		enum feature_state preempts, realtime;
+		bool has_spare;
+	} cases[] = {
+		{ FEATURE_MISSING, FEATURE_MISSING, true },
+		{ FEATURE_MISSING, FEATURE_PRESENT, true },
+		{ FEATURE_MISSING, FEATURE_UNPROBED, true },
+		{ FEATURE_PRESENT, FEATURE_MISSING, true },
+		{ FEATURE_PRESENT, FEATURE_PRESENT, false },
+		{ FEATURE_PRESENT, FEATURE_UNPROBED, false },
+		{ FEATURE_UNPROBED, FEATURE_PRESENT, false },
+	};
+	struct kernel k;
+
+	(void)state;
+	fill_with_all(&k);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		k.preempts.state = cases[i].preempts;
+		k.realtime.state = cases[i].realtime;
+		assert_int_equal(kernel__has_spare(&k), cases[i].has_spare);
+	}
 }
 
 static void names_why_programs_do_not_load(void **state)
@@ -419,6 +453,7 @@ int main(void)
 		IN_ROOT(reads_capabilities),
 		IN_ROOT(reads_bpf_stats),
 		cmocka_unit_test(names_what_is_missing),
+		cmocka_unit_test(knows_where_the_second_one_may_act),
 		cmocka_unit_test(names_why_programs_do_not_load),
 	};
 
