@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * For long: connections as fast as can be, two readers of one recorder, one of which is stopped
- * for a while, and lists. Each reader has to have told every end once, or to have counted it as
- * lost; the kernel has to have made as many; a list has to show what the kernel's table has; and
- * the readers' memory has to stay as it is.
+ * for a while, lists, and readers with filters that come and go. So do others beside: processes that live for
+ * one connection, each with a listener and a cgroup of its own, some with a network namespace. Each
+ * reader has to have told every end once, or to have counted it as lost; the kernel has to have
+ * made as many; a list has to show what the kernel's table has; a filter may let nothing pass but what it is
+ * for; and the readers' memory, and what a connection costs them, have to stay as they are.
  */
 #define _GNU_SOURCE
 #include "counters.h"
@@ -25,15 +27,24 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define PAIRS 4		/* of a server and a client */
+#define PASSERS PAIRS	/* who lives for one connection: their place beside the pairs */
+#define GROUPS (PAIRS + 1)
 #define PORT 7000	/* of the first server */
 #define SLOT_BITS 20	/* client addresses of a pair: none comes again within its TIME_WAIT */
 #define SLOTS (1U << SLOT_BITS)
 #define SERVERS 0x7f010001U /* 127.1.0.1, and 127.1.1.1 and so on */
 #define CLIENTS 0x7f400000U
+#define PASSER_SERVERS 0x7f030000U /* of 65,536 addresses and PASSER_PORT, the next, ... */
+#define PASSER_PORT 7100
+#define NETNS_EACH 8	/* of so many passers one has a network namespace */
+#define FILTERS 20	/* readers with one, in the whole time */
+#define FILTER_MS 300	/* how long one stays after its first line */
 #define READERS 2
 #define STOPPED 1	/* the reader that is */
 #define STOP_S 10
@@ -46,6 +57,10 @@
 #define BYTES_A_CLOSE 4
 #define BYTES_A_FIND 64
 #define SLACK_KB 16384
+/* What a connection costs a reader may differ so much from one quarter of the time to the next, where a
+ * quarter is long enough for a table full of TIME_WAIT. */
+#define COST_RATIO 1.5
+#define COST_MIN_S 480
 /* A reader that was lapped has FINs whose ends were lost: they wait in a table of fixed size, of
  * which what was once used stays (JOIN_DEFAULT). */
 #define LAPPED_KB 65536
@@ -53,7 +68,7 @@
 /* An end by who it is of: a pair's client address. Every other connection is closed first by the
  * server, so that this also tells by whom. */
 struct ends {
-	uint16_t times[PAIRS][SLOTS];
+	uint16_t times[GROUPS][SLOTS];
 };
 
 struct reader {
@@ -61,6 +76,7 @@ struct reader {
 	uint64_t lines, ours, others, found, nobody;
 	uint64_t lost; /* as it says */
 	uint64_t foreign, wrong_pid;
+	uint64_t of[GROUPS][2]; /* ends of clients, and of servers */
 	char example[200]; /* of what nobody made */
 	char nobody_line[400]; /* the last that is not from a snapshot */
 };
@@ -70,10 +86,14 @@ struct soak {
 	int fault_line, fault_errno;
 	unsigned int failed;
 	uint64_t netns;
-	pid_t server[PAIRS], client[PAIRS];
-	uint64_t made[PAIRS];
-	uint64_t before_ns[PAIRS][SLOTS]; /* CLOCK_MONOTONIC, before the last close of each */
-	struct reader reader[READERS], list;
+	pid_t server[PAIRS], client[GROUPS];
+	uint64_t made[GROUPS], outside; /* of the namespace that the rest is in */
+	uint64_t before_ns[GROUPS][SLOTS]; /* CLOCK_MONOTONIC, before the last close of each */
+	/* Of each passer, since before it connected. */
+	uint32_t passer_pid[SLOTS], passer_netns[SLOTS];
+	uint64_t cgroups, namespaces, filters;
+	char hierarchy[200]; /* where cgroups are made, "": nowhere */
+	struct reader reader[READERS], list, filtered;
 };
 
 static struct soak *soak;
@@ -151,6 +171,115 @@ static void be_client(int pair)
 	_exit(0);
 }
 
+/* ---- who lives for one connection ---- */
+
+static void join_cgroup(const char *path)
+{
+	char file[300];
+	int fd;
+
+	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
+	fd = open(file, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, "0", 1) != 1)
+		fault(__LINE__);
+	close(fd);
+}
+
+/* In a namespace of its own: what goes with that would not enter TIME_WAIT. */
+static void await_time_wait(void)
+{
+	char line[256];
+	FILE *f;
+
+	for (int ms = 0; ms < AWAIT_MS; ms++, usleep(1000)) {
+		bool found = false;
+
+		f = fopen("/proc/self/net/tcp", "re");
+		while (f && fgets(line, sizeof(line), f))
+			found |= strstr(line, " 06 ") != NULL;
+		if (f)
+			fclose(f);
+		if (found)
+			return;
+	}
+	fault(__LINE__);
+}
+
+/* A listener, one connection to it, of which one end or the other is closed first; then all is gone. */
+static void pass_by(uint32_t slot, bool has_netns)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)(PASSER_PORT + (slot >> 16))),
+				  .sin_addr.s_addr = htonl(PASSER_SERVERS + (slot & 0xffff)) };
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(CLIENTS + ((uint32_t)PASSERS << SLOT_BITS) + slot) };
+	int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd, accepted, one = 1;
+	char rest;
+
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+	if (lfd < 0 || fd < 0 || bind(lfd, (struct sockaddr *)&to, sizeof(to)) || listen(lfd, 8) ||
+	    bind(fd, (struct sockaddr *)&from, sizeof(from)) ||
+	    connect(fd, (struct sockaddr *)&to, sizeof(to)) ||
+	    (accepted = accept4(lfd, NULL, NULL, SOCK_CLOEXEC)) < 0)
+		fault(__LINE__);
+	soak->before_ns[PASSERS][slot] = net__mono_ns();
+	close(slot % 2 ? accepted : fd);
+	if (recv(slot % 2 ? fd : accepted, &rest, 1, 0))
+		fault(__LINE__);
+	close(slot % 2 ? fd : accepted);
+	if (has_netns)
+		await_time_wait();
+	_exit(0);
+}
+
+static void be_passer(uint32_t slot, bool has_netns, const char *cgroup)
+{
+	char name[16];
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(name, sizeof(name), "soak-p%07u", slot);
+	prctl(PR_SET_NAME, name);
+	if (cgroup)
+		join_cgroup(cgroup);
+	if (has_netns && net__new_netns())
+		fault(__LINE__);
+	soak->passer_pid[slot] = (uint32_t)getpid();
+	soak->passer_netns[slot] = (uint32_t)net__netns_inode();
+	pass_by(slot, has_netns);
+}
+
+/* One after the other. */
+static void be_passers(void)
+{
+	char path[256];
+
+	/* Else hardly one of them comes to pass, beside those who do nothing but connect. */
+	setpriority(PRIO_PROCESS, 0, -10);
+	while (!__atomic_load_n(&soak->go, __ATOMIC_ACQUIRE))
+		usleep(1000);
+	for (uint64_t i = 0; !__atomic_load_n(&soak->enough, __ATOMIC_RELAXED); i++) {
+		bool has_netns = i % NETNS_EACH == 0, has_cgroup = soak->hierarchy[0];
+		int status = -1;
+		pid_t pid;
+
+		snprintf(path, sizeof(path), "%s/lxc.payload.soak-%lu", soak->hierarchy, i);
+		if (has_cgroup && mkdir(path, 0755))
+			fault(__LINE__);
+		pid = fork();
+		if (!pid)
+			be_passer((uint32_t)(i % SLOTS), has_netns, has_cgroup ? path : NULL);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+			fault(__LINE__);
+		if (has_cgroup && rmdir(path))
+			fault(__LINE__);
+		soak->cgroups += has_cgroup;
+		soak->namespaces += has_netns;
+		soak->outside += has_netns;
+		__atomic_store_n(&soak->made[PASSERS], i + 1, __ATOMIC_RELAXED);
+	}
+	_exit(0);
+}
+
 static pid_t fork_pair(int pair, void (*run)(int pair), const char *what)
 {
 	char name[16];
@@ -178,7 +307,12 @@ static void be_world(void)
 		soak->server[i] = fork_pair(i, serve, "server");
 		soak->client[i] = fork_pair(i, be_client, "client");
 	}
-	for (int i = 0; i < PAIRS; i++)
+	soak->client[PASSERS] = fork();
+	if (!soak->client[PASSERS]) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		be_passers();
+	}
+	for (int i = 0; i < GROUPS; i++)
 		waitpid(soak->client[i], NULL, 0);
 	__atomic_add_fetch(&soak->ready, 1, __ATOMIC_SEQ_CST);
 	for (;;)
@@ -189,7 +323,7 @@ static uint64_t made(void)
 {
 	uint64_t sum = 0;
 
-	for (int i = 0; i < PAIRS; i++)
+	for (int i = 0; i < GROUPS; i++)
 		sum += __atomic_load_n(&soak->made[i], __ATOMIC_RELAXED);
 	return sum;
 }
@@ -209,10 +343,15 @@ static bool find_end(const char *laddr, unsigned int lport, const char *raddr, u
 	*is_server = ntohl(local.s_addr) < CLIENTS;
 	client = ntohl(*is_server ? remote.s_addr : local.s_addr) - CLIENTS;
 	server = ntohl(*is_server ? local.s_addr : remote.s_addr) - SERVERS;
-	port = (*is_server ? lport : rport) - PORT;
+	port = *is_server ? lport : rport;
 	*pair = client >> SLOT_BITS;
 	*slot = client & (SLOTS - 1);
-	return *pair < PAIRS && port == *pair && server == *pair << 8 && *slot % 2 == *is_server;
+	if (*pair >= GROUPS || *slot % 2 != *is_server)
+		return false;
+	if (*pair == PASSERS)
+		return port == PASSER_PORT + (*slot >> 16) &&
+		       server + SERVERS == PASSER_SERVERS + (*slot & 0xffff);
+	return port == PORT + *pair && server == *pair << 8;
 }
 
 /* The first @num fields of a line of CSV. None of them has quotes but a name that we gave not. */
@@ -237,7 +376,8 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	char *all[FIELDS], **f = is_list ? all - 2 : all;
 	unsigned int pair, slot;
 	char whole[sizeof(r->nobody_line)];
-	bool is_server;
+	bool is_server, is_known;
+	uint64_t netns;
 	pid_t pid;
 
 	r->lines++;
@@ -246,12 +386,16 @@ static void note_line(struct reader *r, char *line, bool is_list)
 		r->foreign++;
 		return;
 	}
-	if (strtoull(f[F_NETNS], NULL, 10) != soak->netns) {
+	netns = strtoull(f[F_NETNS], NULL, 10);
+	is_known = find_end(f[F_LADDR], (unsigned int)strtoul(f[F_LPORT], NULL, 10), f[F_RADDR],
+			    (unsigned int)strtoul(f[F_RPORT], NULL, 10), &pair, &slot, &is_server);
+	if (netns != soak->netns && (!is_known || pair != PASSERS || slot % NETNS_EACH)) {
 		r->others++;
 		return;
 	}
-	if (!find_end(f[F_LADDR], (unsigned int)strtoul(f[F_LPORT], NULL, 10), f[F_RADDR],
-		      (unsigned int)strtoul(f[F_RPORT], NULL, 10), &pair, &slot, &is_server)) {
+	if (is_known && pair == PASSERS)
+		is_known = netns == soak->passer_netns[slot];
+	if (!is_known) {
 		r->foreign++;
 		snprintf(r->example, sizeof(r->example), " (%s:%s to %s:%s)", f[F_LADDR], f[F_LPORT],
 			 f[F_RADDR], f[F_RPORT]);
@@ -260,11 +404,13 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	r->ours++;
 	r->found += !is_list && f[F_SOURCE][0];
 	r->ends.times[pair][slot]++;
+	r->of[pair][is_server]++;
 	pid = (pid_t)strtol(f[F_PID], NULL, 10);
 	r->nobody += !pid;
 	if (!pid && !is_list && !f[F_SOURCE][0])
 		memcpy(r->nobody_line, whole, sizeof(whole));
-	r->wrong_pid += pid && pid != (is_server ? soak->server[pair] : soak->client[pair]);
+	r->wrong_pid += pid && pid != (pair == PASSERS ? (pid_t)soak->passer_pid[slot] :
+				       is_server       ? soak->server[pair] : soak->client[pair]);
 }
 
 /* Reads lines to the end, in a process of its own, so that nobody waits for another. */
@@ -384,11 +530,59 @@ static unsigned long anon_kb(pid_t pid)
 struct memory {
 	unsigned long most[READERS], third[READERS], last[READERS];
 	uint64_t made_at_half;
+	/* Processor time in ticks, and what was made, at the begin of the last two quarters and at their end. */
+	unsigned long ticks[READERS][3];
+	uint64_t made[3];
 };
+
+static unsigned long ticks_of(pid_t pid)
+{
+	unsigned long user = 0, system = 0;
+	char path[64], line[512];
+	const char *rest;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f) && (rest = strrchr(line, ')')))
+		sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system);
+	if (f)
+		fclose(f);
+	return user + system;
+}
+
+static void note_cost(struct memory *m, const struct program *readers, uint64_t ms, uint64_t total_ms)
+{
+	for (int i = 0; i < 3; i++) {
+		if (m->made[i] || ms < total_ms / 4 * (2 + (uint64_t)i))
+			continue;
+		m->made[i] = made();
+		for (int r = 0; r < READERS; r++)
+			m->ticks[r][i] = ticks_of(readers[r].pid);
+	}
+}
+
+static void judge_cost(const struct memory *m, unsigned int seconds)
+{
+	long hz = sysconf(_SC_CLK_TCK);
+
+	for (int i = 0; i < READERS; i++) {
+		double us[2];
+
+		for (int q = 0; q < 2; q++)
+			us[q] = (double)(m->ticks[i][q + 1] - m->ticks[i][q]) * 1e6 / (double)hz /
+				((double)(m->made[q + 1] - m->made[q]) + 1);
+		printf("# reader %d: %.2f us of processor time a connection in the third quarter of the "
+		       "time, %.2f in the last\n", i, us[0], us[1]);
+		if (seconds >= COST_MIN_S && us[1] > us[0] * COST_RATIO)
+			fail("reader %d: a connection costs %.2f us, and did cost %.2f", i, us[1], us[0]);
+	}
+}
 
 static void note_memory(struct memory *m, const struct program *readers, uint64_t ms,
 			uint64_t total_ms)
 {
+	note_cost(m, readers, ms, total_ms);
 	if (ms >= total_ms / 2 && !m->made_at_half)
 		m->made_at_half = made();
 	for (int i = 0; i < READERS; i++) {
@@ -444,7 +638,7 @@ static void judge_list(const struct look *look, const char *account, unsigned in
 	uint64_t both = 0, absent = 0, twice = 0, in_none = 0;
 	bool is_slow = net__mono_ns() - look->begun_ns > LIST_S * 1000000000ULL;
 
-	for (int pair = 0; pair < PAIRS; pair++)
+	for (int pair = 0; pair < GROUPS; pair++)
 		for (size_t i = 0; i < SLOTS; i++) {
 			bool before = look->before.times[pair][i], after = look->after.times[pair][i];
 			uint16_t times = l->ends.times[pair][i];
@@ -491,6 +685,65 @@ static void take_list(const char *twsnoop, int netns, int home, unsigned int num
 	close(p.err);
 }
 
+/* ---- readers with a filter ---- */
+
+/* One that lets pass what one server closes, by its process or by its address. */
+static void filter_once(const char *twsnoop, unsigned int number)
+{
+	unsigned int pair = number % PAIRS;
+	struct reader *r = &soak->filtered;
+	char value[24];
+	bool by_pid = number / PAIRS % 2;
+	const char *const args[] = { "trace", "-o", "csv", "--no-names", by_pid ? "-p" : "-l", value,
+				     NULL };
+	uint64_t rest = 0, end_ns = net__mono_ns() + AWAIT_MS * 1000000ULL;
+	struct program p;
+
+	if (by_pid)
+		snprintf(value, sizeof(value), "%d", (int)soak->server[pair]);
+	else
+		snprintf(value, sizeof(value), "127.1.%u.1", pair);
+	memset(r, 0, sizeof(*r));
+	if (!start_program(&p, twsnoop, args, r, false) || !await_words(&p, "tracing ")) {
+		fail("a reader with a filter cannot begin");
+		return;
+	}
+	while (!__atomic_load_n(&r->ours, __ATOMIC_RELAXED) && net__mono_ns() < end_ns && !soak->enough)
+		poll(NULL, 0, 10);
+	poll(NULL, 0, FILTER_MS);
+	kill(p.pid, SIGINT);
+	if (end_program(&p, "a reader with a filter")) {
+		for (unsigned int i = 0; i < GROUPS; i++)
+			rest += r->of[i][0] + (i == pair ? 0 : r->of[i][1]);
+		/* Others on this machine may have the same addresses. */
+		rest += by_pid ? r->others : 0;
+		if (rest || r->foreign || r->wrong_pid)
+			fail("%s %s: %lu ends of others, %lu that nobody made, %lu wrong processes",
+			     args[4], value, rest, r->foreign, r->wrong_pid);
+		if (!r->ours && !soak->enough)
+			fail("%s %s: nothing was told", args[4], value);
+	}
+	soak->filters++;
+	close(p.err);
+}
+
+static pid_t fork_filters(const char *twsnoop, uint64_t total_ms)
+{
+	uint64_t begun_ns = net__mono_ns(), ms = 0;
+	unsigned int filters = 0;
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (; ms < total_ms && !soak->enough; ms = (net__mono_ns() - begun_ns) / 1000000) {
+		if (ms >= (filters + 1) * total_ms / (FILTERS + 1))
+			filter_once(twsnoop, filters++);
+		poll(NULL, 0, 100);
+	}
+	_exit(0);
+}
+
 /* ---- the whole ---- */
 
 static uint64_t uses_of(int pair, size_t slot)
@@ -512,7 +765,7 @@ static void say_missing(int pair, size_t slot, unsigned int times, uint64_t uses
 
 static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice)
 {
-	for (int pair = 0; pair < PAIRS; pair++)
+	for (int pair = 0; pair < GROUPS; pair++)
 		for (size_t slot = 0; slot < SLOTS; slot++) {
 			uint64_t uses = uses_of(pair, slot);
 			uint16_t times = r->ends.times[pair][slot];
@@ -641,6 +894,7 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 {
 	uint64_t begun_ns = net__mono_ns(), total_ms = seconds * 1000ULL, ms = 0;
 	pid_t lists = fork_lists(twsnoop, total_ms, netns, home);
+	pid_t filters = fork_filters(twsnoop, total_ms);
 
 	__atomic_store_n(&soak->go, 1, __ATOMIC_RELEASE);
 	for (; ms < total_ms && !soak->fault_line; ms = (net__mono_ns() - begun_ns) / 1000000) {
@@ -653,6 +907,7 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	__atomic_store_n(&soak->enough, 1, __ATOMIC_RELAXED);
 	note_memory(memory, readers, total_ms, total_ms);
 	waitpid(lists, NULL, 0);
+	waitpid(filters, NULL, 0);
 }
 
 static bool settle(int netns, int home)
@@ -699,13 +954,17 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	if (!await_ready(PAIRS + 1) || !settle(netns, home))
 		fail("connections do not come to an end: soak.c:%d: %s", soak->fault_line,
 		     strerror(soak->fault_errno));
-	judge_kernel(world, made());
+	judge_kernel(world, made() - soak->outside);
 	for (int i = 0; i < READERS; i++)
 		kill(readers[i].pid, SIGINT);
 	for (int i = 0; i < READERS; i++)
 		if (end_program(&readers[i], "a reader"))
 			judge_reader(i, &readers[i], made());
 	judge_memory(&memory, made());
+	judge_cost(&memory, seconds);
+	printf("# came and went: %lu processes with a listener each, %lu cgroups, %lu network namespaces, "
+	       "%lu readers with a filter\n", soak->made[PASSERS], soak->cgroups, soak->namespaces,
+	       soak->filters);
 }
 
 static int run(const char *twsnoop, const char *const args[])
@@ -726,6 +985,29 @@ static int attach(const char *twsnoop, const char *size)
 	    mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700"))
 		return -errno;
 	return run(twsnoop, args);
+}
+
+/* Where the hierarchy is mounted that containers are told apart by, if cgroups can be made there. */
+static void find_hierarchy(const char *twsnoop)
+{
+	static const char *const args[] = { "check", "--json", NULL };
+	static const char *const keys[] = { "\"v1_path\":\"", "\"v2_path\":\"" };
+	int out = memfd_create("check", MFD_CLOEXEC), status;
+	char text[16384] = "", path[256], *at;
+	ssize_t len;
+
+	waitpid(tracer__fork(twsnoop, args, out, STDERR_FILENO), &status, 0);
+	len = pread(out, text, sizeof(text) - 1, 0);
+	text[len < 0 ? 0 : len] = '\0';
+	close(out);
+	for (int i = 0; i < 2 && !soak->hierarchy[0]; i++) {
+		at = strstr(text, keys[i]);
+		if (at)
+			sscanf(at + strlen(keys[i]), "%199[^\"]", soak->hierarchy);
+	}
+	snprintf(path, sizeof(path), "%s/lxc.payload.soak", soak->hierarchy);
+	if (mkdir(path, 0755) || rmdir(path))
+		soak->hierarchy[0] = '\0';
 }
 
 int soak__main(int argc, char **argv)
@@ -754,6 +1036,7 @@ int soak__main(int argc, char **argv)
 		fputs("soak: no recorder could be attached\n", stderr);
 		return 1;
 	}
+	find_hierarchy(twsnoop);
 	world = fork();
 	if (!world)
 		be_world();
