@@ -74,6 +74,7 @@ struct cgroups {
 	uint64_t seed;
 	bool has_orphans; /* there has been an entry without its parent's */
 	struct list live, removed; /* removed: the absent too */
+	uint64_t changes;
 };
 
 /* ---- the table ---- */
@@ -172,6 +173,7 @@ static void list__take(struct list *list, struct entry *entry)
 
 static void forget(struct cgroups *cgroups, struct entry *entry)
 {
+	cgroups->changes++;
 	for (enum key key = 0; key < NUM_KEYS; key++)
 		entry__unlink(entry, key);
 	list__take(list_of(cgroups, entry), entry);
@@ -270,6 +272,7 @@ static void identify(struct cgroups *cgroups, struct entry *entry)
 {
 	const struct cgroup_identity *identity = &entry->cgroup.identity;
 
+	cgroups->changes++;
 	entry__unlink(entry, KEY_CLAIM);
 	decide_identity(cgroups, entry);
 	if (identity->host_id[0] && !identity->user_owned)
@@ -487,6 +490,11 @@ const struct cgroup *cgroups__get(struct cgroups *cgroups, uint64_t id, uint64_t
 		return NULL;
 	entry->used = true;
 	return &entry->cgroup;
+}
+
+uint64_t cgroups__changes(const struct cgroups *cgroups)
+{
+	return cgroups->changes;
 }
 
 int cgroups__each(const struct cgroups *cgroups, cgroups_fn fn, void *ctx)

@@ -97,6 +97,10 @@ void cgroups__removed(struct cgroups *cgroups, uint64_t id, const char *path, ui
  */
 const struct cgroup *cgroups__get(struct cgroups *cgroups, uint64_t id, uint64_t now_ns);
 
+/* cgroups__changes() - as long as it says the same number, what cgroups__get() returned is there, and
+ * would be returned again. */
+uint64_t cgroups__changes(const struct cgroups *cgroups);
+
 /*
  * cgroups__each() - call @fn for each live cgroup, in no order; @fn must not
  * call back into @cgroups. A non-zero return of @fn ends it and is returned.

@@ -23,6 +23,7 @@
 #define LOOK_PAUSE_NS 400000ULL /* for each cgroup: twenty times what a walk takes */
 #define MAX_HELD 1024 /* in each queue */
 #define MAX_LEAVING 4096
+#define TOLD_PLACES 2048 /* a power of two */
 
 struct held_event {
 	struct tws_event event;
@@ -42,6 +43,14 @@ struct leaving {
 	uint64_t id, since_ns;
 };
 
+/* What was told of a cgroup last. */
+struct told {
+	uint64_t id;
+	uint64_t now_ns, changes; /* when, and what had changed by then */
+	const char *path;
+	struct workload workload;
+};
+
 struct containers {
 	struct containers_options opts;
 	const char *wanted[TWS_MAX_FILTER];
@@ -58,6 +67,7 @@ struct containers {
 	uint64_t num_considered, next_look_ns;
 	struct queue queues[QUEUES];
 	uint64_t dropped; /* of those that waited, and may have been wanted */
+	struct told *told; /* each at a place of its id's */
 	/* A ring, with a filter only. */
 	struct leaving *leaving; /* removed cgroups that the kernel side still lets pass */
 	size_t first_leaving, num_leaving;
@@ -322,17 +332,39 @@ uint64_t containers__dropped(const struct containers *c)
 
 /* ---- attribution ---- */
 
+/* Of all that may answer; each only grows. */
+static uint64_t changes(const struct containers *c)
+{
+	return cgroups__changes(c->cgroups) + runtime_names__changes(c->names) +
+	       runtime_names__changes(c->user_names);
+}
+
+static void look_up(struct containers *c, uint64_t id, struct told *told)
+{
+	const struct cgroup *cgroup = cgroups__get(c->cgroups, id, c->now_ns);
+
+	*told = (struct told){ .id = id, .now_ns = c->now_ns };
+	if (cgroup) {
+		told->path = cgroup->path;
+		cgroup_path__workload(&cgroup->identity, &told->workload);
+		runtime_names__fill(names_of(c, &cgroup->identity), &cgroup->identity, c->now_ns,
+				    &told->workload);
+	}
+	told->changes = changes(c);
+}
+
+/* Whoever is to be asked again is asked with the next tick. */
 void containers__fill(struct containers *c, struct record *rec)
 {
-	const struct cgroup *cgroup =
-		cgroups__get(c->cgroups, rec->event->conn.cgroup_id, c->now_ns);
+	uint64_t id = rec->event->conn.cgroup_id;
+	struct told *told = &c->told[id * 0x9e3779b97f4a7c15ULL >> 32 & (TOLD_PLACES - 1)];
 
-	if (!cgroup)
+	if (told->id != id || told->now_ns != c->now_ns || told->changes != changes(c))
+		look_up(c, id, told);
+	if (!told->path)
 		return;
-	rec->cgroup_path = cgroup->path;
-	cgroup_path__workload(&cgroup->identity, &rec->workload);
-	runtime_names__fill(names_of(c, &cgroup->identity), &cgroup->identity, c->now_ns,
-			    &rec->workload);
+	rec->cgroup_path = told->path;
+	rec->workload = told->workload;
 }
 
 bool containers__await(struct containers *c, uint64_t wait_ns)
@@ -427,7 +459,8 @@ int containers__new(struct containers **containersp, const struct containers_opt
 		if (!c->leaving || !c->queues[UNANSWERED].held || !c->queues[NOBODYS].held)
 			goto out;
 	}
-	err = open_table(c);
+	c->told = calloc(TOLD_PLACES, sizeof(*c->told));
+	err = c->told ? open_table(c) : -ENOMEM;
 	if (err)
 		goto out;
 	*containersp = c;
@@ -468,6 +501,7 @@ void containers__free(struct containers *c)
 	for (size_t i = 0; i < QUEUES; i++)
 		free(c->queues[i].held);
 	free(c->leaving);
+	free(c->told);
 	if (ended) /* else they may still look into c->places */
 		free(c);
 }

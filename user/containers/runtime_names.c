@@ -54,6 +54,7 @@ struct runtime_names {
 	/* the caller's alone */
 	struct table *entries; /* struct entry */
 	size_t on_the_way; /* questions without their answer collected */
+	uint64_t changes;
 
 	/* shared, under lock; on_the_way bounds both queues */
 	pthread_mutex_t lock;
@@ -162,7 +163,9 @@ static struct entry *find(const struct runtime_names *names,
 
 static void on_evict(void *ctx, void *entry)
 {
-	(void)ctx;
+	struct runtime_names *names = ctx;
+
+	names->changes++;
 	free(((struct entry *)entry)->names);
 }
 
@@ -193,6 +196,7 @@ static void take_answer(struct runtime_names *names, const struct answer *answer
 	}
 	entry->state = ANSWERED;
 	entry->names = answer->names;
+	names->changes += entry->names != NULL;
 	entry->nobody_knows = answer->err == -ENOENT || answer->err == -EINVAL;
 	entry->retry_ns = now_ns + pauses_s[entry->failures] * NSEC_PER_SEC;
 	if (entry->failures < 3)
@@ -238,6 +242,11 @@ const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 	if (is_due(entry, now_ns))
 		ask(names, entry, identity);
 	return entry->names;
+}
+
+uint64_t runtime_names__changes(const struct runtime_names *names)
+{
+	return names ? names->changes : 0;
 }
 
 void runtime_names__retire(struct runtime_names *names, const struct cgroup_identity *identity)
@@ -333,7 +342,7 @@ static int make_cache(struct runtime_names *names, size_t entries)
 {
 	const struct table_options opts = {
 		.key_bytes = sizeof(struct asked_for), .entry_bytes = sizeof(struct entry),
-		.max = entries, .drop_living = true, .evict = on_evict,
+		.max = entries, .drop_living = true, .evict = on_evict, .ctx = names,
 	};
 
 	return table__new(&names->entries, &opts);

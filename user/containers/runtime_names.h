@@ -56,6 +56,10 @@ const struct runtime_names_of *runtime_names__get(struct runtime_names *names,
 						  const struct cgroup_identity *identity,
 						  uint64_t now_ns);
 
+/* runtime_names__changes() - as long as it says the same number, what runtime_names__get()
+ * returned is there, and would be returned again. 0 for NULL. */
+uint64_t runtime_names__changes(const struct runtime_names *names);
+
 /* runtime_names__retire() - the container is gone: it gives way before others do, unless it is
  * asked for again. */
 void runtime_names__retire(struct runtime_names *names, const struct cgroup_identity *identity);

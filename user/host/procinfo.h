@@ -77,7 +77,8 @@ struct procinfo_cache;
 
 /*
  * procinfo__new() - a cache of @entries processes. In a full one the oldest negative
- * answer gives way, else the process that was not asked for the longest: in constant time.
+ * answer gives way, else the process that was not asked for the longest, of which is kept account
+ * from the half of @entries on: in constant time.
  * Whether it lives does not count: that one can be read again, and one that has
  * exited cannot. All memory is taken here: about 1.1 KiB an entry. @proc_root is
  * copied. Returns 0 and *@cachep (to be freed by procinfo__free()), or -EINVAL

@@ -24,6 +24,7 @@ struct entry {
 struct procinfo_cache {
 	char *proc_root;
 	struct table *entries;
+	size_t crowded; /* from so many entries on it matters which was asked for last */
 };
 
 int procinfo__new(struct procinfo_cache **cachep, const char *proc_root, size_t entries)
@@ -40,6 +41,7 @@ int procinfo__new(struct procinfo_cache **cachep, const char *proc_root, size_t 
 	cache = calloc(1, sizeof(*cache));
 	if (!cache)
 		return err;
+	cache->crowded = entries / 2;
 	cache->proc_root = strdup(proc_root);
 	if (cache->proc_root)
 		err = table__new(&cache->entries, &opts);
@@ -86,7 +88,7 @@ const struct procinfo *procinfo__get(struct procinfo_cache *cache, uint32_t pid,
 	if (comm)
 		memcpy(question.comm, comm, strnlen(comm, sizeof(question.comm) - 1));
 	entry = table__find(cache->entries, &question);
-	if (entry && entry->known)
+	if (entry && entry->known && table__count(cache->entries) >= cache->crowded)
 		table__touch(cache->entries, entry);
 	if (entry)
 		return entry->known ? &entry->info : NULL;

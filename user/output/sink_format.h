@@ -55,6 +55,21 @@ size_t sink_format__timestamp(struct sink_state *s, char *to, uint64_t wall_ns);
 
 #define SINK_SHORT_MAX 64
 
+/* A word of ours, which is short: without a call. */
+static inline char *sink_format__word(char *to, const char *text, size_t len)
+{
+	if (len > 16 || len < 4) {
+		memcpy(to, text, len);
+	} else if (len >= 8) {
+		memcpy(to, text, 8);
+		memcpy(to + len - 8, text + len - 8, 8);
+	} else {
+		memcpy(to, text, 4);
+		memcpy(to + len - 4, text + len - 4, 4);
+	}
+	return to + len;
+}
+
 /* Any value but a name, as JSON and CSV have it, without quotes: needs SINK_SHORT_MAX
  * bytes of room. Returns what is behind it. */
 static inline char *sink_format__short(struct sink_state *s, char *to, enum field_type type,
@@ -64,8 +79,7 @@ static inline char *sink_format__short(struct sink_state *s, char *to, enum fiel
 	case FIELD_NUMBER:
 		return to + fmt__u64(to, v->number);
 	case FIELD_WORD:
-		memcpy(to, v->text, v->len);
-		return to + v->len;
+		return sink_format__word(to, v->text, v->len);
 	case FIELD_ADDRESS:
 		return to + (v->family == AF_INET ? fmt__ipv4(to, v->addr) :
 						    fmt__ipv6(to, v->addr));

@@ -497,6 +497,46 @@ static void attribution(void **unused)
 	containers__free(c);
 }
 
+static void check_told(struct containers *c, uint64_t cgroup, const char *path)
+{
+	struct tws_event ev;
+	struct record rec = { .event = &ev };
+
+	support__event(&ev);
+	ev.conn.cgroup_id = cgroup;
+	containers__fill(c, &rec);
+	if (!path)
+		assert_null(rec.cgroup_path);
+	else
+		assert_string_equal(rec.cgroup_path, path);
+	assert_int_equal(!!rec.workload.container_id, path && strstr(path, "docker"));
+}
+
+/* What was told a moment ago holds only until something comes, goes or is renamed. */
+static void told_anew(void **unused)
+{
+	struct passes told;
+	struct containers *c = make(&told, NULL, 0);
+
+	(void)unused;
+	check_told(c, CGROUP_A, NULL);
+	note(c, TWS_CGROUP_ADDED, CGROUP_A, "/docker/" ID_A);
+	for (int i = 0; i < 3; i++)
+		check_told(c, CGROUP_A, "/docker/" ID_A);
+	note(c, TWS_CGROUP_ADDED, CGROUP_A, "/elsewhere");
+	for (int i = 0; i < 3; i++)
+		check_told(c, CGROUP_A, "/elsewhere");
+	check_told(c, CGROUP_B, NULL);
+	note(c, TWS_CGROUP_ADDED, CGROUP_B, "/docker/" ID_B);
+	note(c, TWS_CGROUP_REMOVED, CGROUP_A, "/elsewhere");
+	check_told(c, CGROUP_A, "/elsewhere"); /* its last connections */
+	check_told(c, CGROUP_B, "/docker/" ID_B);
+	containers__tick(c, 10000 * SECOND);
+	check_told(c, CGROUP_A, NULL);
+	check_told(c, CGROUP_B, "/docker/" ID_B);
+	containers__free(c);
+}
+
 static int count(void *ctx, const struct tws_event *ev)
 {
 	(void)ev;
@@ -533,6 +573,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(by_id),	 cmocka_unit_test(after_removal),
 		cmocka_unit_test(by_name),	 cmocka_unit_test(attribution),
+		cmocka_unit_test(told_anew),
 		cmocka_unit_test(held_events),	 cmocka_unit_test(by_pod), cmocka_unit_test(nobodys),
 		cmocka_unit_test(awaits_all),
 		cmocka_unit_test(no_answer),
