@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -76,6 +77,8 @@ struct cgroups {
 	struct list live, removed; /* removed: the absent too */
 	uint64_t changes;
 };
+
+static atomic_uint_fast64_t last_number; /* of struct cgroup, in all tables */
 
 /* ---- the table ---- */
 
@@ -275,6 +278,7 @@ static void identify(struct cgroups *cgroups, struct entry *entry)
 	cgroups->changes++;
 	entry__unlink(entry, KEY_CLAIM);
 	decide_identity(cgroups, entry);
+	entry->cgroup.number = ++last_number;
 	if (identity->host_id[0] && !identity->user_owned)
 		entry__link(entry, KEY_CLAIM, claims_of(cgroups, identity->host_id));
 }

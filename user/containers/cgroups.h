@@ -34,6 +34,7 @@ struct cgroup {
 	uint64_t id;
 	const char *path; /* from the hierarchy's root; any byte but NUL */
 	struct cgroup_identity identity;
+	uint64_t number; /* of the two: what is another has another one */
 	bool removed;
 };
 

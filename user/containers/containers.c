@@ -24,6 +24,7 @@
 #define MAX_HELD 1024 /* in each queue */
 #define MAX_LEAVING 4096
 #define TOLD_PLACES 2048 /* a power of two */
+#define NAMES_BITS 24 /* of a workload_number */
 
 struct held_event {
 	struct tws_event event;
@@ -47,6 +48,7 @@ struct leaving {
 struct told {
 	uint64_t id;
 	uint64_t now_ns, changes; /* when, and what had changed by then */
+	uint64_t number; /* struct record's workload_number */
 	const char *path;
 	struct workload workload;
 };
@@ -339,16 +341,27 @@ static uint64_t changes(const struct containers *c)
 	       runtime_names__changes(c->user_names);
 }
 
+/* The two numbers as one, as long as there is room. */
+static uint64_t number_of(const struct cgroup *cgroup, const struct runtime_names_of *names)
+{
+	uint64_t of_names = names ? names->number : 0;
+
+	return of_names >> NAMES_BITS ? 0 : cgroup->number << NAMES_BITS | of_names;
+}
+
 static void look_up(struct containers *c, uint64_t id, struct told *told)
 {
 	const struct cgroup *cgroup = cgroups__get(c->cgroups, id, c->now_ns);
+	const struct runtime_names_of *names;
 
 	*told = (struct told){ .id = id, .now_ns = c->now_ns };
 	if (cgroup) {
+		names = runtime_names__get(names_of(c, &cgroup->identity), &cgroup->identity,
+					   c->now_ns);
 		told->path = cgroup->path;
 		cgroup_path__workload(&cgroup->identity, &told->workload);
-		runtime_names__fill(names_of(c, &cgroup->identity), &cgroup->identity, c->now_ns,
-				    &told->workload);
+		runtime_names__apply(names, &cgroup->identity, &told->workload);
+		told->number = number_of(cgroup, names);
 	}
 	told->changes = changes(c);
 }
@@ -365,6 +378,7 @@ void containers__fill(struct containers *c, struct record *rec)
 		return;
 	rec->cgroup_path = told->path;
 	rec->workload = told->workload;
+	rec->workload_number = told->number;
 }
 
 bool containers__await(struct containers *c, uint64_t wait_ns)

@@ -82,7 +82,7 @@ static int finish(json_t *root, int err, const struct runtime_names_of *found,
 int runtime_json__inspect(const char *json, size_t len, const char *id,
 			  struct runtime_names_of *names)
 {
-	struct runtime_names_of found = { "", "", "", "", "", "" };
+	struct runtime_names_of found = {};
 	const json_t *config;
 	const char *said;
 	json_t *root;
@@ -107,7 +107,7 @@ int runtime_json__inspect(const char *json, size_t len, const char *id,
 int runtime_json__bundle(const char *json, size_t len, const char *id,
 			 struct runtime_names_of *names)
 {
-	struct runtime_names_of found = { "", "", "", "", "", "" };
+	struct runtime_names_of found = {};
 	const json_t *notes;
 	const char *said;
 	json_t *root;
@@ -148,7 +148,7 @@ static void copy_metadata(struct runtime_names_of *names, const json_t *containe
 int runtime_json__storage(const char *json, size_t len, const char *id,
 			  struct runtime_names_of *names)
 {
-	struct runtime_names_of found = { "", "", "", "", "", "" };
+	struct runtime_names_of found = {};
 	const char *said, *name;
 	json_t *root, *container;
 	size_t i;

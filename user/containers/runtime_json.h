@@ -10,6 +10,7 @@
 #define TWSNOOP_RUNTIME_JSON_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define RUNTIME_NAME_SIZE 256
 #define RUNTIME_IMAGE_SIZE 512
@@ -19,6 +20,7 @@
  * what does not fit whole is left out, as a cut name would be another's.
  */
 struct runtime_names_of {
+	uint64_t number; /* by runtime_names__get(): what was answered another time has another */
 	char name[RUNTIME_NAME_SIZE];
 	char image[RUNTIME_IMAGE_SIZE];
 	char pod_name[RUNTIME_NAME_SIZE];

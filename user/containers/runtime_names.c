@@ -171,6 +171,8 @@ static void on_evict(void *ctx, void *entry)
 
 /* ---- questions and answers ---- */
 
+static atomic_uint_fast64_t last_number; /* of all answers with names */
+
 static void ask(struct runtime_names *names, struct entry *entry,
 		const struct cgroup_identity *identity)
 {
@@ -196,7 +198,10 @@ static void take_answer(struct runtime_names *names, const struct answer *answer
 	}
 	entry->state = ANSWERED;
 	entry->names = answer->names;
-	names->changes += entry->names != NULL;
+	if (entry->names) {
+		entry->names->number = ++last_number;
+		names->changes++;
+	}
 	entry->nobody_knows = answer->err == -ENOENT || answer->err == -EINVAL;
 	entry->retry_ns = now_ns + pauses_s[entry->failures] * NSEC_PER_SEC;
 	if (entry->failures < 3)

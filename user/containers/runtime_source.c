@@ -194,7 +194,7 @@ static int ask_containerd_itself(struct runtime_source *source, const char *path
 static int ask_cri(struct runtime_source *source, const char *path,
 		   const struct cgroup_identity *identity, struct runtime_names_of *names)
 {
-	struct runtime_names_of found = { "", "", "", "", "", "" };
+	struct runtime_names_of found = {};
 	char sandbox[CGROUP_ID_SIZE] = "";
 	int err, pod_err = 0;
 
@@ -447,7 +447,7 @@ static int ask_disk(struct runtime_source *source, const struct cgroup_identity 
 static void add_image(struct runtime_source *source, const struct cgroup_identity *identity,
 		      struct runtime_names_of *names)
 {
-	struct runtime_names_of more = { "", "", "", "", "", "" };
+	struct runtime_names_of more = {};
 
 	if (names->image[0] || names->pod_name[0] || !identity->host_runtime ||
 	    strcmp(identity->host_runtime, "containerd") != 0)
@@ -459,7 +459,7 @@ static void add_image(struct runtime_source *source, const struct cgroup_identit
 int runtime_source__ask(struct runtime_source *source, const struct cgroup_identity *identity,
 			struct runtime_names_of *names)
 {
-	struct runtime_names_of found = { "", "", "", "", "", "" };
+	struct runtime_names_of found = {};
 	int err;
 
 	if (!is_id(identity->host_id) ||

@@ -27,6 +27,8 @@ void procinfo__use_numbers(struct pid_numbers *numbers);
 struct procinfo {
 	uint32_t pid;
 	uint32_t uid;		/* effective */
+	/* By procinfo__get(): what was read another time has another number. 0: by somebody else */
+	uint64_t number;
 	uint64_t start_ticks;	/* CLOCK_BOOTTIME, in sysconf(_SC_CLK_TCK) ticks */
 	char comm[PROCINFO_COMM_LEN];
 	/* Arguments joined by single spaces, cut at PROCINFO_COMMAND_MAX - 1

@@ -3,6 +3,7 @@
 #include "host/procinfo.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +27,8 @@ struct procinfo_cache {
 	struct table *entries;
 	size_t crowded; /* from so many entries on it matters which was asked for last */
 };
+
+static atomic_uint_fast64_t last_number; /* of all caches */
 
 int procinfo__new(struct procinfo_cache **cachep, const char *proc_root, size_t entries)
 {
@@ -98,10 +101,12 @@ const struct procinfo *procinfo__get(struct procinfo_cache *cache, uint32_t pid,
 		return NULL;
 	entry = place;
 	entry->known = known;
-	if (known)
+	if (known) {
 		entry->info = info;
-	else
+		entry->info.number = ++last_number;
+	} else {
 		table__retire(cache->entries, entry);
+	}
 	return known ? &entry->info : NULL;
 }
 

@@ -49,6 +49,7 @@ const struct record *list_records__get(struct list_records *r, const struct list
 	attributor__record(r->attributor, &r->ev, &asked);
 	rec->event = asked.event; /* with the listener */
 	rec->command_line = asked.command_line;
+	rec->command_number = asked.command_number;
 	if (!rec->command_line && row->evidence == OWNER_SEEN && r->ev.conn.flags & TWS_F_CLOSER)
 		rec->command_line = noted_arguments(r, &r->ev);
 	return rec;

@@ -42,6 +42,12 @@ struct record {
 	uint64_t wall_ns;	  /* since the epoch, UTC */
 	const char *command_line; /* arguments joined by spaces */
 	const char *cgroup_path;
+	/*
+	 * Where these are not 0: records with the same number have the same command line, and
+	 * those with the other one cgroup_path and workload. So what is made of them need be
+	 * made once. No two processes' or cgroups' have ever been the same in this program's run.
+	 */
+	uint64_t command_number, workload_number;
 	const char *netns_name;
 	const char *interface; /* name of conn.ifindex in its namespace */
 	struct workload workload;

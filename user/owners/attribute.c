@@ -121,15 +121,25 @@ static const char *find_interface(const struct attributor *a, const struct tws_e
 			   clock__now_ns(CLOCK_MONOTONIC));
 }
 
+static void find_command_line(struct attributor *a, const struct tws_event *ev,
+			      struct record *rec)
+{
+	const struct procinfo *info = procinfo__get(a->from.processes, ev->conn.tgid,
+						    ev->conn.closer_start_ns, ev->conn.comm);
+
+	if (!info || !info->command_line[0])
+		return;
+	rec->command_line = info->command_line;
+	rec->command_number = info->number;
+}
+
 void attributor__record(struct attributor *a, const struct tws_event *ev, struct record *rec)
 {
 	memset(rec, 0, sizeof(*rec));
 	rec->wall_ns = ev->time_ns + a->wall_offset_ns;
 	rec->event = add_listener(a, ev);
 	if (a->from.processes && ev->conn.flags & TWS_F_CLOSER)
-		rec->command_line = procinfo__command_line(a->from.processes, ev->conn.tgid,
-							   ev->conn.closer_start_ns,
-							   ev->conn.comm);
+		find_command_line(a, ev, rec);
 	if (!rec->command_line && ev->conn.flags & TWS_F_CLOSER)
 		rec->command_line = noted_arguments(a, ev);
 	rec->interface = find_interface(a, ev);

@@ -311,6 +311,80 @@ static void json_any_subset(void **unused)
 	}
 }
 
+/* Any process, container and what is known of them; each again and again. */
+static void set_any(struct tws_event *ev, struct record *rec, unsigned int number, bool sockets)
+{
+	static const char *const texts[] = { NULL, "x", "a \"quoted\" one", "\377\n" };
+	unsigned int process = number / 3 % 11, container = number / 5 % 7;
+
+	support__event(ev);
+	*rec = (struct record){ .event = ev, .wall_ns = SUPPORT_WALL_NS + number };
+	ev->cookie = number;
+	ev->conn.tid = number % 5;
+	ev->conn.uid = process % 3;
+	ev->conn.opener_tgid = 1 + process % 2;
+	if (number % 7 == 0)
+		ev->conn.flags ^= TWS_F_CLOSER;
+	if (number % 4 == 0)
+		ev->conn.flags ^= TWS_F_OPENER;
+	if (number % 13 == 0)
+		ev->conn.flags ^= TWS_F_SIGNALED;
+	if (number % 6 == 0)
+		support__set_comm(ev->conn.thread_comm, process % 2 ? "" : "another");
+	if (number % 10 == 0)
+		ev->netns = 0;
+	rec->command_line = texts[process % 4];
+	rec->command_number = process == 3 ? 0 : 100 + process;
+	ev->conn.cgroup_id = container ? 5000 + container : 0;
+	rec->workload_number = container == 6 ? 0 : 200 + container;
+	rec->cgroup_path = texts[container % 4];
+	rec->workload.container_id = texts[container / 2 % 4];
+	rec->workload.pod_name = texts[container % 3];
+	rec->workload.unit = texts[(container + 1) % 4];
+	rec->evidence = sockets ? number % 4 : OWNER_UNKNOWN;
+	rec->shared = sockets && number % 9 == 0;
+}
+
+/* A line is the same, whatever was written before it. */
+static void json_kept_is_same(void **unused)
+{
+	(void)unused;
+	for (int sockets = 0; sockets < 2; sockets++) {
+		const struct sink_options opts = { .format = SINK_JSON, .sockets = sockets };
+		int fd = support__memfd();
+		struct tws_event ev;
+		struct record rec;
+		struct sink *sink;
+		char *got, *line;
+		size_t len;
+
+		assert_int_equal(sink__new(&sink, fd, &opts), 0);
+		for (unsigned int i = 0; i < 3000; i++) {
+			set_any(&ev, &rec, i * 7919 % 1000, sockets);
+			assert_int_equal(sink__put(sink, &rec), 0);
+		}
+		assert_int_equal(sink__flush(sink), 0);
+		sink__free(sink);
+		line = got = support__contents(fd, NULL);
+		for (unsigned int i = 0; i < 1000; i++) {
+			char *want;
+
+			set_any(&ev, &rec, i * 7919 % 1000, sockets);
+			want = render(&opts, &rec, false);
+			assert_memory_equal(line, want, strlen(want));
+			line += strlen(want);
+			free(want);
+		}
+		/* The same thousand twice more, of which all that may be kept was. */
+		len = (size_t)(line - got);
+		assert_int_equal(strlen(got), 3 * len);
+		assert_memory_equal(got + len, got, len);
+		assert_memory_equal(got + 2 * len, got, len);
+		free(got);
+		close(fd);
+	}
+}
+
 static const char *const hostile[] = {
 	"",	     "a\"b\\c",	      "a\nb\tc",     "\33]0;pwn\7",  "\377\376",
 	"\xc3\xa9",  "\xe2\x80\xae",  "\xe2\x82",    "=cmd|'/c'!A0", "\\xff",
@@ -1249,6 +1323,7 @@ int main(void)
 		cmocka_unit_test(json_socket),
 		cmocka_unit_test(csv_socket),
 		cmocka_unit_test(json_any_subset),
+		cmocka_unit_test(json_kept_is_same),
 		cmocka_unit_test(json_hostile_names),
 		cmocka_unit_test(csv_is_flattened_json),
 		cmocka_unit_test(csv_contract),
