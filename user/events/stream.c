@@ -10,11 +10,11 @@
 #include "base/privileges.h"
 #include "owners/attribute.h"
 #include "base/clock.h"
-#include "base/seen.h"
 #include "containers/containers.h"
 #include "model/decode.h"
 #include "model/filter.h"
 #include "events/heal.h"
+#include "events/losses.h"
 #include "events/time_waits.h"
 #include "events/join.h"
 #include "owners/listeners.h"
@@ -22,7 +22,6 @@
 #include "sockets/sockiter.h"
 
 #define NS_PER_S 1000000000ULL
-#define ORPHANS_MAX (1U << 18) /* entries of seen.h */
 #define POLL_MS 100	 /* an event is shown within twice this */
 #define BUSY_POLL_MS 10	 /* while the backlog is large */
 #define BUSY_RECORDS 20000
@@ -30,7 +29,6 @@
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define NAMES_NS (NS_PER_S / 2) /* likewise, for names of containers, before the past is told */
 #define HEAL_MIN_NS (5 * NS_PER_S)
-#define LATE_END_NS (120 * NS_PER_S) /* from a FIN on */
 #define HEAL_SHARE 100 /* of the time one part in this goes into healing */
 #define LISTENERS_MIN_NS (NS_PER_S / 2) /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
 #define LISTENERS_SHARE 20
@@ -56,17 +54,10 @@ struct stream {
 	bool has_baseline;
 	uint64_t cut_ns; /* of a source that looks back: what it tells of before is older */
 	int backlog; /* records that the last poll found */
-	/* Of a filtered source: FINs that were lost, when the last one was, and how many of their
-	 * ends have come or will not come any more. */
-	uint64_t fins_lost, fins_lost_ns, fins_ended;
 	uint64_t delivered, unattributed, malformed, untaken;
-	uint64_t found; /* and given */
-	/* Of these, and of others that a source gives which does not filter: whose ends had come
-	 * without their FINs, and the rest, but what was before the start; nobody lost that. */
-	uint64_t found_orphans, found_rest, found_others;
-	struct seen *orphans; /* which these are */
+	struct losses *losses;
 	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
-	uint64_t recursion, healed_recursion, healed_orphans;
+	uint64_t recursion, healed_recursion;
 	uint64_t next_check_ns, next_heal_ns, last_heal_ns, heal_spent_ns;
 	uint64_t next_listeners_ns; /* when they may be read again */
 	bool wants_listeners; /* a listen() was skipped, perhaps */
@@ -153,15 +144,8 @@ static int put_end(void *ctx, const struct tws_event *end)
 /* In the kernel's table. */
 static void count_found(struct stream *s, const struct tws_event *ev)
 {
-	if (!(ev->conn.flags & TWS_F_SNAPSHOT))
-		return;
-	s->found++;
-	if (ev->time_ns < s->cut_ns)
-		return;
-	if (seen__has(s->orphans, ev->cookie))
-		s->found_orphans++;
-	else
-		s->found_rest++;
+	if (ev->conn.flags & TWS_F_SNAPSHOT)
+		losses__found(s->losses, ev, s->cut_ns);
 }
 
 /* What the container filter lets pass, perhaps later. */
@@ -265,14 +249,11 @@ static void count_others(struct stream *s, const struct tws_event *ev)
 {
 	struct tws_filter of_socket = filter__of_socket(&s->opts.filter);
 
-	if (s->opts.events->is_filtered || ev->time_ns < s->cut_ns)
+	if (s->opts.events->is_filtered)
 		return;
 	if (!(ev->conn.flags & TWS_F_CLOSER) && filter__match(&of_socket, ev))
 		return;
-	if (seen__has(s->orphans, ev->cookie))
-		s->found_orphans++;
-	else
-		s->found_others++;
+	losses__found_others(s->losses, ev, s->cut_ns);
 }
 
 /* One that was found in the kernel's table. */
@@ -426,7 +407,7 @@ static int heal(struct stream *s)
 		return 0;
 	}
 	err = drain_all(s);
-	s->healed_orphans = join__orphans(s->join);
+	losses__looked(s->losses, join__orphans(s->join));
 	if (err >= 0 && s->time_waits)
 		err = time_waits__compare(s->time_waits, healer__snapshot(s->healer), put_end, s);
 	if (err >= 0)
@@ -438,16 +419,11 @@ static int heal(struct stream *s)
 	return err < 0 ? err : 0;
 }
 
-/* How long an end may come after its FIN: a minute in FIN_WAIT2, and some in FIN_WAIT1. */
 static void note_lost_fins(struct stream *s)
 {
-	uint64_t lost = source__fins_lost(s->opts.events), now = clock__now_ns(CLOCK_MONOTONIC);
+	uint64_t lost = source__fins_lost(s->opts.events);
 
-	if (lost > s->fins_lost)
-		s->fins_lost_ns = now;
-	s->fins_lost = lost;
-	if (s->fins_ended < lost && now >= s->fins_lost_ns + LATE_END_NS)
-		s->fins_ended = lost;
+	losses__fins(s->losses, lost, clock__now_ns(CLOCK_MONOTONIC));
 }
 
 static bool ends_are_due(const struct stream *s, uint64_t now)
@@ -482,12 +458,12 @@ static int check_counters(struct stream *s)
 		containers__refresh(s->containers);
 	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
 		s->counters.event_lost != s->healed.event_lost ||
-		join__orphans(s->join) != s->healed_orphans ||
+		losses__awaits(s->losses, join__orphans(s->join)) ||
 		s->counters.walk_failed != s->healed.walk_failed ||
 		now > s->last_heal_ns + HEAL_MAX_NS || join__is_crowded(s->join) ||
 		ends_are_due(s, now);
 	/* What has lost its owner does not wait. */
-	if (join__orphans(s->join) != s->healed_orphans)
+	if (losses__awaits(s->losses, join__orphans(s->join)))
 		s->next_heal_ns = clock__before_ns(s->next_heal_ns, HEAL_MIN_NS - CHECK_NS);
 	if (!moved || now < s->next_heal_ns)
 		return 0;
@@ -627,30 +603,10 @@ static int feed_finish(struct feed *feed)
 		err = drain_all(s);
 	if (err >= 0 && taken)
 		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
-	s->healed_orphans = join__orphans(s->join);
+	losses__looked(s->losses, join__orphans(s->join));
 	if (err >= 0)
 		err = containers__release(s->containers, true, put_held, s);
 	return conclude(s, err);
-}
-
-static uint64_t without(uint64_t all, uint64_t part)
-{
-	return all > part ? all - part : 0;
-}
-
-/*
- * What a snapshot found was lost, or skipped; the next one may find the rest. Of an end without a
- * FIN it is known that it was lost: one that was skipped and is found does not make up for it.
- */
-static uint64_t count_lost(const struct stream *s)
-{
-	uint64_t orphans = without(s->healed_orphans, s->found_orphans), found = s->found_rest;
-
-	/* What was skipped was not lost: as much as may have been is not taken off. */
-	found += without(s->found_others, s->recursion);
-	if (!ids_are_cookies(s->opts.kernel) || seen__forgotten_ns(s->orphans))
-		return without(s->counters.event_lost + orphans, found);
-	return without(s->counters.event_lost, found) + orphans;
 }
 
 static void feed_account(struct feed *feed, struct feed_account *account)
@@ -660,11 +616,12 @@ static void feed_account(struct feed *feed, struct feed_account *account)
 	source__counters(s->opts.events, &s->counters, &s->recursion);
 	*account = (struct feed_account){
 		.delivered = s->delivered,
-		.lost = count_lost(s) + s->malformed + s->untaken + containers__dropped(s->containers),
+		.lost = losses__count(s->losses, s->counters.event_lost, s->recursion) + s->malformed +
+			s->untaken + containers__dropped(s->containers),
 		.map_full = s->counters.table_full + join__dropped(s->join) +
 			    listeners__refused(s->listeners),
 		.recursion = s->recursion + s->counters.walk_failed,
-		.snapshot = s->found,
+		.snapshot = losses__num_found(s->losses),
 		.unattributed = s->unattributed,
 		.no_end = s->time_waits ? time_waits__dropped(s->time_waits) : 0,
 	};
@@ -698,23 +655,6 @@ static int pass_cgroup(void *ctx, uint64_t id, bool pass)
 	return source__pass_cgroup(((struct stream *)ctx)->opts.events, id, pass);
 }
 
-/* An end has come whose FIN has not: whether that may have been one of those that were lost. */
-static bool ends_lost_fin(struct stream *s)
-{
-	note_lost_fins(s);
-	if (s->fins_ended >= s->fins_lost)
-		return false;
-	s->fins_ended++;
-	return true;
-}
-
-/* It is lost, as far as is known. */
-static bool note_orphan(struct stream *s, const struct tws_ending *ending)
-{
-	seen__add(s->orphans, ending->id, ending->time_ns);
-	return false;
-}
-
 /*
  * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
  * the FIN comes again, and also of one that a filter left out, if somebody else gave it
@@ -731,9 +671,13 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 		return true;
 	if (s->opts.kernel->rx_sk.state == FEATURE_PRESENT && healer__knows(s->healer, ending->id))
 		return true;
-	if (s->opts.events->is_filtered && !filter__is_empty(&s->opts.filter) && !ends_lost_fin(s))
-		return true;
-	return note_orphan(s, ending);
+	if (s->opts.events->is_filtered && !filter__is_empty(&s->opts.filter)) {
+		note_lost_fins(s);
+		if (!losses__ends_fin(s->losses))
+			return true;
+	}
+	losses__orphan(s->losses, ending);
+	return false;
 }
 
 static int open_containers(struct stream *s)
@@ -773,7 +717,7 @@ static int open_stages(struct stream *s)
 	int err;
 
 	err = join__new(&s->join, &join) ?:
-	      seen__new(&s->orphans, ORPHANS_MAX) ?:
+	      losses__new(&s->losses, ids_are_cookies(kernel)) ?:
 	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
 			  s->opts.source) ?:
 	      (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
@@ -820,7 +764,7 @@ void stream__free(struct stream *s)
 		return;
 	healer__free(s->healer);
 	join__free(s->join);
-	seen__free(s->orphans);
+	losses__free(s->losses);
 	time_waits__free(s->time_waits);
 	attributor__free(s->attributor);
 	ifnames__free(s->interfaces);
