@@ -14,6 +14,7 @@
 #include "model/decode.h"
 #include "model/filter.h"
 #include "events/heal.h"
+#include "events/heal_pace.h"
 #include "events/losses.h"
 #include "events/time_waits.h"
 #include "events/join.h"
@@ -25,20 +26,10 @@
 #define POLL_MS 100	 /* an event is shown within twice this */
 #define BUSY_POLL_MS 10	 /* while the backlog is large */
 #define BUSY_RECORDS 20000
-#define CHECK_NS NS_PER_S /* how often the counters are looked at */
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define NAMES_NS (NS_PER_S / 2) /* likewise, for names of containers, before the past is told */
-#define HEAL_MIN_NS (5 * NS_PER_S)
-#define HEAL_SHARE 100 /* of the time one part in this goes into healing */
-#define LISTENERS_MIN_NS (NS_PER_S / 2) /* as HEAL_MIN_NS and HEAL_SHARE, for who listens */
+#define LISTENERS_MIN_NS (NS_PER_S / 2) /* from one time that is read who listens to the next */
 #define LISTENERS_SHARE 20
-/* From one snapshot's begin to the next one's, also if nothing seems to be missing: no socket's
- * minute is to pass in between. */
-#define HEAL_MAX_NS (45 * NS_PER_S)
-/* Likewise, for the ends of TIME_WAITs that may wait: so long at least, and for so small a share of
- * the time, as far as HEAL_MAX_NS. */
-#define ENDS_WAIT_NS (20 * NS_PER_S)
-#define ENDS_SHARE 1000
 
 struct stream {
 	struct feed feed;
@@ -56,9 +47,10 @@ struct stream {
 	int backlog; /* records that the last poll found */
 	uint64_t delivered, unattributed, malformed, untaken;
 	struct losses *losses;
-	struct tws_counters counters, healed; /* now, and when a snapshot was last begun */
-	uint64_t recursion, healed_recursion;
-	uint64_t next_check_ns, next_heal_ns, last_heal_ns, heal_spent_ns;
+	struct tws_counters counters;
+	uint64_t recursion;
+	uint64_t next_check_ns;
+	struct heal_pace pace;
 	uint64_t next_listeners_ns; /* when they may be read again */
 	bool wants_listeners; /* a listen() was skipped, perhaps */
 	unsigned int listeners_flags; /* LISTENERS_* of the last time */
@@ -370,20 +362,6 @@ static int drain_all(struct stream *s)
 
 /* ---- what was missed ---- */
 
-/*
- * When the next snapshot may be taken, after one that began at @begin_ns, ended at @end_ns and
- * took @spent_ns of CPU time. Not of the clock's: the process may have been stopped meanwhile,
- * and much may have been lost.
- */
-static uint64_t next_heal_ns(uint64_t begin_ns, uint64_t end_ns, uint64_t spent_ns)
-{
-	uint64_t next = end_ns + HEAL_MIN_NS + spent_ns * HEAL_SHARE;
-
-	if (next > begin_ns + HEAL_MAX_NS)
-		next = begin_ns + HEAL_MAX_NS;
-	return next > end_ns + HEAL_MIN_NS ? next : end_ns + HEAL_MIN_NS;
-}
-
 static void show_socket(void *ctx, const struct snapshot *snap, const struct snapshot_socket *sk)
 {
 	struct stream *s = ctx;
@@ -403,7 +381,7 @@ static int heal(struct stream *s)
 	if (s->time_waits)
 		time_waits__begin(s->time_waits);
 	if (healer__take(s->healer, show_socket, s)) {
-		s->next_heal_ns = begin_ns + HEAL_MIN_NS;
+		heal_pace__failed(&s->pace, begin_ns);
 		return 0;
 	}
 	err = drain_all(s);
@@ -412,10 +390,8 @@ static int heal(struct stream *s)
 		err = time_waits__compare(s->time_waits, healer__snapshot(s->healer), put_end, s);
 	if (err >= 0)
 		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
-	s->last_heal_ns = begin_ns;
 	spent_ns = clock__now_ns(CLOCK_PROCESS_CPUTIME_ID) - spent_ns;
-	s->heal_spent_ns = spent_ns;
-	s->next_heal_ns = next_heal_ns(begin_ns, clock__now_ns(CLOCK_MONOTONIC), spent_ns);
+	heal_pace__done(&s->pace, begin_ns, clock__now_ns(CLOCK_MONOTONIC), spent_ns);
 	return err < 0 ? err : 0;
 }
 
@@ -426,24 +402,29 @@ static void note_lost_fins(struct stream *s)
 	losses__fins(s->losses, lost, clock__now_ns(CLOCK_MONOTONIC));
 }
 
-static bool ends_are_due(const struct stream *s, uint64_t now)
+/* @skipped: since the counters were last looked at. */
+static bool heal_is_due(struct stream *s, bool skipped, uint64_t now)
 {
-	uint64_t wait_ns = s->heal_spent_ns * ENDS_SHARE;
+	const struct heal_signs signs = {
+		.event_lost = s->counters.event_lost,
+		.walk_failed = s->counters.walk_failed,
+		.recursion = s->recursion,
+		.skipped = skipped,
+		.orphans = losses__awaits(s->losses, join__orphans(s->join)),
+		.crowded = join__is_crowded(s->join),
+		.ends = s->time_waits && time_waits__due(s->time_waits, now),
+		.ends_wait = s->opts.ends_may_wait,
+	};
 
-	if (!s->time_waits || !time_waits__due(s->time_waits, now))
-		return false;
-	if (wait_ns < ENDS_WAIT_NS)
-		wait_ns = ENDS_WAIT_NS;
-	return !s->opts.ends_may_wait || now >= s->last_heal_ns + wait_ns;
+	return heal_pace__is_due(&s->pace, &signs, now);
 }
 
 static int check_counters(struct stream *s)
 {
 	struct tws_counters before = s->counters;
 	uint64_t skips = s->recursion, now = clock__now_ns(CLOCK_MONOTONIC);
-	bool moved;
 
-	s->next_check_ns = now + CHECK_NS;
+	s->next_check_ns = now + HEAL_PACE_CHECK_NS;
 	note_lost_fins(s);
 	if (source__counters(s->opts.events, &s->counters, &s->recursion))
 		return 0;
@@ -456,20 +437,7 @@ static int check_counters(struct stream *s)
 	}
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);
-	moved = s->recursion != s->healed_recursion || s->recursion != skips ||
-		s->counters.event_lost != s->healed.event_lost ||
-		losses__awaits(s->losses, join__orphans(s->join)) ||
-		s->counters.walk_failed != s->healed.walk_failed ||
-		now > s->last_heal_ns + HEAL_MAX_NS || join__is_crowded(s->join) ||
-		ends_are_due(s, now);
-	/* What has lost its owner does not wait. */
-	if (losses__awaits(s->losses, join__orphans(s->join)))
-		s->next_heal_ns = clock__before_ns(s->next_heal_ns, HEAL_MIN_NS - CHECK_NS);
-	if (!moved || now < s->next_heal_ns)
-		return 0;
-	s->healed_recursion = s->recursion;
-	s->healed = s->counters;
-	return heal(s);
+	return heal_is_due(s, s->recursion != skips, now) ? heal(s) : 0;
 }
 
 /* A FIN that comes again sets a mini-socket's timer anew; where the kernel side does not tell of
@@ -846,7 +814,6 @@ int stream__begin(struct stream *s, struct feed_failure *failure)
 	/* what comes may wait for its name in passing; of what was before all comes at once */
 	if (s->opts.events->looks_back)
 		containers__await_all(s->containers, NAMES_NS);
-	s->last_heal_ns = clock__now_ns(CLOCK_MONOTONIC);
-	s->next_heal_ns = s->last_heal_ns + HEAL_MIN_NS;
+	heal_pace__start(&s->pace, clock__now_ns(CLOCK_MONOTONIC));
 	return 0;
 }
