@@ -5,7 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "base/privileges.h"
 #include "owners/attribute.h"
@@ -15,10 +14,10 @@
 #include "model/filter.h"
 #include "events/heal.h"
 #include "events/heal_pace.h"
+#include "events/listening.h"
 #include "events/losses.h"
 #include "events/time_waits.h"
 #include "events/join.h"
-#include "owners/listeners.h"
 #include "host/procinfo.h"
 #include "sockets/sockiter.h"
 
@@ -28,8 +27,6 @@
 #define BUSY_RECORDS 20000
 #define DRAIN_NS NS_PER_S /* at most, for records that are being written */
 #define NAMES_NS (NS_PER_S / 2) /* likewise, for names of containers, before the past is told */
-#define LISTENERS_MIN_NS (NS_PER_S / 2) /* from one time that is read who listens to the next */
-#define LISTENERS_SHARE 20
 
 struct stream {
 	struct feed feed;
@@ -38,7 +35,7 @@ struct stream {
 	struct join *join;
 	struct time_waits *time_waits; /* NULL without opts.all, or with no_ends */
 	struct procinfo_cache *processes;
-	struct listeners *listeners;
+	struct listening listening;
 	struct containers *containers;
 	struct ifnames *interfaces;
 	struct attributor *attributor;
@@ -51,9 +48,6 @@ struct stream {
 	uint64_t recursion;
 	uint64_t next_check_ns;
 	struct heal_pace pace;
-	uint64_t next_listeners_ns; /* when they may be read again */
-	bool wants_listeners; /* a listen() was skipped, perhaps */
-	unsigned int listeners_flags; /* LISTENERS_* of the last time */
 	bool put_failed; /* in this call of the user's: an error is the callback's */
 	struct feed_failure failure;
 };
@@ -164,40 +158,6 @@ static int put_held(void *ctx, const struct tws_event *ev)
 	return put_event(s, ev);
 }
 
-/* A socket bound to ::ffff:a.b.c.d takes IPv4 connections. The kernel side goes
- * by the peer's address, which a listener does not have. */
-static void unmap_v4(struct listener *listener)
-{
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-
-	if (listener->family != AF_INET6 || memcmp(listener->addr, mapped, sizeof(mapped)))
-		return;
-	listener->family = AF_INET;
-	memmove(listener->addr, listener->addr + 12, 4);
-	memset(listener->addr + 4, 0, 12);
-}
-
-static void note_listener(struct stream *s, const struct tws_event *ev)
-{
-	struct listener listener = {
-		.cookie = ev->cookie,
-		.since_ns = ev->time_ns,
-		.netns = ev->netns,
-		.tgid = ev->conn.opener_tgid,
-		.port = ev->local_port,
-		.family = ev->family,
-	};
-
-	memcpy(listener.addr, ev->local_addr, sizeof(listener.addr));
-	unmap_v4(&listener);
-	if (ev->action == TWS_UNLISTEN) {
-		listeners__remove(s->listeners, &listener, ev->time_ns);
-		return;
-	}
-	memcpy(listener.comm, ev->conn.opener_comm, sizeof(listener.comm));
-	listeners__add(s->listeners, &listener);
-}
-
 static int put_told(struct stream *s, const struct tws_event *ev, bool owner_unknown)
 {
 	int err;
@@ -226,7 +186,7 @@ static int on_event(struct stream *s, const struct tws_event *ev)
 		return 0;
 	case TWS_LISTEN:
 	case TWS_UNLISTEN:
-		note_listener(s, ev);
+		listening__note(&s->listening, ev);
 		return 0;
 	case TWS_OPEN:
 	case TWS_TIME_WAIT_END:
@@ -301,34 +261,11 @@ static int on_record(void *ctx, const void *data, size_t len)
 
 	if (is_complete(s))
 		return 0;
-	if (s->opts.events->listens_lost_since_ns)
-		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
+	listening__doubt(&s->listening);
 	if (!s->has_baseline)
 		err = healer__give_due(s->healer, time_of(data, len), s->join, on_found, s);
 	more = decode_record(s, data, len);
 	return err ?: more;
-}
-
-/*
- * Reads from the kernel who listens, where it is not known any more. That walks all
- * descriptors of all processes: for a share of the time, however often something is lost.
- */
-static void read_listeners(struct stream *s)
-{
-	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), end_ns;
-
-	if (s->opts.events->listens_lost_since_ns)
-		listeners__doubt(s->listeners, s->opts.events->listens_lost_since_ns);
-	if ((!s->wants_listeners && !listeners__needs_fill(s->listeners)) ||
-	    begin_ns < s->next_listeners_ns)
-		return;
-	if (!listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags)) {
-		s->opts.events->listens_lost_since_ns = 0;
-		s->wants_listeners = false;
-	}
-	end_ns = clock__now_ns(CLOCK_MONOTONIC);
-	s->next_listeners_ns = end_ns + LISTENERS_MIN_NS +
-			       (end_ns - begin_ns) * LISTENERS_SHARE;
 }
 
 static int drain(struct stream *s)
@@ -338,7 +275,7 @@ static int drain(struct stream *s)
 	attributor__set_clock(s->attributor, clock__wall_offset_ns());
 	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
 	num = source__poll(s->opts.events, on_record, s);
-	read_listeners(s);
+	listening__read(&s->listening);
 	if (num >= 0)
 		err = containers__release(s->containers, false, put_held, s);
 	return err ?: num;
@@ -431,10 +368,8 @@ static int check_counters(struct stream *s)
 	/* Where the kernel skips a program in a process's context, a listen() may be skipped: so it
 	 * is read soon who listens. To name nobody until then would leave nearly all openers out
 	 * on a busy host, for one in some million transitions. */
-	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel)) {
-		s->wants_listeners = true;
-		read_listeners(s);
-	}
+	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel))
+		listening__want(&s->listening);
 	if (s->counters.cgroup_lost != before.cgroup_lost)
 		containers__refresh(s->containers);
 	return heal_is_due(s, s->recursion != skips, now) ? heal(s) : 0;
@@ -587,7 +522,7 @@ static void feed_account(struct feed *feed, struct feed_account *account)
 		.lost = losses__count(s->losses, s->counters.event_lost, s->recursion) + s->malformed +
 			s->untaken + containers__dropped(s->containers),
 		.map_full = s->counters.table_full + join__dropped(s->join) +
-			    listeners__refused(s->listeners),
+			    listeners__refused(s->listening.table),
 		.recursion = s->recursion + s->counters.walk_failed,
 		.snapshot = losses__num_found(s->losses),
 		.unattributed = s->unattributed,
@@ -613,7 +548,7 @@ struct feed *stream__feed(struct stream *s)
 
 bool stream__lacks_listeners(const struct stream *s)
 {
-	return s->listeners_flags & LISTENERS_NETNS_FAILED;
+	return s->listening.flags & LISTENERS_NETNS_FAILED;
 }
 
 /* ---- its life ---- */
@@ -690,7 +625,7 @@ static int open_stages(struct stream *s)
 			  s->opts.source) ?:
 	      (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
 	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
-	      listeners__new(&s->listeners, LISTENERS_DEFAULT) ?:
+	      listening__new(&s->listening, s->opts.events, s->opts.source) ?:
 	      ifnames__new(&s->interfaces, s->opts.source ? s->opts.source->places :
 						    &netns_default_places) ?:
 	      open_containers(s);
@@ -700,7 +635,7 @@ static int open_stages(struct stream *s)
 		.processes = s->processes,
 		.arguments = find_arguments,
 		.arguments_ctx = s,
-		.listeners = s->listeners,
+		.listeners = s->listening.table,
 		.containers = s->containers,
 		.interfaces = s->interfaces,
 	};
@@ -737,7 +672,7 @@ void stream__free(struct stream *s)
 	attributor__free(s->attributor);
 	ifnames__free(s->interfaces);
 	procinfo__free(s->processes);
-	listeners__free(s->listeners);
+	listening__free(&s->listening);
 	containers__free(s->containers);
 	free(s);
 }
@@ -777,8 +712,8 @@ int stream__start(struct stream *s, struct feed_failure *failure)
 	else
 		set_baseline(s);
 	if (s->opts.events->lacks_older)
-		listeners__know_from(s->listeners, s->opts.events->reach_ns);
-	listeners__fill(s->listeners, s->opts.source, 0, &s->listeners_flags);
+		listeners__know_from(s->listening.table, s->opts.events->reach_ns);
+	listening__begin(&s->listening);
 	source__counters(s->opts.events, &s->counters, &s->recursion);
 	return 0;
 }
