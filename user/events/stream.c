@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/privileges.h"
 #include "owners/attribute.h"
@@ -12,6 +11,7 @@
 #include "containers/containers.h"
 #include "model/decode.h"
 #include "model/filter.h"
+#include "events/asked.h"
 #include "events/heal.h"
 #include "events/heal_pace.h"
 #include "events/listening.h"
@@ -88,29 +88,6 @@ static int put_event(struct stream *s, const struct tws_event *ev)
 	return 0;
 }
 
-/*
- * Whether @ev is what the reader wants, of all that a source gives. One that filters in the
- * kernel has left out the rest; of others it is done here, with the same answers: so a
- * mini-socket whose FIN was missed (@owner_unknown) passes no filter for owners.
- */
-static bool is_asked_for(const struct stream *s, const struct tws_event *ev, bool owner_unknown)
-{
-	struct tws_event copy;
-
-	if (ev->time_ns < s->opts.since_ns ||
-	    (s->opts.until_ns && ev->time_ns > s->opts.until_ns))
-		return false;
-	if (s->opts.events->is_filtered)
-		return true;
-	if (!s->opts.all && ev->action != TWS_TIME_WAIT)
-		return false;
-	if (!owner_unknown)
-		return filter__match(&s->opts.filter, ev);
-	copy = *ev;
-	memset(&copy.conn, 0, sizeof(copy.conn));
-	return filter__match(&s->opts.filter, &copy);
-}
-
 /* The end of a TIME_WAIT, if that is what @ev means to one that was given. */
 static int put_end_by(struct stream *s, const struct tws_event *ev)
 {
@@ -170,7 +147,7 @@ static int put_told(struct stream *s, const struct tws_event *ev, bool owner_unk
 		s->untaken++;
 		return err;
 	}
-	return is_asked_for(s, ev, owner_unknown) ? put_wanted(s, ev) : 0;
+	return asked__for(&s->opts, ev, owner_unknown) ? put_wanted(s, ev) : 0;
 }
 
 static int put_joined(void *ctx, const struct tws_event *ev)
@@ -196,28 +173,18 @@ static int on_event(struct stream *s, const struct tws_event *ev)
 	}
 }
 
-/* One that the filter leaves out, whoever's it is. It was lost, or skipped, as others are. */
-static void count_others(struct stream *s, const struct tws_event *ev)
-{
-	struct tws_filter of_socket = filter__of_socket(&s->opts.filter);
-
-	if (s->opts.events->is_filtered)
-		return;
-	if (!(ev->conn.flags & TWS_F_CLOSER) && filter__match(&of_socket, ev))
-		return;
-	losses__found_others(s->losses, ev, s->cut_ns);
-}
-
 /* One that was found in the kernel's table. */
 static int on_found(void *ctx, const struct tws_event *ev)
 {
 	struct stream *s = ctx;
 
 	if (!filter__match(&s->opts.filter, ev)) {
-		count_others(s, ev);
+		/* it was lost, or skipped, as others are */
+		if (asked__is_others(&s->opts, ev))
+			losses__found_others(s->losses, ev, s->cut_ns);
 		return 0;
 	}
-	if (!is_asked_for(s, ev, false))
+	if (!asked__for(&s->opts, ev, false))
 		return 0;
 	return put_end_by(s, ev) ?: put_wanted(s, ev);
 }
