@@ -6,9 +6,7 @@
 #include <stdlib.h>
 
 #include "base/privileges.h"
-#include "owners/attribute.h"
 #include "base/clock.h"
-#include "containers/containers.h"
 #include "model/decode.h"
 #include "model/filter.h"
 #include "events/asked.h"
@@ -16,9 +14,9 @@
 #include "events/heal_pace.h"
 #include "events/listening.h"
 #include "events/losses.h"
+#include "events/naming.h"
 #include "events/time_waits.h"
 #include "events/join.h"
-#include "host/procinfo.h"
 #include "sockets/sockiter.h"
 
 #define NS_PER_S 1000000000ULL
@@ -34,11 +32,8 @@ struct stream {
 	struct healer *healer;
 	struct join *join;
 	struct time_waits *time_waits; /* NULL without opts.all, or with no_ends */
-	struct procinfo_cache *processes;
 	struct listening listening;
-	struct containers *containers;
-	struct ifnames *interfaces;
-	struct attributor *attributor;
+	struct naming naming;
 	bool has_baseline;
 	uint64_t cut_ns; /* of a source that looks back: what it tells of before is older */
 	int backlog; /* records that the last poll found */
@@ -72,7 +67,7 @@ static int put_event(struct stream *s, const struct tws_event *ev)
 
 	if (is_complete(s))
 		return 0;
-	attributor__record(s->attributor, ev, &rec);
+	attributor__record(s->naming.attributor, ev, &rec);
 	err = s->opts.put(s->opts.ctx, &rec);
 	if (err) {
 		s->untaken++;
@@ -114,11 +109,11 @@ static void count_found(struct stream *s, const struct tws_event *ev)
 /* What the container filter lets pass, perhaps later. */
 static int put_wanted(struct stream *s, const struct tws_event *ev)
 {
-	switch (containers__judge(s->containers, ev)) {
+	switch (containers__judge(s->naming.containers, ev)) {
 	case CONTAINERS_DROP:
 		return 0;
 	case CONTAINERS_WAIT:
-		containers__hold(s->containers, ev);
+		containers__hold(s->naming.containers, ev);
 		return 0;
 	default:
 		count_found(s, ev);
@@ -200,7 +195,7 @@ static int decode_record(struct stream *s, const void *data, size_t len)
 	if (!decode__ending(data, len, &ending))
 		return join__ending(s->join, ending, put_joined, s);
 	if (!decode__cgroup(data, len, &cgroup))
-		containers__note(s->containers, cgroup);
+		containers__note(s->naming.containers, cgroup);
 	else
 		s->malformed++;
 	return 0;
@@ -239,12 +234,12 @@ static int drain(struct stream *s)
 {
 	int num, err = 0;
 
-	attributor__set_clock(s->attributor, clock__wall_offset_ns());
-	containers__tick(s->containers, clock__now_ns(CLOCK_MONOTONIC));
+	attributor__set_clock(s->naming.attributor, clock__wall_offset_ns());
+	containers__tick(s->naming.containers, clock__now_ns(CLOCK_MONOTONIC));
 	num = source__poll(s->opts.events, on_record, s);
 	listening__read(&s->listening);
 	if (num >= 0)
-		err = containers__release(s->containers, false, put_held, s);
+		err = containers__release(s->naming.containers, false, put_held, s);
 	return err ?: num;
 }
 
@@ -338,7 +333,7 @@ static int check_counters(struct stream *s)
 	if (s->recursion != skips && kernel__skips_matter(s->opts.kernel))
 		listening__want(&s->listening);
 	if (s->counters.cgroup_lost != before.cgroup_lost)
-		containers__refresh(s->containers);
+		containers__refresh(s->naming.containers);
 	return heal_is_due(s, s->recursion != skips, now) ? heal(s) : 0;
 }
 
@@ -448,7 +443,7 @@ static bool feed_has_ended(const struct feed *feed)
 
 static bool feed_has_containers(const struct feed *feed)
 {
-	return containers__any(of_const(feed)->containers);
+	return containers__any(of_const(feed)->naming.containers);
 }
 
 /* Who is asked for an answer may leave it out where nothing seems to be missing. */
@@ -475,7 +470,7 @@ static int feed_finish(struct feed *feed)
 		err = healer__find(s->healer, s->opts.events, s->join, on_found, s);
 	losses__looked(s->losses, join__orphans(s->join));
 	if (err >= 0)
-		err = containers__release(s->containers, true, put_held, s);
+		err = containers__release(s->naming.containers, true, put_held, s);
 	return conclude(s, err);
 }
 
@@ -487,7 +482,7 @@ static void feed_account(struct feed *feed, struct feed_account *account)
 	*account = (struct feed_account){
 		.delivered = s->delivered,
 		.lost = losses__count(s->losses, s->counters.event_lost, s->recursion) + s->malformed +
-			s->untaken + containers__dropped(s->containers),
+			s->untaken + containers__dropped(s->naming.containers),
 		.map_full = s->counters.table_full + join__dropped(s->join) +
 			    listeners__refused(s->listening.table),
 		.recursion = s->recursion + s->counters.walk_failed,
@@ -520,11 +515,6 @@ bool stream__lacks_listeners(const struct stream *s)
 
 /* ---- its life ---- */
 
-static int pass_cgroup(void *ctx, uint64_t id, bool pass)
-{
-	return source__pass_cgroup(((struct stream *)ctx)->opts.events, id, pass);
-}
-
 /*
  * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
  * the FIN comes again, and also of one that a filter left out, if somebody else gave it
@@ -550,29 +540,6 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 	return false;
 }
 
-static int open_containers(struct stream *s)
-{
-	const struct kernel *kernel = s->opts.kernel;
-	const struct containers_options opts = {
-		.controller = kernel->v1_subsys >= 0 ? kernel->v1_controller : NULL,
-		.no_names = s->opts.no_names,
-		.socket = s->opts.runtime_socket,
-		.wanted = s->opts.containers,
-		.num_wanted = s->opts.num_containers,
-		.pass = pass_cgroup,
-		.ctx = s,
-	};
-
-	return containers__new(&s->containers, &opts);
-}
-
-static const char *find_arguments(void *ctx, const struct tws_event *ev, size_t *len)
-{
-	const struct stream *s = ctx;
-
-	return source__arguments(s->opts.events, ev, len);
-}
-
 static int open_stages(struct stream *s)
 {
 	const struct kernel *kernel = s->opts.kernel;
@@ -583,30 +550,13 @@ static int open_stages(struct stream *s)
 		.known = is_known,
 		.ctx = s,
 	};
-	struct attribute_sources sources;
-	int err;
 
-	err = join__new(&s->join, &join) ?:
-	      losses__new(&s->losses, ids_are_cookies(kernel)) ?:
-	      healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT,
-			  s->opts.source) ?:
-	      (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
-	      procinfo__new(&s->processes, s->opts.proc_root, PROCINFO_CACHE_DEFAULT) ?:
-	      listening__new(&s->listening, s->opts.events, s->opts.source) ?:
-	      ifnames__new(&s->interfaces, s->opts.source ? s->opts.source->places :
-						    &netns_default_places) ?:
-	      open_containers(s);
-	if (err)
-		return err;
-	sources = (struct attribute_sources){
-		.processes = s->processes,
-		.arguments = find_arguments,
-		.arguments_ctx = s,
-		.listeners = s->listening.table,
-		.containers = s->containers,
-		.interfaces = s->interfaces,
-	};
-	return attributor__new(&s->attributor, &sources);
+	return join__new(&s->join, &join) ?:
+	       losses__new(&s->losses, ids_are_cookies(kernel)) ?:
+	       healer__new(&s->healer, kernel->cookie.state == FEATURE_PRESENT, s->opts.source) ?:
+	       (s->opts.all && !s->opts.no_ends ? time_waits__new(&s->time_waits, TIME_WAITS_MAX) : 0) ?:
+	       listening__new(&s->listening, s->opts.events, s->opts.source) ?:
+	       naming__new(&s->naming, &s->opts, s->listening.table);
 }
 
 int stream__new(struct stream **streamp, const struct stream_options *opts)
@@ -636,11 +586,8 @@ void stream__free(struct stream *s)
 	join__free(s->join);
 	losses__free(s->losses);
 	time_waits__free(s->time_waits);
-	attributor__free(s->attributor);
-	ifnames__free(s->interfaces);
-	procinfo__free(s->processes);
+	naming__free(&s->naming);
 	listening__free(&s->listening);
-	containers__free(s->containers);
 	free(s);
 }
 
@@ -709,13 +656,13 @@ int stream__privileges(struct stream *s, uint64_t *mask)
 
 int stream__begin(struct stream *s, struct feed_failure *failure)
 {
-	int err = containers__begin(s->containers, clock__now_ns(CLOCK_MONOTONIC));
+	int err = containers__begin(s->naming.containers, clock__now_ns(CLOCK_MONOTONIC));
 
 	if (err)
 		return fail(failure, err, "cannot look for containers", NULL);
 	/* what comes may wait for its name in passing; of what was before all comes at once */
 	if (s->opts.events->looks_back)
-		containers__await_all(s->containers, NAMES_NS);
+		containers__await_all(s->naming.containers, NAMES_NS);
 	heal_pace__start(&s->pace, clock__now_ns(CLOCK_MONOTONIC));
 	return 0;
 }
