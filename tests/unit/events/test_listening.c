@@ -82,34 +82,40 @@ static struct tws_event listen_event(uint8_t action, uint64_t time_ns)
 	return ev;
 }
 
-/* Who took connections to 10.0.0.1:80 that were opened then. */
-static enum listeners_owner owner_at(uint64_t opened_ns, uint32_t *tgid)
+/* Who took connections to 10.0.0.@host:80 that were opened then. */
+static struct listeners_match match_of(uint8_t host, uint64_t opened_ns)
 {
 	const struct listeners_place place = {
 		.opened_ns = opened_ns, .netns = 1, .port = 80, .family = AF_INET,
-		.addr = { 10, 0, 0, 1 },
+		.addr = { 10, 0, 0, host },
 	};
 	struct listeners_match match;
 
 	listeners__lookup(listening.table, &place, &match);
-	*tgid = match.tgid;
-	return match.owner;
+	return match;
+}
+
+static enum listeners_owner owner_at(uint64_t opened_ns)
+{
+	return match_of(1, opened_ns).owner;
 }
 
 static void test_records(void **state)
 {
 	struct tws_event ev = listen_event(TWS_LISTEN, 1001 * SEC);
-	uint32_t tgid;
+	struct listeners_match match;
 
 	(void)state;
 	listening__note(&listening, &ev);
-	assert_int_equal(owner_at(1002 * SEC, &tgid), LISTENERS_CALLER);
-	assert_int_equal(tgid, 42);
-	assert_int_equal(owner_at(1000 * SEC, &tgid), LISTENERS_NONE);
+	assert_int_equal(owner_at(1002 * SEC), LISTENERS_CALLER);
+	match = match_of(1, 1002 * SEC);
+	assert_int_equal(match.tgid, 42);
+	assert_string_equal(match.comm, "launcher");
+	assert_int_equal(owner_at(1000 * SEC), LISTENERS_NONE);
 	ev = listen_event(TWS_UNLISTEN, 1003 * SEC);
 	listening__note(&listening, &ev);
-	assert_int_equal(owner_at(1002 * SEC, &tgid), LISTENERS_CALLER);
-	assert_int_equal(owner_at(1004 * SEC, &tgid), LISTENERS_NONE);
+	assert_int_equal(owner_at(1002 * SEC), LISTENERS_CALLER);
+	assert_int_equal(owner_at(1004 * SEC), LISTENERS_NONE);
 }
 
 /* An IPv6 socket at ::ffff:10.0.0.1 takes what comes to 10.0.0.1, one at another address does not. */
@@ -117,22 +123,22 @@ static void test_mapped(void **state)
 {
 	static const uint8_t mapped[16] = { [10] = 0xff, 0xff, 10, 0, 0, 1 };
 	struct tws_event ev = listen_event(TWS_LISTEN, 1001 * SEC);
-	uint32_t tgid;
 
 	(void)state;
 	ev.family = AF_INET6;
 	memcpy(ev.local_addr, mapped, sizeof(mapped));
 	ev.local_addr[9] = 1;
 	listening__note(&listening, &ev);
-	assert_int_equal(owner_at(1002 * SEC, &tgid), LISTENERS_NONE);
+	assert_int_equal(owner_at(1002 * SEC), LISTENERS_NONE);
 	ev.cookie = 8;
 	ev.local_addr[9] = 0;
 	listening__note(&listening, &ev);
-	assert_int_equal(owner_at(1002 * SEC, &tgid), LISTENERS_CALLER);
+	assert_int_equal(owner_at(1002 * SEC), LISTENERS_CALLER);
+	assert_int_equal(match_of(2, 1002 * SEC).owner, LISTENERS_NONE);
 	ev.action = TWS_UNLISTEN;
 	ev.time_ns = 1003 * SEC;
 	listening__note(&listening, &ev);
-	assert_int_equal(owner_at(1004 * SEC, &tgid), LISTENERS_NONE);
+	assert_int_equal(owner_at(1004 * SEC), LISTENERS_NONE);
 }
 
 /* The kernel is asked where records were lost, and then no more. */
@@ -154,17 +160,16 @@ static void test_lost(void **state)
 static void test_doubt(void **state)
 {
 	struct tws_event ev = listen_event(TWS_LISTEN, 1001 * SEC);
-	uint32_t tgid;
 
 	(void)state;
 	listening__note(&listening, &ev);
 	listening__doubt(&listening);
-	assert_int_equal(owner_at(1003 * SEC, &tgid), LISTENERS_CALLER);
+	assert_int_equal(owner_at(1003 * SEC), LISTENERS_CALLER);
 	events.listens_lost_since_ns = 1002 * SEC;
 	listening__doubt(&listening);
-	assert_int_equal(owner_at(1003 * SEC, &tgid), LISTENERS_UNSURE);
-	assert_int_equal(tgid, 0);
-	assert_int_equal(owner_at(1001 * SEC + SEC / 2, &tgid), LISTENERS_CALLER);
+	assert_int_equal(owner_at(1003 * SEC), LISTENERS_UNSURE);
+	assert_int_equal(match_of(1, 1003 * SEC).tgid, 0);
+	assert_int_equal(owner_at(1001 * SEC + SEC / 2), LISTENERS_CALLER);
 	assert_int_equal(num_dumps, 0);
 }
 

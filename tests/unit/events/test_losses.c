@@ -63,6 +63,7 @@ static void test_found(void **state)
 	assert_int_equal(losses__count(losses, 3, 0), 1);
 	assert_int_equal(losses__count(losses, 2, 0), 0);
 	assert_int_equal(losses__count(losses, 1, 0), 0);
+	assert_int_equal(losses__count(losses, 3, 9), 1); /* skips or not: it was asked for */
 }
 
 /* Nobody lost what was before the start, but it was found. */
@@ -211,6 +212,9 @@ static void test_fins_come_after_all(void **state)
 	assert_false(losses__ends_fin(losses));
 	losses__fins(losses, 2, 3 * SEC);
 	assert_true(losses__ends_fin(losses));
+	assert_false(losses__ends_fin(losses));
+	losses__fins(losses, 1, 200 * SEC); /* their ends do not come twice */
+	losses__fins(losses, 2, 201 * SEC);
 	assert_false(losses__ends_fin(losses));
 }
 
