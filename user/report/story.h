@@ -189,4 +189,10 @@ int story__tell(struct story **storyp, const struct report_input *input,
 		const struct history_span *asked);
 void story__free(struct story *story); /* NULL is allowed */
 
+/* story__is_empty() - nothing was recorded in its span. */
+static inline bool story__is_empty(const struct story *story)
+{
+	return !story->recorded_ns && !story->closes && !story->failed && !story->time_wait;
+}
+
 #endif

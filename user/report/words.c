@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The small ones of words.h. */
-#include "report/words.h"
+#include "report/words_put.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -11,11 +11,6 @@
 
 #define NS_PER_S 1000000000ULL
 #define NAME_COLUMNS 60
-
-static void put(struct outbuf *to, const char *text)
-{
-	outbuf__bytes(to, text, strlen(text));
-}
 
 /* ---- times ---- */
 

@@ -1,34 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The sentences of words.h. */
+/* The sentences of words.h, but what is not known. */
 #include <string.h>
 
 #include "report/advice.h"
-#include "report/words.h"
-#include "store/gap_words.h"
+#include "report/words_put.h"
 
 #define EXAMPLE_COLUMNS 300
 #define SIDE_PERMILLE 990
-#define DETAIL_COLUMNS 120
 #define LIMIT_PERMILLE 100 /* used: what is less is not worth a line */
-
-static void put(struct outbuf *to, const char *text)
-{
-	outbuf__bytes(to, text, strlen(text));
-}
-
-static void put_number(struct outbuf *to, uint64_t number, const char *one, const char *many)
-{
-	words__number(to, number);
-	outbuf__char(to, ' ');
-	put(to, number == 1 ? one : many);
-}
-
-/* Capacity of a sentence that follows another. */
-static void begin_sentence(struct outbuf *to)
-{
-	if (to->len)
-		outbuf__char(to, ' ');
-}
 
 /* "38 to 45", or one number if they are the same as people read them. */
 static void put_range(struct outbuf *to, double low, double high)
@@ -473,16 +452,11 @@ const size_t words_num_parts = sizeof(words_parts) / sizeof(words_parts[0]);
 
 /* ---- the whole ---- */
 
-static bool is_empty(const struct story *story)
-{
-	return !story->recorded_ns && !story->closes && !story->failed && !story->time_wait;
-}
-
 static void put_calm(struct outbuf *to, const struct words *words)
 {
 	const struct story *story = words->story;
 
-	if (is_empty(story)) {
+	if (story__is_empty(story)) {
 		put(to, "Nothing was recorded in this time.");
 		return;
 	}
@@ -575,194 +549,6 @@ void words__usual(struct outbuf *to, const struct words *words)
 	put(to, " recorded since ");
 	words__time(to, words, story->past_ns - story->past_ns % SLOTS_MINUTE_NS);
 	put(to, rate->grew ? "; they grew, and this is how it began." : ".");
-}
-
-/* ---- what is not known ---- */
-
-static bool say_outside(struct outbuf *to, const struct words *words)
-{
-	const struct story *story = words->story;
-
-	if (story->all.since_ns > story->span.since_ns) {
-		put(to, "The recording begins at ");
-		words__time(to, words, story->all.since_ns);
-		put(to, ".");
-	}
-	if (story->all.until_ns && story->all.until_ns + SLOTS_MINUTE_NS <=
-	    story->span.until_ns) {
-		begin_sentence(to);
-		put(to, "The recording ends at ");
-		words__time(to, words, story->all.until_ns);
-		put(to, ".");
-	}
-	return to->len;
-}
-
-static bool say_scope(struct outbuf *to, const struct words *words)
-{
-	const struct story *story = words->story;
-
-	if (!story->runs)
-		return false;
-	if (!story->is_all)
-		put(to, "Only TIME_WAITs were recorded: connects that failed are not known.");
-	else if (!story->sees_calls)
-		put(to, "Connects that fail at once, for want of a port, were not seen, and are "
-			"not in the numbers.");
-	return to->len;
-}
-
-static bool say_filter(struct outbuf *to, const struct words *words)
-{
-	if (!words->story->filter)
-		return false;
-	put(to, "A filter was set, and what it kept out is not in the numbers: ");
-	words__name(to, words->story->filter, EXAMPLE_COLUMNS);
-	put(to, ".");
-	return true;
-}
-
-static bool say_lost(struct outbuf *to, const struct words *words)
-{
-	const struct held_account *account = &words->story->account;
-
-	if (account->lost) {
-		put_number(to, account->lost, "event was", "events were");
-		put(to, " lost on the way. ");
-	}
-	if (account->map_full) {
-		put_number(to, account->map_full, "connection", "connections");
-		put(to, " found no room in the kernel's tables. ");
-	}
-	if (account->recursion) {
-		put(to, "At most ");
-		put_number(to, account->recursion, "event was", "events were");
-		put(to, " skipped by the kernel. ");
-	}
-	while (to->len && to->data[to->len - 1] == ' ')
-		to->len--;
-	return to->len;
-}
-
-static bool say_unattributed(struct outbuf *to, const struct words *words)
-{
-	uint64_t num = words->story->account.unattributed;
-
-	if (!num)
-		return false;
-	put(to, "Of ");
-	put_number(to, num, "TIME_WAIT nobody knows", "TIME_WAITs nobody knows");
-	put(to, " who closed.");
-	return true;
-}
-
-static bool say_other(struct outbuf *to, const struct words *words)
-{
-	if (!words->story->other)
-		return false;
-	put_number(to, words->story->other, "event is", "events are");
-	put(to, " counted as ~other: their minutes had no room for one more process or remote "
-		"end.");
-	return true;
-}
-
-static bool say_minutes(struct outbuf *to, const struct words *words)
-{
-	const struct story *story = words->story;
-
-	if (story->slot_ns > SLOTS_MINUTE_NS) {
-		put(to, "The span is long: times are known to ");
-		words__duration(to, story->slot_ns);
-		put(to, ".");
-		return true;
-	}
-	if (is_empty(story))
-		return false;
-	put(to, story->minutes_only ?
-		"Single events of this time are gone, or not all there: times are known to the "
-		"minute." : "Times of closes are given to the minute; 'twsnoop trace --from' has "
-		"each event.");
-	return true;
-}
-
-static bool say_little(struct outbuf *to, const struct words *words)
-{
-	const struct story *story = words->story;
-
-	if (is_empty(story) || story->closes >= STORY_LITTLE)
-		return false;
-	put(to, "Too little was seen to be sure of anything: ");
-	put_number(to, story->closes, "close", "closes");
-	put(to, ".");
-	return true;
-}
-
-static bool say_more(struct outbuf *to, const struct words *words)
-{
-	const struct story *story = words->story;
-
-	if (story->more_incidents) {
-		put_number(to, story->more_incidents, "lesser one is", "lesser ones are");
-		put(to, " not told of.");
-	}
-	if (story->more_gaps) {
-		begin_sentence(to);
-		put_number(to, story->more_gaps, "gap", "gaps");
-		put(to, " more.");
-	}
-	return to->len;
-}
-
-static void put_gap(struct outbuf *to, const struct words *words, const struct story_gap *gap)
-{
-	put(to, "Gap: ");
-	if (gap->until_ns < gap->since_ns) {
-		put(to, "the clock was put back from ");
-		words__times(to, words, gap->since_ns, gap->until_ns);
-	} else {
-		words__times(to, words, gap->since_ns, gap->until_ns);
-		put(to, " (");
-		words__duration(to, gap->until_ns - gap->since_ns);
-		put(to, "): ");
-		put(to, gap_words__reason(gap->reason));
-		if (gap->reason == HELD_GAP_CLOCK)
-			put(to, " forward");
-	}
-	if (gap->detail) {
-		put(to, ", ");
-		words__name(to, gap->detail, DETAIL_COLUMNS);
-	}
-	if (gap->events) {
-		put(to, ", ");
-		put_number(to, gap->events, "event is", "events are");
-		put(to, " missing");
-	}
-	put(to, ".");
-}
-
-bool words__unknown(struct outbuf *to, const struct words *words, unsigned int index)
-{
-	static bool (*const says[])(struct outbuf *, const struct words *) = {
-		say_outside, say_scope, say_filter, say_lost, say_unattributed, say_other,
-		say_little, say_more, say_minutes,
-	};
-	const struct story *story = words->story;
-
-	if (index < story->num_gaps) {
-		put_gap(to, words, &story->gaps[index]);
-		return true;
-	}
-	index -= story->num_gaps;
-	for (size_t i = 0; i < sizeof(says) / sizeof(says[0]); i++) {
-		size_t len = to->len;
-
-		if (!says[i](to, words))
-			continue;
-		if (!index--)
-			return true;
-		to->len = len;
-	}
-	return false;
 }
 
 void words__change(struct outbuf *to, const struct words *words,
