@@ -2,18 +2,16 @@
 #include "diagnosis/observe.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/clock.h"
-#include "base/parse.h"
 #include "base/table.h"
+#include "diagnosis/append.h"
 #include "diagnosis/close_waits.h"
-#include "host/first_line.h"
+#include "diagnosis/namespaces.h"
 #include "host/netns.h"
 #include "inventory/gather.h"
 #include "inventory/ports.h"
@@ -141,163 +139,6 @@ static bool stayed(const struct observe *o, const struct listing_row *row)
 	const struct stay *stay = row->cookie ? table__find(o->stays, &row->cookie) : NULL;
 
 	return stay && stay->state == row->state;
-}
-
-/* ---- arrays that grow ---- */
-
-/* One more element of @size bytes, zeroed, or NULL. */
-static void *append(void **array, size_t *num, size_t size)
-{
-	char *more = *array;
-
-	if (!(*num & (*num + 1)) || !*num) { /* at 0, 1, 3, 7, … it is full */
-		more = realloc(*array, (2 * *num + 1) * size);
-		if (!more)
-			return NULL;
-		*array = more;
-	}
-	memset(more + *num * size, 0, size);
-	return more + (*num)++ * size;
-}
-
-#define APPEND(array, num) append((void **)&(array), &(num), sizeof(*(array)))
-
-/* ---- namespaces ---- */
-
-struct conntrack {
-	const char *proc_root;
-	uint64_t count, max;
-};
-
-static uint64_t read_number(const char *proc_root, const char *name)
-{
-	char path[PATH_MAX], text[32];
-	uint64_t value = 0;
-
-	snprintf(path, sizeof(path), "%s/sys/net/netfilter/%s", proc_root, name);
-	first_line__read(path, text, sizeof(text));
-	return parse__u64(text, 0, UINT32_MAX, &value) ? 0 : value;
-}
-
-/* Each network namespace has its own count. */
-static int read_conntrack(void *ctx)
-{
-	struct conntrack *c = ctx;
-
-	c->count = read_number(c->proc_root, "nf_conntrack_count");
-	c->max = read_number(c->proc_root, "nf_conntrack_max");
-	return 0;
-}
-
-struct conntracks {
-	struct evidence *e;
-	const struct netns_places *places;
-	uint32_t own;
-};
-
-/* Whether a shell takes it for one word, and so does a terminal. */
-static bool is_plain(const char *name)
-{
-	return name[0] && name[0] != '-' &&
-	       !name[strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-				  "./_-")];
-}
-
-static bool is_at(const char *path, uint32_t inode)
-{
-	struct stat st;
-
-	return !stat(path, &st) && (uint32_t)st.st_ino == inode;
-}
-
-/* A file is better than a process, which may be gone when somebody reads of it. */
-static void note_entrance(struct evidence_netns *to, const struct netns_places *places,
-			  const struct netns_entry *ns)
-{
-	const char *const *dirs = places->run_dirs;
-	char path[EVIDENCE_ENTER - 16];
-
-	if (ns->pid) {
-		snprintf(to->enter, sizeof(to->enter), "nsenter -t %u -n ", ns->pid);
-		return;
-	}
-	for (size_t i = 0; dirs && dirs[i]; i++) {
-		int len = ns->name[0] == '/' ?
-				  snprintf(path, sizeof(path), "%s", ns->name) :
-				  snprintf(path, sizeof(path), "%s/%s", dirs[i], ns->name);
-
-		if (len < 0 || (size_t)len >= sizeof(path) || !is_plain(path) ||
-		    !is_at(path, ns->inode))
-			continue;
-		snprintf(to->enter, sizeof(to->enter), "nsenter --net=%s ", path);
-		return;
-	}
-}
-
-static int visit_netns(void *ctx, const struct netns_entry *ns)
-{
-	struct conntracks *all = ctx;
-	struct conntrack c = { .proc_root = all->places->proc_root };
-
-	for (size_t i = 0; i < all->e->num_netns; i++) {
-		struct evidence_netns *to = &all->e->netns[i];
-
-		if (to->netns != ns->inode)
-			continue;
-		to->is_own = ns->inode == all->own;
-		note_entrance(to, all->places, ns);
-		if (netns__run(ns->fd, read_conntrack, &c))
-			continue;
-		to->conntrack = c.count;
-		to->conntrack_max = c.max;
-	}
-	return 0;
-}
-
-static int add_namespaces(struct evidence *e, const struct listing *l)
-{
-	for (size_t i = 0; i < l->num_netns; i++) {
-		const struct netlimits *limits = &l->netns[i].limits;
-		struct evidence_netns *ns = APPEND(e->netns, e->num_netns);
-
-		if (!ns)
-			return -ENOMEM;
-		ns->netns = l->netns[i].inode;
-		snprintf(ns->name, sizeof(ns->name), "%s", l->netns[i].name ?: "");
-		ns->max_tw_buckets = limits->max_tw_buckets;
-		ns->tw_reuse = limits->tw_reuse;
-		ns->timestamps = limits->timestamps;
-		ns->first_port = limits->first_port;
-		ns->last_port = limits->last_port;
-		ns->usable_ports = limits->usable_ports;
-	}
-	return 0;
-}
-
-static struct evidence_netns *netns_of(struct evidence *e, uint32_t netns)
-{
-	for (size_t i = 0; i < e->num_netns; i++)
-		if (e->netns[i].netns == netns)
-			return &e->netns[i];
-	return NULL;
-}
-
-static void count_states(struct evidence *e, const struct listing *l)
-{
-	struct evidence_netns *ns = NULL;
-
-	for (size_t i = 0; i < l->num; i++) {
-		const struct listing_row *row = &l->rows[i];
-
-		if (!ns || ns->netns != row->key.netns)
-			ns = netns_of(e, row->key.netns);
-		if (!ns)
-			continue;
-		ns->established += row->state == SOCKDIAG_ESTABLISHED;
-		ns->close_wait += row->state == SOCKDIAG_CLOSE_WAIT;
-		ns->time_wait += row->state == SOCKDIAG_TIME_WAIT;
-		ns->fin_wait2_minis += row->mini && row->state == SOCKDIAG_FIN_WAIT2;
-	}
 }
 
 /* ---- ports ---- */
@@ -644,25 +485,6 @@ static int add_listeners(struct evidence *e, const struct listing *l)
 	return 0;
 }
 
-/* With -C: where none of the containers that are asked for closed, or leaks. */
-static void drop_strange_namespaces(struct evidence *e)
-{
-	size_t num = 0;
-
-	for (size_t i = 0; i < e->num_netns; i++) {
-		uint32_t netns = e->netns[i].netns;
-		bool is_theirs = false;
-
-		for (size_t f = 0; f < e->num_flows; f++)
-			is_theirs |= e->flows[f]->key.netns == netns;
-		for (size_t l = 0; l < e->num_leaks; l++)
-			is_theirs |= e->leaks[l].netns == netns;
-		if (is_theirs)
-			e->netns[num++] = e->netns[i];
-	}
-	e->num_netns = num;
-}
-
 /* ---- the second look ---- */
 
 static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
@@ -683,7 +505,6 @@ static int look_last(struct observe *o, struct gathered *g, struct ports *ports)
 
 int observe__end(struct observe *o, struct evidence *e)
 {
-	struct conntracks conntracks = { .e = e, .places = o->opts.source->places };
 	uint64_t begun_ns = clock__now_ns(CLOCK_MONOTONIC);
 	struct gathered g = {};
 	struct ports ports = {};
@@ -694,18 +515,12 @@ int observe__end(struct observe *o, struct evidence *e)
 		close_waits__read(&o->ages, o->opts.source, &o->filter, OBSERVE_STAYING);
 	err = look_last(o, &g, &ports);
 
-	err = err ?: add_namespaces(e, &g.listing);
-	if (!err) {
-		count_states(e, &g.listing);
-		if (netns__inode(-1, &conntracks.own))
-			conntracks.own = 0;
-		netns__each(o->opts.source->places, visit_netns, &conntracks, NULL);
-	}
+	err = err ?: namespaces__add(e, &g.listing, o->opts.source->places);
 	err = err ?: add_ports(e, &ports) ?: evidence__index_ports(e);
 	e->has_ports = !err && begun_ns < e->until_ns + SPAN_END_NS;
 	err = err ?: add_processes(o, e, &g);
 	if (o->opts.num_containers)
-		drop_strange_namespaces(e);
+		namespaces__keep_theirs(e); /* the containers that are asked for did nothing in others */
 	err = err ?: add_listeners(e, &g.listing);
 	ports__free(&ports);
 	gather__free(&g);
