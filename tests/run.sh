@@ -94,7 +94,7 @@ suite_serve() { /usr/bin/python3 tests/serve/run.py "$TWSNOOP"; }
 suite_top() { /usr/bin/python3 tests/top/run.py "$TWSNOOP"; }
 # With ClickHouse, and what takes OTLP: everything is killed and cut for 45 s, with serve for 12; `make export-soak` takes
 # ten minutes. What traces there is a suite of its own, so that the rest disturbs nobody.
-export_tests() { sed -n 's/^def test_\([a-z_0-9]*\).*/\1/p' tests/export/run.py; }
+export_tests() { sed -n 's/^def test_\([a-z_0-9]*\).*/\1/p' tests/export/*.py; }
 run_export() {
 	in_parallel export-build &&
 		/usr/bin/python3 tests/export/run.py "$BUILD/tests/export/feeder" "$TWSNOOP" "$@"
