@@ -20,7 +20,7 @@ UNIT_TESTS := $(filter-out capture/test_abi capture/test_budget sockets/test_soc
 UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o \
 	$(UNIT_DIR)/unix_server.o $(UNIT_DIR)/store/store_support.o \
 	$(UNIT_DIR)/store/disk.o $(UNIT_DIR)/report/made.o $(UNIT_DIR)/report/scenes.o \
-	$(UNIT_DIR)/diagnosis/rules_support.o
+	$(UNIT_DIR)/diagnosis/rules_support.o $(UNIT_DIR)/output/sink_support.o
 # Each test links what it needs of it.
 UNIT_LIB := $(UNIT_DIR)/modules.a
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/%)
