@@ -24,6 +24,7 @@
 #define READERS 2
 #define STOPPED 1	/* the reader that is */
 #define AWAIT_MS 300000
+#define LOOKERS_MAX 20	/* once in some ten runs of 20 s there is one */
 
 /* An end by who it is of: a pair's client address. Every other connection is closed first by the
  * server, so that this also tells by whom. */
@@ -36,9 +37,11 @@ struct reader {
 	uint64_t lines, ours, others, found, nobody;
 	uint64_t lost; /* as it says */
 	uint64_t foreign, wrong_pid;
+	uint64_t lookers; /* ends that are put down to a reader who looked at their descriptor */
 	uint64_t of[GROUPS][2]; /* ends of clients, and of servers */
 	char example[200]; /* of what nobody made */
 	char nobody_line[400]; /* the last that is not from a snapshot */
+	char wrong_line[400];
 };
 
 struct soak {

@@ -57,8 +57,24 @@ static bool split(char *line, char *fields[], int num)
 }
 
 /* See docs/formats.md; list has no event.action and event.source. */
-enum { F_ACTION = 1, F_SOURCE, F_LADDR = 5, F_LPORT, F_RADDR, F_RPORT, F_NETNS, F_PID = 13,
-       FIELDS };
+enum { F_ACTION = 1, F_SOURCE, F_LADDR = 5, F_LPORT, F_RADDR, F_RPORT, F_NETNS, F_PID = 13, F_VPID,
+       F_NAME, FIELDS };
+
+/*
+ * A file whose link in /proc/PID/fd is being read is held by whoever reads it, for some hundred
+ * nanoseconds: who closes it then is that one (docs/limits.md). Readers and lists look there for who
+ * listens. Anybody else is wrong.
+ */
+static void note_closer(struct reader *r, pid_t pid, pid_t right, const char *name, const char *line)
+{
+	if (!pid || pid == right)
+		return;
+	if (!strcmp(name, "twsnoop"))
+		r->lookers++;
+	else
+		r->wrong_pid++;
+	memcpy(r->wrong_line, line, sizeof(r->wrong_line));
+}
 
 static void note_line(struct reader *r, char *line, bool is_list)
 {
@@ -98,8 +114,8 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	r->nobody += !pid;
 	if (!pid && !is_list && !f[F_SOURCE][0])
 		memcpy(r->nobody_line, whole, sizeof(whole));
-	r->wrong_pid += pid && pid != (pair == PASSERS ? (pid_t)soak->passer_pid[slot] :
-				       is_server       ? soak->server[pair] : soak->client[pair]);
+	note_closer(r, pid, pair == PASSERS ? (pid_t)soak->passer_pid[slot] :
+			    is_server	    ? soak->server[pair] : soak->client[pair], f[F_NAME], whole);
 }
 
 /* Reads lines to the end, in a process of its own, so that nobody waits for another. */
@@ -249,7 +265,9 @@ void soak__judge_reader(int i, const struct program *p, uint64_t sum)
 	       account);
 	if (r->nobody_line[0])
 		printf("# by nobody: %s\n", r->nobody_line);
-	if (twice || r->foreign || r->wrong_pid)
+	if (r->wrong_line[0])
+		printf("# closed by another, %lu times by who looked at it: %s\n", r->lookers, r->wrong_line);
+	if (twice || r->foreign || r->wrong_pid || r->lookers > LOOKERS_MAX)
 		soak__fail("reader %d: %lu ends twice, %lu that nobody made%s, %lu wrong processes", i, twice,
 			   r->foreign, r->example, r->wrong_pid);
 	if (delivered != r->lines)
