@@ -484,7 +484,7 @@ uint64_t evidence__tenths_per_s(const struct evidence *e, uint64_t count)
 	return e->until_ns > e->since_ns && span_ms ? count * 10000 / span_ms : 0;
 }
 
-const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns)
+struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns)
 {
 	for (size_t i = 0; i < e->num_netns; i++)
 		if (e->netns[i].netns == netns)

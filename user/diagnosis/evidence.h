@@ -240,7 +240,7 @@ uint64_t evidence__held_at_end(const struct evidence *e, const struct evidence_f
 const struct evidence_set *evidence__set_of(const struct evidence *e, const struct evidence_flow *flow);
 
 /* Or NULL. */
-const struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);
+struct evidence_netns *evidence__netns(const struct evidence *e, uint32_t netns);
 
 /* evidence__index_ports() - once ports are all there: may be left out where they are few. Returns 0 or
  * -ENOMEM. */

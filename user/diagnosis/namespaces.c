@@ -121,14 +121,6 @@ static int add_limits(struct evidence *e, const struct listing *l)
 	return 0;
 }
 
-static struct evidence_netns *netns_of(struct evidence *e, uint32_t netns)
-{
-	for (size_t i = 0; i < e->num_netns; i++)
-		if (e->netns[i].netns == netns)
-			return &e->netns[i];
-	return NULL;
-}
-
 static void count_states(struct evidence *e, const struct listing *l)
 {
 	struct evidence_netns *ns = NULL;
@@ -137,7 +129,7 @@ static void count_states(struct evidence *e, const struct listing *l)
 		const struct listing_row *row = &l->rows[i];
 
 		if (!ns || ns->netns != row->key.netns)
-			ns = netns_of(e, row->key.netns);
+			ns = evidence__netns(e, row->key.netns);
 		if (!ns)
 			continue;
 		ns->established += row->state == SOCKDIAG_ESTABLISHED;

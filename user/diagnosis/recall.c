@@ -2,9 +2,9 @@
 #include "diagnosis/recall.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "diagnosis/append.h"
 #include "sockets/sockdiag.h"
 #include "store/minute_filter.h"
 
@@ -58,18 +58,13 @@ void recall__minute(struct evidence *e, const struct held_minute *minute,
 
 static struct evidence_netns *get_netns(struct evidence *e, uint32_t netns)
 {
-	struct evidence_netns *ns;
+	struct evidence_netns *ns = evidence__netns(e, netns);
 
-	for (size_t i = 0; i < e->num_netns; i++)
-		if (e->netns[i].netns == netns)
-			return &e->netns[i];
-	if (e->num_netns == NAMESPACES)
-		return NULL;
-	ns = realloc(e->netns, (e->num_netns + 1) * sizeof(*ns));
+	if (ns || e->num_netns == NAMESPACES)
+		return ns;
+	ns = APPEND(e->netns, e->num_netns);
 	if (!ns)
 		return NULL;
-	e->netns = ns;
-	ns += e->num_netns++;
 	*ns = (struct evidence_netns){ .netns = netns, .tw_reuse = -1, .timestamps = -1 };
 	return ns;
 }
@@ -124,11 +119,9 @@ static struct evidence_ports *get_ports(struct evidence *e, const struct held_po
 	}
 	if (e->num_ports == PORT_SETS)
 		return NULL;
-	p = realloc(e->ports, (e->num_ports + 1) * sizeof(*p));
+	p = APPEND(e->ports, e->num_ports);
 	if (!p)
 		return NULL;
-	e->ports = p;
-	p += e->num_ports++;
 	*p = (struct evidence_ports){ .netns = held->key.netns, .family = held->family,
 				      .all_peers = all_peers, .peer_port = held->key.peer_port };
 	memcpy(p->local_addr, held->key.local_addr, sizeof(p->local_addr));
