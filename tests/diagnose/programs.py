@@ -53,6 +53,14 @@ def http_upstream(place):
                 f'server {{ listen 10.9.0.2:{PORT}; location / {{ return 200 "ok"; }} }}')
 
 
+def closing_upstream(place):
+    """nginx, whose FIN comes with its answer if it is asked to close: else who has read the answer may be the
+    first, one in five times on a busy machine."""
+    place.file("answer", "ok")
+    start_nginx(place, "b", PORT, "up", f"""sendfile on; tcp_nopush on;
+ server {{ listen 10.9.0.2:{PORT}; location / {{ root {place.folder}; try_files /answer =404; }} }}""")
+
+
 def keeping_upstream(place):
     """One that never closes first, so that what the client does is seen whole."""
     place.actor("b", "app", "http", host="10.9.0.2", port=PORT)

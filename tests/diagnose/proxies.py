@@ -3,7 +3,7 @@
 finding must be gone. As in situations.py, a is the host that is diagnosed, b the other one."""
 import os
 
-from programs import SHORT, UPSTREAM, http_upstream, keeping_upstream, needs, start_nginx, web_load
+from programs import SHORT, UPSTREAM, closing_upstream, http_upstream, keeping_upstream, needs, start_nginx, web_load
 from run import situation
 from situations import NO_PORT_TROUBLE, PORT
 
@@ -29,7 +29,7 @@ def proxy_nginx(place):
 @situation
 def proxy_nginx_passive(place):
     """As nginx did by default before 1.29.7: the upstream closes first, and nothing is held here."""
-    http_upstream(place)
+    closing_upstream(place)
     nginx(place, "", "")
     web_load(place, "-k")
     found = place.finds("closed-by-peer", "ok", "nginx")
