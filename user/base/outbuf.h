@@ -53,6 +53,12 @@ static inline void outbuf__bytes(struct outbuf *ob, const char *bytes, size_t le
 /* A string literal: its length is known when this is compiled. */
 #define outbuf__lit(ob, literal) outbuf__bytes(ob, "" literal, sizeof(literal) - 1)
 
+/* outbuf__text() - a C string. */
+static inline void outbuf__text(struct outbuf *ob, const char *text)
+{
+	outbuf__bytes(ob, text, strlen(text));
+}
+
 static inline void outbuf__char(struct outbuf *ob, char c)
 {
 	outbuf__bytes(ob, &c, 1);

@@ -9,11 +9,6 @@
 #define VALUE_COLUMNS 10
 #define MINUTE_NS 60000000000ULL
 
-static void put(struct outbuf *ob, const char *s)
-{
-	outbuf__bytes(ob, s, strlen(s));
-}
-
 static void put_escaped(struct outbuf *ob, const char *s)
 {
 	escape__text(ob, s, strlen(s));
@@ -23,7 +18,7 @@ static void put_padded(struct outbuf *ob, const char *s, size_t columns)
 {
 	size_t len = strlen(s);
 
-	put(ob, s);
+	outbuf__text(ob, s);
 	outbuf__fill(ob, ' ', len < columns ? columns - len : 1);
 }
 
@@ -38,11 +33,11 @@ static void put_row(struct outbuf *ob, const char *title, const char *value, con
 {
 	begin_row(ob, title);
 	if (!note) {
-		put(ob, value);
+		outbuf__text(ob, value);
 		return;
 	}
 	put_padded(ob, value, VALUE_COLUMNS);
-	put(ob, note);
+	outbuf__text(ob, note);
 }
 
 static void put_feature(struct outbuf *ob, const char *title, const struct feature *f,
@@ -51,7 +46,7 @@ static void put_feature(struct outbuf *ob, const char *title, const struct featu
 	put_row(ob, title, check_state_words[f->state], purpose);
 	if (f->state == FEATURE_UNPROBED && f->error) {
 		outbuf__lit(ob, " (not probed: ");
-		put(ob, strerror(f->error));
+		outbuf__text(ob, strerror(f->error));
 		outbuf__char(ob, ')');
 	}
 	outbuf__char(ob, '\n');
@@ -67,7 +62,7 @@ static void put_memory(struct outbuf *ob, const struct kernel *k)
 		outbuf__lit(ob, " KiB of locked memory (ulimit -l)\n");
 		return;
 	}
-	put(ob, k->memcg.state == FEATURE_PRESENT ? "the cgroup's" :
+	outbuf__text(ob, k->memcg.state == FEATURE_PRESENT ? "the cgroup's" :
 		limited				  ? "none" :
 						    "unknown");
 	outbuf__char(ob, '\n');
@@ -80,7 +75,7 @@ static void put_cgroups(struct outbuf *ob, const struct kernel *k)
 	put_row(ob, "cgroups", check_cgroup_words[k->cgroup],
 		path[0] ? "containers told apart by " : NULL);
 	if (path[0]) {
-		put(ob, k->v1_controller[0] ? k->v1_controller : "v2");
+		outbuf__text(ob, k->v1_controller[0] ? k->v1_controller : "v2");
 		outbuf__lit(ob, ", ");
 		put_escaped(ob, path);
 	}
@@ -119,7 +114,7 @@ static void put_privileges(struct outbuf *ob, const struct findings *f)
 	for (size_t i = 0; i < findings_num_caps; i++) {
 		put_row(ob, findings_caps[i].name, findings__hold(f, &findings_caps[i]) ? "yes" : "no",
 			findings_caps[i].purpose);
-		put(ob, findings_caps[i].required ? " (required)\n" : "\n");
+		outbuf__text(ob, findings_caps[i].required ? " (required)\n" : "\n");
 	}
 }
 
@@ -141,14 +136,14 @@ static void put_tracing(struct outbuf *ob, const struct findings *f)
 		NULL);
 	put_row(ob, "missed events", check_words__healing(f), NULL);
 	for (size_t i = 0; i < f->num_losses; i++) {
-		put(ob, i ? "\n  - " : "\nWhat is lost\n  - ");
-		put(ob, f->losses[i].what);
+		outbuf__text(ob, i ? "\n  - " : "\nWhat is lost\n  - ");
+		outbuf__text(ob, f->losses[i].what);
 		outbuf__lit(ob, "\n    because: ");
-		put(ob, f->losses[i].because);
+		outbuf__text(ob, f->losses[i].because);
 		outbuf__lit(ob, "\n    remedy:  ");
-		put(ob, f->losses[i].remedy);
+		outbuf__text(ob, f->losses[i].remedy);
 	}
-	put(ob, f->num_losses ? "\n" : "\nNothing is lost.\n");
+	outbuf__text(ob, f->num_losses ? "\n" : "\nNothing is lost.\n");
 }
 
 /* "  title   1234    note" */
@@ -181,7 +176,7 @@ static void put_attached(struct outbuf *ob, const struct pins_status *ledger)
 	char since[PINS_SINCE_BYTES], reach[FMT_SHORT_MAX + 1];
 
 	outbuf__lit(ob, "since ");
-	put(ob, pins__since(&ledger->meta, since));
+	outbuf__text(ob, pins__since(&ledger->meta, since));
 	outbuf__lit(ob, ", by twsnoop ");
 	put_escaped(ob, ledger->meta.version);
 	outbuf__char(ob, '\n');

@@ -135,7 +135,7 @@ void clickhouse__query(struct outbuf *ob, const struct clickhouse_batch *batch)
 			" (batch,batch_date,timestamp,nanosecond,uid,host");
 	put_columns(ob);
 	outbuf__lit(ob, ") SELECT '");
-	outbuf__bytes(ob, batch->id, strlen(batch->id));
+	outbuf__text(ob, batch->id);
 	outbuf__lit(ob, "',toDate('");
 	fmt__second(day, batch->made_s);
 	outbuf__bytes(ob, day, DAY_LEN);
@@ -147,7 +147,7 @@ void clickhouse__query(struct outbuf *ob, const struct clickhouse_batch *batch)
 	outbuf__lit(ob, " AND timestamp<=");
 	put_time(ob, batch->last_s);
 	outbuf__lit(ob, " AND batch='");
-	outbuf__bytes(ob, batch->id, strlen(batch->id));
+	outbuf__text(ob, batch->id);
 	outbuf__lit(ob, "')=0");
 }
 

@@ -29,7 +29,7 @@ struct text {
 
 static void add(struct text *t, const char *s)
 {
-	outbuf__bytes(t->ob, s, strlen(s));
+	outbuf__text(t->ob, s);
 }
 
 /* @suffix of the samples' name: the family has none in OpenMetrics. */

@@ -30,7 +30,7 @@ static void begin_attribute(struct outbuf *ob, const char *key)
 	if (ob->len && ob->data[ob->len - 1] != '[')
 		outbuf__char(ob, ',');
 	outbuf__lit(ob, "{\"key\":\"");
-	outbuf__bytes(ob, key, strlen(key));
+	outbuf__text(ob, key);
 	outbuf__lit(ob, "\",\"value\":{");
 }
 

@@ -352,10 +352,10 @@ static inline bool read_pod(const struct record *rec, struct field_value *v)
 		return false;
 	outbuf__init_fixed(&ob, v->own, sizeof(v->own));
 	if (w->pod_namespace) {
-		outbuf__bytes(&ob, w->pod_namespace, strlen(w->pod_namespace));
+		outbuf__text(&ob, w->pod_namespace);
 		outbuf__char(&ob, '/');
 	}
-	outbuf__bytes(&ob, w->pod_name, strlen(w->pod_name));
+	outbuf__text(&ob, w->pod_name);
 	v->text = v->own;
 	v->len = ob.len;
 	return true;
@@ -448,7 +448,7 @@ static inline bool read_what(const struct record *rec, struct field_value *v)
 	if (ev->error) {
 		outbuf__char(&ob, ':');
 		if (error)
-			outbuf__bytes(&ob, error, strlen(error));
+			outbuf__text(&ob, error);
 		else
 			outbuf__u64(&ob, ev->error);
 	}

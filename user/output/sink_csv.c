@@ -27,7 +27,7 @@ static void put_heading(struct sink_state *s)
 		if (any)
 			outbuf__char(&s->out, ',');
 		any = true;
-		outbuf__bytes(&s->out, f->name, strlen(f->name));
+		outbuf__text(&s->out, f->name);
 	}
 	for (size_t i = 0; s->opts.sums && i < SINK_SUM_MEMBERS; i++) {
 		outbuf__char(&s->out, ',');

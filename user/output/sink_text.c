@@ -127,7 +127,7 @@ static void close_text(struct sink_state *s)
 static void color(struct sink_state *s, const char *code)
 {
 	if (s->opts.color && code)
-		outbuf__bytes(&s->out, code, strlen(code));
+		outbuf__text(&s->out, code);
 }
 
 /* Seconds east of UTC at @second, or of the local zone where that is asked for. */

@@ -227,7 +227,7 @@ static int flush_if_full(struct writer *w)
 static void color(struct writer *w, const char *code)
 {
 	if (w->table->color)
-		outbuf__bytes(&w->out, code, strlen(code));
+		outbuf__text(&w->out, code);
 }
 
 static const char *code_of(const struct tabular_cell *cell)
@@ -450,7 +450,7 @@ static int write_csv(struct writer *w)
 	for (size_t i = 0; i < t->num_columns; i++) {
 		if (i)
 			outbuf__char(&w->out, ',');
-		outbuf__bytes(&w->out, t->columns[i].member, strlen(t->columns[i].member));
+		outbuf__text(&w->out, t->columns[i].member);
 	}
 	outbuf__char(&w->out, '\n');
 	for (size_t row = 0; !err && row < t->num_rows; row++) {

@@ -78,7 +78,7 @@ static void put_bars(struct top_pen *l, unsigned int columns)
 		if (l->view->ascii)
 			outbuf__char(&ob, ascii[height]);
 		else
-			outbuf__bytes(&ob, bars[height], strlen(bars[height]));
+			outbuf__text(&ob, bars[height]);
 	}
 	pen__put(l, TOP_PLAIN, text, ob.len, columns);
 }

@@ -14,11 +14,6 @@
 #define USUAL_WIDTH 80
 #define INDENT 11
 
-static void add(struct outbuf *ob, const char *text)
-{
-	outbuf__bytes(ob, text, strlen(text));
-}
-
 /* ---- for people ---- */
 
 static const char *color_of(enum severity severity)
@@ -72,7 +67,7 @@ static void wrap(struct outbuf *ob, const char *text, size_t indent, size_t widt
 static void head(struct outbuf *ob, const char *word)
 {
 	outbuf__lit(ob, "  ");
-	add(ob, word);
+	outbuf__text(ob, word);
 	outbuf__fill(ob, ' ', INDENT - 2 - strlen(word));
 }
 
@@ -142,7 +137,7 @@ static void whole(struct outbuf *ob, const struct finding *f, size_t width, size
 static void severity_text(struct outbuf *ob, enum severity severity, bool color)
 {
 	if (color)
-		add(ob, color_of(severity));
+		outbuf__text(ob, color_of(severity));
 	for (const char *c = finding__severity(severity); *c; c++)
 		outbuf__char(ob, (char)(*c - 'a' + 'A'));
 	if (color)
@@ -157,12 +152,12 @@ static void finding_text(struct outbuf *ob, const struct finding *f,
 
 	severity_text(ob, f->severity, style->color);
 	snprintf(title, sizeof(title), " %s (%s)\n", f->id, finding__confidence(f->confidence));
-	add(ob, title);
+	outbuf__text(ob, title);
 	outbuf__lit(ob, "  ");
 	wrap(ob, f->sentence, 2, width);
 	if (f->more) {
 		snprintf(title, sizeof(title), "  And %zu more like it.\n", f->more);
-		add(ob, title);
+		outbuf__text(ob, title);
 	}
 	if (steps)
 		whole(ob, f, width, steps);
@@ -455,13 +450,13 @@ int verdict__plugin(struct outbuf *ob, const struct verdict_of *of)
 	}
 	tenths = evidence__tenths_per_s(of->evidence, closes);
 	outbuf__lit(ob, "TWSNOOP ");
-	add(ob, as[v->severity].word);
+	outbuf__text(ob, as[v->severity].word);
 	outbuf__lit(ob, " - ");
 	for (const char *c = v->findings[0].sentence; *c; c++) /* a bar would begin the numbers */
 		outbuf__char(ob, *c == '|' ? '/' : *c);
 	snprintf(line, sizeof(line), " | closes_per_second=%llu.%llu connects_failed=%llu\n",
 		 (unsigned long long)(tenths / 10), (unsigned long long)(tenths % 10),
 		 (unsigned long long)failed);
-	add(ob, line);
+	outbuf__text(ob, line);
 	return as[v->severity].status;
 }

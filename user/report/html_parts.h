@@ -19,7 +19,7 @@ struct html_parts {
 
 static inline void html_parts__put(struct html_parts *p, const char *text)
 {
-	outbuf__bytes(&p->line, text, strlen(text));
+	outbuf__text(&p->line, text);
 }
 
 /* html_parts__flush() - writes the line, and begins a new one. */

@@ -6,30 +6,25 @@
 #include "base/escape.h"
 #include "report/words.h"
 
-static void put(struct html *html, const char *text)
-{
-	outbuf__bytes(html->to, text, strlen(text));
-}
-
 /* Of text that has no control bytes: what HTML and XML would take for their own. */
 static void put_escaped(struct html *html, const char *text, size_t len)
 {
 	for (size_t i = 0; i < len; i++) {
 		switch (text[i]) {
 		case '<':
-			put(html, "&lt;");
+			outbuf__text(html->to, "&lt;");
 			break;
 		case '>':
-			put(html, "&gt;");
+			outbuf__text(html->to, "&gt;");
 			break;
 		case '&':
-			put(html, "&amp;");
+			outbuf__text(html->to, "&amp;");
 			break;
 		case '"':
-			put(html, "&quot;");
+			outbuf__text(html->to, "&quot;");
 			break;
 		case '\'':
-			put(html, "&#39;");
+			outbuf__text(html->to, "&#39;");
 			break;
 		default:
 			outbuf__char(html->to, text[i]);
@@ -73,7 +68,7 @@ void html__open(struct html *html, const char *element)
 	}
 	html->open[html->depth++] = element;
 	outbuf__char(html->to, '<');
-	put(html, element);
+	outbuf__text(html->to, element);
 	html->in_tag = true;
 }
 
@@ -81,8 +76,8 @@ void html__attribute(struct html *html, const char *name, const char *value)
 {
 	html->failed |= !html->in_tag;
 	outbuf__char(html->to, ' ');
-	put(html, name);
-	put(html, "=\"");
+	outbuf__text(html->to, name);
+	outbuf__text(html->to, "=\"");
 	put_foreign(html, value, strlen(value));
 	outbuf__char(html->to, '"');
 }
@@ -95,8 +90,8 @@ void html__number(struct html *html, const char *name, double value)
 	html->failed |= !html->in_tag;
 	hundredths = size < 1e15 ? (uint64_t)(size * 100 + 0.5) : 0;
 	outbuf__char(html->to, ' ');
-	put(html, name);
-	put(html, "=\"");
+	outbuf__text(html->to, name);
+	outbuf__text(html->to, "=\"");
 	if (value < 0 && hundredths)
 		outbuf__char(html->to, '-');
 	outbuf__u64(html->to, hundredths / 100);
@@ -130,7 +125,7 @@ static void put_words(struct html *html, const struct outbuf *words, const char 
 		if (words->data[i] != WORDS_NAME && words->data[i] != WORDS_END)
 			continue;
 		put_escaped(html, words->data + from, i - from);
-		put(html, words->data[i] == WORDS_NAME ? begin : end);
+		outbuf__text(html->to, words->data[i] == WORDS_NAME ? begin : end);
 		from = i + 1;
 	}
 	put_escaped(html, words->data + from, words->len - from);
@@ -165,13 +160,13 @@ void html__close(struct html *html)
 	}
 	html->depth--;
 	if (is_void(html->open[html->depth])) {
-		put(html, " />");
+		outbuf__text(html->to, " />");
 		html->in_tag = false;
 		return;
 	}
 	end_tag(html);
-	put(html, "</");
-	put(html, html->open[html->depth]);
+	outbuf__text(html->to, "</");
+	outbuf__text(html->to, html->open[html->depth]);
 	outbuf__char(html->to, '>');
 }
 
@@ -192,5 +187,5 @@ void html__leaf(struct html *html, const char *element, const char *class, const
 void html__verbatim(struct html *html, const char *text)
 {
 	end_tag(html);
-	put(html, text);
+	outbuf__text(html->to, text);
 }

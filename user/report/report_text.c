@@ -17,11 +17,6 @@ struct writing {
 	struct words words;
 };
 
-static void put(struct writing *w, const char *text)
-{
-	outbuf__bytes(&w->line, text, strlen(text));
-}
-
 /* Writes the sentence behind @heading, and begins a new one. Nothing, if it is empty. */
 static void end_sentence(struct writing *w, const char *heading)
 {
@@ -43,8 +38,8 @@ static void write_head(struct writing *w)
 	if (story->host)
 		words__name(&w->line, story->host, REPORT_TEXT_COLUMNS);
 	else
-		put(w, "a host whose name is not known");
-	put(w, ", ");
+		outbuf__text(&w->line, "a host whose name is not known");
+	outbuf__text(&w->line, ", ");
 	words__span(&w->line, &w->words);
 	end_sentence(w, "twsnoop");
 	for (size_t i = 0; i < sizeof(severity) - 1 && word[i]; i++)
@@ -61,9 +56,9 @@ static void write_incident(struct writing *w, unsigned int index)
 
 	outbuf__char(w->to, '\n');
 	words__incident(&w->line, &w->words, incident);
-	put(w, " [");
-	put(w, words__severity(incident->severity));
-	put(w, "]");
+	outbuf__text(&w->line, " [");
+	outbuf__text(&w->line, words__severity(incident->severity));
+	outbuf__text(&w->line, "]");
 	wrap__words(w->to, "", 0, REPORT_TEXT_COLUMNS, &w->line);
 	w->line.len = 0;
 	for (size_t i = 0; i < words_num_parts; i++) {
@@ -82,10 +77,10 @@ static void write_most(struct writing *w)
 		uint64_t closes = story->who[story->closers[i]].closes;
 
 		words__who(&w->line, story, story->closers[i]);
-		put(w, " ");
+		outbuf__text(&w->line, " ");
 		words__percent(&w->line, (unsigned int)((double)closes * 1000 /
 							(double)story->closes));
-		put(w, i + 1 < story->num_closers && i + 1 < STORY_NAMES ? "; " : ".");
+		outbuf__text(&w->line, i + 1 < story->num_closers && i + 1 < STORY_NAMES ? "; " : ".");
 	}
 	end_sentence(w, "Most closes");
 }
@@ -98,9 +93,9 @@ static void write_findings(struct writing *w)
 		const struct story_finding *finding = &story->findings[i];
 
 		words__time(&w->line, &w->words, finding->wall_ns);
-		put(w, " ");
+		outbuf__text(&w->line, " ");
 		words__name(&w->line, finding->id ?: "", 40);
-		put(w, ": ");
+		outbuf__text(&w->line, ": ");
 		words__name(&w->line, finding->text ?: "", 300);
 		end_sentence(w, i ? "" : "Found");
 	}
@@ -126,7 +121,7 @@ static void write_account(struct writing *w)
 	snprintf(line, sizeof(line), "delivered=%" PRIu64 " lost=%" PRIu64 " map_full=%" PRIu64
 		 " recursion=%" PRIu64 " snapshot=%" PRIu64 " unattributed=%" PRIu64,
 		 a->delivered, a->lost, a->map_full, a->recursion, a->snapshot, a->unattributed);
-	put(w, line);
+	outbuf__text(&w->line, line);
 	end_sentence(w, "Account");
 }
 

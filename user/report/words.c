@@ -40,20 +40,20 @@ static void put_time(struct outbuf *to, const struct words *words, uint64_t ns, 
 	bool is_minute = !(ns / NS_PER_S % 60);
 
 	if (!break_down(words, ns, &tm)) {
-		put(to, "?");
+		outbuf__text(to, "?");
 		return;
 	}
 	/* Of another day than all the others. */
 	if (!with_day && break_down(words, words->story->span.since_ns, &first))
 		with_day = first.tm_yday != tm.tm_yday || first.tm_year != tm.tm_year;
 	if (with_day && strftime(text, sizeof(text), "%Y-%m-%d ", &tm))
-		put(to, text);
+		outbuf__text(to, text);
 	if (strftime(text, sizeof(text), is_minute ? "%H:%M" : "%H:%M:%S", &tm))
-		put(to, text);
+		outbuf__text(to, text);
 	if (!with_zone)
 		return;
 	if (words->zone == &when_utc) {
-		put(to, " UTC"); /* which gmtime() calls GMT */
+		outbuf__text(to, " UTC"); /* which gmtime() calls GMT */
 		return;
 	}
 	if (!strftime(text, sizeof(text), "%Z", &tm))
@@ -72,7 +72,7 @@ void words__times(struct outbuf *to, const struct words *words, uint64_t since_n
 		  uint64_t until_ns)
 {
 	words__time(to, words, since_ns);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	words__time(to, words, until_ns);
 }
 
@@ -82,7 +82,7 @@ void words__span(struct outbuf *to, const struct words *words)
 	bool with_day = words->with_day;
 
 	put_time(to, words, story->span.since_ns, true, words->with_zone);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	put_time(to, words, story->span.until_ns, with_day, true);
 }
 
@@ -112,7 +112,7 @@ void words__rate(struct outbuf *to, double per_s)
 	}
 	tenths = (uint64_t)(per_s * 10 + 0.5);
 	if (!tenths && per_s > 0) {
-		put(to, "under 0.1");
+		outbuf__text(to, "under 0.1");
 		return;
 	}
 	words__number(to, tenths / 10);
@@ -125,25 +125,25 @@ void words__rate(struct outbuf *to, double per_s)
 void words__percent(struct outbuf *to, unsigned int permille)
 {
 	if (permille && permille < 10) {
-		put(to, "0.");
+		outbuf__text(to, "0.");
 		outbuf__u64(to, permille);
 	} else {
 		/* All is all, and not nearly all. */
 		outbuf__u64(to, permille >= 995 && permille < 1000 ? 99 : (permille + 5) / 10);
 	}
-	put(to, " %");
+	outbuf__text(to, " %");
 }
 
 static void put_units(struct outbuf *to, uint64_t large, const char *large_unit, uint64_t small,
 		      const char *small_unit)
 {
 	words__number(to, large);
-	put(to, large_unit);
+	outbuf__text(to, large_unit);
 	if (!small)
 		return;
 	outbuf__char(to, ' ');
 	outbuf__u64(to, small);
-	put(to, small_unit);
+	outbuf__text(to, small_unit);
 }
 
 void words__duration(struct outbuf *to, uint64_t ns)
@@ -171,7 +171,7 @@ void words__name(struct outbuf *to, const char *name, size_t columns)
 	if (name[0])
 		escape__text_columns(to, name, strlen(name), columns);
 	else
-		put(to, "\"\"");
+		outbuf__text(to, "\"\"");
 	outbuf__char(to, WORDS_END);
 }
 
@@ -180,16 +180,16 @@ void words__who(struct outbuf *to, const struct story *story, uint32_t who)
 	const struct story_who *w = &story->who[who];
 
 	if (!who) {
-		put(to, "many that no minute had room for (~other)");
+		outbuf__text(to, "many that no minute had room for (~other)");
 		return;
 	}
 	if (w->comm[0])
 		words__name(to, w->comm, NAME_COLUMNS);
 	else
-		put(to, "an unknown process");
+		outbuf__text(to, "an unknown process");
 	if (!w->label)
 		return;
-	put(to, " in ");
+	outbuf__text(to, " in ");
 	words__name(to, w->label, NAME_COLUMNS);
 }
 
@@ -220,21 +220,21 @@ void words__error(struct outbuf *to, uint32_t error)
 	const char *name = names__errno(error);
 
 	if (name) {
-		put(to, name);
+		outbuf__text(to, name);
 	} else if (error) {
-		put(to, "error ");
+		outbuf__text(to, "error ");
 		outbuf__u64(to, error);
 	} else {
-		put(to, "no answer yet");
+		outbuf__text(to, "no answer yet");
 	}
 }
 
 void words__port_set(struct outbuf *to, const struct held_ports *ports)
 {
 	put_address(to, ports->family, ports->key.local_addr, -1);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	if (ports->scope == HELD_PORTS_ALL)
-		put(to, "anywhere");
+		outbuf__text(to, "anywhere");
 	else
 		put_address(to, ports->family, ports->key.peer_addr, ports->key.peer_port);
 }

@@ -3,21 +3,14 @@
 #ifndef TWSNOOP_REPORT_WORDS_PUT_H
 #define TWSNOOP_REPORT_WORDS_PUT_H
 
-#include <string.h>
-
 #include "report/words.h"
-
-static inline void put(struct outbuf *to, const char *text)
-{
-	outbuf__bytes(to, text, strlen(text));
-}
 
 /* "1 close", "28,232 closes" */
 static inline void put_number(struct outbuf *to, uint64_t number, const char *one, const char *many)
 {
 	words__number(to, number);
 	outbuf__char(to, ' ');
-	put(to, number == 1 ? one : many);
+	outbuf__text(to, number == 1 ? one : many);
 }
 
 /* The space before a sentence that follows another. */

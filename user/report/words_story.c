@@ -16,7 +16,7 @@ static void put_range(struct outbuf *to, double low, double high)
 
 	words__rate(to, low);
 	len = to->len - from;
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	words__rate(to, high);
 	if (!to->failed && to->len - from == 2 * len + 4 &&
 	    !memcmp(to->data + from, to->data + from + len + 4, len))
@@ -27,16 +27,16 @@ static void put_usual_rate(struct outbuf *to, const struct usual *usual)
 {
 	if (!usual->is_known)
 		return;
-	put(to, ", usually ");
+	outbuf__text(to, ", usually ");
 	put_range(to, usual->low, usual->high);
-	put(to, "/s");
+	outbuf__text(to, "/s");
 }
 
 static void put_usual_count(struct outbuf *to, const struct usual *usual)
 {
 	if (!usual->is_known)
 		return;
-	put(to, ", usually ");
+	outbuf__text(to, ", usually ");
 	put_range(to, usual->low, usual->high);
 }
 
@@ -72,13 +72,13 @@ static void put_when(struct outbuf *to, const struct words *words,
 		     const struct story_incident *incident)
 {
 	if (incident->goes_on) {
-		put(to, incident->began_before ? "all the time from " : "from ");
+		outbuf__text(to, incident->began_before ? "all the time from " : "from ");
 		words__time(to, words, incident->since_ns);
-		put(to, " on");
+		outbuf__text(to, " on");
 		return;
 	}
 	if (incident->began_before) {
-		put(to, "until ");
+		outbuf__text(to, "until ");
 		words__time(to, words, incident->until_ns);
 		return;
 	}
@@ -89,10 +89,10 @@ void words__incident(struct outbuf *to, const struct words *words,
 		     const struct story_incident *incident)
 {
 	put_when(to, words, incident);
-	put(to, ", ");
+	outbuf__text(to, ", ");
 	words__duration(to, length_ns(incident));
-	put(to, ": ");
-	put(to, verdict(incident));
+	outbuf__text(to, ": ");
+	outbuf__text(to, verdict(incident));
 }
 
 static void put_rates(struct outbuf *to, const struct words *words,
@@ -101,37 +101,37 @@ static void put_rates(struct outbuf *to, const struct words *words,
 	const struct usual *usual = &words->story->usual_rate;
 
 	if (!incident->closes) {
-		put(to, "No closes were seen.");
+		outbuf__text(to, "No closes were seen.");
 		return;
 	}
 	if (!(incident->signs & STORY_RATE))
-		put(to, "Closes: at most ");
+		outbuf__text(to, "Closes: at most ");
 	else
-		put(to, incident->grew ? "Closes grew to " : "Closes rose to ");
+		outbuf__text(to, incident->grew ? "Closes grew to " : "Closes rose to ");
 	words__rate(to, incident->peak_per_s);
-	put(to, "/s (");
+	outbuf__text(to, "/s (");
 	words__time(to, words, incident->peak_ns);
-	put(to, ")");
+	outbuf__text(to, ")");
 	put_usual_rate(to, usual);
-	put(to, "; ");
+	outbuf__text(to, "; ");
 	put_number(to, incident->closes, "close", "closes");
-	put(to, " in all.");
+	outbuf__text(to, " in all.");
 }
 
 static void put_ends(struct outbuf *to, const struct words *words,
 		     const struct story_incident *incident)
 {
 	if (incident->drained_ns) {
-		put(to, " As usual again from ");
+		outbuf__text(to, " As usual again from ");
 		words__time(to, words, incident->drained_ns);
-		put(to, " on.");
+		outbuf__text(to, " on.");
 	}
 	if (incident->began_before)
-		put(to, " It had begun when the recording begins.");
+		outbuf__text(to, " It had begun when the recording begins.");
 	if (incident->goes_on)
-		put(to, " It had not ended when the report ends.");
+		outbuf__text(to, " It had not ended when the report ends.");
 	if (incident->has_gap)
-		put(to, " A part of it was not recorded.");
+		outbuf__text(to, " A part of it was not recorded.");
 }
 
 static void write_what(struct outbuf *to, const struct words *words,
@@ -139,13 +139,13 @@ static void write_what(struct outbuf *to, const struct words *words,
 {
 	put_rates(to, words, incident);
 	if (incident->time_wait) {
-		put(to, " At most ");
+		outbuf__text(to, " At most ");
 		put_number(to, incident->time_wait, "TIME_WAIT", "TIME_WAITs");
-		put(to, " (");
+		outbuf__text(to, " (");
 		words__time(to, words, incident->time_wait_ns);
-		put(to, ")");
+		outbuf__text(to, ")");
 		put_usual_count(to, &words->story->usual_time_wait);
-		put(to, ".");
+		outbuf__text(to, ".");
 	}
 	put_ends(to, words, incident);
 }
@@ -157,21 +157,21 @@ static void put_culprit(struct outbuf *to, const struct words *words,
 			const struct story_culprit *culprit)
 {
 	words__who(to, words->story, culprit->who);
-	put(to, ": ");
+	outbuf__text(to, ": ");
 	words__percent(to, culprit->permille);
 	if (incident->takes_ports) {
-		put(to, " of the closes as client to ");
+		outbuf__text(to, " of the closes as client to ");
 		words__place(to, &incident->short_of);
-		put(to, ", ");
+		outbuf__text(to, ", ");
 	} else {
-		put(to, words->story->usual_rate.is_known ? " of what was more than usual, " : ", ");
+		outbuf__text(to, words->story->usual_rate.is_known ? " of what was more than usual, " : ", ");
 	}
 	words__rate(to, culprit->per_s);
-	put(to, incident->takes_ports ? "/s in all" : "/s");
+	outbuf__text(to, incident->takes_ports ? "/s in all" : "/s");
 	if (culprit->usual_per_s > 0) {
-		put(to, ", usually ");
+		outbuf__text(to, ", usually ");
 		words__rate(to, culprit->usual_per_s);
-		put(to, "/s");
+		outbuf__text(to, "/s");
 	}
 }
 
@@ -179,11 +179,11 @@ static void write_who(struct outbuf *to, const struct words *words,
 		      const struct story_incident *incident)
 {
 	for (unsigned int i = 0; i < incident->num_culprits; i++) {
-		put(to, i ? "; " : "");
+		outbuf__text(to, i ? "; " : "");
 		put_culprit(to, words, incident, &incident->culprits[i]);
 	}
 	if (incident->num_culprits)
-		put(to, ".");
+		outbuf__text(to, ".");
 }
 
 static void write_example(struct outbuf *to, const struct words *words,
@@ -210,27 +210,27 @@ static void put_cause(struct outbuf *to, const struct story_culprit *culprit)
 	uint8_t cause = culprit->place.cause;
 
 	if (cause < TWS_CAUSE_END && words[cause] && culprit->cause_permille >= 500)
-		put(to, words[cause]);
+		outbuf__text(to, words[cause]);
 }
 
 static void put_lifetime(struct outbuf *to, const struct story_culprit *culprit)
 {
 	if (!culprit->lifetime_ns)
 		return;
-	put(to, ", open for ");
+	outbuf__text(to, ", open for ");
 	if (culprit->lifetime_ns == UINT64_MAX) {
-		put(to, "more than ");
+		outbuf__text(to, "more than ");
 		words__duration(to, culprit->lifetime_above_ns);
 	} else {
 		if (!culprit->lifetime_above_ns) {
-			put(to, "less than ");
+			outbuf__text(to, "less than ");
 		} else {
 			words__duration(to, culprit->lifetime_above_ns);
-			put(to, " to ");
+			outbuf__text(to, " to ");
 		}
 		words__duration(to, culprit->lifetime_ns);
 	}
-	put(to, " (median)");
+	outbuf__text(to, " (median)");
 }
 
 static void put_side(struct outbuf *to, const struct story_culprit *culprit)
@@ -240,15 +240,15 @@ static void put_side(struct outbuf *to, const struct story_culprit *culprit)
 	if (culprit->place.side == TWS_SIDE_SERVER)
 		share = culprit->server_permille;
 	if (culprit->place.side == TWS_SIDE_UNKNOWN) {
-		put(to, ", on a side that is not known");
+		outbuf__text(to, ", on a side that is not known");
 		return;
 	}
-	put(to, culprit->place.side == TWS_SIDE_CLIENT ? ", as client" : ", as server");
+	outbuf__text(to, culprit->place.side == TWS_SIDE_CLIENT ? ", as client" : ", as server");
 	if (share >= SIDE_PERMILLE)
 		return;
-	put(to, " (");
+	outbuf__text(to, " (");
 	words__percent(to, share);
-	put(to, ")");
+	outbuf__text(to, ")");
 }
 
 static void put_where(struct outbuf *to, const struct story_culprit *culprit)
@@ -259,7 +259,7 @@ static void put_where(struct outbuf *to, const struct story_culprit *culprit)
 		words__percent(to, culprit->place_permille);
 		outbuf__char(to, ' ');
 	}
-	put(to, here ? "at " : "to ");
+	outbuf__text(to, here ? "at " : "to ");
 	words__place(to, &culprit->place);
 	put_side(to, culprit);
 	put_cause(to, culprit);
@@ -274,7 +274,7 @@ static void write_where(struct outbuf *to, const struct words *words,
 
 		if (!culprit->who || !culprit->place.family)
 			continue;
-		put(to, to->len ? "; " : "");
+		outbuf__text(to, to->len ? "; " : "");
 		if (incident->num_culprits > 1) {
 			words__name(to, words->story->who[culprit->who].comm, 20);
 			outbuf__char(to, ' ');
@@ -282,7 +282,7 @@ static void write_where(struct outbuf *to, const struct words *words,
 		put_where(to, culprit);
 	}
 	if (to->len)
-		put(to, ".");
+		outbuf__text(to, ".");
 }
 
 /* ---- what it did ---- */
@@ -293,26 +293,26 @@ static void put_port_set(struct outbuf *to, const struct words *words,
 	const struct held_ports *p = &set->ports;
 
 	words__port_set(to, p);
-	put(to, ": ");
+	outbuf__text(to, ": ");
 	if (p->has_left) {
 		words__number(to, p->left);
-		put(to, " of ");
+		outbuf__text(to, " of ");
 		put_number(to, p->usable, "port", "ports");
-		put(to, " left");
+		outbuf__text(to, " left");
 	} else {
 		words__percent(to, (unsigned int)set->permille);
-		put(to, " of ");
+		outbuf__text(to, " of ");
 		put_number(to, p->usable, "port", "ports");
-		put(to, " taken");
+		outbuf__text(to, " taken");
 	}
-	put(to, " (");
+	outbuf__text(to, " (");
 	words__time(to, words, p->wall_ns);
-	put(to, ")");
+	outbuf__text(to, ")");
 	if (p->owners[0].count && p->owners[0].comm[0]) {
 		char comm[TWS_COMM_LEN + 1] = "";
 
 		memcpy(comm, p->owners[0].comm, TWS_COMM_LEN);
-		put(to, ", most by ");
+		outbuf__text(to, ", most by ");
 		words__name(to, comm, 20);
 	}
 }
@@ -324,11 +324,11 @@ static void write_ports(struct outbuf *to, const struct words *words,
 	for (unsigned int i = 0; i < incident->num_ports; i++) {
 		if (i && incident->ports[i].permille < 500)
 			continue;
-		put(to, i ? "; " : "");
+		outbuf__text(to, i ? "; " : "");
 		put_port_set(to, words, &incident->ports[i]);
 	}
 	if (incident->num_ports)
-		put(to, ".");
+		outbuf__text(to, ".");
 }
 
 static void put_failure(struct outbuf *to, const struct words *words,
@@ -336,9 +336,9 @@ static void put_failure(struct outbuf *to, const struct words *words,
 {
 	put_number(to, row->count, "time ", "times ");
 	words__error(to, row->place.error);
-	put(to, ", ");
+	outbuf__text(to, ", ");
 	words__who(to, words->story, row->who);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	words__place(to, &row->place);
 }
 
@@ -346,13 +346,13 @@ static void put_failure(struct outbuf *to, const struct words *words,
 static void put_same_failure(struct outbuf *to, const struct words *words,
 			     const struct story_row *row)
 {
-	put(to, " with ");
+	outbuf__text(to, " with ");
 	words__error(to, row->place.error);
-	put(to, ": ");
+	outbuf__text(to, ": ");
 	words__who(to, words->story, row->who);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	words__place(to, &row->place);
-	put(to, ".");
+	outbuf__text(to, ".");
 }
 
 static void write_connects(struct outbuf *to, const struct words *words,
@@ -363,11 +363,11 @@ static void write_connects(struct outbuf *to, const struct words *words,
 	if (!words->story->is_all)
 		return;
 	if (!incident->failed) {
-		put(to, "None failed.");
+		outbuf__text(to, "None failed.");
 		return;
 	}
 	words__number(to, incident->failed);
-	put(to, " failed");
+	outbuf__text(to, " failed");
 	if (incident->failures[0].count == incident->failed) {
 		put_same_failure(to, words, &incident->failures[0]);
 		return;
@@ -375,10 +375,10 @@ static void write_connects(struct outbuf *to, const struct words *words,
 	if (usual->is_known && usual->median > 0)
 		put_usual_rate(to, usual);
 	for (unsigned int i = 0; i < incident->num_failures; i++) {
-		put(to, i ? "; " : ": ");
+		outbuf__text(to, i ? "; " : ": ");
 		put_failure(to, words, &incident->failures[i]);
 	}
-	put(to, ".");
+	outbuf__text(to, ".");
 }
 
 static void write_limit(struct outbuf *to, const struct words *words,
@@ -390,17 +390,17 @@ static void write_limit(struct outbuf *to, const struct words *words,
 	(void)words;
 	if (incident->limit && (used >= LIMIT_PERMILLE || incident->overflows)) {
 		words__number(to, incident->limited);
-		put(to, " of ");
+		outbuf__text(to, " of ");
 		words__number(to, incident->limit);
-		put(to, " at most (");
+		outbuf__text(to, " at most (");
 		words__percent(to, used > 9999 ? 9999 : (unsigned int)used);
-		put(to, " of net.ipv4.tcp_max_tw_buckets).");
+		outbuf__text(to, " of net.ipv4.tcp_max_tw_buckets).");
 	}
 	if (!incident->overflows)
 		return;
 	begin_sentence(to);
 	put_number(to, incident->overflows, "TIME_WAIT was", "TIME_WAITs were");
-	put(to, " not made.");
+	outbuf__text(to, " not made.");
 }
 
 /* ---- what it means ---- */
@@ -410,11 +410,11 @@ static void write_meaning(struct outbuf *to, const struct words *words,
 {
 	const struct held_account *account = &words->story->account;
 
-	put(to, incident->advice->means);
+	outbuf__text(to, incident->advice->means);
 	if (incident->closes < STORY_LITTLE && !incident->failed_ports)
-		put(to, " Too little was seen to be sure.");
+		outbuf__text(to, " Too little was seen to be sure.");
 	else if (words->story->has_account && account->lost)
-		put(to, " Events were lost, so that numbers may be higher.");
+		outbuf__text(to, " Events were lost, so that numbers may be higher.");
 }
 
 static void write_remedy(struct outbuf *to, const struct words *words,
@@ -423,17 +423,17 @@ static void write_remedy(struct outbuf *to, const struct words *words,
 	(void)words;
 	if (!incident->advice->remedy)
 		return;
-	put(to, incident->advice->remedy);
+	outbuf__text(to, incident->advice->remedy);
 	while (to->len && to->data[to->len - 1] == ' ')
 		to->len--;
-	put(to, " See docs/time-wait.md.");
+	outbuf__text(to, " See docs/time-wait.md.");
 }
 
 static void write_avoid(struct outbuf *to, const struct words *words,
 			const struct story_incident *incident)
 {
 	(void)words;
-	put(to, incident->advice->avoid ?: "");
+	outbuf__text(to, incident->advice->avoid ?: "");
 }
 
 const struct words_part words_parts[] = {
@@ -457,27 +457,27 @@ static void put_calm(struct outbuf *to, const struct words *words)
 	const struct story *story = words->story;
 
 	if (story__is_empty(story)) {
-		put(to, "Nothing was recorded in this time.");
+		outbuf__text(to, "Nothing was recorded in this time.");
 		return;
 	}
-	put(to, "Nothing stands out: ");
+	outbuf__text(to, "Nothing stands out: ");
 	put_number(to, story->closes, "close", "closes");
-	put(to, ", at most ");
+	outbuf__text(to, ", at most ");
 	words__rate(to, story->peak_per_s);
-	put(to, "/s");
+	outbuf__text(to, "/s");
 	if (story->time_wait) {
-		put(to, ", and at most ");
+		outbuf__text(to, ", and at most ");
 		put_number(to, story->time_wait, "TIME_WAIT", "TIME_WAITs");
 	}
-	put(to, ".");
+	outbuf__text(to, ".");
 }
 
 static void put_title(struct outbuf *to, const struct words *words,
 		      const struct story_incident *incident)
 {
 	put_when(to, words, incident);
-	put(to, ": ");
-	put(to, verdict(incident));
+	outbuf__text(to, ": ");
+	outbuf__text(to, verdict(incident));
 }
 
 static void put_worst(struct outbuf *to, const struct words *words)
@@ -486,19 +486,19 @@ static void put_worst(struct outbuf *to, const struct words *words)
 	const struct story_incident *incident = &story->incidents[story->worst];
 	size_t first = to->len;
 
-	put(to, verdict(incident));
+	outbuf__text(to, verdict(incident));
 	if (!to->failed && to->data[first] >= 'a' && to->data[first] <= 'z')
 		to->data[first] -= 'a' - 'A';
-	put(to, ", ");
+	outbuf__text(to, ", ");
 	put_when(to, words, incident);
 	/* Of ports that ran out nobody is blamed who did not take them. */
 	if (incident->num_culprits && incident->culprits[0].who &&
 	    (incident->takes_ports || !incident->failed_ports) &&
 	    incident->culprits[0].permille >= 500) {
-		put(to, ", mostly by ");
+		outbuf__text(to, ", mostly by ");
 		words__who(to, story, incident->culprits[0].who);
 	}
-	put(to, ".");
+	outbuf__text(to, ".");
 }
 
 void words__headline(struct outbuf *to, const struct words *words)
@@ -509,22 +509,22 @@ void words__headline(struct outbuf *to, const struct words *words)
 	if (!story->num_incidents) {
 		put_calm(to, words);
 		if (story->num_findings) {
-			put(to, " But ");
+			outbuf__text(to, " But ");
 			put_number(to, story->num_findings, "finding was", "findings were");
-			put(to, " recorded.");
+			outbuf__text(to, " recorded.");
 		}
 		return;
 	}
 	put_worst(to, words);
 	others = story->num_incidents + story->more_incidents - 1;
 	if (others == 1 && story->num_incidents == 2) {
-		put(to, " Also, ");
+		outbuf__text(to, " Also, ");
 		put_title(to, words, &story->incidents[!story->worst]);
-		put(to, ".");
+		outbuf__text(to, ".");
 	} else if (others) {
-		put(to, " And ");
+		outbuf__text(to, " And ");
 		put_number(to, others, "other time", "other times");
-		put(to, " at which something was not as usual.");
+		outbuf__text(to, " at which something was not as usual.");
 	}
 }
 
@@ -534,32 +534,32 @@ void words__usual(struct outbuf *to, const struct words *words)
 	const struct usual *rate = &story->usual_rate, *waits = &story->usual_time_wait;
 
 	if (!rate->is_known) {
-		put(to, "Too little was recorded to say what is usual.");
+		outbuf__text(to, "Too little was recorded to say what is usual.");
 		return;
 	}
 	put_range(to, rate->low, rate->high);
-	put(to, " closes/s");
+	outbuf__text(to, " closes/s");
 	if (waits->is_known) {
-		put(to, " and ");
+		outbuf__text(to, " and ");
 		put_range(to, waits->low, waits->high);
-		put(to, " TIME_WAITs");
+		outbuf__text(to, " TIME_WAITs");
 	}
-	put(to, ", by ");
+	outbuf__text(to, ", by ");
 	put_number(to, rate->count, "minute", "minutes");
-	put(to, " recorded since ");
+	outbuf__text(to, " recorded since ");
 	words__time(to, words, story->past_ns - story->past_ns % SLOTS_MINUTE_NS);
-	put(to, rate->grew ? "; they grew, and this is how it began." : ".");
+	outbuf__text(to, rate->grew ? "; they grew, and this is how it began." : ".");
 }
 
 void words__change(struct outbuf *to, const struct words *words,
 		   const struct slots_change *change)
 {
-	put(to, change->name);
-	put(to, " was changed from ");
+	outbuf__text(to, change->name);
+	outbuf__text(to, " was changed from ");
 	outbuf__u64(to, change->from);
-	put(to, " to ");
+	outbuf__text(to, " to ");
 	outbuf__u64(to, change->to);
-	put(to, " before ");
+	outbuf__text(to, " before ");
 	words__time(to, words, change->wall_ns);
-	put(to, ".");
+	outbuf__text(to, ".");
 }

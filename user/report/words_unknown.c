@@ -11,16 +11,16 @@ static bool say_outside(struct outbuf *to, const struct words *words)
 	const struct story *story = words->story;
 
 	if (story->all.since_ns > story->span.since_ns) {
-		put(to, "The recording begins at ");
+		outbuf__text(to, "The recording begins at ");
 		words__time(to, words, story->all.since_ns);
-		put(to, ".");
+		outbuf__text(to, ".");
 	}
 	if (story->all.until_ns && story->all.until_ns + SLOTS_MINUTE_NS <=
 	    story->span.until_ns) {
 		begin_sentence(to);
-		put(to, "The recording ends at ");
+		outbuf__text(to, "The recording ends at ");
 		words__time(to, words, story->all.until_ns);
-		put(to, ".");
+		outbuf__text(to, ".");
 	}
 	return to->len;
 }
@@ -32,9 +32,9 @@ static bool say_scope(struct outbuf *to, const struct words *words)
 	if (!story->runs)
 		return false;
 	if (!story->is_all)
-		put(to, "Only TIME_WAITs were recorded: connects that failed are not known.");
+		outbuf__text(to, "Only TIME_WAITs were recorded: connects that failed are not known.");
 	else if (!story->sees_calls)
-		put(to, "Connects that fail at once, for want of a port, were not seen, and are "
+		outbuf__text(to, "Connects that fail at once, for want of a port, were not seen, and are "
 			"not in the numbers.");
 	return to->len;
 }
@@ -43,9 +43,9 @@ static bool say_filter(struct outbuf *to, const struct words *words)
 {
 	if (!words->story->filter)
 		return false;
-	put(to, "A filter was set, and what it kept out is not in the numbers: ");
+	outbuf__text(to, "A filter was set, and what it kept out is not in the numbers: ");
 	words__name(to, words->story->filter, FILTER_COLUMNS);
-	put(to, ".");
+	outbuf__text(to, ".");
 	return true;
 }
 
@@ -55,16 +55,16 @@ static bool say_lost(struct outbuf *to, const struct words *words)
 
 	if (account->lost) {
 		put_number(to, account->lost, "event was", "events were");
-		put(to, " lost on the way. ");
+		outbuf__text(to, " lost on the way. ");
 	}
 	if (account->map_full) {
 		put_number(to, account->map_full, "connection", "connections");
-		put(to, " found no room in the kernel's tables. ");
+		outbuf__text(to, " found no room in the kernel's tables. ");
 	}
 	if (account->recursion) {
-		put(to, "At most ");
+		outbuf__text(to, "At most ");
 		put_number(to, account->recursion, "event was", "events were");
-		put(to, " skipped by the kernel. ");
+		outbuf__text(to, " skipped by the kernel. ");
 	}
 	while (to->len && to->data[to->len - 1] == ' ')
 		to->len--;
@@ -77,9 +77,9 @@ static bool say_unattributed(struct outbuf *to, const struct words *words)
 
 	if (!num)
 		return false;
-	put(to, "Of ");
+	outbuf__text(to, "Of ");
 	put_number(to, num, "TIME_WAIT nobody knows", "TIME_WAITs nobody knows");
-	put(to, " who closed.");
+	outbuf__text(to, " who closed.");
 	return true;
 }
 
@@ -88,7 +88,7 @@ static bool say_other(struct outbuf *to, const struct words *words)
 	if (!words->story->other)
 		return false;
 	put_number(to, words->story->other, "event is", "events are");
-	put(to, " counted as ~other: their minutes had no room for one more process or remote "
+	outbuf__text(to, " counted as ~other: their minutes had no room for one more process or remote "
 		"end.");
 	return true;
 }
@@ -98,14 +98,14 @@ static bool say_minutes(struct outbuf *to, const struct words *words)
 	const struct story *story = words->story;
 
 	if (story->slot_ns > SLOTS_MINUTE_NS) {
-		put(to, "The span is long: times are known to ");
+		outbuf__text(to, "The span is long: times are known to ");
 		words__duration(to, story->slot_ns);
-		put(to, ".");
+		outbuf__text(to, ".");
 		return true;
 	}
 	if (story__is_empty(story))
 		return false;
-	put(to, story->minutes_only ?
+	outbuf__text(to, story->minutes_only ?
 		"Single events of this time are gone, or not all there: times are known to the "
 		"minute." : "Times of closes are given to the minute; 'twsnoop trace --from' has "
 		"each event.");
@@ -118,9 +118,9 @@ static bool say_little(struct outbuf *to, const struct words *words)
 
 	if (story__is_empty(story) || story->closes >= STORY_LITTLE)
 		return false;
-	put(to, "Too little was seen to be sure of anything: ");
+	outbuf__text(to, "Too little was seen to be sure of anything: ");
 	put_number(to, story->closes, "close", "closes");
-	put(to, ".");
+	outbuf__text(to, ".");
 	return true;
 }
 
@@ -130,41 +130,41 @@ static bool say_more(struct outbuf *to, const struct words *words)
 
 	if (story->more_incidents) {
 		put_number(to, story->more_incidents, "lesser one is", "lesser ones are");
-		put(to, " not told of.");
+		outbuf__text(to, " not told of.");
 	}
 	if (story->more_gaps) {
 		begin_sentence(to);
 		put_number(to, story->more_gaps, "gap", "gaps");
-		put(to, " more.");
+		outbuf__text(to, " more.");
 	}
 	return to->len;
 }
 
 static void put_gap(struct outbuf *to, const struct words *words, const struct story_gap *gap)
 {
-	put(to, "Gap: ");
+	outbuf__text(to, "Gap: ");
 	if (gap->until_ns < gap->since_ns) {
-		put(to, "the clock was put back from ");
+		outbuf__text(to, "the clock was put back from ");
 		words__times(to, words, gap->since_ns, gap->until_ns);
 	} else {
 		words__times(to, words, gap->since_ns, gap->until_ns);
-		put(to, " (");
+		outbuf__text(to, " (");
 		words__duration(to, gap->until_ns - gap->since_ns);
-		put(to, "): ");
-		put(to, gap_words__reason(gap->reason));
+		outbuf__text(to, "): ");
+		outbuf__text(to, gap_words__reason(gap->reason));
 		if (gap->reason == HELD_GAP_CLOCK)
-			put(to, " forward");
+			outbuf__text(to, " forward");
 	}
 	if (gap->detail) {
-		put(to, ", ");
+		outbuf__text(to, ", ");
 		words__name(to, gap->detail, DETAIL_COLUMNS);
 	}
 	if (gap->events) {
-		put(to, ", ");
+		outbuf__text(to, ", ");
 		put_number(to, gap->events, "event is", "events are");
-		put(to, " missing");
+		outbuf__text(to, " missing");
 	}
-	put(to, ".");
+	outbuf__text(to, ".");
 }
 
 bool words__unknown(struct outbuf *to, const struct words *words, unsigned int index)

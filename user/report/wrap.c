@@ -68,7 +68,7 @@ void wrap__words(struct outbuf *to, const char *first, unsigned int indent, unsi
 	const char *s = words->data, *end = s + words->len, *blank;
 	bool is_first = true;
 
-	outbuf__bytes(to, first, strlen(first));
+	outbuf__text(to, first);
 	for (; s < end; s = blank + 1) {
 		blank = memchr(s, ' ', (size_t)(end - s)) ?: end;
 		if (blank == s)

@@ -86,15 +86,10 @@ static int write_report(const struct page *page, struct outbuf *to)
 
 /* ---- the plain page ---- */
 
-static void add(struct outbuf *to, const char *text)
-{
-	outbuf__bytes(to, text, strlen(text));
-}
-
 static void row(struct outbuf *to, const char *name, uint64_t value)
 {
 	outbuf__lit(to, "<tr><th scope=\"row\">");
-	add(to, name);
+	outbuf__text(to, name);
 	outbuf__lit(to, "</th><td>");
 	outbuf__u64(to, value);
 	outbuf__lit(to, "</td></tr>\n");
@@ -109,7 +104,7 @@ static void write_plain(const struct page *page, struct outbuf *to, const char *
 		    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'\">\n"
 		    "<meta name=\"viewport\" content=\"width=device-width\">\n"
 		    "<title>twsnoop</title></head>\n<body><h1>twsnoop</h1>\n<p>");
-	add(to, why);
+	outbuf__text(to, why);
 	outbuf__lit(to, "</p>\n<p>What is counted: <a href=\"/metrics\">/metrics</a></p>\n"
 		    "<table><caption>Account since the start</caption>\n");
 	row(to, "delivered", a.delivered);

@@ -83,7 +83,7 @@ static void test_elements(void **state)
 static void wraps(const char *text, const char *want)
 {
 	words.len = 0;
-	outbuf__bytes(&words, text, strlen(text));
+	outbuf__text(&words, text);
 	wrap__words(&ob, "ab ", 3, 10, &words);
 	is(want);
 }
