@@ -6,7 +6,12 @@
 # Usage: docs.sh TWSNOOP
 set -u
 
-twsnoop=$(readlink -f "${1:?usage: docs.sh TWSNOOP}")
+: "${1:?usage: docs.sh TWSNOOP}"
+twsnoop=$(readlink -f "$1")
+[ -f "$twsnoop" ] && [ -x "$twsnoop" ] || {
+	echo "docs.sh: no such program: $1" >&2
+	exit 2
+}
 cd "$(dirname "$0")/.." || exit 1
 man=docs/twsnoop.8
 passed=0

@@ -10,7 +10,8 @@
 # The tests stand in the files that are read below, by command; what they share is in lib.sh.
 set -u
 
-twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP [CLITOOL]}")
+: "${1:?usage: run.sh TWSNOOP [CLITOOL [TEST...]]}"
+twsnoop=$(readlink -f "$1")
 tool=$(readlink -f "${2:-$(dirname "$1")/tests/cli/clitool}")
 next=$(dirname "$tool")/next/twsnoop # of another layout: see cli.mk
 for file in "$twsnoop" "$tool" "$next"; do

@@ -6,9 +6,8 @@
 # if any failed. makerec.c says what is in the recordings that it makes. Only the last test needs root.
 set -u
 
-twsnoop=$(readlink -f "${1:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
-makerec=$(readlink -f "${2:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
-tool=$(readlink -f "${3:?usage: run.sh TWSNOOP MAKEREC CLITOOL}")
+: "${3:?usage: run.sh TWSNOOP MAKEREC CLITOOL [TEST...]}"
+twsnoop=$(readlink -f "$1") makerec=$(readlink -f "$2") tool=$(readlink -f "$3")
 
 if [ "$(id -u)" = 0 ] && [ -z "${PAST_IN_NETNS:-}" ]; then
 	PAST_IN_NETNS=1 exec "$tool" netns "$0" "$@"

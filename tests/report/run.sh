@@ -5,9 +5,8 @@
 # names in it are; and the command, on recordings. Usage: run.sh TELL_SCENE TWSNOOP MAKEREC
 set -u
 
-tell=$(readlink -f "${1:?usage: run.sh TELL_SCENE TWSNOOP MAKEREC}")
-twsnoop=$(readlink -f "${2:?}")
-makerec=$(readlink -f "${3:?}")
+: "${3:?usage: run.sh TELL_SCENE TWSNOOP MAKEREC}"
+tell=$(readlink -f "$1") twsnoop=$(readlink -f "$2") makerec=$(readlink -f "$3")
 here=$(dirname "$(readlink -f "$0")")
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
