@@ -234,8 +234,18 @@ class Findings:
         self.all = verdict["findings"]
 
     def __str__(self):
-        return "; ".join(f"{f['severity']} {f['id']}: {f['sentence']} {json.dumps(f['evidence'])}"
-                         for f in self.all)
+        """Of a line that is cut off its begin is left: so which there are and of whom, what the account says,
+        and the numbers that they go by, come before the sentences."""
+        def name(f):
+            return f"{f['severity']} {f['id']} {f.get('process', {}).get('name', '')}".rstrip()
+
+        def numbers(counts):
+            return " ".join(f"{key}={value}" for key, value in counts.items())
+
+        lost = {key: num for key, num in self.verdict["account"].items() if num or key == "lost"}
+        return " | ".join((", ".join(map(name, self.all)), numbers(lost),
+                           *(f"{f['id']}: {numbers(f['evidence'])}" for f in self.all),
+                           *(f["sentence"] for f in self.all)))
 
     def has(self, finding_id, severity=None, process=None, says=None, peer=None):
         """There is one with all of these; @says: somewhere in its sentence, or what helps."""
@@ -246,7 +256,8 @@ class Findings:
                     (says is None or says in words) and
                     (peer is None or f["network"].get("peer", {}).get("port") == peer)):
                 return
-        raise Wrong(f"no {finding_id} ({severity or ''} {process or ''} {says or ''}) in: {self}")
+        wanted = (severity, finding_id, process, peer and f"port {peer}", says)
+        raise Wrong(f"no {' '.join(str(word) for word in wanted if word)} in: {self}")
 
     def lacks(self, *ids):
         for f in self.all:
@@ -267,7 +278,8 @@ class Findings:
                 found = re.search(rf"((nsenter \S+ (\d+ -n )?)?sysctl -w {setting}=('[^']*'|\d+))", step)
                 if found:
                     return found.group(1)
-        raise Wrong(f"no command for {setting} in: {json.dumps(self.all)}")
+        remedies = [step for f in self.all for step in f["remedy"]]
+        raise Wrong(f"no command for {setting} in: {self} | {remedies}")
 
     def is_harmless(self):
         if self.verdict["severity"] not in ("ok", "notice"):
