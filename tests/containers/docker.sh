@@ -97,13 +97,25 @@ case_docker_by_name()
 	[ "$(wc -l <"$out")" = 3 ] || fail "others too"
 }
 
+# none_here: no container on the whole host, of whomever; one that was removed may still be on its way
+none_here()
+{
+	! find "$CGROUPS" -type d 2>/dev/null |
+		grep -qE '[0-9a-f]{64}|/lxc[./]|/machine-[^/]*\.scope|/systemd-nspawn@'
+}
+
+# Another's container brings the column, too: beside one that stays it is not judged that there is none before.
 case_docker_column()
 {
+	alone=''
+	! until_true "$DEADLINE_S" none_here || alone=1
 	trace || return 1
-	! grep -q CONTAINER "$out" || fail "the column, and no container" || return 1
+	until_true "$DEADLINE_S" has_count 1 PROCESS || fail "no heading" || return 1
+	[ -z "$alone" ] || ! grep -q CONTAINER "$out" || ! none_here ||
+		fail "the column, and no container" || return 1
 	docker_stays column || return 1
-	docker_here exec column /bin/end pair 7000
-	sees 1 " $(echo "$id" | cut -c1-12)" && sees 1 " CONTAINER"
+	{ docker_here exec column /bin/end pair 7000 || fail "docker: $(tail -n 1 "$dir/docker.log")"; } &&
+		sees 1 " $(echo "$id" | cut -c1-12)" && sees 1 " CONTAINER"
 	result=$?
 	remove column
 	return $result

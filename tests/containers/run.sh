@@ -128,7 +128,8 @@ has_count()
 sees()
 {
 	until_true "$DEADLINE_S" has_count "$1" "$2"
-	[ "$(count "$2")" = "$1" ] || fail "$(count "$2") lines, not $1, with $2"
+	[ "$(count "$2")" = "$1" ] ||
+		fail "$(count "$2") lines, not $1, with $2; the last one: $(tail -n 1 "$out" | cut -c1-400)"
 }
 
 says_tracing()
