@@ -4,9 +4,11 @@
 #include <arpa/inet.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -225,4 +227,15 @@ char *support__contents(int fd, size_t *len)
 	if (len)
 		*len = (size_t)st.st_size;
 	return text;
+}
+
+int support__lo_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
+
+	err = fd < 0 ? -1 : ioctl(fd, SIOCSIFFLAGS, &ifr);
+	if (fd >= 0)
+		close(fd);
+	return err;
 }

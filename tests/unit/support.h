@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Helpers that unit tests and fuzzers share: an event with everything in it,
- * the way back from the escaped forms, and files that live in memory.
+ * the way back from the escaped forms, files that live in memory, the loopback device.
  */
 #ifndef TWSNOOP_TESTS_SUPPORT_H
 #define TWSNOOP_TESTS_SUPPORT_H
@@ -42,5 +42,8 @@ int support__memfd(void);
 
 /* All that @fd holds, as a string to be freed; aborts on an error. */
 char *support__contents(int fd, size_t *len);
+
+/* Of the network namespace that this thread is in, the loopback device. 0 or -1, with errno. */
+int support__lo_up(void);
 
 #endif

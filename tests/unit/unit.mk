@@ -20,7 +20,8 @@ UNIT_TESTS := $(filter-out capture/test_abi capture/test_budget sockets/test_soc
 UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o \
 	$(UNIT_DIR)/unix_server.o $(UNIT_DIR)/store/store_support.o \
 	$(UNIT_DIR)/store/disk.o $(UNIT_DIR)/report/made.o $(UNIT_DIR)/report/scenes.o \
-	$(UNIT_DIR)/diagnosis/rules_support.o $(UNIT_DIR)/output/sink_support.o
+	$(UNIT_DIR)/diagnosis/rules_support.o $(UNIT_DIR)/output/sink_support.o \
+	$(UNIT_DIR)/containers/runtime_support.o $(UNIT_DIR)/owners/listeners_support.o
 # Each test links what it needs of it.
 UNIT_LIB := $(UNIT_DIR)/modules.a
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/%)
@@ -37,11 +38,16 @@ $(UNIT_LIB): $(UNIT_OBJS)
 	rm -f $@
 	$(AR) rc $@ $^
 
+# What the programs of one module share and no other links: it stands in for modules, and for the C library.
+$(filter $(UNIT_DIR)/events/test_stream%,$(UNIT_PROGRAMS)): $(UNIT_DIR)/events/stream_support.o
+LISTING_TESTS := listing listing_told infer
+$(LISTING_TESTS:%=$(UNIT_DIR)/inventory/test_%): $(UNIT_DIR)/inventory/listing_support.o
+
 # This one has the kernel side write on as each record is read.
 $(UNIT_DIR)/events/test_lapped: UNIT_LDFLAGS := -Wl,--wrap=batch__add_event,--wrap=batch__add_ending
 
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
-	$(CC) $(UNIT_CFLAGS) $^ -o $@ $(UNIT_LDFLAGS) -lcmocka \
+	$(CC) $(UNIT_CFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka \
 		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -lmicrohttpd -lsqlite3 -lzstd -lz -pthread
 
 .PHONY: unit unit-build
@@ -50,4 +56,4 @@ unit-build: $(UNIT_PROGRAMS)
 unit: $(UNIT_PROGRAMS)
 	@failed=0; for t in $(UNIT_PROGRAMS); do $$t || failed=1; done; exit $$failed
 
--include $(UNIT_PROGRAMS:%=%.d) $(UNIT_OBJS:.o=.d)
+-include $(UNIT_PROGRAMS:%=%.d) $(UNIT_OBJS:.o=.d) $(wildcard $(UNIT_DIR)/*/*_support.d)

@@ -17,12 +17,10 @@
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
-#include <net/if.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -30,6 +28,7 @@
 
 #include "base/clock.h"
 #include "sockets/sockdiag.h"
+#include "tests/unit/support.h"
 
 #define MAX_SOCKETS 4096
 #define DEADLINE_S 20
@@ -344,22 +343,11 @@ static void test_fields(void **state)
 
 static bool have_namespace;
 
-static int set_up_lo(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err;
-
-	err = fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr);
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
 static int setup(void **state)
 {
 	(void)state;
 	have_namespace = (unshare(CLONE_NEWNET) == 0 ||
-			  unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) && set_up_lo() == 0;
+			  unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0) && support__lo_up() == 0;
 	return 0;
 }
 
