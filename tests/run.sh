@@ -110,14 +110,22 @@ suite_dist() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" di
 # shellcheck disable=SC2046
 suite_packages() {
 	BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" \
-		$(sed -n 's/^    "\([a-z_0-9]*\)": .*/\1/p' tests/packages/run.py | grep -vx dist)
+		$(sed -n 's/^    "\([a-z_0-9]*\)": .*/\1/p' tests/packages/run.py | grep -vx -e dist -e 'foreign_.*')
 }
+# The Debian package for arm64. It compiles everything once more, and so is in no list: for a release.
+suite_packages_arm64() { BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" foreign_image foreign_deb; }
 suite_systemd() { "$MAKE" --no-print-directory guests-systemd; }
 suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
 # A share of both, so that the test command stays short; `make matrix` and `make ARCH=arm64 matrix`
 # play all.
 suite_matrix() { "$MAKE" --no-print-directory SHARE=1 matrix; }
-suite_matrix_arm64() { "$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix; }
+# Of the program that these guests play an image is made, too.
+suite_matrix_arm64() {
+	local status=0
+	"$MAKE" --no-print-directory ARCH=arm64 BUILD="$BUILD/arm64" SHARE=1 matrix || status=1
+	BUILD=$BUILD /usr/bin/python3 tests/packages/run.py "$TWSNOOP" foreign_image || status=1
+	return $status
+}
 
 all="layers docs headers unit budget sockiter cli past report scenarios attached soak agreement record serve \
 	export export_serve top diagnose real containers packages \
@@ -131,7 +139,7 @@ quick="layers docs headers unit budget sockiter past scenarios_half"
 lane_of() {
 	case $1 in
 	export) echo stores ;;
-	layers | docs | headers | unit | unit_young | bounded | bench_builds | fuzz | report | dist) echo low ;;
+	layers | docs | headers | unit | unit_young | bounded | bench_builds | fuzz | report | dist | packages_arm64) echo low ;;
 	systemd | disks | count | matrix | matrix_arm64) echo idle ;;
 	*) echo host ;;
 	esac
@@ -316,7 +324,7 @@ fi
 	[ "$suites" != quick ] || suites=$quick
 	for suite in $suites; do
 		if ! declare -F "suite_$suite" >/dev/null; then
-			echo "run.sh: there is no suite $suite: there are $all" >&2
+			echo "run.sh: there is no suite $suite: there are $all packages_arm64" >&2
 			exit 2
 		fi
 	done

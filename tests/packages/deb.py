@@ -21,7 +21,13 @@ THEIRS = re.compile(r"/(var/lib/(dpkg|apt|systemd/deb-systemd-helper)|var/cache|
                     r"etc/(resolv\.conf|hosts)|usr/bin/systemctl|systemctl\.log|run|root)(/|$)")
 
 
+# As make and Debian call the architecture that is built for besides this machine's.
+FOREIGN = "arm64"
 PACKAGER = "Nora O'Neil", "packages@twsnoop.test"
+
+
+def build_deb(*words):
+    make("deb", *words, f"DEBFULLNAME={PACKAGER[0]}", f"DEBEMAIL={PACKAGER[1]}", cwd=TOP)
 
 
 def package():
@@ -29,7 +35,7 @@ def package():
     need("dh", "lintian", "dpkg-deb")
     found = BUILD / f"twsnoop_{version()}_{run('dpkg', '--print-architecture').stdout.strip()}.deb"
     if not package.built:
-        make("deb", f"BUILD={BUILD}", f"DEBFULLNAME={PACKAGER[0]}", f"DEBEMAIL={PACKAGER[1]}", cwd=TOP)
+        build_deb(f"BUILD={BUILD}")
         package.built = True
     return found
 
@@ -37,31 +43,53 @@ def package():
 package.built = False
 
 
-def content(v, twsnoop):
-    deb = package()
+def inspect(v, deb, what):
+    """What is in it, and where; returns the program"""
     judged = run("lintian", "--allow-root", "--fail-on", "error,warning", deb, check=False)
-    v.check("deb_lintian", judged.returncode == 0 and not judged.stdout.strip(), judged.stdout + judged.stderr)
+    v.check(f"{what}_lintian", judged.returncode == 0 and not judged.stdout.strip(), judged.stdout + judged.stderr)
     files = set(re.findall(r" \.(/\S*[^/\s])(?: ->.*)?$", run("dpkg-deb", "-c", deb).stdout, re.M))
     for unit in (TOP / "packaging/systemd").glob("*.service"):
-        v.check(f"deb_{unit.stem}", any(f"{place}/systemd/system/{unit.name}" in files for place in ("/lib", "/usr/lib")))
+        v.check(f"{what}_{unit.stem}", any(f"{place}/systemd/system/{unit.name}" in files for place in ("/lib", "/usr/lib")))
     for path in ("/usr/sbin/twsnoop", "/etc/default/twsnoop", "/usr/share/man/man8/twsnoop.8.gz",
                  "/usr/share/bash-completion/completions/twsnoop", "/usr/share/zsh/vendor-completions/_twsnoop",
                  "/usr/share/fish/vendor_completions.d/twsnoop.fish", "/usr/share/doc/twsnoop/docs/usage.md",
                  "/usr/share/doc/twsnoop/examples/kubernetes/events/daemonset.yaml",
                  "/usr/share/doc/twsnoop/examples/shippers/vector.yaml"):
-        v.check(f"deb_has{path}", path in files, f"{path} is not in it")
-    v.equal("deb_maintainer", run("dpkg-deb", "-f", deb, "Maintainer").stdout.strip(), "{} <{}>".format(*PACKAGER))
+        v.check(f"{what}_has{path}", path in files, f"{path} is not in it")
+    v.equal(f"{what}_maintainer", run("dpkg-deb", "-f", deb, "Maintainer").stdout.strip(), "{} <{}>".format(*PACKAGER))
     # What README.md shows is there, too.
     pictures = re.findall(r"!\[[^]]*\]\(([^)]+)\)", (TOP / "README.md").read_text())
     lacks = [path for path in pictures if f"/usr/share/doc/twsnoop/{path}" not in files]
-    v.check("deb_has_pictures", pictures and not lacks, lacks)
+    v.check(f"{what}_has_pictures", pictures and not lacks, lacks)
     with scratch() as name:
-        run("dpkg-deb", "-e", deb, name)
-        v.equal("deb_conffiles", pathlib.Path(name, "conffiles").read_text().split(), ["/etc/default/twsnoop"])
-    # Every library that the program names comes from a package that is depended on.
-    depends = run("dpkg-deb", "-f", deb, "Depends").stdout
-    needed = set(re.findall(r"NEEDED +(\S+)", run("objdump", "-p", TOP / twsnoop).stdout))
-    v.check("deb_depends", needed and len(depends.split(",")) >= len(needed - {"ld-linux-x86-64.so.2"}) - 1, depends)
+        run("dpkg-deb", "-R", deb, name)
+        v.equal(f"{what}_conffiles", pathlib.Path(name, "DEBIAN/conffiles").read_text().split(), ["/etc/default/twsnoop"])
+        program = pathlib.Path(name, "usr/sbin/twsnoop")
+        # Every library that the program names comes from a package that is depended on.
+        depends = run("dpkg-deb", "-f", deb, "Depends").stdout
+        header = run("readelf", "--file-header", "--program-headers", "--dynamic", "--wide", program).stdout
+    needed = {lib for lib in re.findall(r"\(NEEDED\).*\[(\S+)\]", header) if not lib.startswith("ld-linux-")}
+    v.check(f"{what}_depends", needed and len(depends.split(",")) >= len(needed) - 1, depends)
+    return header
+
+
+def content(v, twsnoop):
+    inspect(v, package(), "deb")
+
+
+def foreign(v, twsnoop):
+    """The same for an architecture that this machine cannot run"""
+    need("dh", "lintian", "dpkg-deb", "readelf")
+    if run("dpkg", "--print-architecture").stdout.strip() == FOREIGN:
+        raise Skip(f"this machine is {FOREIGN} itself")
+    build = BUILD / FOREIGN
+    build_deb(f"ARCH={FOREIGN}", f"BUILD={build}")
+    deb = build / f"twsnoop_{version()}_{FOREIGN}.deb"
+    header = inspect(v, deb, "deb_foreign")
+    v.equal("deb_foreign_arch", run("dpkg-deb", "-f", deb, "Architecture", "Version").stdout.split(),
+            ["Architecture:", FOREIGN, "Version:", version()])
+    v.check("deb_foreign_program", re.search(r"Machine: +AArch64", header) and
+            "interpreter: /lib/ld-linux-aarch64.so.1]" in header, header)
 
 
 def by_whom(v, twsnoop):

@@ -12,8 +12,10 @@ import tarfile
 
 from forms import manifest_objects
 from checks import wait_for
-from helpers import BUILD, TOP, make, need, run, scratch, version
+from helpers import BUILD, TOP, Skip, make, need, run, scratch, version
 
+# As make, OCI and Debian call the architecture that is built for here besides this machine's.
+FOREIGN = "arm64"
 MAKE_IMAGE = TOP / "packaging/image/make_image.py"
 
 
@@ -32,31 +34,54 @@ def read_archive(path):
         return {member.name: tar.extractfile(member).read() for member in tar if member.isfile()}
 
 
-def content(v, twsnoop):
-    files = read_archive(archive())
+def inspect(v, path, what):
+    """An archive's parts against each other; returns its configuration and its only file."""
+    files = read_archive(path)
 
     def blob(descriptor):
         kind, digest = descriptor["digest"].split(":")
         found = files[f"blobs/{kind}/{digest}"]
-        v.check(f"image_blob_{descriptor['mediaType'].split('.')[-1]}",
+        v.check(f"{what}_blob_{descriptor['mediaType'].split('.')[-1]}",
                 hashlib.sha256(found).hexdigest() == digest and len(found) == descriptor["size"])
         return found
 
-    v.equal("image_layout", json.loads(files["oci-layout"]), {"imageLayoutVersion": "1.0.0"})
+    v.equal(f"{what}_layout", json.loads(files["oci-layout"]), {"imageLayoutVersion": "1.0.0"})
     manifest = json.loads(blob(json.loads(files["index.json"])["manifests"][0]))
     config = json.loads(blob(manifest["config"]))
     layer = blob(manifest["layers"][0])
-    v.equal("image_diff_id", config["rootfs"]["diff_ids"], [f"sha256:{hashlib.sha256(layer).hexdigest()}"])
+    v.equal(f"{what}_diff_id", config["rootfs"]["diff_ids"], [f"sha256:{hashlib.sha256(layer).hexdigest()}"])
+    v.equal(f"{what}_entry", config["config"]["Entrypoint"], ["/usr/sbin/twsnoop"])
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
         members = {member.name: member for member in tar}
-        v.equal("image_files", [name for name in members if members[name].isfile()], ["usr/sbin/twsnoop"])
-        v.check("image_owner", all(m.uid == m.gid == 0 for m in members.values()))
-        with scratch() as name:
-            program = pathlib.Path(name) / "twsnoop"
-            program.write_bytes(tar.extractfile("usr/sbin/twsnoop").read())
-            program.chmod(0o755)
-            v.equal("image_program", run(program, "--version").stdout.strip(), f"twsnoop {version()}")
-    v.equal("image_entry", config["config"]["Entrypoint"], ["/usr/sbin/twsnoop"])
+        v.equal(f"{what}_files", [name for name in members if members[name].isfile()], ["usr/sbin/twsnoop"])
+        v.check(f"{what}_owner", all(m.uid == m.gid == 0 for m in members.values()))
+        return config, tar.extractfile("usr/sbin/twsnoop").read()
+
+
+def content(v, twsnoop):
+    _, found = inspect(v, archive(), "image")
+    with scratch() as name:
+        program = pathlib.Path(name) / "twsnoop"
+        program.write_bytes(found)
+        program.chmod(0o755)
+        v.equal("image_program", run(program, "--version").stdout.strip(), f"twsnoop {version()}")
+
+
+def foreign(v, twsnoop):
+    """That of an architecture that this machine cannot run"""
+    if run("dpkg", "--print-architecture").stdout.strip() == FOREIGN:
+        raise Skip(f"this machine is {FOREIGN} itself")
+    build = BUILD / FOREIGN
+    make(f"ARCH={FOREIGN}", f"BUILD={build}", "image", cwd=TOP)
+    config, found = inspect(v, build / f"twsnoop-{version()}-{FOREIGN}.oci.tar", "image_foreign")
+    v.equal("image_foreign_arch", config["architecture"], FOREIGN)
+    with scratch() as name:
+        program = pathlib.Path(name) / "twsnoop"
+        program.write_bytes(found)
+        header = run("readelf", "--file-header", "--program-headers", "--section-headers", "--wide", program).stdout
+    v.check("image_foreign_program", re.search(r"Machine: +AArch64", header), header)
+    v.check("image_foreign_static", "INTERP" not in header and ".symtab" not in header, header)
+    v.check("image_foreign_version", version().encode() in found)
 
 
 def same_bytes(v, twsnoop):

@@ -32,6 +32,9 @@ TESTS = {
     "deb": deb.content,
     "deb_life": deb.life,
     "dist": release.dist,
+    # For an architecture that is not this machine's: suites of their own.
+    "foreign_image": image.foreign,
+    "foreign_deb": deb.foreign,
 }
 
 
