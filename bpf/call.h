@@ -16,8 +16,6 @@
 #include "task.h"
 
 #define AF_UNSPEC 0
-#define S_IFMT 00170000
-#define S_IFSOCK 0140000
 #define SOCK_STREAM 1
 #define IPPROTO_TCP 6
 
@@ -115,15 +113,11 @@ static __always_inline bool is_tcp(const struct sock *sk)
 /* The TCP socket behind a descriptor of the current task, or NULL. */
 static __always_inline struct sock *socket_at(__u32 fd)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	const struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
+	const struct file *file = file_at((void *)bpf_get_current_task(), fd);
 	const struct socket *socket;
 	struct sock *sk;
 
-	if (fd >= BPF_CORE_READ(table, max_fds) ||
-	    bpf_probe_read_kernel(&file, sizeof(file), &files[fd]) || !file ||
-	    (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+	if (!file || !file_is_socket(file))
 		return NULL;
 	socket = BPF_CORE_READ(file, private_data);
 	if (!socket || BPF_CORE_READ(socket, file) != file)

@@ -14,6 +14,7 @@
 #include "bytes.h"
 #include "call.h"
 #include "filter.h"
+#include "looking.h"
 #include "time_wait_end.h"
 #include "opens.h"
 #include "outcome.h"
@@ -123,6 +124,14 @@ static __always_inline void read_exit(struct tws_conn *conn, struct task_struct 
 		conn->flags |= TWS_F_SIGNALED;
 }
 
+/* Whether the file's last reference may have been that of a process that never had it open. */
+static __always_inline bool is_lookers(const struct tws_conn *conn, const struct file *file,
+				       struct task_struct *task)
+{
+	return (__u32)TASK_READ(task, tgid) != conn->opener_tgid && file_is_dead(file) &&
+	       !(task_flags(task) & PF_EXITING) && tws_only_looks();
+}
+
 /*
  * How and by whom the connection is closed, or aborted (@is_abort) from @oldstate.
  * sk_lock.owned tells process context from softirq on every kernel; an MPTCP subflow's FIN comes
@@ -137,6 +146,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	__u32 flags = task_flags(task);
 	const struct file *file = NULL;
 	const struct socket *socket;
+	bool is_kernels;
 
 	if (!sk->sk_lock.owned) {
 		if (is_abort && was_ended_by_icmp(sk, oldstate))
@@ -146,8 +156,9 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	socket = sk->sk_socket;
 	if (socket)
 		file = socket->file;
-	if (flags & PF_KTHREAD || (!file && !is_destroyed)) {
-		conn->cause = TWS_CAUSE_KERNEL;
+	is_kernels = flags & PF_KTHREAD || (!file && !is_destroyed);
+	if (is_kernels || (file && is_lookers(conn, file, task))) {
+		conn->cause = is_kernels ? TWS_CAUSE_KERNEL : TWS_CAUSE_UNKNOWN;
 		read_sock_cgroup(conn, sk);
 		return;
 	}

@@ -8,6 +8,9 @@
 
 #include "percpu.h"
 
+#define S_IFMT 00170000
+#define S_IFSOCK 0140000
+
 /* Sixteen bytes as two words: clang copies char arrays byte by byte. */
 static __always_inline void copy_comm(char *to, const char *from)
 {
@@ -39,6 +42,23 @@ static __always_inline void read_comm(char *to, struct task_struct *task)
 		copy_comm(to, task->comm);
 	else
 		bpf_probe_read_kernel(to, TWS_COMM_LEN, &task->comm);
+}
+
+/* What the task has open as @fd, or NULL. */
+static __always_inline const struct file *file_at(const struct task_struct *task, __u32 fd)
+{
+	const struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds) ||
+	    bpf_probe_read_kernel(&file, sizeof(file), &files[fd]))
+		return NULL;
+	return file;
+}
+
+static __always_inline bool file_is_socket(const struct file *file)
+{
+	return (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT) == S_IFSOCK;
 }
 
 #ifdef TWS_ATOMIC

@@ -453,6 +453,9 @@ static void list(const struct options *o, const struct table *listed)
 	for (const struct solo *s = solo_softirqs; s->name; s++)
 		if (options__chose(o, s->name))
 			puts(s->name);
+	for (const struct solo *s = solo_looked_at; s->name; s++)
+		if (options__chose(o, s->name))
+			puts(s->name);
 	listing__names(o, listed);
 }
 
@@ -567,6 +570,7 @@ int main(int argc, char **argv)
 		run_solos(&o, solo_table, INT_MAX, &tally);
 		run_solos(&o, solo_device, INT_MAX, &tally);
 		run_solos(&o, solo_softirqs, INT_MAX, &tally);
+		run_solos(&o, solo_looked_at, INT_MAX, &tally);
 		if (!o.attached)
 			listing__run(&o, &listed, &tally);
 		else

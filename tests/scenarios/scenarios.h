@@ -70,7 +70,7 @@ int filters__batches(void);
 /* They end with a NULL name. */
 extern const struct solo solo_filters[], solo_control[], solo_half_closed[], solo_table[],
 	solo_cgroups[], solo_listeners[],
-	solo_device[], solo_readers[], solo_softirqs[];
+	solo_device[], solo_readers[], solo_softirqs[], solo_looked_at[];
 
 /*
  * Starts a tracer (zeroed, or with its options set) in the namespace that the test program was

@@ -112,6 +112,7 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	if (!soak__await_ready(PAIRS + 1) || !soak__settle(netns, home))
 		soak__fail("connections do not come to an end: soak_load.c:%d: %s", soak->fault_line,
 			   strerror(soak->fault_errno));
+	soak__await_told(soak__made());
 	judge_kernel(world, soak__made() - soak->outside);
 	for (int i = 0; i < READERS; i++)
 		kill(readers[i].pid, SIGINT);

@@ -24,7 +24,7 @@
 #define READERS 2
 #define STOPPED 1	/* the reader that is */
 #define AWAIT_MS 300000
-#define LOOKERS_MAX 20	/* once in some ten runs of 20 s there is one */
+#define HEALED_MS 60000 /* so late a snapshot tells what no program has seen (docs/limits.md) */
 
 /* An end by who it is of: a pair's client address. Every other connection is closed first by the
  * server, so that this also tells by whom. */
@@ -37,7 +37,6 @@ struct reader {
 	uint64_t lines, ours, others, found, nobody;
 	uint64_t lost; /* as it says */
 	uint64_t foreign, wrong_pid;
-	uint64_t lookers; /* ends that are put down to a reader who looked at their descriptor */
 	uint64_t of[GROUPS][2]; /* ends of clients, and of servers */
 	char example[200]; /* of what nobody made */
 	char nobody_line[400]; /* the last that is not from a snapshot */
@@ -97,6 +96,8 @@ bool soak__find_end(const char *laddr, unsigned int lport, const char *raddr, un
 /* ~0: the word is not there. */
 unsigned long soak__number_after(const char *text, const char *word);
 bool soak__start_readers(struct program *readers, const char *twsnoop);
+/* Until each reader has told @sum ends, or a snapshot must have told what else there was. */
+void soak__await_told(uint64_t sum);
 /* What reader @i has told against what was done, and what it counts as lost. */
 void soak__judge_reader(int i, const struct program *p, uint64_t sum);
 

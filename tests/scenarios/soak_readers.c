@@ -60,22 +60,6 @@ static bool split(char *line, char *fields[], int num)
 enum { F_ACTION = 1, F_SOURCE, F_LADDR = 5, F_LPORT, F_RADDR, F_RPORT, F_NETNS, F_PID = 13, F_VPID,
        F_NAME, FIELDS };
 
-/*
- * A file whose link in /proc/PID/fd is being read is held by whoever reads it, for some hundred
- * nanoseconds: who closes it then is that one (docs/limits.md). Readers and lists look there for who
- * listens. Anybody else is wrong.
- */
-static void note_closer(struct reader *r, pid_t pid, pid_t right, const char *name, const char *line)
-{
-	if (!pid || pid == right)
-		return;
-	if (!strcmp(name, "twsnoop"))
-		r->lookers++;
-	else
-		r->wrong_pid++;
-	memcpy(r->wrong_line, line, sizeof(r->wrong_line));
-}
-
 static void note_line(struct reader *r, char *line, bool is_list)
 {
 	char *all[FIELDS], **f = is_list ? all - 2 : all;
@@ -83,7 +67,7 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	char whole[sizeof(r->nobody_line)];
 	bool is_server, is_known;
 	uint64_t netns;
-	pid_t pid;
+	pid_t pid, right;
 
 	r->lines++;
 	snprintf(whole, sizeof(whole), "%.390s", line);
@@ -114,8 +98,12 @@ static void note_line(struct reader *r, char *line, bool is_list)
 	r->nobody += !pid;
 	if (!pid && !is_list && !f[F_SOURCE][0])
 		memcpy(r->nobody_line, whole, sizeof(whole));
-	note_closer(r, pid, pair == PASSERS ? (pid_t)soak->passer_pid[slot] :
-			    is_server	    ? soak->server[pair] : soak->client[pair], f[F_NAME], whole);
+	right = pair == PASSERS ? (pid_t)soak->passer_pid[slot] : is_server ? soak->server[pair] :
+									      soak->client[pair];
+	if (pid && pid != right) {
+		r->wrong_pid++;
+		memcpy(r->wrong_line, whole, sizeof(whole));
+	}
 }
 
 /* Reads lines to the end, in a process of its own, so that nobody waits for another. */
@@ -203,6 +191,25 @@ unsigned long soak__number_after(const char *text, const char *word)
 	return at ? strtoul(at + strlen(word), NULL, 10) : ~0UL;
 }
 
+/* Whether a reader has told all that was made. */
+static bool has_all(const struct reader *r, uint64_t sum)
+{
+	return __atomic_load_n(&r->ours, __ATOMIC_RELAXED) >= sum;
+}
+
+void soak__await_told(uint64_t sum)
+{
+	for (int ms = 0; ms < HEALED_MS; ms += 10) {
+		bool all = true;
+
+		for (int i = 0; i < READERS; i++)
+			all &= has_all(&soak->reader[i], sum);
+		if (all)
+			return;
+		poll(NULL, 0, 10);
+	}
+}
+
 bool soak__start_readers(struct program *readers, const char *twsnoop)
 {
 	static const char *const args[] = { "trace", "-o", "csv", "--no-names", NULL };
@@ -266,8 +273,8 @@ void soak__judge_reader(int i, const struct program *p, uint64_t sum)
 	if (r->nobody_line[0])
 		printf("# by nobody: %s\n", r->nobody_line);
 	if (r->wrong_line[0])
-		printf("# closed by another, %lu times by who looked at it: %s\n", r->lookers, r->wrong_line);
-	if (twice || r->foreign || r->wrong_pid || r->lookers > LOOKERS_MAX)
+		printf("# closed by another: %s\n", r->wrong_line);
+	if (twice || r->foreign || r->wrong_pid)
 		soak__fail("reader %d: %lu ends twice, %lu that nobody made%s, %lu wrong processes", i, twice,
 			   r->foreign, r->example, r->wrong_pid);
 	if (delivered != r->lines)
