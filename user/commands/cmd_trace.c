@@ -453,13 +453,6 @@ static int on_signals(void *ctx, short revents)
 	return messages__attend(&t->msg);
 }
 
-/* A pipe or socket without a reader, a terminal that was hung up. */
-static int on_output(void *ctx, short revents)
-{
-	(void)ctx;
-	return revents & (POLLERR | POLLHUP | POLLNVAL) ? -EPIPE : 0;
-}
-
 /* A container may have come without a record, too, and a signal in the middle of a write. */
 static int turn(void *ctx)
 {
@@ -482,7 +475,7 @@ static int run(struct trace *t)
 {
 	const struct loop_fd fds[] = {
 		{ t->msg.signals, POLLIN, on_signals },
-		{ sink__fd(t->sink), 0, on_output },
+		{ sink__fd(t->sink), 0, loop__on_output },
 	};
 	const struct loop_options loop = {
 		.feed = t->feed,
@@ -516,7 +509,7 @@ static bool await_recorder(struct trace *t)
 			return false;
 		if (poll(fds, 2, AWAIT_MS) <= 0)
 			continue;
-		if (on_output(t, fds[1].revents))
+		if (loop__on_output(t, fds[1].revents))
 			return false;
 		messages__read_signals(&t->msg);
 	}

@@ -57,12 +57,6 @@ static int on_signals(void *ctx, short revents)
 	return messages__attend(&t->msg);
 }
 
-static int on_output(void *ctx, short revents)
-{
-	(void)ctx;
-	return revents & (POLLERR | POLLHUP | POLLNVAL) ? -EPIPE : 0;
-}
-
 static int do_action(struct top *t, enum top_action action)
 {
 	struct tally_frame frame;
@@ -153,7 +147,7 @@ int top__run(struct top *t)
 {
 	const struct loop_fd fds[] = {
 		{ t->msg.signals, POLLIN, on_signals },
-		{ STDOUT_FILENO, 0, on_output },
+		{ STDOUT_FILENO, 0, loop__on_output },
 		{ t->screen ? t->keys_fd : -1, POLLIN, top__on_keys },
 	};
 	const struct loop_options loop = {

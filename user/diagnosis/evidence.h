@@ -14,6 +14,7 @@
 
 #include "bpf/event.h"
 #include "diagnosis/holding.h"
+#include "host/netlimits.h"
 #include "model/record.h"
 #include "store/held.h"
 
@@ -113,9 +114,7 @@ struct evidence_netns {
 	uint32_t netns;
 	char name[EVIDENCE_LABEL];
 	uint64_t established, close_wait, time_wait, fin_wait2_minis;
-	uint64_t max_tw_buckets;	    /* 0: not known */
-	int tw_reuse, timestamps;	    /* -1: not known */
-	uint32_t first_port, last_port, usable_ports; /* 0: not known */
+	struct netlimits limits;	    /* without the set of reserved ports */
 	uint64_t conntrack, conntrack_max;  /* 0: there is none */
 	bool is_own;			    /* a command of the user's shell is in it */
 	char enter[EVIDENCE_ENTER]; /* else what to put before one: "nsenter -t 812 -n "; "": not known */

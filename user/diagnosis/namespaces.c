@@ -104,19 +104,14 @@ static int visit_netns(void *ctx, const struct netns_entry *ns)
 static int add_limits(struct evidence *e, const struct listing *l)
 {
 	for (size_t i = 0; i < l->num_netns; i++) {
-		const struct netlimits *limits = &l->netns[i].limits;
 		struct evidence_netns *ns = APPEND(e->netns, e->num_netns);
 
 		if (!ns)
 			return -ENOMEM;
 		ns->netns = l->netns[i].inode;
 		snprintf(ns->name, sizeof(ns->name), "%s", l->netns[i].name ?: "");
-		ns->max_tw_buckets = limits->max_tw_buckets;
-		ns->tw_reuse = limits->tw_reuse;
-		ns->timestamps = limits->timestamps;
-		ns->first_port = limits->first_port;
-		ns->last_port = limits->last_port;
-		ns->usable_ports = limits->usable_ports;
+		ns->limits = l->netns[i].limits;
+		ns->limits.reserved = NULL; /* the listing's */
 	}
 	return 0;
 }

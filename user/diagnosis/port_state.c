@@ -7,8 +7,8 @@
 
 static bool may_reuse(const struct evidence_netns *ns, const struct evidence_flow *flow)
 {
-	return ns && (ns->tw_reuse == 1 ||
-		      (ns->tw_reuse == 2 && evidence__has_loopback_address(flow)));
+	return ns && (ns->limits.tw_reuse == 1 ||
+		      (ns->limits.tw_reuse == 2 && evidence__has_loopback_address(flow)));
 }
 
 const struct evidence_ports *port_state__bound_of(const struct evidence *e, uint32_t netns)
@@ -74,7 +74,7 @@ struct port_state port_state__of(const struct evidence *e, const struct evidence
 	struct port_state s = { .set = evidence__ports_of(e, flow) };
 	uint64_t held;
 
-	s.usable = s.set && s.set->usable ? s.set->usable : ns ? ns->usable_ports : 0;
+	s.usable = s.set && s.set->usable ? s.set->usable : ns ? ns->limits.usable_ports : 0;
 	set_failures(&s, e, flow);
 	s.time_waits = s.set ? s.set->time_wait : 0;
 	s.held = s.set ? (uint64_t)s.set->time_wait + s.set->live : 0;
@@ -84,7 +84,7 @@ struct port_state port_state__of(const struct evidence *e, const struct evidence
 	if (s.time_waits > s.held)
 		s.held = s.time_waits;
 	s.reuse_is_set = may_reuse(ns, flow);
-	s.reuses = s.reuse_is_set && ns->timestamps != 0;
+	s.reuses = s.reuse_is_set && ns->limits.timestamps != 0;
 	/* where half of them are in TIME_WAIT, connect() would meet some all the time */
 	if (e->all && !flow->reused_by_connect && percent(s.time_waits, s.usable) > 50)
 		s.reuses = false;
@@ -143,26 +143,26 @@ uint64_t port_state__held(const struct port_state *s)
 
 bool port_state__is_reserved(const struct evidence_netns *ns)
 {
-	return ns->usable_ports < MANY_PORTS && ns->last_port >= ns->first_port &&
-	       ns->last_port - ns->first_port >= MANY_PORTS;
+	return ns->limits.usable_ports < MANY_PORTS && ns->limits.last_port >= ns->limits.first_port &&
+	       ns->limits.last_port - ns->limits.first_port >= MANY_PORTS;
 }
 
 void port_state__add_steps(const struct evidence *e, struct finding *f, uint32_t netns)
 {
 	const struct evidence_netns *ns = evidence__netns(e, netns);
 
-	if (ns && ns->usable_ports && port_state__is_reserved(ns))
+	if (ns && ns->limits.usable_ports && port_state__is_reserved(ns))
 		finding__step(f, "more ports meanwhile: fewer in net.ipv4.ip_local_reserved_ports, which "
-				 "leaves %u of %u to %u", ns->usable_ports, ns->first_port,
-			      ns->last_port);
-	else if (ns && ns->usable_ports && ns->usable_ports < MANY_PORTS)
+				 "leaves %u of %u to %u", ns->limits.usable_ports, ns->limits.first_port,
+			      ns->limits.last_port);
+	else if (ns && ns->limits.usable_ports && ns->limits.usable_ports < MANY_PORTS)
 		judge__sysctl(f, ns, "more ports meanwhile", "net.ipv4.ip_local_port_range='32768 60999'",
-			      " (now %u %u), if no listener has a port in it", ns->first_port,
-			      ns->last_port);
+			      " (now %u %u), if no listener has a port in it", ns->limits.first_port,
+			      ns->limits.last_port);
 	else
 		finding__step(f, "more addresses meanwhile: each further address of this host, or of the "
 				 "server, brings as many ports again");
-	if (ns && ns->tw_reuse != 1 && ns->timestamps != 0)
+	if (ns && ns->limits.tw_reuse != 1 && ns->limits.timestamps != 0)
 		judge__sysctl(f, ns, "or", "net.ipv4.tcp_tw_reuse=1",
 			      ", if both ends have timestamps: connect() then takes ports over from "
 			      "TIME_WAITs older than a second");

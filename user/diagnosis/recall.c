@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "diagnosis/append.h"
+#include "inventory/recalled.h"
 #include "sockets/sockdiag.h"
 #include "store/minute_filter.h"
 
@@ -65,7 +66,7 @@ static struct evidence_netns *get_netns(struct evidence *e, uint32_t netns)
 	ns = APPEND(e->netns, e->num_netns);
 	if (!ns)
 		return NULL;
-	*ns = (struct evidence_netns){ .netns = netns, .tw_reuse = -1, .timestamps = -1 };
+	*ns = (struct evidence_netns){ .netns = netns, .limits = NETLIMITS_UNKNOWN };
 	return ns;
 }
 
@@ -93,14 +94,8 @@ static int take_limits(void *ctx, const struct held_limits *limits)
 {
 	struct evidence_netns *ns = limits->netns ? get_netns(ctx, limits->netns) : NULL;
 
-	if (!ns)
-		return 0;
-	ns->max_tw_buckets = limits->max_tw_buckets;
-	ns->tw_reuse = limits->tw_reuse;
-	ns->timestamps = limits->timestamps;
-	ns->first_port = limits->first_port;
-	ns->last_port = limits->last_port;
-	ns->usable_ports = limits->usable_ports;
+	if (ns)
+		ns->limits = recalled__limits(limits);
 	return 0;
 }
 

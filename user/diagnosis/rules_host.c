@@ -37,12 +37,12 @@ void rule__limit_near(struct judge *j, const struct evidence_netns *ns)
 {
 	uint64_t minis = ns->time_wait + ns->fin_wait2_minis, last_ns;
 	uint64_t overflows = overflows_of(j->e, ns->netns, &last_ns);
-	bool is_near = minis * 10 >= ns->max_tw_buckets * 9;
+	bool is_near = minis * 10 >= ns->limits.max_tw_buckets * 9;
 	bool is_over = overflows && !is_near && !judge__is_recent(j->e, last_ns, LIMIT_OVER_NS);
 	char setting[64], ago[FINDING_SPAN];
 	struct finding *f;
 
-	if (!ns->max_tw_buckets || (!overflows && !is_near))
+	if (!ns->limits.max_tw_buckets || (!overflows && !is_near))
 		return;
 	f = judge__add(j, "limit-near", overflows && !is_over ? SEVERITY_CRITICAL : SEVERITY_WARNING,
 		       CONFIDENCE_SEEN);
@@ -61,16 +61,16 @@ void rule__limit_near(struct judge *j, const struct evidence_netns *ns)
 	else
 		finding__say(f, "%llu%% of tcp_max_tw_buckets are used: beyond it connections end without "
 			     "TIME_WAIT, and without its protection.",
-			     (unsigned long long)percent(minis, ns->max_tw_buckets));
+			     (unsigned long long)percent(minis, ns->limits.max_tw_buckets));
 	finding__fact(f, "time_waits", ns->time_wait);
 	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
-	finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets);
+	finding__fact(f, "tcp_max_tw_buckets", ns->limits.max_tw_buckets);
 	if (overflows)
 		finding__fact(f, "overflows", overflows);
 	if (is_over)
 		judge__age_fact(f, j->e, "seconds_since_last_overflow", last_ns);
 	snprintf(setting, sizeof(setting), "net.ipv4.tcp_max_tw_buckets=%llu",
-		 (unsigned long long)(ns->max_tw_buckets * 2));
+		 (unsigned long long)(ns->limits.max_tw_buckets * 2));
 	judge__sysctl(f, ns, NULL, setting, " (each takes some 250 bytes)");
 	finding__step(f, "and fewer short connections: see the other findings");
 	finding__avoid(f, "a lower limit, to have fewer TIME_WAITs: it only throws protection away");
@@ -86,7 +86,7 @@ void rule__peer_does_not_close(struct judge *j, const struct evidence_netns *ns)
 
 	if (ns->fin_wait2_minis < FIN_WAIT2_FEW || ns->fin_wait2_minis <= ns->time_wait)
 		return;
-	harmful = percent(ns->fin_wait2_minis, ns->max_tw_buckets) >= FIN_WAIT2_SHARE;
+	harmful = percent(ns->fin_wait2_minis, ns->limits.max_tw_buckets) >= FIN_WAIT2_SHARE;
 	for (size_t i = 0; i < j->e->num_flows; i++) {
 		const struct evidence_flow *flow = j->e->flows[i];
 
@@ -108,9 +108,9 @@ void rule__peer_does_not_close(struct judge *j, const struct evidence_netns *ns)
 		     most ? finding__name(name, most->key.comm, most->label) : "");
 	finding__fact(f, "fin_wait2_minis", ns->fin_wait2_minis);
 	finding__fact(f, "time_waits", ns->time_wait);
-	if (ns->max_tw_buckets)
-		finding__fact(f, "tcp_max_tw_buckets", ns->max_tw_buckets);
-	if (ns->max_tw_buckets && !harmful)
+	if (ns->limits.max_tw_buckets)
+		finding__fact(f, "tcp_max_tw_buckets", ns->limits.max_tw_buckets);
+	if (ns->limits.max_tw_buckets && !harmful)
 		finding__fact_text(f, "harm", "none now: they are a small part of the limit");
 	finding__step(f, "mend the peer: it has read the end of the stream and must close() its socket (there "
 			 "it shows as CLOSE_WAIT)");

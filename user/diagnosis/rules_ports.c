@@ -220,17 +220,17 @@ void rule__port_range_narrow(struct judge *j, const struct evidence_netns *ns)
 						  !strcmp(other->id, "ports-filling")))
 			graver = other;
 	}
-	if (!graver || !ns->usable_ports || ns->usable_ports >= MANY_PORTS)
+	if (!graver || !ns->limits.usable_ports || ns->limits.usable_ports >= MANY_PORTS)
 		return;
 	f = judge__add(j, "port-range-narrow", SEVERITY_WARNING, CONFIDENCE_SEEN);
 	if (!f)
 		return;
 	f->netns = ns->netns;
 	finding__say(f, "Only %u local ports are there for connect() to choose from: 28,232 are usual.",
-		     ns->usable_ports);
-	finding__fact(f, "first_port", ns->first_port);
-	finding__fact(f, "last_port", ns->last_port);
-	finding__fact(f, "ports_usable", ns->usable_ports);
+		     ns->limits.usable_ports);
+	finding__fact(f, "first_port", ns->limits.first_port);
+	finding__fact(f, "last_port", ns->limits.last_port);
+	finding__fact(f, "ports_usable", ns->limits.usable_ports);
 	if (port_state__is_reserved(ns))
 		finding__step(f, "the range is wide enough: look at net.ipv4.ip_local_reserved_ports, which "
 				 "takes the others away");
@@ -252,7 +252,7 @@ void rule__timestamps_off(struct judge *j, const struct evidence_flow *flow)
 	if (!is_client(flow) || !s.usable || port_state__held(&s) <= 50 || !s.reuse_is_set ||
 	    s.reuses || judge__found(j, "timestamps-off", flow))
 		return;
-	own_off = ns->timestamps == 0;
+	own_off = ns->limits.timestamps == 0;
 	/* it works, and connects come too fast for it: a TIME_WAIT must be a second old */
 	if (flow->reused_by_connect || (!own_off && percent(s.time_waits, s.usable) <= 50))
 		return;

@@ -65,3 +65,9 @@ int loop__run(const struct loop_options *opts)
 	}
 	return err == LOOP_END ? 0 : err;
 }
+
+int loop__on_output(void *ctx, short revents)
+{
+	(void)ctx;
+	return revents & (POLLERR | POLLHUP | POLLNVAL) ? -EPIPE : 0;
+}

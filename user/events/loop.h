@@ -41,4 +41,8 @@ struct loop_options {
  */
 int loop__run(const struct loop_options *opts);
 
+/* loop__on_output() - a ready() of what is written to, with no events: -EPIPE once it is a pipe or socket
+ * without a reader, or a terminal that was hung up. */
+int loop__on_output(void *ctx, short revents);
+
 #endif

@@ -194,7 +194,7 @@ static int read_inside(void *ctx)
 
 int netlimits__read(struct netlimits *limits, int netns_fd, const char *proc_root, bool with_ports)
 {
-	struct netlimits read = { .tw_reuse = -1, .timestamps = -1 };
+	struct netlimits read = NETLIMITS_UNKNOWN;
 	struct visit visit = { &read, proc_root, with_ports };
 	int err = netns_fd < 0 ? read_inside(&visit) : netns__run(netns_fd, read_inside, &visit);
 

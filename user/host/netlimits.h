@@ -14,6 +14,7 @@ struct port_set {
 	uint64_t bits[65536 / 64];
 };
 
+/* Of all zeros: no port is in it. */
 bool port_set__has(const struct port_set *set, uint16_t port);
 void port_set__add(struct port_set *set, uint16_t port);
 
@@ -28,6 +29,9 @@ struct netlimits {
 	uint32_t usable_ports;	 /* of these, less the reserved ones */
 	struct port_set *reserved; /* ip_local_reserved_ports, NULL: none */
 };
+
+/* An initializer: nothing is known. */
+#define NETLIMITS_UNKNOWN { .tw_reuse = -1, .timestamps = -1 }
 
 /*
  * netlimits__read() - of the namespace @netns_fd (-1: the calling thread's), from

@@ -117,7 +117,7 @@ static int end_netns(void *ctx, const struct netns_entry *ns)
 	census->num++;
 	add_up(&census->host, &c->now);
 	/* A namespace that has just gone has no limits to tell. */
-	entry->limits.tw_reuse = -1;
+	entry->limits = (struct netlimits)NETLIMITS_UNKNOWN;
 	netlimits__read(&entry->limits, ns->fd, c->proc_root, false);
 	return 0;
 }
@@ -131,6 +131,12 @@ static int compare_netns(const void *a, const void *b)
 	if (x->counts.total != y->counts.total)
 		return x->counts.total > y->counts.total ? -1 : 1;
 	return (x->inode > y->inode) - (x->inode < y->inode);
+}
+
+void census__sort(struct census *census)
+{
+	if (census->num)
+		qsort(census->netns, census->num, sizeof(*census->netns), compare_netns);
 }
 
 /* The namespaces decide, and nothing else of it: then the kernel's counts will do. */
@@ -171,8 +177,7 @@ int census__take(struct census *census, const struct sockets_source *source,
 		census__free(census);
 		err = take(&c, source, flags);
 	}
-	if (census->num)
-		qsort(census->netns, census->num, sizeof(*census->netns), compare_netns);
+	census__sort(census);
 	return err;
 }
 

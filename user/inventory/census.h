@@ -41,4 +41,7 @@ int census__take(struct census *census, const struct sockets_source *source,
 		 const struct listing_want *want, unsigned int *flags);
 void census__free(struct census *census);
 
+/* census__sort() - puts the namespaces in that order. */
+void census__sort(struct census *census);
+
 #endif

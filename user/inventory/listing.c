@@ -68,7 +68,7 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 	if (!filter__passes_netns(&c->filter, ns->inode))
 		return 1;
 	if (!c->want->all && has_no_minis(c, ns))
-		return add_netns(c->l, ns, &(struct netlimits){ .tw_reuse = -1 }) ?: 1;
+		return add_netns(c->l, ns, &(struct netlimits)NETLIMITS_UNKNOWN) ?: 1;
 	c->netns = ns->inode;
 	c->first = c->l->num;
 	c->has_fin_wait2 = false;
@@ -165,7 +165,7 @@ static void set_entered(struct collector *c)
 static int end_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct collector *c = ctx;
-	struct netlimits limits = { .tw_reuse = -1 };
+	struct netlimits limits = NETLIMITS_UNKNOWN;
 	int err;
 
 	/* A namespace that has just gone has none to tell. */

@@ -38,6 +38,9 @@ int recalled__sockets(struct recalled **recalledp, struct gathered *g,
 		      const struct recall_want *want);
 void recalled__free(struct recalled *recalled); /* NULL is allowed */
 
+/* recalled__limits() - a namespace's settings as they were; without the set of reserved ports. */
+struct netlimits recalled__limits(const struct held_limits *limits);
+
 /* recalled__context() - for what sorts, groups and writes @g's listing. Lives as long as both. */
 struct group_context recalled__context(struct recalled *recalled, const struct gathered *g);
 

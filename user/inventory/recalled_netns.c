@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "inventory/recalled.h"
+
 /* ---- the last sample ---- */
 
 static int note_time(void *ctx, const struct held_states *states)
@@ -77,7 +79,7 @@ static struct recalled_netns_entry *insert(struct recalled_netns *netns, uint32_
 	}
 	memmove(&entries[at + 1], &entries[at], (netns->num - at) * sizeof(*entries));
 	entries[at] = (struct recalled_netns_entry){
-		.inode = inode, .limits = { .tw_reuse = -1, .timestamps = -1 },
+		.inode = inode, .limits = NETLIMITS_UNKNOWN,
 	};
 	netns->num++;
 	return &entries[at];
@@ -119,14 +121,9 @@ static int add_states(void *ctx, const struct held_states *states)
 	return recalled_netns__add(ctx, states->netns, states->netns_name);
 }
 
-/* Those of namespaces that are gone are not wanted. The last of each counts. */
-static int add_limits(void *ctx, const struct held_limits *limits)
+struct netlimits recalled__limits(const struct held_limits *limits)
 {
-	struct recalled_netns_entry *entry = find(ctx, limits->netns);
-
-	if (!entry)
-		return 0;
-	entry->limits = (struct netlimits){
+	return (struct netlimits){
 		.max_tw_buckets = limits->max_tw_buckets,
 		.fin_timeout_ms = limits->fin_timeout_ms,
 		.tw_reuse = limits->tw_reuse,
@@ -136,6 +133,16 @@ static int add_limits(void *ctx, const struct held_limits *limits)
 		.last_port = limits->last_port,
 		.usable_ports = limits->usable_ports,
 	};
+}
+
+/* Those of namespaces that are gone are not wanted. The last of each counts. */
+static int add_limits(void *ctx, const struct held_limits *limits)
+{
+	struct recalled_netns_entry *entry = find(ctx, limits->netns);
+
+	if (!entry)
+		return 0;
+	entry->limits = recalled__limits(limits);
 	return recalled_netns__add(ctx, limits->netns, limits->netns_name);
 }
 

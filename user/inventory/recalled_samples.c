@@ -52,7 +52,7 @@ static struct census_netns *make_entry(struct census *census, uint32_t inode)
 	if (!more)
 		return NULL;
 	census->netns = more;
-	more[census->num] = (struct census_netns){ .inode = inode, .limits = { .tw_reuse = -1 } };
+	more[census->num] = (struct census_netns){ .inode = inode, .limits = NETLIMITS_UNKNOWN };
 	return &more[census->num++];
 }
 
@@ -91,17 +91,6 @@ static int add_states(void *ctx, const struct held_states *states)
 	return set_name(entry, states->netns_name ?: known ? known->name : NULL);
 }
 
-static int compare_netns(const void *a, const void *b)
-{
-	const struct census_netns *x = a, *y = b;
-
-	if (x->minis != y->minis)
-		return x->minis > y->minis ? -1 : 1;
-	if (x->counts.total != y->counts.total)
-		return x->counts.total > y->counts.total ? -1 : 1;
-	return (x->inode > y->inode) - (x->inode < y->inode);
-}
-
 int recalled__census(struct census *census, const struct recall_want *want, uint64_t *taken_ns)
 {
 	struct census_taker t = { .census = census, .filter = want->filter };
@@ -112,8 +101,7 @@ int recalled__census(struct census *census, const struct recall_want *want, uint
 		add_up(&t.sum, &census->netns[i].counts);
 	if (!t.has_host || want->filter->num_netns)
 		census->host = t.sum;
-	if (census->num)
-		qsort(census->netns, census->num, sizeof(*census->netns), compare_netns);
+	census__sort(census);
 	recalled_netns__free(&t.netns);
 	return err;
 }

@@ -8,6 +8,7 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "model/names.h"
+#include "output/account_json.h"
 #include "output/tabular.h"
 
 #define NS_PER_S 1000000000ULL
@@ -207,18 +208,6 @@ static void put_host(struct outbuf *ob, const struct tally_host *host)
 	put_fullest(ob, host);
 }
 
-static void put_account(struct outbuf *ob, const struct feed_account *account)
-{
-	json__open(ob, "account", '{');
-	json__u64(ob, "delivered", account->delivered);
-	json__u64(ob, "lost", account->lost);
-	json__u64(ob, "map_full", account->map_full);
-	json__u64(ob, "recursion", account->recursion);
-	json__u64(ob, "snapshot", account->snapshot);
-	json__u64(ob, "unattributed", account->unattributed);
-	json__close(ob, '}');
-}
-
 void top_json__write(struct outbuf *ob, const struct top_frame *frame, uint64_t wall_ns,
 		     const struct feed_account *account)
 {
@@ -242,7 +231,7 @@ void top_json__write(struct outbuf *ob, const struct top_frame *frame, uint64_t 
 	json__open(ob, "other", '{');
 	put_counts(ob, &frame->others);
 	json__close(ob, '}');
-	put_account(ob, account);
+	account_json__write(ob, account);
 	json__close(ob, '}');
 	outbuf__char(ob, '\n');
 }

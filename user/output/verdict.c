@@ -7,6 +7,7 @@
 
 #include "base/fmt.h"
 #include "base/json.h"
+#include "output/account_json.h"
 
 #define NS_PER_S 1000000000ULL
 #define DETAILED 2 /* findings that are told whole at most, unless it is asked for all */
@@ -385,18 +386,6 @@ static void finding_json(struct outbuf *ob, const struct finding *f)
 	json__close(ob, '}');
 }
 
-static void account_json(struct outbuf *ob, const struct feed_account *account)
-{
-	json__open(ob, "account", '{');
-	json__u64(ob, "delivered", account->delivered);
-	json__u64(ob, "lost", account->lost);
-	json__u64(ob, "map_full", account->map_full);
-	json__u64(ob, "recursion", account->recursion);
-	json__u64(ob, "snapshot", account->snapshot);
-	json__u64(ob, "unattributed", account->unattributed);
-	json__close(ob, '}');
-}
-
 /* To the second. */
 static void time_json(struct outbuf *ob, const char *key, uint64_t wall_ns)
 {
@@ -427,7 +416,7 @@ void verdict__json(struct outbuf *ob, const struct verdict_of *of)
 		finding_json(ob, &of->verdict->findings[i]);
 	json__close(ob, ']');
 	json__string(ob, "note", of->note);
-	account_json(ob, of->account);
+	account_json__write(ob, of->account);
 	json__close(ob, '}');
 	outbuf__char(ob, '\n');
 }

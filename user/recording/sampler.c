@@ -185,7 +185,7 @@ static int look_into(struct visit *visit, int fd, uint32_t inode, const char *na
 {
 	const char *proc_root = visit->sampler->opts.source->places->proc_root;
 	struct told *told = told_of(visit->sampler, inode);
-	struct netlimits limits = { .tw_reuse = -1, .timestamps = -1 };
+	struct netlimits limits = NETLIMITS_UNKNOWN;
 	struct counters counters = { 0 };
 	int err = 0;
 

@@ -123,8 +123,9 @@ struct evidence_netns *given__netns(uint32_t usable)
 	given.netns = given__array(1, sizeof(*given.netns));
 	given.num_netns = 1;
 	*given.netns = (struct evidence_netns){
-		.netns = NETNS, .max_tw_buckets = 100000, .tw_reuse = 0, .timestamps = 1,
-		.first_port = 10000, .last_port = 10000 + usable - 1, .usable_ports = usable,
+		.netns = NETNS,
+		.limits = { .max_tw_buckets = 100000, .tw_reuse = 0, .timestamps = 1, .first_port = 10000,
+			    .last_port = 10000 + usable - 1, .usable_ports = usable },
 	};
 	return given.netns;
 }

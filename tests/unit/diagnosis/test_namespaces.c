@@ -67,12 +67,12 @@ static void test_limits(void **state)
 	assert_int_equal(e.num_netns, 2);
 	assert_int_equal(e.netns[0].netns, OTHER);
 	assert_string_equal(e.netns[0].name, "other");
-	assert_int_equal(e.netns[0].max_tw_buckets, 9);
-	assert_int_equal(e.netns[0].tw_reuse, -1);
-	assert_int_equal(e.netns[0].timestamps, 1);
-	assert_int_equal(e.netns[0].first_port, 1000);
-	assert_int_equal(e.netns[0].last_port, 1099);
-	assert_int_equal(e.netns[0].usable_ports, 98);
+	assert_int_equal(e.netns[0].limits.max_tw_buckets, 9);
+	assert_int_equal(e.netns[0].limits.tw_reuse, -1);
+	assert_int_equal(e.netns[0].limits.timestamps, 1);
+	assert_int_equal(e.netns[0].limits.first_port, 1000);
+	assert_int_equal(e.netns[0].limits.last_port, 1099);
+	assert_int_equal(e.netns[0].limits.usable_ports, 98);
 	assert_int_equal(e.netns[1].netns, own);
 	assert_string_equal(e.netns[1].name, "");
 	/* Nobody could look for them. */

@@ -97,7 +97,7 @@ static void loopback_pair(void **unused)
 	struct tws_event ev = given__event("php-fpm8.2", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
 
 	(void)unused;
-	given__netns(28232)->tw_reuse = 2;
+	given__netns(28232)->limits.tw_reuse = 2;
 	given__on_loopback(&ev);
 	given__add(ev, 600, MS);
 	judged__must("loopback-pair", SEVERITY_OK);
@@ -110,7 +110,7 @@ static void loopback_pair_own_address(void **unused)
 	struct tws_event ev = given__event("web", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
 
 	(void)unused;
-	given__netns(1000)->tw_reuse = 2;
+	given__netns(1000)->limits.tw_reuse = 2;
 	memcpy(ev.peer_addr, ev.local_addr, sizeof(ev.peer_addr));
 	given__add(ev, 450, MS);
 	assert_null(strstr(judged__must("loopback-pair", SEVERITY_OK)->sentence, "taken over"));
@@ -125,8 +125,8 @@ static void loopback_pair_no_timestamps(void **unused)
 	struct tws_event ev = given__event("web", TWS_SIDE_CLIENT, TWS_TIME_WAIT);
 
 	(void)unused;
-	given__netns(28232)->tw_reuse = 2;
-	given.netns->timestamps = 0;
+	given__netns(28232)->limits.tw_reuse = 2;
+	given.netns->limits.timestamps = 0;
 	given__on_loopback(&ev);
 	given__add(ev, 600, MS);
 	assert_null(strstr(judged__must("loopback-pair", SEVERITY_OK)->sentence, "taken over"));

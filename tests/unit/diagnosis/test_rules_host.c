@@ -57,7 +57,7 @@ static void limits_of_many(void **unused)
 	given.num_netns = 6;
 	for (uint32_t i = 0; i < 6; i++)
 		given.netns[i] = (struct evidence_netns){ .netns = NETNS + i, .time_wait = 95000,
-							  .max_tw_buckets = 100000 };
+							  .limits.max_tw_buckets = 100000 };
 	ev.netns = NETNS + 4;
 	given__add(ev, 3, MS);
 	judged__must("limit-near", SEVERITY_CRITICAL);
@@ -72,7 +72,7 @@ static void peer_does_not_close(void **unused)
 	(void)unused;
 	given__netns(28232)->fin_wait2_minis = 500;
 	given.netns->time_wait = 20;
-	given.netns->max_tw_buckets = 4096;
+	given.netns->limits.max_tw_buckets = 4096;
 	given__add(given__event("shop", TWS_SIDE_CLIENT, TWS_FIN_WAIT2), 500, MS);
 	assert_string_equal(judged__must("peer-does-not-close", SEVERITY_WARNING)->comm, "shop");
 }

@@ -309,7 +309,7 @@ static void reuses(const char *comm)
 static void ports_filling_reused(void **unused)
 {
 	(void)unused;
-	given__netns(1000)->tw_reuse = 1;
+	given__netns(1000)->limits.tw_reuse = 1;
 	given__ports(1000, 700)->reusable = 690;
 	reuses("shop");
 	judged__must_not("ports-filling");
@@ -390,7 +390,7 @@ static void bind_before_connect_over(void **unused)
 
 	(void)unused;
 	past_burst("other", "shop");
-	given.netns->usable_ports = 28232;
+	given.netns->limits.usable_ports = 28232;
 	given__ports(28232, 5);
 	p = pinned(28232, 18232);
 	p->left = 10000;
@@ -428,8 +428,8 @@ static void port_range_reserved(void **unused)
 
 	(void)unused;
 	given__out_of_ports("shop");
-	given.netns->first_port = 1024;
-	given.netns->last_port = 65535;
+	given.netns->limits.first_port = 1024;
+	given.netns->limits.last_port = 65535;
 	f = judged__must("port-range-narrow", SEVERITY_WARNING);
 	assert_null(strstr(f->steps[0], "ip_local_port_range="));
 	f = judged__also("ports-exhausted");
@@ -440,8 +440,8 @@ static void port_range_reserved(void **unused)
 /* Without timestamps: 700 of 1,000 ports are held, and tcp_tw_reuse is @tw_reuse. */
 static void no_timestamps(uint32_t tw_reuse)
 {
-	given__netns(1000)->tw_reuse = tw_reuse;
-	given.netns->timestamps = 0;
+	given__netns(1000)->limits.tw_reuse = tw_reuse;
+	given.netns->limits.timestamps = 0;
 	given__ports(1000, 700);
 	given__closes("shop", TWS_SIDE_CLIENT, 700, MS);
 }
@@ -465,7 +465,7 @@ static void timestamps_off_near(void **unused)
 static void timestamps_work(void **unused)
 {
 	(void)unused;
-	given__netns(1000)->tw_reuse = 1;
+	given__netns(1000)->limits.tw_reuse = 1;
 	given__ports(1000, 990);
 	reuses("shop");
 	given__fails("shop", 5, EADDRNOTAVAIL);
@@ -477,7 +477,7 @@ static void timestamps_work(void **unused)
 static void timestamps_live(void **unused)
 {
 	(void)unused;
-	given__netns(1000)->tw_reuse = 1;
+	given__netns(1000)->limits.tw_reuse = 1;
 	given__ports(1000, 20)->live = 700;
 	given__closes("shop", TWS_SIDE_CLIENT, 20, 30 * S);
 	judged__must_not("timestamps-off");
