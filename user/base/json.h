@@ -20,6 +20,7 @@
 
 /* ---- member by member; @key is NULL in an array, and for the outermost object ---- */
 
+/* An object, '{' to '}', or an array, '[' to ']'. */
 void json__open(struct outbuf *ob, const char *key, char bracket);
 void json__close(struct outbuf *ob, char bracket);
 /* NULL and "" are not written: absent where it is unknown. */

@@ -24,6 +24,7 @@ int seen__new(struct seen **seenp, size_t max);
 /* seen__add() - @key, seen at @time_ns. Without memory it counts as forgotten at once. */
 void seen__add(struct seen *seen, uint64_t key, uint64_t time_ns);
 
+/* seen__has() - false for what was forgotten, too. */
 bool seen__has(const struct seen *seen, uint64_t key);
 bool seen__is_empty(const struct seen *seen);
 

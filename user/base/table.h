@@ -79,6 +79,7 @@ void table__retire(struct table *table, void *entry);
 /* table__touch() - @entry is alive, and the newest. */
 void table__touch(struct table *table, void *entry);
 
+/* table__is_dead() - it was retired, and not touched since. */
 bool table__is_dead(const void *entry);
 
 /* The living, from the oldest or from the newest; NULL: that was all. Who removes or

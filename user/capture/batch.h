@@ -42,6 +42,7 @@ int batch__each(const struct batch *batch, batch_fn fn, void *ctx);
 /* batch__trim() - gives memory back, if it is empty and has held far more than one poll finds. */
 void batch__trim(struct batch *batch);
 
+/* batch__count() - of events and endings. */
 size_t batch__count(const struct batch *batch);
 
 #endif

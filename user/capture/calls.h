@@ -41,6 +41,7 @@ struct calls_obstacle {
 /* calls__obstacle() - for the negative errno of one of the two. */
 const struct calls_obstacle *calls__obstacle(int err);
 
+/* calls__init() - none is open; calls__close() is allowed then. */
 void calls__init(struct calls *calls);
 /* calls__close() - detaches them; they can be opened again. */
 void calls__close(struct calls *calls);

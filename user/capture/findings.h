@@ -63,6 +63,7 @@ extern const size_t findings_num_caps;
 /* findings__take() - all of it. @bpffs is where the ledger is looked for, and must outlive it. */
 void findings__take(struct findings *f, const char *bpffs);
 
+/* findings__feature() - that of @row, a part of @f. */
 const struct feature *findings__feature(const struct findings *f,
 					const struct findings_feature *row);
 

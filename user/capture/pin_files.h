@@ -8,6 +8,7 @@
 
 #include <bpf/libbpf.h>
 
+/* pin_files__map() - pins @map below @dir, by its name. Returns 0 or a negative errno. */
 int pin_files__map(struct bpf_map *map, const char *dir);
 
 /* NULL: there is nothing to do. */

@@ -22,6 +22,7 @@ bool check_words__follows_sockets(const struct findings *f);
 const char *check_words__healing(const struct findings *f);
 const char *check_words__sockets(const struct findings *f);
 
+/* The state in the kernel's word, or "unknown". */
 const char *check_words__lockdown(const struct kernel *k);
 /* What stands beside it: why it is not known, or no more than likely; NULL: nothing. */
 const char *check_words__lockdown_note(const struct kernel *k);

@@ -85,6 +85,7 @@ const char *live__blind(const struct live *live);
 int live__go_over(struct live *live, const struct live_options *opts, int wake_fd,
 		  int (*turn)(void *ctx), void *ctx);
 
+/* live__close() - ends the stream and its source, of whatever was opened. */
 void live__close(struct live *live);
 
 #endif

@@ -37,6 +37,7 @@ struct messages {
 	void *ctx;
 };
 
+/* messages__init() - of @m that is zeroed or filled in; to be ended by messages__fini(). */
 void messages__init(struct messages *m);
 
 /* messages__open_signals() - and those of m->more. messages__hold_signals() - they come by m->signals

@@ -70,6 +70,7 @@ int origin__load(struct origin *origin, const struct origin_options *opts,
  * transition shows are not seen; NULL: they are. See tracer__calls_obstacle(). */
 const struct calls_obstacle *origin__calls_obstacle(const struct origin *origin);
 
+/* origin__source() - once it has one; it lives as long as @origin. */
 struct source *origin__source(const struct origin *origin);
 
 /* origin__say() - of a recorder that has started: how far back it reaches, and whether

@@ -40,6 +40,7 @@ uint64_t serve_sinks__privileges(const struct serve_sinks *sinks, uint64_t mask)
 /* serve_sinks__start() - once privileges are given up. Returns 0, or a negative errno and has said why. */
 int serve_sinks__start(struct serve_sinks *sinks);
 
+/* serve_sinks__put() - to each of them: see exporter__put(). */
 void serve_sinks__put(struct serve_sinks *sinks, const struct record *rec);
 
 /* serve_sinks__turn() - some times a second: what there is to say, and the metrics of @board. */

@@ -85,6 +85,7 @@ void top__print_account(void *t);
 void top__hurry(void *t, int ms);
 void top__take_signal(void *t, uint32_t signal);
 
+/* top__open_signals() - as messages__open_signals(), with those of a screen if there is one. */
 int top__open_signals(struct top *t);
 
 /* top__fill() - t->frame of the tally's @frame. top__arrange() - the same anew, in another order. */

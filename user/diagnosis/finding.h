@@ -64,6 +64,8 @@ void finding__fact(struct finding *f, const char *name, uint64_t number);
 void finding__fact_tenths(struct finding *f, const char *name, uint64_t tenths);
 void finding__fact_text(struct finding *f, const char *name, const char *text);
 
+/* finding__say() - the sentence; finding__step(): one more of what helps, finding__avoid(): what does not.
+ * What is too long is cut off, a step too many left out. */
 void finding__say(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void finding__step(struct finding *f, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void finding__avoid(struct finding *f, const char *text);

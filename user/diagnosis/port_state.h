@@ -26,6 +26,7 @@ struct port_state {
 	bool reuse_is_set;	/* but perhaps it does not work */
 };
 
+/* port_state__of() - of a client's flow, once the evidence is finished. */
 struct port_state port_state__of(const struct evidence *e, const struct evidence_flow *flow);
 
 /* port_state__fills() - the closes would fill the ports within the minute that TIME_WAIT lasts. */

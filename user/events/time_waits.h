@@ -65,6 +65,7 @@ void time_waits__show(struct time_waits *table, const struct snapshot *snap,
 int time_waits__compare(struct time_waits *table, const struct snapshot *snap, time_waits_fn fn,
 			void *ctx);
 
+/* time_waits__count() - those whose end is still waited for. */
 size_t time_waits__count(const struct time_waits *table);
 
 /* time_waits__dropped() - sockets whose end will never be told: no room, or their

@@ -19,6 +19,7 @@ struct answer_meaning {
 	char why[320];	   /* if anything is not as it should be: for the user, escaped; else "" */
 };
 
+/* Each fills @meaning, whatever the answer is; of no answer as well. */
 void answer__of_otlp(const struct sender_answer *answer, struct answer_meaning *meaning);
 void answer__of_clickhouse(const struct sender_answer *answer, struct answer_meaning *meaning);
 

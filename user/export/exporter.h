@@ -82,6 +82,7 @@ void exporter__put(struct exporter *exporter, const struct record *rec);
 /* exporter__say() - the next line for the user, if there is one. */
 bool exporter__say(struct exporter *exporter, char line[EXPORTER_LINE_BYTES]);
 
+/* exporter__account() - so far; from any thread. */
 void exporter__account(struct exporter *exporter, struct exporter_account *account);
 
 /*

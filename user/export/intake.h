@@ -49,6 +49,7 @@ void intake__free(struct intake *intake); /* NULL is allowed */
 /* intake__know() - an event of this key was written by another run. Before the first put. */
 int intake__know(struct intake *intake, uint64_t key);
 
+/* intake__put() - in one batch, or counted as dropped or repeated. Not from several threads. */
 void intake__put(struct intake *intake, const struct record *rec);
 
 /* intake__take() - the oldest batch that is full, or old, or (with @all) any; complete. NULL: there
@@ -59,6 +60,7 @@ void intake_batch__free(struct intake_batch *batch);
 /* intake__taken() - so many events of batches that were taken are another's to account for. */
 void intake__taken(struct intake *intake, uint64_t num);
 
+/* intake__account() - so far; from any thread. */
 void intake__account(struct intake *intake, struct intake_account *account);
 
 #endif

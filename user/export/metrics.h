@@ -125,6 +125,7 @@ void metrics__write(const struct metrics *metrics, bool openmetrics, struct outb
 /* metrics__series() - labelled series of closes and failures that there are now. */
 size_t metrics__series(const struct metrics *metrics);
 
+/* As the two metrics of these names: twsnoop_time_waits_total, twsnoop_series_overflow_total. */
 uint64_t metrics__time_waits(const struct metrics *metrics);
 uint64_t metrics__overflow(const struct metrics *metrics);
 

@@ -62,6 +62,7 @@ int gather__workloads(struct gathered *g, const struct gather_want *want);
 /* gather__ports() - after gather__owners(), with want->ports. As ports__count(). */
 int gather__ports(struct gathered *g, const struct gather_want *want, struct ports *ports);
 
+/* gather__free() - what was gathered so far; of all zeros: nothing. */
 void gather__free(struct gathered *g);
 
 #endif

@@ -129,6 +129,7 @@ bool listing__process(const struct listing *l, const struct listing_row *row,
  * is now, by listing_owner.cgroup: a number of owner_cgroups.h. 0: unknown. */
 uint64_t listing__cgroup(const struct listing *l, const struct listing_row *row);
 
+/* listing__age_ns() - from its close, or where that was not seen its state's begin, to when @l was taken. */
 uint64_t listing__age_ns(const struct listing *l, const struct listing_row *row);
 
 /* listing__event() - the row as an event: what was seen, or what is known instead. */

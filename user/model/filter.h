@@ -13,6 +13,7 @@
 /* -4 and -6: both together mean both. */
 void filter__set_family(struct tws_filter *f, int family);
 
+/* filter__is_empty() - it passes everything. */
 bool filter__is_empty(const struct tws_filter *f);
 
 /* filter__sort_pids() - whoever has put PIDs in calls it: filter__match() wants both parts of

@@ -8,6 +8,7 @@
 
 #include "bpf/event.h"
 
+/* key__of_event() - by which the end is found in tables and snapshots. */
 struct tws_key key__of_event(const struct tws_event *event);
 
 #endif

@@ -42,6 +42,7 @@ size_t pen__name(struct top_pen *l, enum top_style look, const char *text, size_
 /* pen__pad() - so many blanks. */
 void pen__pad(struct top_pen *l, enum top_style look, size_t columns);
 
+/* pen__end_line() - what follows stands in the next one, from its first column on. */
 void pen__end_line(struct top_pen *l);
 
 /* ---- the parts of the screen ---- */

@@ -30,6 +30,7 @@ struct verdict_of {
 	const char *note; /* what could not be seen, in a line; NULL: nothing */
 };
 
+/* verdict__text() - with the end of its last line; verdict__json() - one object, in a line. */
 void verdict__text(struct outbuf *ob, const struct verdict_of *of,
 		   const struct verdict_style *style);
 void verdict__json(struct outbuf *ob, const struct verdict_of *of);

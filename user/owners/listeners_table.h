@@ -66,8 +66,10 @@ struct listeners_entry *listeners_table__next_at(const struct listeners *table,
 						 const struct listener *socket,
 						 struct listeners_entry *entry);
 
+/* The same namespace, family, address and port, whoever listens. */
 bool listeners_table__same_place(const struct listener *a, const struct listener *b);
 
+/* @comm is cut off where it is too long. */
 void listeners_table__set_owner(struct listeners_entry *entry, enum listeners_owner owner,
 				uint32_t tgid, const char *comm);
 

@@ -51,6 +51,7 @@ bool bundle__ends_epoch(const struct bundle *bundle);
 void bundle__count_rows(struct bundle *bundle, uint64_t rows);
 uint64_t bundle__rows(const struct bundle *bundle);
 
+/* bundle__is_empty() - there is nothing in it that is to be written. */
 bool bundle__is_empty(const struct bundle *bundle);
 
 /* bundle__set_file() - it gives ids, or names some, of this file only: see writer_status.restarts. */

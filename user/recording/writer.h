@@ -47,6 +47,7 @@ struct writer_status {
 	struct recording_reach reach; /* as of some seconds ago, with wants_reach */
 };
 
+/* writer__status() - as it is now; from any thread. */
 void writer__status(struct writer *writer, struct writer_status *status);
 
 /* writer__trouble() - why the queue is full. */

@@ -28,6 +28,7 @@ void html_parts__flush(struct html_parts *p);
 /* html_parts__leaf() - the same as an element; none if there is nothing to write. */
 void html_parts__leaf(struct html_parts *p, const char *element, const char *class);
 
+/* The charts, the tables: sections of the body, of what there is something to show. */
 void html_parts__charts(struct html_parts *p);
 void html_parts__tables(struct html_parts *p);
 

@@ -20,6 +20,7 @@ struct html {
 	bool failed; /* wrong use: too deep, or closed too often */
 };
 
+/* html__init() - nothing is open yet. @to lives as long. */
 void html__init(struct html *html, struct outbuf *to);
 
 /* html__open() - "<p"; attributes may follow. */

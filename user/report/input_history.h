@@ -15,6 +15,7 @@ struct input_history;
 int input_history__new(struct input_history **inputp, struct history *history);
 void input_history__free(struct input_history *input); /* NULL is allowed */
 
+/* input_history__input() - a part of @input. */
 const struct report_input *input_history__input(const struct input_history *input);
 
 /* input_history__has_moved() - the recorder has summed up meanwhile what was counted here: some

@@ -61,6 +61,7 @@ void shares__free(struct shares *shares);
 /* shares__who() - the number among the story's who of @minute's. */
 uint32_t shares__who(const struct shares *shares, const struct held_minute *minute);
 
+/* shares__place() - the same without who. */
 struct story_place shares__place(const struct shares_key *key);
 
 #endif

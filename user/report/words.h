@@ -48,6 +48,7 @@ const char *words__severity(enum story_severity severity); /* "critical" */
 
 /* ---- sentences ---- */
 
+/* words__headline() - the worst of all and what else there is; or that nothing stands out. */
 void words__headline(struct outbuf *to, const struct words *words);
 
 /* What is told of an incident, each with a heading. */

@@ -23,6 +23,7 @@
  */
 int sockiter__open(void);
 
+/* sockiter__is_open() - the program is loaded. */
 bool sockiter__is_open(void);
 
 void sockiter__close(void); /* any number of times */

@@ -37,6 +37,7 @@ void block_builder__free(struct block_builder *builder); /* NULL is allowed */
  */
 int block_builder__add(struct block_builder *builder, const struct held_row *row);
 
+/* block_builder__count() - rows that were added. */
 uint32_t block_builder__count(const struct block_builder *builder);
 
 /*
@@ -66,6 +67,7 @@ void block__free(struct block *block); /* NULL is allowed */
  * next to nothing, after which only a block that was made to deceive cannot be decoded. */
 bool block__is_whole(const uint8_t *data, size_t size, uint32_t rows);
 
+/* block__count() - rows that are in it. */
 uint32_t block__count(const struct block *block);
 
 /* block__row() - fills @row; its strings live as long as the block. @index is below the count. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The rows of a block as they are gathered, for block.c, which adds them, and block_encode.c,
+ * The rows of a block as they are gathered, for block_builder.c, which adds them, and block_encode.c,
  * which writes them.
  */
 #ifndef TWSNOOP_BLOCK_BUILDER_H

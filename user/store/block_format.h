@@ -238,6 +238,8 @@ struct block_rest {
 	uint64_t tx_bytes, rx_bytes;
 };
 
+/* block_guess__expect() - what the row is likely to tell, by those before it; block_guess__learn(): what it
+ * did tell. Both sides, who writes and who reads, call them row by row. */
 void block_guess__expect(const struct block_guess *guess, const struct block_known *known,
 			 struct block_rest *expected);
 void block_guess__learn(struct block_guess *guess, const struct block_known *known,

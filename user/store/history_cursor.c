@@ -128,7 +128,7 @@ static int cut_block(struct block **block, uint32_t from)
 	return 0;
 }
 
-/* What cursor__next gives for @meta. Returns 1, 0 (look ahead anew), or a negative errno. */
+/* What history_cursor__next() gives for @meta. Returns 1, 0 (look ahead anew), or a negative errno. */
 static int open_block(struct history_cursor *cursor, struct held_block *meta)
 {
 	int ret = read_data(cursor->history, meta, &cursor->block);

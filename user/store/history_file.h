@@ -53,6 +53,7 @@ int history__step(struct history *history, sqlite3_stmt *stmt);
  * negative errno. */
 int history__refresh(struct history *history);
 
+/* history__has_table() - older recordings lack some. */
 bool history__has_table(const struct history *history, const char *name);
 
 /* history__give_up() - no more is read of a table that is made so that there is no end. */
@@ -108,6 +109,7 @@ int history__read_blocks(struct history *history, const struct history_span *spa
 
 /* ---- history_names.c ---- */
 
+/* history__new_names() - empty. Returns 0 or -ENOMEM; history__free_names() in any case. */
 int history__new_names(struct history *history);
 void history__free_names(struct history *history);
 

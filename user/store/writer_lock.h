@@ -43,6 +43,7 @@ struct writer_look {
 int writer_look__open(struct writer_look *look, const char *path);
 void writer_look__close(struct writer_look *look);
 
+/* writer_look__is_taken() - now; false where it cannot be told. */
 bool writer_look__is_taken(const struct writer_look *look);
 
 #endif

@@ -33,6 +33,7 @@ void port_sets__free(struct port_sets *sets); /* NULL is allowed */
 void port_sets__close(struct port_sets *sets, const struct port_set_key *key, uint32_t second,
 		      uint32_t now_s);
 
+/* port_sets__move_on() - TIME_WAITs that have ended by then are held no more. */
 void port_sets__move_on(struct port_sets *sets, uint32_t now_s);
 
 /* A look: begun, told each socket that takes a port, and ended. port_sets__take() with

@@ -46,6 +46,7 @@ struct whose_socket *whose__add(struct whose *whose, uint64_t hash);
 typedef bool (*whose_keep_fn)(void *ctx, struct whose_socket *socket);
 void whose__keep(struct whose *whose, whose_keep_fn keep, void *ctx);
 
+/* whose__count() - those that are known; whose__is_full() - there is no room for another. */
 size_t whose__count(const struct whose *whose);
 bool whose__is_full(const struct whose *whose);
 
