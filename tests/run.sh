@@ -3,7 +3,7 @@
 # Runs every suite, and ends with the name of each test that failed, in few lines: a CI may keep
 # the last ones only. The very last sums up all.
 # Usage: run.sh [SUITE]...   (all if none is named, "quick": those for the inner loop; see the
-# lists below)
+# lists below), or run.sh --suite NAME: that one here and now, without lane, log and bound
 # Environment: BUILD (default build), MAKE, SUITE_SECONDS (what one suite may take at most; one of guests
 # twice that)
 set -u
@@ -69,8 +69,7 @@ suite_report() { in_parallel report-build && "$MAKE" --no-print-directory report
 suite_cli() { "$MAKE" --no-print-directory cli; }
 suite_scenarios() { setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP"; }
 # The same, and some of the containers, read from one recorder.
-suite_attached()
-{
+suite_attached() {
 	local status=0
 	setsid -w "$BUILD/scenarios" --twsnoop "$TWSNOOP" --attached || status=1
 	# shellcheck disable=SC2016 # of the inner shell
@@ -308,7 +307,16 @@ show_skips() {
 	grep -a 'another twsnoop' "$skips" | head -n 8 | cut -c1-160
 }
 
+# need_suite NAME: or it is said which there are
+need_suite() {
+	declare -F "suite_$1" >/dev/null && return
+	# shellcheck disable=SC2086
+	echo "run.sh: there is no suite '$1': there are" $all packages_arm64 >&2
+	exit 2
+}
+
 if [ "${1:-}" = --suite ]; then
+	need_suite "${2:-}"
 	"suite_$2"
 	exit
 fi
@@ -323,10 +331,7 @@ fi
 	suites=${*:-$all}
 	[ "$suites" != quick ] || suites=$quick
 	for suite in $suites; do
-		if ! declare -F "suite_$suite" >/dev/null; then
-			echo "run.sh: there is no suite $suite: there are $all packages_arm64" >&2
-			exit 2
-		fi
+		need_suite "$suite"
 	done
 	# shellcheck disable=SC2086
 	run_all $suites
