@@ -15,23 +15,6 @@
 #include "output/sink_format.h"
 #include "tests/unit/support.h"
 
-static void mend(struct tws_event *ev)
-{
-	ev->action = (__u8)(1 + ev->action % (TWS_LISTEN - 1));
-	ev->family = ev->family & 1 ? AF_INET : AF_INET6;
-	ev->end = ev->action == TWS_TIME_WAIT_END ? ev->end % TWS_END_END : 0;
-	ev->pad = 0;
-	ev->error %= 4096;
-	ev->conn.side %= TWS_SIDE_END;
-	ev->conn.cause %= TWS_CAUSE_END;
-	ev->conn.comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.thread_comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.opener_comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.tgid |= 1;
-	ev->conn.tid |= 1;
-	ev->conn.opener_tgid |= 1;
-}
-
 /* The strings of a record, from what is left of the input, apart by NULs. */
 static void fill(struct record *rec, char *rest, size_t size)
 {
@@ -197,7 +180,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(&mended, data, sizeof(mended));
 	rc = decode__event(&mended, sizeof(mended), &ev);
 	if (rc || ev->action == TWS_LISTEN)
-		mend(&mended);
+		support__mend_event(&mended, mended.family & 1 ? AF_INET : AF_INET6);
 	CHECK(!decode__event(&mended, sizeof(mended), &ev) && ev == &mended);
 	rec.event = ev;
 	memcpy(&rec.wall_ns, data + sizeof(mended), sizeof(rec.wall_ns));

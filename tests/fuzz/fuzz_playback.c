@@ -76,25 +76,6 @@ static char *take_string(struct input *in)
 
 /* ---- a recording ---- */
 
-static void mend(struct tws_event *ev, uint8_t how)
-{
-	if (how & 1)
-		return;
-	ev->action = (__u8)(1 + ev->action % (TWS_LISTEN - 1));
-	ev->family = how & 2 ? AF_INET : AF_INET6;
-	ev->end = ev->action == TWS_TIME_WAIT_END ? ev->end % TWS_END_END : 0;
-	ev->pad = 0;
-	ev->error %= 4096;
-	ev->conn.side %= TWS_SIDE_END;
-	ev->conn.cause %= TWS_CAUSE_END;
-	ev->conn.comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.thread_comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.opener_comm[TWS_COMM_LEN - 1] = '\0';
-	ev->conn.tgid |= 1;
-	ev->conn.tid |= 1;
-	ev->conn.opener_tgid |= 1;
-}
-
 static void add_row(struct history *h, struct input *in)
 {
 	struct held_row *row = &h->rows[h->num_rows++];
@@ -104,7 +85,8 @@ static void add_row(struct history *h, struct input *in)
 				  .interface = how & 8 ? "eth\n0" : NULL,
 				  .netns_name = how & 16 ? "a\x1b[31m" : NULL };
 	take(in, &row->event, sizeof(row->event));
-	mend(&row->event, how);
+	if (!(how & 1))
+		support__mend_event(&row->event, how & 2 ? AF_INET : AF_INET6);
 	if (how & 32 && h->num_rows < FAKE_MAX) /* told twice, as two of the same addresses */
 		h->rows[h->num_rows++] = *row;
 }

@@ -239,3 +239,20 @@ int support__lo_up(void)
 		close(fd);
 	return err;
 }
+
+void support__mend_event(struct tws_event *ev, int family)
+{
+	ev->action = (__u8)(1 + ev->action % (TWS_LISTEN - 1));
+	ev->family = (__u8)family;
+	ev->end = ev->action == TWS_TIME_WAIT_END ? ev->end % TWS_END_END : 0;
+	ev->pad = 0;
+	ev->error %= 4096;
+	ev->conn.side %= TWS_SIDE_END;
+	ev->conn.cause %= TWS_CAUSE_END;
+	ev->conn.comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.thread_comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.opener_comm[TWS_COMM_LEN - 1] = '\0';
+	ev->conn.tgid |= 1;
+	ev->conn.tid |= 1;
+	ev->conn.opener_tgid |= 1;
+}

@@ -17,6 +17,9 @@ void support__event(struct tws_event *ev);
 /* The same as IPv6, fd00::5 to fd00:1:2:3::9. */
 void support__make_ipv6(struct tws_event *ev);
 
+/* Of any bytes an event of @family that decode__event() accepts: what is out of bounds is changed. */
+void support__mend_event(struct tws_event *ev, int family);
+
 /* Fills a name field: the first 15 bytes of @name, zero-padded. */
 void support__set_comm(char comm[TWS_COMM_LEN], const char *name);
 

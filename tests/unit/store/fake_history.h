@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A recording that is made up, in place of store/history.c and store/block.c: arrays that a test
+ * A recording that is made up, in place of store/history.c and store/block_decode.c: arrays that a test
  * fills. Included once, by the test itself.
  */
 #ifndef TWSNOOP_TESTS_FAKE_HISTORY_H

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/hash.h"
 #include "tests/unit/support.h"
 
@@ -214,4 +216,39 @@ void writer__close(struct writer *w)
 	recording__close(w->rec);
 	minutes__free(w->minutes);
 	block_builder__free(w->builder);
+}
+
+struct history *store_support__open_history(const char *path)
+{
+	struct history *history = NULL;
+	struct store_failure failure;
+	int err = history__open(&history, path, &failure);
+
+	if (!err)
+		return history;
+	fprintf(stderr, "%s: %d: %s\n", path, err, failure.text);
+	abort();
+}
+
+int64_t store_support__ask(const char *path, const char *sql)
+{
+	sqlite3_stmt *stmt = NULL;
+	sqlite3 *db = NULL;
+	int64_t number;
+
+	if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
+	    sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK || sqlite3_step(stmt) != SQLITE_ROW) {
+		fprintf(stderr, "%s: %s\n", sql, sqlite3_errmsg(db));
+		abort();
+	}
+	number = sqlite3_column_int64(stmt, 0);
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+	return number;
+}
+
+bool store_support__is_whole(const char *path)
+{
+	return store_support__ask(path, "SELECT count(*) = 1 AND max(integrity_check) = 'ok' "
+					"FROM pragma_integrity_check");
 }

@@ -51,6 +51,15 @@ int writer__end_minute(struct writer *w, uint64_t now_ns);
 
 void writer__close(struct writer *w);
 
+/* A recording that can be read, to be closed. Aborts if it cannot. */
+struct history *store_support__open_history(const char *path);
+
+/* The number that @sql gives, by a connection that has nothing of ours. Aborts on failure. */
+int64_t store_support__ask(const char *path, const char *sql);
+
+/* Whether SQLite finds nothing wrong in it. */
+bool store_support__is_whole(const char *path);
+
 /* The file, its WAL and its index. */
 uint64_t store_support__bytes(const char *path);
 

@@ -34,16 +34,6 @@ static struct recording *open_new(const char *path)
 	return rec;
 }
 
-static struct history *open_history(const char *path)
-{
-	struct history *history = NULL;
-	int err = history__open(&history, path, &failure);
-
-	if (err)
-		fail_msg("%d: %s", err, failure.text);
-	return history;
-}
-
 static void set_address(uint8_t addr[16], int family, const char *text)
 {
 	memset(addr, 0, 16);
@@ -316,7 +306,7 @@ static int check_run(void *ctx, const struct held_run *run)
 
 static void read_all(const char *path, bool is_recording)
 {
-	struct history *history = open_history(path);
+	struct history *history = store_support__open_history(path);
 	struct history_status status;
 
 	READ_EACH(history, run, 1);
@@ -417,7 +407,7 @@ static void test_spans(void **state)
 
 	(void)state;
 	write_all(rec);
-	history = open_history(path);
+	history = store_support__open_history(path);
 	for (unsigned int i = 0; i < COUNT(cases); i++) {
 		unsigned int num = 0;
 		uint64_t values = 0;
@@ -469,7 +459,7 @@ static void test_minutes_add_up(void **state)
 		memset(minute.buckets, 0, sizeof(minute.buckets));
 		minute.buckets[0] = 1;
 	}
-	history = open_history(path);
+	history = store_support__open_history(path);
 	assert_int_equal(history__each_minute(history, &whole, sum_minute, &sum), 0);
 	assert_int_equal(sum.count, 1004);
 	assert_int_equal(sum.lifetimes, 1002);
@@ -521,7 +511,7 @@ static void test_rows_once(void **state)
 
 	(void)state;
 	assert_int_equal(writer__open(&w, path, &usual, STORE_BEGIN_NS, 3, &failure), 0);
-	history = open_history(path);
+	history = store_support__open_history(path);
 	assert_int_equal(history_cursor__new(&cursor, history, &whole), 0);
 	for (unsigned int s = 0; s < 200; s++) {
 		assert_int_equal(writer__second(&w, STORE_BEGIN_NS + s * SECOND_NS, 5 + s % 3), 0);
@@ -584,7 +574,7 @@ static void test_killed(void **state)
 			 0);
 	assert_int_equal(w.row, made + 1);
 	assert_int_equal(w.run, 2);
-	history = open_history(path);
+	history = store_support__open_history(path);
 	assert_int_equal(history__each_minute(history, &whole, sum_count, &count), 0);
 	assert_int_equal(count, made);
 	assert_int_equal(history__each_gap(history, &whole, take_gap, &stopped), 0);
@@ -598,7 +588,7 @@ static void test_killed(void **state)
 			 0);
 	writer__close(&w);
 	count = 0;
-	history = open_history(path);
+	history = store_support__open_history(path);
 	assert_int_equal(history__each_minute(history, &whole, sum_count, &count), 0);
 	assert_int_equal(count, made);
 	history__close(history);

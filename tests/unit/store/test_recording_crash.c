@@ -27,28 +27,6 @@ static const struct recording_options small = {
 static const struct history_span whole = { 0, 0 };
 static struct store_failure failure;
 
-static int64_t ask(const char *path, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t number;
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return number;
-}
-
-static void assert_whole(const char *path)
-{
-	assert_int_equal(ask(path, "SELECT count(*) = 1 AND max(integrity_check) = 'ok' "
-				   "FROM pragma_integrity_check"), 1);
-}
-
 static void open_writer(struct writer *w, const char *path, uint64_t now_ns)
 {
 	int err = writer__open(w, path, &small, now_ns, 5, &failure);
@@ -137,7 +115,7 @@ static void test_killed_at_any_instant(void **state)
 		/* It may have been killed before there was anything. */
 		if (access(path, F_OK) || !seconds)
 			continue;
-		assert_whole(path);
+		assert_true(store_support__is_whole(path));
 		second += 2;
 	}
 	assert_true(seconds > 100);
@@ -147,16 +125,16 @@ static void test_killed_at_any_instant(void **state)
 	/* A second may have been committed and not told. */
 	assert_in_range(rows, seconds * ROWS, (seconds + 50) * ROWS);
 	assert_int_equal(count_minutes(path), rows);
-	assert_int_equal(ask(path, "SELECT sum(rows) FROM block WHERE is_tail"), 0);
-	assert_true(ask(path, "SELECT count(*) FROM run") > 25);
-	assert_int_equal(ask(path, "SELECT count(*) FROM gap WHERE reason = 1 AND "
+	assert_int_equal(store_support__ask(path, "SELECT sum(rows) FROM block WHERE is_tail"), 0);
+	assert_true(store_support__ask(path, "SELECT count(*) FROM run") > 25);
+	assert_int_equal(store_support__ask(path, "SELECT count(*) FROM gap WHERE reason = 1 AND "
 				   "detail = 'the recorder was killed'"),
-			 ask(path, "SELECT count(*) - 1 FROM run"));
+			 store_support__ask(path, "SELECT count(*) - 1 FROM run"));
 	/* What no run has, a gap has: all but two seconds at each change. */
-	assert_int_equal(ask(path, "SELECT count(*) FROM (SELECT until_ns AS was, lead(since_ns) "
+	assert_int_equal(store_support__ask(path, "SELECT count(*) FROM (SELECT until_ns AS was, lead(since_ns) "
 				   "OVER (ORDER BY id) AS next FROM run) WHERE next > was AND NOT "
 				   "EXISTS (SELECT 1 FROM gap WHERE since_ns = was AND until_ns = next)"), 0);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	store_support__remove(path);
 }
 
@@ -214,9 +192,9 @@ static void fail_and_go_on(int with, int expected, uint64_t from, uint64_t write
 	disk.fail_until = 0;
 	assert_int_equal(writer__end_minute(&w, STORE_BEGIN_NS + 500 * SECOND_NS), 0);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	assert_int_equal(count_minutes(path), w.made);
-	assert_int_equal(ask(path, "SELECT max(first_row + rows) - 1 FROM block"), w.made);
+	assert_int_equal(store_support__ask(path, "SELECT max(first_row + rows) - 1 FROM block"), w.made);
 	store_support__remove(path);
 }
 
@@ -289,7 +267,7 @@ static void test_not_synchronised(void **state)
 		assert_int_equal(writer__second(&w, STORE_BEGIN_NS + s++ * SECOND_NS, ROWS), 0);
 	assert_int_equal(writer__end_minute(&w, STORE_BEGIN_NS + (s + 60) * SECOND_NS), 0);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	assert_int_equal(count_minutes(path), w.made);
 	store_support__remove(path);
 }
@@ -353,7 +331,7 @@ static int fill_disk(const char *dir)
 	if (writer__end_minute(&w, STORE_BEGIN_NS + (s + 200) * SECOND_NS))
 		return 6;
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	return count_minutes(path) == w.made ? 0 : 7;
 }
 

@@ -16,54 +16,14 @@
 
 static struct store_failure failure;
 
-static struct history *open_history(const char *path)
-{
-	struct history *history = NULL;
-	int err = history__open(&history, path, &failure);
-
-	if (err)
-		fail_msg("%d: %s", err, failure.text);
-	return history;
-}
-
 static struct history_status status_of(const char *path)
 {
-	struct history *history = open_history(path);
+	struct history *history = store_support__open_history(path);
 	struct history_status status;
 
 	assert_int_equal(history__status(history, &status), 0);
 	history__close(history);
 	return status;
-}
-
-/* The number that @sql gives, by a connection that has nothing of ours. */
-static int64_t ask(const char *path, const char *sql)
-{
-	sqlite3_stmt *stmt;
-	int64_t number;
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	number = sqlite3_column_int64(stmt, 0);
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
-	return number;
-}
-
-static void assert_whole(const char *path)
-{
-	sqlite3_stmt *stmt;
-	sqlite3 *db;
-
-	assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &stmt, NULL), SQLITE_OK);
-	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
-	assert_string_equal((const char *)sqlite3_column_text(stmt, 0), "ok");
-	sqlite3_finalize(stmt);
-	sqlite3_close(db);
 }
 
 static char *begin(void)
@@ -120,11 +80,11 @@ static void test_never_larger(void **state)
 	assert_true(status.raw_rows < w.made);
 	assert_true(status.minutes.since_ns > STORE_BEGIN_NS);
 	assert_true(status.minutes.until_ns > STORE_BEGIN_NS + 145 * 61 * SECOND_NS);
-	assert_int_equal(status.minute_rows, ask(path, "SELECT count(*) FROM minute"));
+	assert_int_equal(status.minute_rows, store_support__ask(path, "SELECT count(*) FROM minute"));
 	assert_true(status.minute_rows > 5000);
 	writer__close(&w);
 	assert_true(disk.most_bytes <= opts.size_bytes);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	store_support__remove(path);
 }
 
@@ -139,9 +99,9 @@ static void test_much_at_once(void **state)
 	open_writer(&w, path, &opts, STORE_BEGIN_NS, 10);
 	record(&w, 0, 16, 30000);
 	assert_true(disk.most_bytes <= opts.size_bytes);
-	assert_true(ask(path, "SELECT max(first_row + rows) FROM block") > 450000);
+	assert_true(store_support__ask(path, "SELECT max(first_row + rows) FROM block") > 450000);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	store_support__remove(path);
 }
 
@@ -155,9 +115,9 @@ static void test_no_raw(void **state)
 	open_writer(&w, path, &opts, STORE_BEGIN_NS, 10);
 	record(&w, 0, 130, 10);
 	/* Those of the minute that is open, and the one that ended last. */
-	assert_int_equal(ask(path, "SELECT count(*) FROM block WHERE NOT is_tail"), 0);
-	assert_int_equal(ask(path, "SELECT sum(rows) FROM block"), 10 * 10);
-	assert_int_equal(ask(path, "SELECT sum(count) FROM minute"), 1200);
+	assert_int_equal(store_support__ask(path, "SELECT count(*) FROM block WHERE NOT is_tail"), 0);
+	assert_int_equal(store_support__ask(path, "SELECT sum(rows) FROM block"), 10 * 10);
+	assert_int_equal(store_support__ask(path, "SELECT sum(count) FROM minute"), 1200);
 	writer__close(&w);
 	store_support__remove(path);
 }
@@ -214,11 +174,11 @@ static void test_keep(void **state)
 		second = record(&w, second + 60, 1, 30000);
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM block WHERE keep AND since_ns <= %llu",
 		 (unsigned long long)until);
-	assert_in_range(ask(path, sql), 6, 7);
-	assert_int_equal(ask(path, "SELECT sum(rows) FROM block WHERE keep") % 6000, 0);
+	assert_in_range(store_support__ask(path, sql), 6, 7);
+	assert_int_equal(store_support__ask(path, "SELECT sum(rows) FROM block WHERE keep") % 6000, 0);
 	snprintf(sql, sizeof(sql), "SELECT count(*) FROM block WHERE NOT keep AND since_ns < %llu",
 		 (unsigned long long)until);
-	assert_int_equal(ask(path, sql), 0);
+	assert_int_equal(store_support__ask(path, sql), 0);
 	assert_true(disk.most_bytes <= opts.size_bytes);
 	writer__close(&w);
 	store_support__remove(path);
@@ -242,7 +202,7 @@ static void test_age(void **state)
 	status = status_of(path);
 	assert_in_range(status.minutes.since_ns, now_ns - 31 * MINUTE_NS, now_ns - 29 * MINUTE_NS);
 	assert_in_range(status.raw.since_ns, now_ns - 31 * MINUTE_NS, now_ns - 29 * MINUTE_NS);
-	assert_int_equal(status.raw_rows, status.raw.until_ns ? ask(path, "SELECT sum(rows) FROM block") : 0);
+	assert_int_equal(status.raw_rows, status.raw.until_ns ? store_support__ask(path, "SELECT sum(rows) FROM block") : 0);
 	writer__close(&w);
 	store_support__remove(path);
 }
@@ -261,10 +221,10 @@ static void test_clock_was_ahead(void **state)
 	record(&w, 100000000, 200, 10);
 	for (unsigned int i = 0; i < 100; i++)
 		record(&w, i * 60, 1, 10);
-	assert_true(ask(path, "SELECT min(first_row) FROM block") > 2000);
-	assert_true(ask(path, "SELECT count(*) FROM minute") < 32 * 100);
+	assert_true(store_support__ask(path, "SELECT min(first_row) FROM block") > 2000);
+	assert_true(store_support__ask(path, "SELECT count(*) FROM minute") < 32 * 100);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	store_support__remove(path);
 }
 
@@ -290,12 +250,12 @@ static void test_epochs(void **state)
 			minutes__forget_flows(w.minutes);
 			w.first_who = w.next_who;
 		}
-		assert_int_equal(ask(path, dangling), 0);
+		assert_int_equal(store_support__ask(path, dangling), 0);
 	}
 	assert_true(w.next_who > 190);
-	assert_in_range(ask(path, "SELECT count(*) FROM who"), 30, 50);
-	assert_in_range(ask(path, "SELECT count(*) FROM epoch"), 3, 6);
-	assert_true(ask(path, "SELECT min(id) FROM flow") > 100);
+	assert_in_range(store_support__ask(path, "SELECT count(*) FROM who"), 30, 50);
+	assert_in_range(store_support__ask(path, "SELECT count(*) FROM epoch"), 3, 6);
+	assert_true(store_support__ask(path, "SELECT min(id) FROM flow") > 100);
 	writer__close(&w);
 	/* No id is given again, though those that had the last ones have gone. */
 	open_writer(&w, path, &opts, STORE_BEGIN_NS + DAY_NS, 1);
@@ -337,7 +297,7 @@ static void test_shrinks(void **state)
 	assert_true(after.raw.since_ns < STORE_BEGIN_NS + 150 * MINUTE_NS);
 	assert_true(after.minutes.since_ns < STORE_BEGIN_NS + 149 * MINUTE_NS);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	/* And grows again. */
 	open_writer(&w, path, &large, STORE_BEGIN_NS + 500 * MINUTE_NS, 100);
 	for (unsigned int i = 500; i < 560; i++)
@@ -377,9 +337,9 @@ static void test_a_reader_holds_it(void **state)
 	record(&w, second + 1, 100, 100);
 	writer__end_minute(&w, STORE_BEGIN_NS + (second + 200) * SECOND_NS);
 	assert_true(disk.most_bytes <= opts.size_bytes);
-	assert_int_equal(ask(path, "SELECT sum(count) FROM minute"), w.made);
+	assert_int_equal(store_support__ask(path, "SELECT sum(count) FROM minute"), w.made);
 	writer__close(&w);
-	assert_whole(path);
+	assert_true(store_support__is_whole(path));
 	store_support__remove(path);
 }
 
