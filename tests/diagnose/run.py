@@ -309,8 +309,8 @@ def play(twsnoop, number, function):
         checks.skip(function.__name__, why)
     except Wrong as why:
         checks.check(function.__name__, False, why)
-    except Exception:  # whatever it is, the others go on
-        checks.check(function.__name__, False, traceback.format_exc())
+    except Exception as why:  # whatever it is, the others go on
+        checks.check(function.__name__, False, f"{type(why).__name__}: {why} | {traceback.format_exc()}")
     finally:
         if place:
             place.close()
