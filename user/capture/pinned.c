@@ -104,6 +104,15 @@ static int refuse(char *why, const char *what, const char *name)
 	return -EPROTO;
 }
 
+/* What is there and cannot be opened, as below a bpffs that is mounted read-only, is not lacking. */
+static int refuse_unopened(char *why, int err, const char *name)
+{
+	if (err == -ENOENT)
+		return refuse(why, "it lacks", name);
+	snprintf(why, PINNED_WHY_BYTES, "%s", strerror(-err));
+	return err;
+}
+
 static bool is_power_of_two(uint64_t n)
 {
 	return n && !(n & (n - 1));
@@ -134,12 +143,8 @@ static int open_map(struct pinned *pinned, enum pinned_map which, char *why)
 {
 	int fd = open_object(pinned->folder, "", specs[which].name);
 
-	if (fd == -EACCES || fd == -EPERM) {
-		snprintf(why, PINNED_WHY_BYTES, "%s", strerror(-fd));
-		return fd;
-	}
 	if (fd < 0)
-		return refuse(why, "it lacks", specs[which].name);
+		return refuse_unopened(why, fd, specs[which].name);
 	pinned->maps[which] = fd;
 	return judge_map(pinned, which, why);
 }
@@ -168,12 +173,8 @@ static int judge_layout(struct pinned *pinned, char *why)
 	char version[64];
 	int fd = open_object(pinned->folder, "", specs[PINNED_META].name);
 
-	if (fd == -EACCES || fd == -EPERM) {
-		snprintf(why, PINNED_WHY_BYTES, "%s", strerror(-fd));
-		return fd;
-	}
 	if (fd < 0)
-		return refuse(why, "it lacks", specs[PINNED_META].name);
+		return refuse_unopened(why, fd, specs[PINNED_META].name);
 	pinned->maps[PINNED_META] = fd;
 	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.type != BPF_MAP_TYPE_ARRAY ||
 	    info.key_size != sizeof(zero) || info.value_size > sizeof(value) ||
