@@ -53,7 +53,7 @@ static const struct {
 	{ "bpf-gone", tool__bpf_gone, "FILE: until none of these exists" },
 	{ "mount-bpffs", tool__mount_bpffs, "DIR" },
 	{ "bpf-pinned", tool__bpf_pinned, "DIR: ids of the programs, maps and links pinned there" },
-	{ "bpf-map", tool__bpf_map, "FILE hash|array VALUE-BYTES ENTRIES: pins a map of this form" },
+	{ "bpf-map", tool__bpf_map, "FILE hash|array|percpu VALUE-BYTES ENTRIES: pins a map of this form" },
 	{ "bpf-layout", tool__bpf_layout, "FILE N: pinned meta data says that it has layout N" },
 };
 

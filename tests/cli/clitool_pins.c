@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define VALUE_BYTES 4096
+#define MAX_CPUS 8192 /* that a kernel may be made for */
 #define LAYOUT_OFFSET 8 /* of tws_meta.layout, in every layout */
 
 int tool__mount_bpffs(int argc, char **argv)
@@ -89,22 +90,46 @@ int tool__bpf_layout(int argc, char **argv)
 	return 0;
 }
 
+/* Every byte of every value that the kernel would copy is set: who has no room for them falls over. */
+static void fill_percpu(int fd, uint32_t value_bytes)
+{
+	size_t bytes = (size_t)value_bytes * MAX_CPUS;
+	void *values = malloc(bytes);
+
+	if (!values)
+		die("memory");
+	memset(values, 0xff, bytes);
+	meta_call(BPF_MAP_UPDATE_ELEM, fd, values);
+	free(values);
+}
+
+static enum bpf_map_type map_type(const char *word)
+{
+	return !strcmp(word, "hash")   ? BPF_MAP_TYPE_HASH :
+	       !strcmp(word, "percpu") ? BPF_MAP_TYPE_PERCPU_ARRAY :
+					 BPF_MAP_TYPE_ARRAY;
+}
+
 int tool__bpf_map(int argc, char **argv)
 {
+	enum bpf_map_type type;
 	union bpf_attr attr;
 	long fd;
 
 	if (argc < 4)
-		die("bpf-map FILE hash|array VALUE-BYTES ENTRIES");
+		die("bpf-map FILE hash|array|percpu VALUE-BYTES ENTRIES");
+	type = map_type(argv[1]);
 	memset(&attr, 0, sizeof(attr));
-	attr.map_type = strcmp(argv[1], "hash") ? BPF_MAP_TYPE_ARRAY : BPF_MAP_TYPE_HASH;
-	attr.map_flags = attr.map_type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
+	attr.map_type = type;
+	attr.map_flags = type == BPF_MAP_TYPE_ARRAY ? BPF_F_MMAPABLE : 0;
 	attr.key_size = sizeof(uint32_t);
 	attr.value_size = (uint32_t)number(argv[2]);
 	attr.max_entries = (uint32_t)number(argv[3]);
 	fd = syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof(attr));
 	if (fd < 0)
 		die("a map");
+	if (type == BPF_MAP_TYPE_PERCPU_ARRAY)
+		fill_percpu((int)fd, (uint32_t)number(argv[2]));
 	memset(&attr, 0, sizeof(attr));
 	attr.pathname = (uintptr_t)argv[0];
 	attr.bpf_fd = (uint32_t)fd;

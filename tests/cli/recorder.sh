@@ -233,6 +233,9 @@ test_hostile_pins()
 	falls_back "all" "attached without --all" --all
 	falls_back "a larger ring" "smaller than --ring-size" --ring-size 64M
 	falls_back "more connections" "fewer connections" --max-connections 4194304
+	mount -o remount,ro "$bpffs"
+	falls_back "a bpffs that is read-only" "Read-only file system"
+	mount -o remount,rw "$bpffs"
 	for form in "hash 192 16384" "array 184 16384" "array 192 8192"; do
 		rm "$pins/tws_events"
 		# shellcheck disable=SC2086 # three words
@@ -249,6 +252,15 @@ test_hostile_pins()
 	rm "$pins/tws_meta"
 	"$tool" bpf-map "$pins/tws_meta" array 96 1
 	falls_back "meta data of nobody" "not made by twsnoop"
+	rm "$pins/tws_meta"
+	# More bytes than its own form says would be copied.
+	"$tool" bpf-map "$pins/tws_meta" percpu 1024 1
+	falls_back "meta data of each CPU" "not made by twsnoop"
+	run "$twsnoop" check --bpffs "$bpffs"
+	judge "check, with meta data of each CPU" "$(status_is 0)"
+	run "$twsnoop" attach --bpffs "$bpffs"
+	judge "attach does not take it for what a detach has left" "$(status_is 1
+		one_line_on_stderr; stderr_says "is no whole recorder")"
 	rm "$pins/tws_meta"
 	falls_back "no meta data" "lacks tws_meta"
 	chmod 777 "$pins"

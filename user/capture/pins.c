@@ -165,15 +165,16 @@ union any_meta {
 	char bytes[META_MAX_BYTES];
 };
 
-/* Returns how many bytes it has; 0: it is none, and @value may be anything. */
+/* Returns how many bytes it has; 0: it is none, and @value may be anything. Of another type of
+ * map more would be copied than its values have bytes. */
 static __u32 look_up_meta(int fd, union any_meta *value)
 {
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info), zero = 0;
 
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.value_size > sizeof(*value) ||
-	    info.key_size != sizeof(zero) || bpf_map_lookup_elem(fd, &zero, value) ||
-	    value->meta.magic != TWS_META_MAGIC)
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || info.type != BPF_MAP_TYPE_ARRAY ||
+	    info.value_size > sizeof(*value) || info.key_size != sizeof(zero) ||
+	    bpf_map_lookup_elem(fd, &zero, value) || value->meta.magic != TWS_META_MAGIC)
 		return 0;
 	return info.value_size;
 }
@@ -188,10 +189,10 @@ static enum pins_state read_meta(const char *bpffs, struct tws_meta *meta)
 		return PINS_PARTIAL;
 	bytes = look_up_meta(fd, &value);
 	close(fd);
-	*meta = value.meta;
-	meta->version[sizeof(meta->version) - 1] = '\0';
 	if (!bytes)
 		return PINS_PARTIAL;
+	*meta = value.meta;
+	meta->version[sizeof(meta->version) - 1] = '\0';
 	if (meta->layout != TWS_LAYOUT || bytes != sizeof(*meta))
 		return PINS_OTHER;
 	return meta->ended_ns ? PINS_PARTIAL : PINS_ATTACHED;
@@ -485,8 +486,8 @@ int pins__detach(const char *bpffs)
 
 /* ---- status ---- */
 
-/* A map that is pinned as @name with values of @bytes; -1: there is none. */
-static int open_map(const char *bpffs, const char *name, uint32_t bytes)
+/* A map of @type that is pinned as @name with values of @bytes; -1: there is none. */
+static int open_map(const char *bpffs, const char *name, uint32_t type, uint32_t bytes)
 {
 	struct bpf_map_info info = {};
 	__u32 len = sizeof(info);
@@ -494,16 +495,17 @@ static int open_map(const char *bpffs, const char *name, uint32_t bytes)
 
 	if (fd < 0)
 		return -1;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.key_size == sizeof(__u32) &&
-	    info.value_size == bytes)
+	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && info.type == type &&
+	    info.key_size == sizeof(__u32) && info.value_size == bytes)
 		return fd;
 	close(fd);
 	return -1;
 }
 
-static bool look_up(const char *bpffs, const char *name, uint32_t key, void *value, uint32_t bytes)
+static bool look_up(const char *bpffs, const char *name, uint32_t type, uint32_t key, void *value,
+		    uint32_t bytes)
 {
-	int fd = open_map(bpffs, name, bytes);
+	int fd = open_map(bpffs, name, type, bytes);
 	bool found;
 
 	if (fd < 0)
@@ -519,7 +521,7 @@ static bool sum_up(const char *bpffs, const char *name, uint64_t *sum, uint32_t 
 	size_t words = bytes / sizeof(*sum);
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t *each = cpus > 0 ? calloc(cpus, bytes) : NULL;
-	bool found = each && look_up(bpffs, name, 0, each, bytes);
+	bool found = each && look_up(bpffs, name, BPF_MAP_TYPE_PERCPU_ARRAY, 0, each, bytes);
 
 	for (size_t i = 0; found && i < cpus * words; i++)
 		sum[i % words] += each[i];
@@ -573,9 +575,9 @@ static void read_ring(const char *bpffs, struct pins_status *status)
 
 	/* Mapping less than there is, or more, is refused or harmless. */
 	if (entries > RING_MAX_RECORDS || !entries || entries & (entries - 1) ||
-	    !look_up(bpffs, "tws_heads", TWS_RING_EVENTS, &head, sizeof(head)))
+	    !look_up(bpffs, "tws_heads", BPF_MAP_TYPE_ARRAY, TWS_RING_EVENTS, &head, sizeof(head)))
 		return;
-	fd = open_map(bpffs, "tws_events", sizeof(struct tws_record));
+	fd = open_map(bpffs, "tws_events", BPF_MAP_TYPE_ARRAY, sizeof(struct tws_record));
 	if (fd < 0)
 		return;
 	at = mmap(NULL, entries * sizeof(struct tws_record), PROT_READ, MAP_SHARED, fd, 0);
