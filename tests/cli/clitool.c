@@ -15,6 +15,7 @@ static const struct {
 } tools[] = {
 	{ "close", tool__close, "N [NAME [ANYTHING]]: N connections whose client closes first" },
 	{ "close6", tool__close6, "the same by IPv6" },
+	{ "brief", tool__brief, "N: closes a connection in each of N processes" },
 	{ "close-known", tool__close_known, "N: of sockets whose cookies were asked for" },
 	{ "hostile", tool__hostile, ": one connection under each hostile name" },
 	{ "latency", tool__latency, "PROGRAM...: from a close to its line, median in ms" },

@@ -14,6 +14,7 @@
 /* clitool_close.c: connections, and names that no one should print as they are */
 int tool__close(int argc, char **argv);
 int tool__close6(int argc, char **argv);
+int tool__brief(int argc, char **argv);
 int tool__close_known(int argc, char **argv);
 int tool__hostile(int argc, char **argv);
 int tool__latency(int argc, char **argv);

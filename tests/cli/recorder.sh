@@ -88,6 +88,28 @@ test_looks_back()
 	pid=
 }
 
+# knows_each FILE N: the command lines of N processes, each its own
+knows_each()
+{
+	gave "$1" "$2"
+	num=$(sed -n 's/.*"command_line":"\(clitool close 1 clitool [0-9]*\)".*/\1/p' "$1" | sort -u | wc -l)
+	[ "$num" = "$2" ] || echo "$num command lines of $2. "
+}
+
+# Of processes that are gone long before anybody could look at them, but in the kernel.
+test_brief()
+{
+	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
+	begin_reader "$dir/reader" || return 1
+	"$tool" brief 1000
+	"$tool" wait-line "$dir/reader" '{"timestamp"' 1000
+	stop
+	judge "the command lines of brief processes" "$(status_is 0; knows_each "$dir/reader" 1000)"
+	reader --since 10m -d 0
+	judge "and looking back" "$(status_is 0; knows_each "$out" 1000)"
+	"$twsnoop" detach --bpffs "$bpffs" >"$dir/attached"
+}
+
 test_waits()
 {
 	"$twsnoop" attach --bpffs "$bpffs" --size 16384 >"$dir/attached" || return 1
@@ -288,6 +310,7 @@ test_recorder()
 		return
 	fi
 	test_looks_back
+	test_brief
 	test_waits
 	test_stopped_meanwhile
 	test_upgrade
