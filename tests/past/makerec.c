@@ -13,6 +13,7 @@
  *	minutes	all of them have
  *	hostile	all of it; names have escapes and newlines in them
  *	back	the clock is put back by two minutes after the fifth
+ *	ahead	in the fourth and fifth it is two hours ahead
  *	filter	all of it, of a run with a filter and of TIME_WAIT alone
  *	gap	there is a gap, and losses, in the fifth minute
  *	samples	all of it, with states, limits and ports
@@ -68,6 +69,8 @@ static uint64_t wall_of(unsigned int minute, unsigned int row)
 {
 	uint64_t wall_ns = begin_ns + minute * MINUTE + row * 3 * S;
 
+	if (is("ahead") && (minute == 3 || minute == 4))
+		return wall_ns + 120 * MINUTE;
 	return is("back") && minute >= 5 ? wall_ns - 2 * MINUTE : wall_ns;
 }
 

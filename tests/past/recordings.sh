@@ -249,6 +249,19 @@ test_clock_put_back()
 	judge "a minute that there was twice" "$(status_is 0; rows_are 40)"
 }
 
+# Behind what was told in a time that never was there is something older.
+test_clock_was_ahead()
+{
+	made ahead
+	past trace --all --json
+	judge "the clock was ahead for a while" "$(status_is 0; json_lines 200
+		grep -o '"cookie":[0-9]*' "$out" | cut -d: -f2 | sort -n -c ||
+			echo "not in the order of the recording. "
+		account_says 'minutes=0 ')"
+	past trace --all --at 05:15
+	judge "a minute of that time" "$(status_is 0; rows_are 20)"
+}
+
 # Clocks in Berlin were put back on 2026-10-25 at 03:00 CEST, 01:00 UTC; forward on 2026-03-29.
 test_summer_time()
 {

@@ -48,6 +48,7 @@ else
 	test_minutes
 	test_gaps
 	test_clock_put_back
+	test_clock_was_ahead
 	test_summer_time
 	test_hostile_names
 	test_list

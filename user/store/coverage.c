@@ -8,6 +8,8 @@
 #define MINUTE_NS COVERAGE_MINUTE_NS
 #define LATE_MINUTES 5
 #define DAMAGED_MINUTES 1440 /* of one block, at most */
+#define MAX_STRETCHES 1024   /* a bound for recordings that were made to have any number */
+#define MAX_LOOKS 1440	     /* into minutes of these, likewise */
 
 struct finder {
 	struct coverage *coverage;
@@ -23,6 +25,11 @@ struct finder {
 		bool is_damaged; /* no rows are missing, but those of the block @last */
 	} *edges;
 	size_t num_edges, edge_room;
+	/* What the blocks reach over, in their order: several, where there was nothing for a while or the
+	 * clock was put back. Such a one may stand in a hole. */
+	struct history_span stretches[MAX_STRETCHES];
+	size_t num_stretches;
+	unsigned int looks; /* into minutes of these */
 };
 
 static uint64_t minute_of(uint64_t ns)
@@ -114,9 +121,43 @@ static int add_minute(struct finder *f, uint64_t before_row, uint64_t minute_ns)
 	return err > 0 ? add_hole(f, before_row, minute_ns, minute_ns + MINUTE_NS) : err;
 }
 
+/* The earliest of the stretches that have a part of @ns to @end; NULL: there is none. */
+static const struct history_span *next_stretch(const struct finder *f, uint64_t ns, uint64_t end)
+{
+	const struct history_span *first = NULL;
+
+	for (size_t i = 0; i < f->num_stretches; i++) {
+		const struct history_span *stretch = &f->stretches[i];
+
+		if (stretch->until_ns >= ns && stretch->since_ns < end &&
+		    (!first || stretch->since_ns < first->since_ns))
+			first = stretch;
+	}
+	return first;
+}
+
+/* Minutes that no block beside them says anything of: all are a hole, but for those that others reach
+ * over, which have another place in the recording than in time. */
+static int add_rest(struct finder *f, uint64_t before_row, uint64_t ns, uint64_t end)
+{
+	const struct history_span *stretch;
+	int err = 0;
+
+	while (!err && ns < end && f->looks < MAX_LOOKS && (stretch = next_stretch(f, ns, end))) {
+		if (minute_of(stretch->since_ns) > ns) {
+			err = add_hole(f, before_row, ns, minute_of(stretch->since_ns));
+			ns = minute_of(stretch->since_ns);
+		}
+		for (; !err && ns < end && ns <= stretch->until_ns && f->looks < MAX_LOOKS;
+		     ns += MINUTE_NS, f->looks++)
+			err = add_minute(f, before_row, ns);
+	}
+	return !err && ns < end ? add_hole(f, before_row, ns, end) : err;
+}
+
 /* Minutes of which the blocks beside them say nothing. Close behind a block each is looked at: what was
  * found late stands behind what is newer. */
-static int add_stretch(struct finder *f, uint64_t before_row, uint64_t ns, uint64_t end)
+static int add_between_minutes(struct finder *f, uint64_t before_row, uint64_t ns, uint64_t end)
 {
 	int err = 0;
 
@@ -126,7 +167,7 @@ static int add_stretch(struct finder *f, uint64_t before_row, uint64_t ns, uint6
 		end = f->until_ns;
 	for (unsigned int i = 0; !err && ns < end && i < LATE_MINUTES; i++, ns += MINUTE_NS)
 		err = add_minute(f, before_row, ns);
-	return !err && ns < end ? add_hole(f, before_row, ns, end) : err;
+	return err ?: add_rest(f, before_row, ns, end);
 }
 
 /*
@@ -146,7 +187,7 @@ static int add_between(struct finder *f, const struct edge *edge)
 	if (!err && has_last)
 		err = add_minute(f, edge->before_row, last);
 	if (!err && begin < end)
-		err = add_stretch(f, edge->before_row, begin, end);
+		err = add_between_minutes(f, edge->before_row, begin, end);
 	if (!err && has_next)
 		err = add_minute(f, edge->before_row, next);
 	if (!err && has_next && edge->next.until_ns >= next + MINUTE_NS)
@@ -211,6 +252,21 @@ static int compare_edges(const void *a, const void *b)
 	return (left->before_row > right->before_row) - (left->before_row < right->before_row);
 }
 
+static void add_stretch(struct finder *f, const struct history_span *span)
+{
+	struct history_span *last = f->num_stretches ? &f->stretches[f->num_stretches - 1] : NULL;
+
+	if (last && span->since_ns <= last->until_ns + MINUTE_NS &&
+	    last->since_ns <= span->until_ns + MINUTE_NS) {
+		if (span->since_ns < last->since_ns)
+			last->since_ns = span->since_ns;
+		if (span->until_ns > last->until_ns)
+			last->until_ns = span->until_ns;
+	} else if (f->num_stretches < MAX_STRETCHES) {
+		f->stretches[f->num_stretches++] = *span;
+	}
+}
+
 static int on_block(void *ctx, const struct held_block *block)
 {
 	const struct history_span span = { block->since_ns, block->until_ns };
@@ -224,6 +280,7 @@ static int on_block(void *ctx, const struct held_block *block)
 	}
 	f->next_row = block->first_row + block->rows;
 	f->last = span;
+	add_stretch(f, &span);
 	return err;
 }
 

@@ -372,6 +372,53 @@ static void test_late(void **state)
 	play(&opts, "1@1\n11@61\n12@62\n2@2\n");
 }
 
+/* The clock was two hours ahead for a while: of that time the rows are there, before those that came
+ * then. Of minutes beside them without rows there are sums. */
+static void test_clock_was_ahead(void **state)
+{
+	const struct playback_options opts = options();
+
+	(void)state;
+	count(0, 1, 1, 1);
+	count(1, 1, 1, 1);
+	count(100, 2, 1, 1);
+	count(120, 1, 1, 1);
+	count(121, 1, 1, 1);
+	add(1, 1);
+	fake__block(h, 1, 1, 1);
+	add(2, 120 * 60 + 1);
+	add(3, 121 * 60 + 1);
+	fake__block(h, 2, 2, 1);
+	add(4, 60 + 1);
+	fake__block(h, 4, 1, 1);
+	play(&opts, "1@1\n2@7201\n3@7261\n4@61\nminute 100: 2 checkout flow\n");
+}
+
+/* The same where the oldest rows are gone: minutes behind the hole stand in it. */
+static void test_clock_was_ahead_of_hole(void **state)
+{
+	const struct playback_options opts = options();
+	char want[2048];
+	size_t len = 0;
+
+	(void)state;
+	for (uint64_t m = 0; m < 33; m++)
+		count(m, 1, 1, 1);
+	count(120, 2, 1, 1);
+	add(1, 120 * 60 + 1);
+	add(2, 120 * 60 + 2);
+	fake__block(h, 31, 2, 1);
+	add(30, 30 * 60);
+	add(31, 31 * 60);
+	fake__block(h, 33, 2, 1);
+	add(32, 32 * 60);
+	fake__block(h, 35, 1, 1);
+	for (unsigned int m = 0; m < 30; m++)
+		len += (size_t)snprintf(want + len, sizeof(want) - len, "minute %u: 1 checkout flow\n", m);
+	snprintf(want + len, sizeof(want) - len, "1@7201\n2@7202\n30@1800\n31@1860\n32@1920\n");
+	play(&opts, want);
+}
+
 /* A block cannot be read: its minutes are told by their sums, with what others have of them. */
 static void test_damaged(void **state)
 {
@@ -551,6 +598,7 @@ int main(void)
 		TEST(test_nothing),	     TEST(test_records),   TEST(test_span_and_count),
 		TEST(test_clock_put_back),   TEST(test_filters),   TEST(test_containers),
 		TEST(test_minutes_only),     TEST(test_minutes_filtered), TEST(test_holes),
+		TEST(test_clock_was_ahead),  TEST(test_clock_was_ahead_of_hole),
 		TEST(test_many),	     TEST(test_hostile_rows), TEST(test_errors),
 		TEST(test_account),	     TEST(test_no_containers), TEST(test_damaged), TEST(test_late),
 	};
