@@ -9,6 +9,7 @@
 #include "base/table.h"
 
 #define TEXTS 10 /* of an identity */
+#define RECENT 256 /* a power of two */
 
 /* What an identity is found by; the rest of it is compared then. */
 struct who_key {
@@ -34,8 +35,26 @@ struct command_entry {
 	uint32_t id;
 };
 
+/*
+ * What closed last, by the numbers that a record has for its strings (see record.h), so that most of the
+ * time these need not be read. Who is found here does not become younger in the tables: if it gives way
+ * there it gets another id, once it is not found here either.
+ */
+struct recent_who {
+	struct who_key key;
+	uint64_t number; /* 0: none */
+	uint32_t id;
+};
+
+struct recent_command {
+	uint64_t number; /* 0: none */
+	uint32_t id;
+};
+
 struct interner {
 	struct interner_sink sink;
+	struct recent_who recent_whos[RECENT];
+	struct recent_command recent_commands[RECENT];
 	struct table *whos, *commands;
 	uint32_t next_who, next_command;
 	unsigned int new_whos, new_commands; /* in this minute */
@@ -88,6 +107,8 @@ int interner__new(struct interner **internerp, const struct interner_sink *sink,
 
 void interner__forget(struct interner *in)
 {
+	memset(in->recent_whos, 0, sizeof(in->recent_whos));
+	memset(in->recent_commands, 0, sizeof(in->recent_commands));
 	for (void *entry = table__next(in->whos, NULL); entry;
 	     entry = table__next(in->whos, entry))
 		evict_who(in, entry);
@@ -224,29 +245,58 @@ static bool says_nothing(const char *const texts[TEXTS])
 	return true;
 }
 
-static int get_who(struct interner *in, const struct record *rec, uint32_t *id)
+/* Where @key with the strings of that number would be. */
+static struct recent_who *recent_who(struct interner *in, const struct who_key *key, uint64_t number)
 {
-	const struct tws_conn *conn = &rec->event->conn;
-	struct who_key key = { .cgroup_id = conn->cgroup_id };
+	uint64_t comm[2];
+
+	memcpy(comm, key->comm, sizeof(comm));
+	return &in->recent_whos[hash__mix(comm[0] ^ number, comm[1] ^ key->uid ^ 0x9e3779b97f4a7c15ULL) %
+				RECENT];
+}
+
+static int find_who(struct interner *in, const struct who_key *key, const struct record *rec,
+		    uint32_t *id)
+{
 	const char *texts[TEXTS];
 	struct who_entry *entry;
 
 	list_texts(rec, texts);
-	if (conn->flags & TWS_F_CLOSER) {
-		memcpy(key.comm, conn->comm, strnlen(conn->comm, sizeof(key.comm)));
-		key.uid = conn->uid;
-		key.has_uid = 1;
-	} else if (says_nothing(texts)) {
+	if (!key->has_uid && says_nothing(texts)) {
 		*id = 0;
 		return 0;
 	}
-	entry = table__find(in->whos, &key);
+	entry = table__find(in->whos, key);
 	if (!entry || !is_same(entry->texts, texts))
-		return add_who(in, &key, rec, texts, id);
+		return add_who(in, key, rec, texts, id);
 	if (entry != table__newest(in->whos))
 		table__touch(in->whos, entry);
 	*id = entry->id;
 	return 0;
+}
+
+static int get_who(struct interner *in, const struct record *rec, uint32_t *id)
+{
+	const struct tws_conn *conn = &rec->event->conn;
+	struct who_key key = { .cgroup_id = conn->cgroup_id };
+	struct recent_who *recent;
+	int err;
+
+	if (conn->flags & TWS_F_CLOSER) {
+		memcpy(key.comm, conn->comm, strnlen(conn->comm, sizeof(key.comm)));
+		key.uid = conn->uid;
+		key.has_uid = 1;
+	}
+	recent = recent_who(in, &key, rec->workload_number);
+	if (recent->number && recent->number == rec->workload_number &&
+	    !memcmp(&recent->key, &key, sizeof(key))) {
+		*id = recent->id;
+		return 0;
+	}
+	err = find_who(in, &key, rec, id);
+	if (!err && *id)
+		*recent = (struct recent_who){ key, rec->workload_number, *id };
+	return err;
 }
 
 /* ---- command lines ---- */
@@ -283,22 +333,35 @@ static int add_command(struct interner *in, const struct command_key *key, const
 	return 0;
 }
 
-static int get_command(struct interner *in, const struct record *rec, uint32_t *id)
+static int find_command(struct interner *in, const char *text, uint32_t *id)
 {
-	struct command_entry *entry;
-	struct command_key key;
+	const struct command_key key = { hash__bytes(in->seed, text, strlen(text)) };
+	struct command_entry *entry = table__find(in->commands, &key);
 
-	*id = 0;
-	if (!rec->command_line || !rec->command_line[0])
-		return 0;
-	key.hash = hash__bytes(in->seed, rec->command_line, strlen(rec->command_line));
-	entry = table__find(in->commands, &key);
-	if (!entry || strcmp(entry->text, rec->command_line) != 0)
-		return add_command(in, &key, rec->command_line, id);
+	if (!entry || strcmp(entry->text, text) != 0)
+		return add_command(in, &key, text, id);
 	if (entry != table__newest(in->commands))
 		table__touch(in->commands, entry);
 	*id = entry->id;
 	return 0;
+}
+
+static int get_command(struct interner *in, const struct record *rec, uint32_t *id)
+{
+	struct recent_command *recent = &in->recent_commands[rec->command_number % RECENT];
+	int err;
+
+	*id = 0;
+	if (!rec->command_line || !rec->command_line[0])
+		return 0;
+	if (recent->number && recent->number == rec->command_number) {
+		*id = recent->id;
+		return 0;
+	}
+	err = find_command(in, rec->command_line, id);
+	if (!err && *id)
+		*recent = (struct recent_command){ rec->command_number, *id };
+	return err;
 }
 
 int interner__get(struct interner *in, const struct record *rec, struct held_row *row)

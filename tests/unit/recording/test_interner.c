@@ -220,6 +220,63 @@ static void test_epochs(void **state)
 	interner__free(in);
 }
 
+/* The numbers of strings stand for them, but not for what else tells apart; not beyond an epoch. */
+static void test_numbers(void **state)
+{
+	struct interner *in = make();
+	struct tws_event ev;
+	struct record rec = { .event = &ev, .command_line = "a", .command_number = 5,
+			      .cgroup_path = "/a", .workload_number = 9 };
+	struct held_row row;
+
+	(void)state;
+	support__event(&ev);
+	for (int i = 0; i < 2; i++) {
+		row = get(in, &rec);
+		assert_int_equal(row.who, 100);
+		assert_int_equal(row.command, 200);
+	}
+	/* In the same places of what closed last. */
+	rec.command_line = "b";
+	rec.command_number += 256;
+	assert_int_equal(get(in, &rec).command, 201);
+	rec.command_line = "a";
+	rec.command_number -= 256;
+	assert_int_equal(get(in, &rec).command, 200);
+	rec.command_line = NULL;
+	rec.command_number = 0;
+	assert_int_equal(get(in, &rec).command, 0);
+	ev.conn.uid++;
+	assert_int_equal(get(in, &rec).who, 101);
+	ev.conn.cgroup_id++;
+	assert_int_equal(get(in, &rec).who, 102);
+	rec.cgroup_path = "/b";
+	rec.workload_number++;
+	assert_int_equal(get(in, &rec).who, 103);
+	assert_string_equal(told.cgroup_path, "/b");
+	/* Nobody's, in a cgroup that is known. */
+	ev.conn.flags &= ~TWS_F_CLOSER;
+	assert_int_equal(get(in, &rec).who, 104);
+	assert_false(told.last_who.has_uid);
+	/* Strings without a number are read. */
+	rec.workload_number = 0;
+	rec.cgroup_path = "/c";
+	assert_int_equal(get(in, &rec).who, 105);
+	rec.cgroup_path = NULL;
+	assert_int_equal(get(in, &rec).who, 0);
+	/* Whom there was no room for is asked for anew. */
+	rec.workload_number = 77;
+	rec.cgroup_path = "/d";
+	told.error = -ENOMEM;
+	assert_int_equal(interner__get(in, &rec, &row), -ENOMEM);
+	told.error = 0;
+	assert_int_equal(get(in, &rec).who, 106);
+	interner__forget(in);
+	assert_int_equal(get(in, &rec).who, 107);
+	assert_int_equal(told.num_whos, 8);
+	interner__free(in);
+}
+
 /* What could not be told has no id: it is told the next time. */
 static void test_no_memory(void **state)
 {
@@ -248,6 +305,7 @@ int main(void)
 		cmocka_unit_test(test_flood),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_epochs),
+		cmocka_unit_test(test_numbers),
 		cmocka_unit_test(test_no_memory),
 	};
 
