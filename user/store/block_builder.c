@@ -203,17 +203,10 @@ static int add_opener(struct block_builder *b, const struct tws_conn *conn, uint
 	return err ?: intern(b, BLOCK_OPENERS, &key, cells, index);
 }
 
-static int add_actor(struct block_builder *b, const struct held_row *row, uint32_t *index)
+static int intern_actor(struct block_builder *b, const struct held_row *row, const struct actor_key *key,
+			uint32_t *index)
 {
 	const struct tws_conn *conn = &row->event.conn;
-	struct actor_key key = {
-		.who_command = pair(row->who, row->command),
-		.tgid_tid = pair(conn->tgid, conn->tid),
-		.uid_ns_tgid = pair(conn->uid, conn->ns_tgid),
-		.pid_ns = conn->pid_ns,
-		.cgroup = conn->cgroup_id,
-		.start_ns = conn->closer_start_ns,
-	};
 	uint64_t cells[ACTOR_COLUMNS] = {
 		[ACTOR_WHO] = row->who,
 		[ACTOR_COMMAND] = row->command,
@@ -225,15 +218,27 @@ static int add_actor(struct block_builder *b, const struct held_row *row, uint32
 		[ACTOR_CGROUP] = conn->cgroup_id,
 		[ACTOR_START] = conn->closer_start_ns,
 	};
-	int err;
+	int err = intern_comm(b, conn->comm, &cells[ACTOR_COMM]) ?:
+		  intern_comm(b, conn->thread_comm, &cells[ACTOR_THREAD]);
+
+	return err ?: intern(b, BLOCK_ACTORS, key, cells, index);
+}
+
+static int add_actor(struct block_builder *b, const struct held_row *row, uint32_t *index)
+{
+	const struct tws_conn *conn = &row->event.conn;
+	struct actor_key key = {
+		.who_command = pair(row->who, row->command),
+		.tgid_tid = pair(conn->tgid, conn->tid),
+		.uid_ns_tgid = pair(conn->uid, conn->ns_tgid),
+		.pid_ns = conn->pid_ns,
+		.cgroup = conn->cgroup_id,
+		.start_ns = conn->closer_start_ns,
+	};
 
 	memcpy(key.comm, conn->comm, sizeof(key.comm));
 	memcpy(key.thread_comm, conn->thread_comm, sizeof(key.thread_comm));
-	if (find(b, BLOCK_ACTORS, &key, index))
-		return 0;
-	err = intern_comm(b, conn->comm, &cells[ACTOR_COMM]) ?:
-	      intern_comm(b, conn->thread_comm, &cells[ACTOR_THREAD]);
-	return err ?: intern(b, BLOCK_ACTORS, &key, cells, index);
+	return find(b, BLOCK_ACTORS, &key, index) ? 0 : intern_actor(b, row, &key, index);
 }
 
 /* Which end a service is: the other one's port is any. */
