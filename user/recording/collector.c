@@ -13,6 +13,7 @@
 #define NS_PER_S 1000000000ULL
 #define NS_PER_MINUTE (60 * NS_PER_S)
 #define LEVEL 1 /* of zstd: see block.h */
+#define TAIL_LEVEL (-5) /* what a block replaces seconds later need not be small */
 #define TAIL_MAX_ROWS 4096 /* so many are compressed well alone: they become no tail */
 #define ROW_BYTES_GUESS 24  /* of a tail, for whether there will be room */
 /* Once there was none, rows wait for so much: a gap of a minute is better than sixty. */
@@ -300,7 +301,8 @@ static int add_block(struct collector *c, uint32_t from, bool is_tail)
 
 	if (!bundle)
 		return -ENOMEM;
-	err = block_builder__encode(c->builder, from, LEVEL, &block.data, &block.size) ?:
+	err = block_builder__encode(c->builder, from, is_tail ? TAIL_LEVEL : LEVEL, &block.data,
+				   &block.size) ?:
 	      bundle__add_block(bundle, &block);
 	if (err)
 		return err;
