@@ -11,6 +11,7 @@ import time
 import benchlib as b
 
 RATE = 5000
+SHARE_RATES = (500, 1000)
 FOREIGN = 400000  # TIME_WAITs that were there before
 
 
@@ -43,16 +44,18 @@ def cpu_a_close(argv, seconds, after_s=1.5):
         return (tool.cpu_ns() - before) / 1000 / made
 
 
-def share(path, seconds, warm_up_s):
-    """Of a core in percent, at 1,000 closes a second."""
+def share(path, rate, seconds, warm_up_s):
+    """Of a core in percent, while that many connections are closed a second: record, and a trace at the
+    same time, each with programs of its own, which are no part of this."""
     millis = (warm_up_s + seconds + 5) * 1000
-    with b.Churn("--millis", millis, "--rate", 1000, "--pairs", 1) as churn, \
-         Recorder("record", "--own", path) as tool:
+    with b.Churn("--millis", millis, "--rate", rate, "--pairs", 1) as churn, \
+         Recorder("trace", "--own", "--all") as trace, Recorder("record", "--own", path) as tool:
         churn.go()
         time.sleep(warm_up_s)
-        begin, before = time.monotonic(), tool.cpu_ns()
+        begin, before = time.monotonic(), [one.cpu_ns() for one in (tool, trace)]
         time.sleep(seconds)
-        used = (tool.cpu_ns() - before) / (time.monotonic() - begin) / 1e7
+        taken = (time.monotonic() - begin) * 1e7
+        used = [(one.cpu_ns() - was) / taken for one, was in zip((tool, trace), before)]
         churn.result()
         return used
 
@@ -126,13 +129,19 @@ def record(ctx):
             above = b.spread([y - x for x, y in pairs])
             figures[what] = above
             rows.append([f"{what}: above trace >/dev/null, µs a close", b.show(above, 2)])
-        figures["share"] = ctx.attempt("twsnoop", share, path, 3 if ctx.quick else 60,
-                                       2 if ctx.quick else 65)
+        # Both ends are on this host: a connection is two closes.
+        for rate in SHARE_RATES:
+            figures[f"share {rate}"] = ctx.attempt("twsnoop", share, path, rate, 3 if ctx.quick else 60,
+                                                   2 if ctx.quick else 65)
         figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 120)
         figures["others"] = ctx.attempt("twsnoop", among_others, path, FOREIGN // (100 if ctx.quick else 1),
                                         2 if ctx.quick else 30)
-    if figures["share"] is not None:
-        rows.append(["all of it at 1,000 closes/s, % of a core", f"{figures['share']:.2f}"])
+    for rate in SHARE_RATES:
+        if figures[f"share {rate}"] is not None:
+            used, traced = figures[f"share {rate}"]
+            rows.append([f"all of it at {rate} connections/s, {2 * rate} closes, % of a core", f"{used:.2f}"])
+            rows.append(["a trace at the same time; µs a close above it",
+                         f"{traced:.2f}; {(used - traced) * 1e4 / (2 * rate):.2f}"])
     if figures["full"]:
         full = figures["full"]
         rows.append([f"at {full['rate']:.0f} closes/s: lost, let go",
