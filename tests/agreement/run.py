@@ -200,8 +200,9 @@ class Lists:
                             "--netns", NETNS], stdout=out, stderr=subprocess.DEVNULL, check=True)
         result = subprocess.run([PYTHON, f"{HERE}/../past/agree.py", "sockets", path, recorded,
                                  f"{took + 0.3:.3f}", f"{reach_s - took:.3f}"], capture_output=True, text=True, check=True)
-        self.sockets += int(result.stderr.split()[0])
-        self.misplaced += int(result.stderr.split()[2])
+        counts = re.findall(r"\d+ ", result.stderr)
+        self.sockets += int(counts[0])
+        self.misplaced += int(counts[-1])
         return result.stdout
 
     def check_next(self, recording, lag_s):

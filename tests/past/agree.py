@@ -10,7 +10,8 @@ containers. To read all sockets takes a while: what was closed in the last SECON
 them alone. Of what was closed more than REACH seconds ago the live one may have no owner: it was
 written over. A list reads the kernel's table; a recording has what tracepoints told, and the rest once
 a snapshot has found it, up to a minute later. There are kernels whose tracepoints are silent while
-some tasks run (docs/limits.md): so a few sockets may not be recorded yet.
+some tasks run (docs/limits.md): so a few sockets may not be recorded yet, and of a few that waited in
+FIN_WAIT2 it may have gone unseen that they are no more.
 Prints why not, a line each, or nothing.
 """
 import collections
@@ -101,9 +102,13 @@ def sockets(live, recorded, slack, reach):
     lacking = [[json.dumps(s) for key, s in sorted(known[which].items())
                 if key not in known[1 - which] and not is_recent(s, slack) and
                 not is_ending(s, slack)] for which in (0, 1)]
-    if len(lacking[0]) > max(2, UNTOLD_SHARE * len(known[0])):
+    few = max(2, UNTOLD_SHARE * len(known[0]))
+    if len(lacking[0]) > few:
         show("not recorded", lacking[0])
-    show("not there", lacking[1])
+    waited = [s for s in lacking[1] if json.loads(s)["tcp"]["state"] == "fin_wait2"]
+    if len(waited) > few:
+        show("not there", waited)
+    show("not there", [s for s in lacking[1] if s not in waited])
     others, misplaced = [], 0
     for key in known[0].keys() & known[1].keys():
         a, b = (k[key] for k in known)
@@ -124,8 +129,8 @@ def sockets(live, recorded, slack, reach):
         if names:
             others.append("%s: %s, %s" % (" ".join(names), json.dumps(a), json.dumps(b)))
     show("another", others)
-    print("%d sockets, %d of them not recorded yet, %d listed in the root cgroup" %
-          (len(known[0]), len(lacking[0]), misplaced), file=sys.stderr)
+    print("%d sockets, %d of them not recorded yet, %d recorded that have left FIN_WAIT2, %d listed in the "
+          "root cgroup" % (len(known[0]), len(lacking[0]), len(waited), misplaced), file=sys.stderr)
 
 
 if sys.argv[1] == "events":

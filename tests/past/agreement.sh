@@ -47,9 +47,9 @@ list_both()
 		sleep 0.3
 	done
 	sleep 1.2
-	# What the recorder finds by a snapshot of its own it finds some seconds later.
+	# What no tracepoint told the recorder finds by a snapshot of its own, within a minute.
 	tries=0
-	until why=$(as_listed "$2") && [ -z "$why" ] || [ $tries = 8 ]; do
+	until why=$(as_listed "$2") && [ -z "$why" ] || [ $tries = 45 ]; do
 		tries=$((tries + 1))
 		sleep 1.5
 	done
