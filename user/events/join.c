@@ -138,6 +138,13 @@ static int give(const struct join *join, const struct tws_event *from, uint8_t a
 	return err < 0 ? err : 0;
 }
 
+/* A recorder that was attached with --all has more than a reader without it asks for. */
+static bool is_wanted(uint8_t action, bool all)
+{
+	return all ? TWS_IS_OUTCOME(action, true) :
+		     action == TWS_TIME_WAIT || action == TWS_ENTERED;
+}
+
 /*
  * The FIN was before tracing, or its record is lost. A segment with a FIN may also come
  * again to a socket that is long in TIME_WAIT: that one is known.
@@ -146,8 +153,7 @@ static void note_orphan(struct join *join, const struct tws_ending *ending)
 {
 	const struct join_options *opts = &join->opts;
 
-	if (ending->action == TWS_GONE || ending->action == TWS_BYTES ||
-	    (ending->action == TWS_FIN_WAIT2 && !opts->all))
+	if (!is_wanted(ending->action, opts->all))
 		return;
 	if (!opts->known || !opts->known(opts->ctx, ending))
 		join->orphans++;

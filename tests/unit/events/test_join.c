@@ -366,6 +366,23 @@ static void test_lost_fin(void **state)
 	join__free(join);
 }
 
+/* Of a recorder that tells every end, to a reader who asks for TIME_WAITs, or for all. */
+static void test_lost_fin_of_others(void **state)
+{
+	(void)state;
+	for (int all = 0; all < 2; all++) {
+		struct join *join = make(16, true, all);
+		struct got got = { 0 };
+
+		for (uint8_t action = TWS_RESET; action <= TWS_PASSIVE_CLOSE; action++)
+			end(join, &got, action, action, 200);
+		assert_int_equal(join__orphans(join),
+				 all ? TWS_PASSIVE_CLOSE - TWS_RESET + 1 : 0);
+		assert_int_equal(got.num, 0);
+		join__free(join);
+	}
+}
+
 /* With --all: entered, and the mini-socket's ending is lost. A snapshot tells it, if it
  * is alive. */
 static void test_lost_mini(void **state)
@@ -407,6 +424,7 @@ int main(void)
 		cmocka_unit_test(test_sweep),
 		cmocka_unit_test(test_the_dead_give_way),	 cmocka_unit_test(test_error),
 		cmocka_unit_test(test_lives),	 cmocka_unit_test(test_lost_fin),
+		cmocka_unit_test(test_lost_fin_of_others),
 		cmocka_unit_test(test_lost_mini), cmocka_unit_test(test_silent_mini),
 		cmocka_unit_test(test_bytes),
 		cmocka_unit_test(test_passive_bytes),
