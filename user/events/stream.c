@@ -518,7 +518,7 @@ bool stream__lacks_listeners(const struct stream *s)
 /*
  * Where kfree_skb names a mini-socket, its FIN is told whenever it has a cookie: again if
  * the FIN comes again, and also of one that a filter left out, if somebody else gave it
- * its cookie. What came after the end of the trace was not asked for.
+ * its cookie. What came after the end of the trace, or what was asked for, is not missed.
  */
 static bool is_known(void *ctx, const struct tws_ending *ending)
 {
@@ -527,7 +527,8 @@ static bool is_known(void *ctx, const struct tws_ending *ending)
 	if (!s->has_baseline && ending->action == TWS_ENTERED)
 		healer__doubt(s->healer, ending->id);
 	if (source__is_late(s->opts.events, ending->time_ns) ||
-	    ending->time_ns < s->opts.since_ns)
+	    ending->time_ns < s->opts.since_ns ||
+	    (s->opts.until_ns && ending->time_ns > s->opts.until_ns))
 		return true;
 	if (s->opts.kernel->rx_sk.state == FEATURE_PRESENT && healer__knows(s->healer, ending->id))
 		return true;

@@ -279,6 +279,24 @@ static void test_lost_meanwhile(void **state)
 	stream__free(stream);
 }
 
+/* An end without its FIN is lost if it may be of what was asked for: not before that, nor after it. */
+static void test_lost_in_time(void **state)
+{
+	struct stream_options opts = looking_back(30);
+	struct stream *stream;
+
+	(void)state;
+	opts.until_ns = AGO(10);
+	stream = started(&opts);
+	tell_ending_alone(1, 31, TWS_ENTERED);
+	tell_ending_alone(2, 20, TWS_ENTERED);
+	tell_ending_alone(3, 9, TWS_ENTERED);
+	assert_int_equal(feed__finish(stream__feed(stream)), 0);
+	assert_int_equal(num_given, 0);
+	assert_int_equal(account_of(stream).lost, 1);
+	stream__free(stream);
+}
+
 /* A filter leaves out of it what it leaves out of all. */
 static void test_skipped_filtered(void **state)
 {
@@ -305,7 +323,7 @@ int main(void)
 		TEST(test_skipped_are_not_lost), TEST(test_skipped_too_early),
 		TEST(test_skipped_in_doubt), TEST(test_nothing_skipped),
 		TEST(test_skipped_meanwhile), TEST(test_lost_meanwhile),
-		TEST(test_skipped_filtered),
+		TEST(test_skipped_filtered), TEST(test_lost_in_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
