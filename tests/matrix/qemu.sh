@@ -4,14 +4,14 @@
 # How QEMU is asked for a guest: machine, clock, the kernel's arguments. Sourced, never run, after
 # common.sh.
 
-# machine SERIES: QEMU's program and the machine. All that it can emulate, but for what costs it
+# machine SERIES: QEMU's program and the machine: $processor, or all that it can emulate but for what costs it
 # most: a string instruction goes byte by byte, a miss of the TLB through one more level, and each
 # look at a user's page through two switches; on arm64 the signing of pointers.
 machine()
 {
 	case $(series_arch "$1") in
-	arm64) echo "qemu-system-aarch64 -M virt -cpu max,pauth=off,sve=off,sme=off" ;;
-	*) echo "qemu-system-x86_64 -cpu max,-erms,-la57,-smap" ;;
+	arm64) echo "qemu-system-aarch64 -M virt -cpu ${processor:-max,pauth=off,sve=off,sme=off}" ;;
+	*) echo "qemu-system-x86_64 -cpu ${processor:-max,-erms,-la57,-smap}" ;;
 	esac
 }
 

@@ -28,6 +28,7 @@ usage()
 	  --cpus N                 of each guest (also CPUS=; default 1: its clock counts instructions,
 	                           so that it is never short of time; more: they run at once, and it
 	                           is this machine's)
+	  --processor NAME         one of QEMU's, such as cortex-a57, which is ARMv8.0 (also PROCESSOR=)
 	  --memory SIZE            for each guest, as QEMU's -m takes it (default 1G)
 	  --append ARGS            more arguments for the kernel; may be repeated
 	  --with-host-binary PROG, --module NAME    as in mkinitramfs.sh; may be repeated
@@ -221,6 +222,7 @@ parse_options()
 	jobs=${JOBS:-$(nproc)} library_roots=
 	deadline=${DEADLINE:-600}
 	cpus=${CPUS:-1}
+	processor=${PROCESSOR:-}
 	while [ $# -gt 0 ]; do
 		case $1 in
 		-h | --help)
@@ -232,13 +234,14 @@ parse_options()
 			exit 0
 			;;
 		--selftest) selftest=1 ;;
-		--payload | --jobs | --deadline | --cpus | --memory | --append | --with-host-binary | --module | --library-root)
+		--payload | --jobs | --deadline | --cpus | --processor | --memory | --append | --with-host-binary | --module | --library-root)
 			[ $# -ge 2 ] || usage_die "$1 needs a value"
 			case $1 in
 			--payload) payload=$2 ;;
 			--jobs) jobs=$2 ;;
 			--deadline) deadline=$2 ;;
 			--cpus) cpus=$2 ;;
+			--processor) processor=$2 ;;
 			--memory) memory=$2 ;;
 			--append) append="$append $2" ;;
 			--library-root) library_roots="$library_roots $2" ;;
@@ -254,6 +257,7 @@ parse_options()
 	number_option --jobs "$jobs"
 	number_option --deadline "$deadline"
 	number_option --cpus "$cpus"
+	[[ $processor =~ ^[a-zA-Z0-9_.,=+-]*$ ]] || usage_die "--processor wants a name of QEMU's, not '$processor'"
 	series_asked=("$@")
 	# shellcheck disable=SC2206
 	[ $# -gt 0 ] || series_asked=($MATRIX_SERIES)

@@ -139,8 +139,9 @@ static void judge_command_line(struct judge *j, const struct truth *tr, const st
 {
 	bool known = j->g->attached && tr->name[0] && !tr->name_alt[0];
 	/* A process that exits has no arguments any more; but it had at its connect(). */
-	bool noted = !(tr->causes & CAUSE_EXIT) ||
-		     (tr->sides == SIDE_CLIENT && tr->opener == tr->pid);
+	bool noted = !net__faults_on_forked_pages() &&
+		     (!(tr->causes & CAUSE_EXIT) ||
+		      (tr->sides == SIDE_CLIENT && tr->opener == tr->pid));
 
 	if (row->command_line[0] && tr->name[0] && !tr->name_alt[0] &&
 	    strncmp(row->command_line, j->g->command_line, ARGS_LEN - 1) != 0)

@@ -209,7 +209,8 @@ static bool owner_right(const struct world *w, const struct row *row)
 	return row->ev.pid == (server ? w->server : w->client) &&
 	       strcmp(row->ev.name, server ? "lc-server" : "lc-client") == 0 &&
 	       row->ev.side & (server ? SIDE_SERVER | SIDE_UNKNOWN : SIDE_CLIENT | SIDE_UNKNOWN) &&
-	       row->ev.cause == CAUSE_CLOSE && row->ev.uid == 0 && row->command_line[0];
+	       row->ev.cause == CAUSE_CLOSE && row->ev.uid == 0 &&
+	       (row->command_line[0] || net__faults_on_forked_pages());
 }
 
 struct findings {

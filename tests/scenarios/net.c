@@ -11,9 +11,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -177,6 +180,40 @@ bool net__is_emulated(void)
 		known = strstr(line, "QEMU TCG") != NULL;
 	if (f)
 		fclose(f);
+	return known;
+}
+
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_SELF, &usage) ? 0 : usage.ru_minflt;
+}
+
+bool net__faults_on_forked_pages(void)
+{
+	static int known = -1;
+	volatile char *page;
+	long before;
+	pid_t child;
+	int status;
+
+	if (known >= 0)
+		return known;
+	known = 0;
+	page = mmap(NULL, (size_t)getpagesize(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page == MAP_FAILED)
+		return known;
+	*page = 1;
+	child = fork();
+	if (!child) {
+		minor_faults(); /* its stack's own */
+		before = minor_faults();
+		_exit(*page == 1 && minor_faults() > before);
+	}
+	if (child > 0 && waitpid(child, &status, 0) == child)
+		known = WIFEXITED(status) && WEXITSTATUS(status) == 1;
+	munmap((void *)page, (size_t)getpagesize());
 	return known;
 }
 

@@ -81,6 +81,13 @@ int net__sysctl_text(const char *name, const char *text);
 
 /* Is it QEMU without KVM, by the name of its processor? A hundred times slower. */
 bool net__is_emulated(void);
+
+/*
+ * Does a look at a page that fork() has copied fault the first time, since the processor does not
+ * mark by itself which pages are in use (arm64 before ARMv8.1)? There a BPF program, which cannot
+ * wait for a fault, reads no arguments of a forked process that has not looked at them.
+ */
+bool net__faults_on_forked_pages(void);
 /* Is the running kernel at least major.minor? */
 bool net__kernel_at_least(int major, int minor);
 
