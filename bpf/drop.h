@@ -147,7 +147,7 @@ static __always_inline void on_mini_segment(const struct sock *sk, const struct 
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
 	if (cookie && BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
-	    tcp_flags_of(skb) & TCP_FLAG_FIN && (!tws.has_filter || mini_passes_filter(sk)))
+	    tcp_flags_of(skb) & TCP_FLAG_FIN && (!filters_connections() || mini_passes_filter(sk)))
 		tell_short(cookie, TWS_ENTERED, sk->__sk_common.skc_num, &sk->__sk_common, TWS_DROP);
 }
 

@@ -80,14 +80,31 @@ struct {
 	__type(value, __u8);
 } tws_pids SEC(".maps");
 
-static __always_inline bool pass_pids(const struct tws_conn *conn)
+static __always_inline bool pass_pid(__u32 pid)
 {
-	__u32 pid = conn->flags & TWS_F_CLOSER ? conn->tgid : conn->opener_tgid;
 	const __u8 *passes = bpf_map_lookup_elem(&tws_pids, &pid);
 
 	if (!pid)
 		return false;
 	return passes ? *passes : F.num_pids == F.not_pids;
+}
+
+static __always_inline bool pass_pids(const struct tws_conn *conn)
+{
+	return pass_pid(conn->flags & TWS_F_CLOSER ? conn->tgid : conn->opener_tgid);
+}
+
+/* Whether it asks for what the connection alone decides. */
+static __always_inline bool filters_connections(void)
+{
+	return tws.has_filter && (F.family || F.num_netns || F.num_locals || F.num_peers);
+}
+
+/* Whether it lets nothing pass of which neither the closer nor the side is known. */
+static __always_inline bool filters_owners(void)
+{
+	return tws.has_filter && (F.side || F.num_pids || F.num_comms ||
+				  (F.by_cgroup && !tws_cgroups_full));
 }
 
 static __always_inline bool filter_connection(const struct tuple *t)

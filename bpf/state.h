@@ -116,6 +116,14 @@ static __always_inline bool file_is_dead(const struct file *file)
 	return ((const struct file___count *)file)->f_count.counter == 0;
 }
 
+/* What refers to the socket, or NULL. */
+static __always_inline const struct file *file_of(const struct sock *sk)
+{
+	const struct socket *socket = sk->sk_socket;
+
+	return socket ? socket->file : NULL;
+}
+
 /* do_exit() sets exit_code before exit_files(); its low bits are a signal. */
 static __always_inline void read_exit(struct tws_conn *conn, struct task_struct *task)
 {
@@ -125,10 +133,10 @@ static __always_inline void read_exit(struct tws_conn *conn, struct task_struct 
 }
 
 /* Whether the file's last reference may have been that of a process that never had it open. */
-static __always_inline bool is_lookers(const struct tws_conn *conn, const struct file *file,
+static __always_inline bool is_lookers(__u32 opener_tgid, const struct file *file,
 				       struct task_struct *task)
 {
-	return (__u32)TASK_READ(task, tgid) != conn->opener_tgid && file_is_dead(file) &&
+	return (__u32)TASK_READ(task, tgid) != opener_tgid && file_is_dead(file) &&
 	       !(task_flags(task) & PF_EXITING) && tws_only_looks();
 }
 
@@ -144,8 +152,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	bool is_destroyed = is_abort && was_destroyed(sk);
 	struct task_struct *task = current_task();
 	__u32 flags = task_flags(task);
-	const struct file *file = NULL;
-	const struct socket *socket;
+	const struct file *file;
 	bool is_kernels;
 
 	if (!sk->sk_lock.owned) {
@@ -153,11 +160,9 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 			conn->cause = TWS_CAUSE_ICMP;
 		return;
 	}
-	socket = sk->sk_socket;
-	if (socket)
-		file = socket->file;
+	file = file_of(sk);
 	is_kernels = flags & PF_KTHREAD || (!file && !is_destroyed);
-	if (is_kernels || (file && is_lookers(conn, file, task))) {
+	if (is_kernels || (file && is_lookers(conn->opener_tgid, file, task))) {
 		conn->cause = is_kernels ? TWS_CAUSE_KERNEL : TWS_CAUSE_UNKNOWN;
 		read_sock_cgroup(conn, sk);
 		return;
@@ -267,7 +272,7 @@ static OUT_OF_LINE bool passes_filter(const struct sock *sk, const struct tcp_so
 
 static __always_inline bool passes(const struct sock *sk, const struct tcp_sock *tp)
 {
-	return !tws.has_filter || passes_filter(sk, tp);
+	return !filters_connections() || passes_filter(sk, tp);
 }
 
 /* Writes the record, with what is @known of the connection already, if that is not NULL. Else
@@ -295,22 +300,36 @@ static __always_inline void tell_fin(const struct sock *sk, const struct tcp_soc
 		open_release(sk, open);
 }
 
+/* With a filter for processes, before more is read: whether the one that closes, whom read_close() would
+ * name, does not pass. Where nobody is named, who has opened the connection is asked for. */
+static __always_inline bool is_closed_by_others(const struct sock *sk, const struct tws_open *open)
+{
+	struct task_struct *task = current_task();
+	const struct file *file = file_of(sk);
+
+	return tws.filter.num_pids && sk->sk_lock.owned && !(task_flags(task) & PF_KTHREAD) && file &&
+	       !pass_pid(TASK_READ(task, tgid)) && !is_lookers(open ? opener_of(open) : 0, file, task);
+}
+
 /* A filter may ask who closes: so that is found out before room is taken for a record. */
 static OUT_OF_LINE void on_filtered_fin(const struct sock *sk, const struct tcp_sock *tp, __u16 flag,
 				 enum tws_writer writer)
 {
-	struct tws_open *open = take_opening(sk, tp, 0);
+	struct tws_open *open = open_find(sk);
 	struct tws_conn conn;
 
-	if (passes(sk, tp)) {
-		fill_fin(&conn, sk, open, flag);
-		if (filter_owner(&conn)) {
-			count_filtered_fin(writer);
-			tell_fin(sk, tp, open, flag, 0, bpf_ktime_get_ns(), &conn, writer);
-			return;
-		}
+	if (is_closed_by_others(sk, open) || !passes(sk, tp)) {
+		drop_fin(sk, tp, open);
+		return;
 	}
-	drop_fin(sk, tp, open);
+	open = take_opening(sk, tp, 0);
+	fill_fin(&conn, sk, open, flag);
+	if (!filter_owner(&conn)) {
+		drop_fin(sk, tp, open);
+		return;
+	}
+	count_filtered_fin(writer);
+	tell_fin(sk, tp, open, flag, 0, bpf_ktime_get_ns(), &conn, writer);
 }
 
 /* Who closes the socket, or resets it, if it is a process. Where there is room on the stack. */
@@ -642,7 +661,8 @@ static __always_inline bool close_matters(int oldstate)
 static __always_inline bool ends_in_plain_mini(const struct sock *sk, const struct tcp_sock *tp,
 					       __u64 id, int oldstate, enum tws_writer writer)
 {
-	if (!tws.has_rx_sk || tws.has_filter || !HAS_READERS || !id ||
+	/* What is attached with a filter does not know of a cookie whether its FIN has passed. */
+	if (!tws.has_rx_sk || (tws.has_filter && open_ends_with_fin()) || !HAS_READERS || !id ||
 	    (oldstate != BPF_TCP_FIN_WAIT2 && oldstate != BPF_TCP_CLOSING) ||
 	    !has_left_mini(sk, id))
 		return false;
@@ -656,12 +676,18 @@ static __always_inline bool ends_in_plain_mini(const struct sock *sk, const stru
 	return true;
 }
 
+/* With a filter for who closes: its FIN did not pass, or was not seen, and so nothing is told. */
+static __always_inline bool is_others(__u64 id)
+{
+	return !id && !tws.all && filters_owners();
+}
+
 static __always_inline void on_close(const struct sock *sk, const struct tcp_sock *tp,
 				     int oldstate, enum tws_writer writer)
 {
 	__u64 id = read_id(sk);
 
-	if (!ends_in_plain_mini(sk, tp, id, oldstate, writer))
+	if (!is_others(id) && !ends_in_plain_mini(sk, tp, id, oldstate, writer))
 		tell_close(sk, tp, id, oldstate, writer);
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket() ||
 	    (id && !open_ends_with_fin()))
