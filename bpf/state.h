@@ -30,21 +30,23 @@ static __always_inline __u64 socket_cookie(const struct sock *sk)
 	return sk->__sk_common.skc_cookie.counter;
 }
 
-/* Fills @conn with what the table of connections has: when, which side, and by whom. */
+/* Fills @conn with what the table of connections has: when, which side, and by whom; all but
+ * the closer. Each word is stored once: records are in lines that no cache has. */
 static __always_inline void fill_opening(struct tws_conn *conn, const struct sock *sk,
 					 const struct tws_open *open)
 {
-	__builtin_memset(conn, 0, sizeof(*conn));
-	conn->ifindex = sk->__sk_common.skc_bound_dev_if;
-	if (!open)
-		return;
-	conn->open_ns = open_time_ns(open);
-	conn->side = open_side(open);
-	conn->opener_tgid = opener_of(open);
-	if (conn->opener_tgid) {
+	__u32 opener = open ? opener_of(open) : 0;
+
+	conn->open_ns = open ? open_time_ns(open) : 0;
+	conn->opener_tgid = opener;
+	if (opener)
 		copy_comm(conn->opener_comm, open->opener_comm);
-		conn->flags = TWS_F_OPENER;
-	}
+	else
+		__builtin_memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
+	conn->side = open ? open_side(open) : TWS_SIDE_UNKNOWN;
+	conn->cause = TWS_CAUSE_UNKNOWN;
+	conn->flags = opener ? TWS_F_OPENER : 0;
+	conn->ifindex = sk->__sk_common.skc_bound_dev_if;
 }
 
 /* What is known since the peer's FIN, if that came first. */
@@ -54,6 +56,7 @@ static __always_inline void fill_peer_fin(struct tws_conn *conn, const struct tw
 		conn->flags |= TWS_F_FIN_UNCOUNTED;
 }
 
+/* All but cookie, bytes and conn. */
 static __always_inline void fill_event(const struct out *out, const struct sock *sk,
 				       __u16 local_port)
 {
@@ -64,9 +67,6 @@ static __always_inline void fill_event(const struct out *out, const struct sock 
 	ev->end = 0;
 	ev->pad = 0;
 	ev->error = 0;
-	ev->cookie = 0;
-	ev->tx_bytes = 0;
-	ev->rx_bytes = 0;
 }
 
 /* ---- process context ---- */
@@ -100,9 +100,10 @@ static OUT_OF_LINE void on_listener(const struct sock *sk, const struct tcp_sock
 		return;
 	out.ev->action = action;
 	fill_event(&out, sk, local_port_of(tp));
+	out.ev->tx_bytes = 0;
+	out.ev->rx_bytes = 0;
 	__builtin_memset(&out.ev->conn, 0, sizeof(out.ev->conn));
-	if (HAS_COOKIE)
-		out.ev->cookie = bpf_get_socket_cookie((void *)sk);
+	out.ev->cookie = HAS_COOKIE ? bpf_get_socket_cookie((void *)sk) : 0;
 	if (action == TWS_LISTEN)
 		read_opener(&out.ev->conn, current_task());
 	send(&out);
@@ -156,6 +157,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	bool is_kernels;
 
 	if (!sk->sk_lock.owned) {
+		clear_closer(conn);
 		if (is_abort && was_ended_by_icmp(sk, oldstate))
 			conn->cause = TWS_CAUSE_ICMP;
 		return;
@@ -163,6 +165,7 @@ static __always_inline void read_close(struct tws_conn *conn, const struct sock 
 	file = file_of(sk);
 	is_kernels = flags & PF_KTHREAD || (!file && !is_destroyed);
 	if (is_kernels || (file && is_lookers(conn->opener_tgid, file, task))) {
+		clear_closer(conn);
 		conn->cause = is_kernels ? TWS_CAUSE_KERNEL : TWS_CAUSE_UNKNOWN;
 		read_sock_cgroup(conn, sk);
 		return;
@@ -475,6 +478,7 @@ static OUT_OF_LINE void tell_mini_without_fin(const struct sock *sk, const struc
 		return;
 	fill_event(&out, sk, local_port_of(tp));
 	fill_opening(&out.ev->conn, sk, take_opening(sk, tp, 1));
+	clear_closer(&out.ev->conn);
 	out.ev->tx_bytes = payload_before(tp, tp->write_seq, 1, out.ev->conn.side);
 	out.ev->rx_bytes = received_bytes(sk, tp, 0);
 	out.ev->cookie = mini->cookie;
@@ -558,6 +562,8 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 	fill_peer_fin(&conn, open);
 	if (action == TWS_ABORT)
 		read_close(&conn, sk, true, oldstate);
+	else
+		clear_closer(&conn);
 	if (!filter_owner(&conn) || !reserve(&out, action, writer))
 		return;
 	fill_event(&out, sk, local_port_of(tp));
@@ -565,8 +571,7 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 	out.ev->rx_bytes = received_bytes(sk, tp, conn.flags);
 	__builtin_memcpy(&out.ev->conn, &conn, sizeof(conn));
 	out.ev->error = action == TWS_CONNECT_FAILED ? connect_error(sk, tp) : sock_error(sk);
-	if (HAS_COOKIE)
-		out.ev->cookie = bpf_get_socket_cookie((void *)sk);
+	out.ev->cookie = HAS_COOKIE ? bpf_get_socket_cookie((void *)sk) : 0;
 	send(&out);
 }
 

@@ -119,6 +119,8 @@ static __always_inline void read_pid_ns(struct tws_conn *conn, struct task_struc
 	struct upid upid;
 	__u32 level;
 
+	conn->ns_tgid = 0;
+	conn->pid_ns = 0;
 	if (!pid)
 		return;
 	level = TASK_READ(pid, level);
@@ -137,7 +139,21 @@ static __always_inline __u32 current_uid(const struct task_struct *task)
 	return HAS_TASK_BTF ? task->cred->uid.val : (__u32)bpf_get_current_uid_gid();
 }
 
-/* Names the current task as the one that closes @conn. */
+/* Nobody is known to close @conn. */
+static __always_inline void clear_closer(struct tws_conn *conn)
+{
+	conn->closer_start_ns = 0;
+	conn->cgroup_id = 0;
+	conn->tgid = 0;
+	conn->tid = 0;
+	conn->uid = 0;
+	conn->ns_tgid = 0;
+	conn->pid_ns = 0;
+	__builtin_memset(conn->comm, 0, sizeof(conn->comm));
+	__builtin_memset(conn->thread_comm, 0, sizeof(conn->thread_comm));
+}
+
+/* Names the current task as the one that closes @conn; its cgroup is left to the caller. */
 static __always_inline void read_closer(struct tws_conn *conn, struct task_struct *task)
 {
 	struct task_struct *leader = TASK_READ(task, group_leader);
