@@ -182,7 +182,7 @@ struct tws_cpu {
 	struct {
 		__u64 next; /* in the writer's chunk; at a chunk's begin: it has none */
 		__u64 made; /* records so far that tell an outcome: what can be lost */
-		__u64 last_ns; /* when the writer's newest record was made, CLOCK_MONOTONIC */
+		__u64 asked_ns; /* when the writer last asked how far the others are, CLOCK_MONOTONIC */
 		union {
 			__u64 handled; /* TWS_RING_ENDS, TWS_SOFTIRQ: see was_handled() */
 			/* TWS_RING_EVENTS, with a filter: TWS_FIN records so far */

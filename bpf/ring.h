@@ -133,34 +133,53 @@ VERIFIED_ONCE __u32 tws_write_over(__u32 ring, __u32 writer, __u64 position, __u
 	return 0;
 }
 
-/* In so short a time nobody writes half a ring, of 512 records at the least. */
-#define FRESH_NS 50000
+/*
+ * Whether the writer's chunk, in which @next is, has room and is far from where the others come
+ * round: not long ago, at @asked_ns, they were less than half a ring ahead, and nobody writes
+ * the other half so soon. That would take a record each 64 ns.
+ */
+static __always_inline bool is_fresh_chunk(__u64 next, __u32 mask, __u64 asked_ns, __u64 now_ns)
+{
+	return next & (TWS_CHUNK - 1) && now_ns - asked_ns <= (__u64)mask << 5;
+}
+
+/* The next chunk, if the one that @next is in is used up, or the others have left it behind. */
+static __always_inline bool take_chunk(__u64 *next, __u32 ring, __u32 mask, enum tws_writer writer,
+				       __u64 now_ns)
+{
+	__u64 which = ring; /* @ring stays a constant, not a word in memory */
+	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
+
+	if (!head)
+		return false;
+	if (*next & (TWS_CHUNK - 1) && head->next - *next <= mask / 2)
+		return true;
+	*next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
+	if (tws.attached && *next > mask)
+		tws_write_over(ring, writer, *next, now_ns);
+	return true;
+}
 
 /*
  * The position of the writer's next record. A chunk that the others have left half
  * a ring behind is given up, long before they come round to it. How far they are stands
- * in a line that all CPUs write: a writer that was there just now does not ask.
+ * in a line that all CPUs write: a writer that has asked not long ago does not ask again.
  */
 static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mask,
 					  __u8 action, enum tws_writer writer, __u64 now_ns)
 {
-	__u64 which = ring; /* @ring stays a constant, not a word in memory */
 	struct tws_cpu *cpu = this_cpu();
-	struct tws_head *head = bpf_map_lookup_elem(&tws_heads, &which);
 	__u64 next;
 
-	if (!cpu || !head)
+	if (!cpu)
 		return false;
 	next = cpu->ring[ring][writer].next;
-	if (!(next & (TWS_CHUNK - 1)) ||
-	    (now_ns - cpu->ring[ring][writer].last_ns > FRESH_NS &&
-	     head->next - next > mask / 2)) {
-		next = __sync_fetch_and_add(&head->next, TWS_CHUNK);
-		if (tws.attached && next > mask)
-			tws_write_over(ring, writer, next, now_ns);
+	if (!is_fresh_chunk(next, mask, cpu->ring[ring][writer].asked_ns, now_ns)) {
+		if (!take_chunk(&next, ring, mask, writer, now_ns))
+			return false;
+		cpu->ring[ring][writer].asked_ns = now_ns;
 	}
 	cpu->ring[ring][writer].next = next + 1;
-	cpu->ring[ring][writer].last_ns = now_ns;
 	if (TWS_IS_OUTCOME(action, tws.all))
 		cpu->ring[ring][writer].made++;
 	if (action == TWS_LISTEN) /* or its end: see on_listener() */
@@ -168,7 +187,6 @@ static __always_inline bool take_position(__u64 *position, __u32 ring, __u32 mas
 	*position = next;
 	return true;
 }
-
 
 /* Makes room for an event of @now_ns, of which the caller fills all but the action, @out's time
  * among it; then send(). False if there is no room. */

@@ -36,7 +36,7 @@ struct budget {
 static const struct budget plain[] = {
 	{ "tws_state", 3140, 15000, 480 },
 	{ "tws_spare", 3140, 15000, 480 },
-	{ "tws_drop", 180, 220, 160 },
+	{ "tws_drop", 180, 240, 160 },
 	{ "tws_cgroup_mkdir", 140, 400, 64 },
 	{ "tws_cgroup_rename", 140, 400, 64 },
 	{ "tws_cgroup_rmdir", 140, 400, 64 },
@@ -55,7 +55,7 @@ static const struct budget all[] = {
 	{ "tws_cgroup_rename", 140, 400, 64 },
 	{ "tws_cgroup_rmdir", 140, 400, 64 },
 	{ "tws_connect_enter", 220, 240, 128 },
-	{ "tws_connect_exit", 950, 1400, 256 },
+	{ "tws_connect_exit", 970, 1450, 256 },
 	{ "tws_bind_enter", 180, 200, 128 },
 	{ "tws_bind_exit", 850, 1300, 256 },
 };

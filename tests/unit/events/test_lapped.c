@@ -29,7 +29,6 @@
 #define ENDINGS 512U
 #define CGROUP_BYTES (TWS_CGROUP_RECORDS * sizeof(struct tws_cgroup_record))
 #define CONNS 20000
-#define FRESH_NS 50000 /* as in bpf/ring.h */
 #define STEP_NS 3000
 #define SEEDS 150
 #define FOREIGN (1ULL << 40) /* cookies of sockets that no filter lets pass */
@@ -74,12 +73,19 @@ static uint32_t rnd(uint32_t below)
 	return (uint32_t)(k.random >> 33) % below;
 }
 
+/* As is_fresh_chunk() in bpf/ring.h. */
+static bool is_fresh_chunk(const struct tws_cpu *cpu, unsigned int ring, unsigned int writer)
+{
+	uint64_t next = cpu->ring[ring][writer].next, room = ring == TWS_RING_EVENTS ? RECORDS : ENDINGS;
+
+	return next % TWS_CHUNK && k.now_ns - cpu->ring[ring][writer].asked_ns <= (room - 1) << 5;
+}
+
 static bool takes_new_chunk(const struct tws_cpu *cpu, unsigned int ring, unsigned int writer)
 {
 	uint64_t next = cpu->ring[ring][writer].next, room = ring == TWS_RING_EVENTS ? RECORDS : ENDINGS;
 
-	return !(next % TWS_CHUNK) || (k.now_ns - cpu->ring[ring][writer].last_ns > FRESH_NS &&
-				       k.heads[ring].next - next > room / 2);
+	return !(next % TWS_CHUNK) || k.heads[ring].next - next > room / 2;
 }
 
 static uint64_t time_at(unsigned int ring, uint64_t position)
@@ -111,13 +117,15 @@ static uint64_t take_position(unsigned int cpu_nr, unsigned int ring, unsigned i
 	struct tws_cpu *cpu = &k.cpus[cpu_nr];
 	uint64_t next = cpu->ring[ring][writer].next;
 
-	if (takes_new_chunk(cpu, ring, writer)) {
-		next = k.heads[ring].next;
-		k.heads[ring].next += TWS_CHUNK;
-		write_over(cpu, ring, writer, next);
+	if (!is_fresh_chunk(cpu, ring, writer)) {
+		if (takes_new_chunk(cpu, ring, writer)) {
+			next = k.heads[ring].next;
+			k.heads[ring].next += TWS_CHUNK;
+			write_over(cpu, ring, writer, next);
+		}
+		cpu->ring[ring][writer].asked_ns = k.now_ns;
 	}
 	cpu->ring[ring][writer].next = next + 1;
-	cpu->ring[ring][writer].last_ns = k.now_ns;
 	cpu->ring[ring][writer].made += is_outcome;
 	return next;
 }
