@@ -27,7 +27,7 @@
 #define ERESTART_RESTARTBLOCK 516
 
 /* How far a connect() has got, or that it is a bind(). */
-enum call_phase { CALL_BEGUN, CALL_SYN_SENT, CALL_FAILED };
+enum call_phase { CALL_NONE, CALL_BEGUN, CALL_SYN_SENT, CALL_FAILED };
 
 /* A system call that has not returned yet. */
 struct tws_call {
@@ -51,15 +51,99 @@ struct {
 	__type(value, struct tws_call);
 } tws_calls SEC(".maps");
 
+static const struct tws_call no_call;
+
+static __always_inline struct tws_call *hashed_call(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	return bpf_map_lookup_elem(&tws_calls, &thread);
+}
+
+static __always_inline struct tws_call *make_hashed_call(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	if (bpf_map_update_elem(&tws_calls, &thread, &no_call, BPF_ANY))
+		return NULL;
+	return bpf_map_lookup_elem(&tws_calls, &thread);
+}
+
+static __always_inline void end_hashed_call(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+
+	bpf_map_delete_elem(&tws_calls, &thread);
+}
+
+#ifdef TWS_ATOMIC
+
+/* Or with the thread itself, until that ends, where the kernel can: the hash table is asked, or
+ * written, four times for each connect(). */
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct tws_call);
+} tws_thread_calls SEC(".maps");
+
+#define BPF_LOCAL_STORAGE_GET_F_CREATE 1
+
+/* The current thread's system call, or NULL: there is none. */
+static __always_inline struct tws_call *current_call(void)
+{
+	struct tws_call *call;
+
+	if (!tws.has_task_storage)
+		return hashed_call();
+	call = bpf_task_storage_get(&tws_thread_calls, bpf_get_current_task_btf(), NULL, 0);
+	return call && call->phase != CALL_NONE ? call : NULL;
+}
+
+/* Room for the one that begins, whatever the last one has left there. */
+static __always_inline struct tws_call *make_call(void)
+{
+	if (!tws.has_task_storage)
+		return make_hashed_call();
+	return bpf_task_storage_get(&tws_thread_calls, bpf_get_current_task_btf(), NULL,
+				    BPF_LOCAL_STORAGE_GET_F_CREATE);
+}
+
+static __always_inline void end_call(struct tws_call *call)
+{
+	if (tws.has_task_storage)
+		call->phase = CALL_NONE;
+	else
+		end_hashed_call();
+}
+
+#else
+
+static __always_inline struct tws_call *current_call(void)
+{
+	return hashed_call();
+}
+
+static __always_inline struct tws_call *make_call(void)
+{
+	return make_hashed_call();
+}
+
+static __always_inline void end_call(struct tws_call *call)
+{
+	end_hashed_call();
+}
+
+#endif
+
 /* The thread's system call, if it is one of @sk. In process context. */
 static __always_inline struct tws_call *call_of(const struct sock *sk)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
 	struct tws_call *call;
 
 	if (!tws.all || !tws.sees_calls)
 		return NULL;
-	call = bpf_map_lookup_elem(&tws_calls, &thread);
+	call = current_call();
 	return call && call->sk == address_of(sk) ? call : NULL;
 }
 
@@ -100,38 +184,55 @@ static __always_inline bool fails_in_call(const struct sock *sk, const struct tc
 
 /* ---- the system calls ---- */
 
-/* Raw sockets, and other families', may have the same number as their protocol. */
-static __always_inline bool is_tcp(const struct sock *sk)
-{
-	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+/* One field of the copied begin of a kernel structure, at the offset it has in this kernel; 0 if it
+ * is further on. A read that may fail costs more than what it reads: so one takes several. */
+#define COPIED(copy, type, field)                                              \
+	({                                                                     \
+		const __u32 at_ = bpf_core_field_offset(type, field);          \
+		typeof(((type *)0)->field) value_ = 0;                         \
+		if (at_ <= sizeof(copy) - sizeof(value_))                      \
+			value_ = *(typeof(value_) *)((copy) + at_);            \
+		value_;                                                        \
+	})
 
+/* A socket of the caller's. */
+struct own_socket {
+	struct sock *sk;
+	bool is_fresh; /* CLOSE, and no connect() is at work on it */
+};
+
+/* Raw sockets, and other families', may have the same number as their protocol. */
+static __always_inline bool read_tcp(struct own_socket *own, __u32 state)
+{
+	__u8 copy[24] __attribute__((aligned(8)));
+	const struct sock *sk = own->sk;
+	__u16 family;
+
+	if (bpf_probe_read_kernel(copy, sizeof(copy), sk))
+		return false;
+	family = COPIED(copy, struct sock_common, skc_family);
+	own->is_fresh = state == SS_UNCONNECTED &&
+			COPIED(copy, struct sock_common, skc_state) == BPF_TCP_CLOSE;
 	return (family == AF_INET || family == AF_INET6) &&
-	       BPF_CORE_READ(sk, sk_type) == SOCK_STREAM &&
 	       BPF_CORE_READ(sk, sk_protocol) == IPPROTO_TCP;
 }
 
-/* The TCP socket behind a descriptor of the current task, or NULL. */
-static __always_inline struct sock *socket_at(__u32 fd)
+/* The TCP socket behind a descriptor of the current task. False: there is none. */
+static __always_inline bool socket_at(struct own_socket *own, __u32 fd)
 {
-	const struct file *file = file_at((void *)bpf_get_current_task(), fd);
+	__u8 copy[40] __attribute__((aligned(8)));
+	const struct file *file = file_at(current_task(), fd);
 	const struct socket *socket;
-	struct sock *sk;
 
 	if (!file || !file_is_socket(file))
-		return NULL;
+		return false;
 	socket = BPF_CORE_READ(file, private_data);
-	if (!socket || BPF_CORE_READ(socket, file) != file)
-		return NULL;
-	sk = BPF_CORE_READ(socket, sk);
-	return sk && is_tcp(sk) ? sk : NULL;
-}
-
-static __always_inline bool is_fresh(const struct sock *sk)
-{
-	const struct socket___state *socket = (const void *)BPF_CORE_READ(sk, sk_socket);
-
-	return BPF_CORE_READ(sk, __sk_common.skc_state) == BPF_TCP_CLOSE &&
-	       BPF_CORE_READ(socket, state) == SS_UNCONNECTED;
+	if (!socket || bpf_probe_read_kernel(copy, sizeof(copy), socket) ||
+	    COPIED(copy, struct socket___state, file) != file ||
+	    COPIED(copy, struct socket___state, type) != SOCK_STREAM)
+		return false;
+	own->sk = COPIED(copy, struct socket___state, sk);
+	return own->sk && read_tcp(own, COPIED(copy, struct socket___state, state));
 }
 
 static __always_inline __u32 write_seq_of(const struct sock *sk)
@@ -142,34 +243,50 @@ static __always_inline __u32 write_seq_of(const struct sock *sk)
 static __always_inline void note_call(const struct sock *sk,
 				      const struct trace_event_raw_sys_enter *ctx)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct tws_call call = {
-		.sk = (__u64)sk,
-		.sockaddr = ctx->args[1],
-		.fd = ctx->args[0],
-		.sockaddr_len = ctx->args[2],
-		.write_seq = write_seq_of(sk),
-	};
+	struct tws_call *call = make_call();
 
-	if (bpf_map_update_elem(&tws_calls, &thread, &call, BPF_ANY))
+	if (!call) {
 		COUNT(table_full);
+		return;
+	}
+	call->sk = (__u64)sk;
+	call->sockaddr = ctx->args[1];
+	call->open_ns = 0;
+	call->cookie = 0;
+	call->fd = ctx->args[0];
+	call->sockaddr_len = ctx->args[2];
+	call->write_seq = write_seq_of(sk);
+	call->phase = CALL_BEGUN;
+}
+
+/* What the last call has left, where its end was skipped. */
+static __always_inline void forget_call(void)
+{
+	struct tws_call *call = current_call();
+
+	if (call)
+		end_call(call);
 }
 
 /* A socket that another connect() is at work on already tells by its transitions. */
 static __always_inline void on_connect_begin(const struct trace_event_raw_sys_enter *ctx)
 {
-	const struct sock *sk = socket_at(ctx->args[0]);
+	struct own_socket own;
 
-	if (sk && is_fresh(sk))
-		note_call(sk, ctx);
+	if (socket_at(&own, ctx->args[0]) && own.is_fresh)
+		note_call(own.sk, ctx);
+	else
+		forget_call();
 }
 
 static __always_inline void on_bind_begin(const struct trace_event_raw_sys_enter *ctx)
 {
-	const struct sock *sk = socket_at(ctx->args[0]);
+	struct own_socket own;
 
-	if (sk)
-		note_call(sk, ctx);
+	if (socket_at(&own, ctx->args[0]))
+		note_call(own.sk, ctx);
+	else
+		forget_call();
 }
 
 /* As the system calls take it: struct sockaddr_in or sockaddr_in6. */
@@ -343,21 +460,20 @@ static __always_inline bool is_no_attempt(const struct tws_call *call, const str
 
 static __always_inline void on_call_failed(const struct tws_call *call, __u8 action, __u32 error)
 {
-	struct sock *sk = socket_at(call->fd);
+	struct own_socket own;
 	struct tuple t;
 
 	/* Another thread may have put something else there. */
-	if (!sk || (__u64)sk != call->sk ||
-	    (action == TWS_CONNECT_FAILED && is_no_attempt(call, sk)) ||
-	    !read_attempt(&t, call, sk, action))
+	if (!socket_at(&own, call->fd) || (__u64)own.sk != call->sk ||
+	    (action == TWS_CONNECT_FAILED && is_no_attempt(call, own.sk)) ||
+	    !read_attempt(&t, call, own.sk, action))
 		return;
 	tell_call(call, &t, action, error);
 }
 
 static __always_inline void on_call_end(long ret, __u8 action)
 {
-	__u64 thread = bpf_get_current_pid_tgid();
-	struct tws_call *call = bpf_map_lookup_elem(&tws_calls, &thread);
+	struct tws_call *call = current_call();
 	__u32 error = ret < 0 ? -ret : 0;
 
 	if (!call)
@@ -366,7 +482,7 @@ static __always_inline void on_call_end(long ret, __u8 action)
 		tell_call(call, &call->t, action, is_failure(error) ? error : 0);
 	else if (call->phase == CALL_BEGUN && is_failure(error))
 		on_call_failed(call, action, error);
-	bpf_map_delete_elem(&tws_calls, &thread);
+	end_call(call);
 }
 
 #endif

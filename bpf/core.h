@@ -50,6 +50,9 @@ struct sk_buff___cb {
 /* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */
 struct socket___state {
 	enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING } state;
+	short type; /* SOCK_STREAM and its kin */
+	struct file *file;
+	struct sock *sk;
 } __attribute__((preserve_access_index));
 
 #endif

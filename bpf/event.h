@@ -387,7 +387,9 @@ struct tws_settings {
 	__u32 event_mask;  /* records of the ring, less one */
 	__u8 sees_rmdir;   /* tws_cgroup_rmdir is attached, before all others */
 	__u8 sees_calls;   /* connect() and bind() are looked at: see bpf/call.h */
-	__u8 pad[6];
+	__u8 has_task_storage; /* bpf_task_storage_get() in such programs, 5.13; not used for
+				* real-time kernels */
+	__u8 pad[5];
 	struct tws_filter filter;
 };
 

@@ -47,10 +47,11 @@ static __always_inline void read_comm(char *to, struct task_struct *task)
 /* What the task has open as @fd, or NULL. */
 static __always_inline const struct file *file_at(const struct task_struct *task, __u32 fd)
 {
-	const struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files = BPF_CORE_READ(table, fd), *file = NULL;
+	const struct files_struct *own = TASK_READ(task, files);
+	const struct fdtable *table = TASK_READ(own, fdt);
+	struct file **files = TASK_READ(table, fd), *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds) ||
+	if (fd >= TASK_READ(table, max_fds) ||
 	    bpf_probe_read_kernel(&file, sizeof(file), &files[fd]))
 		return NULL;
 	return file;

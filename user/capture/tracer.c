@@ -144,7 +144,7 @@ static bool sees_cgroups(const struct kernel *k)
 }
 
 static void configure(struct tws_settings *to, const struct tracer_options *opts,
-		      uint32_t connections, bool sees_calls)
+		      uint32_t connections, bool sees_calls, bool has_task_storage)
 {
 	const struct kernel *k = opts->kernel;
 	static const struct tws_filter empty;
@@ -163,6 +163,7 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->attached = opts->attached;
 	to->sees_rmdir = sees_cgroups(k);
 	to->sees_calls = sees_calls;
+	to->has_task_storage = has_task_storage;
 	to->filter = opts->filter;
 }
 
@@ -216,8 +217,17 @@ static int set_pending(const struct tracer *tracer, const struct tracer_options 
 	return err ?: bpf_map__set_max_entries(map, tracer->pending_by_tuple && read ? max : 1);
 }
 
+/* They are kept in one of two maps. */
+static int set_calls(struct bpf_object *obj, bool sees_calls, bool has_task_storage)
+{
+	struct bpf_map *threads = bpf_object__find_map_by_name(obj, "tws_thread_calls");
+
+	return (threads ? bpf_map__set_autocreate(threads, has_task_storage) : 0) ?:
+	       set_max(obj, "tws_calls", sees_calls && !has_task_storage ? 0 : 1);
+}
+
 static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
-		     uint32_t connections)
+		     const struct tws_settings *settings, uint32_t connections)
 {
 	struct bpf_object *obj = tracer->obj;
 	uint32_t records = records_of(opts);
@@ -234,9 +244,16 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_pids", opts->filter.num_pids ?: 1) ?:
 	       set_pending(tracer, opts, connections) ?:
 	       set_max(obj, "tws_time_waits", by_tuple && opts->all ? HELD_BY_TUPLE : 1) ?:
-	       set_max(obj, "tws_calls", tracer->calls_error ? 1 : 0) ?:
+	       set_calls(obj, !tracer->calls_error, settings->has_task_storage) ?:
 	       set_max(obj, "tws_procs", opts->attached ? ATTACHED_PROCESSES : 1) ?:
 	       set_max(obj, "tws_paths", opts->attached ? 0 : OWN_PATHS);
+}
+
+/* Not where a lock that memory is taken from may sleep. */
+static bool has_task_storage(const struct kernel *k)
+{
+	return k->realtime.state == FEATURE_MISSING &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_task_storage_get, NULL) == 1;
 }
 
 static int open_object(struct tracer *tracer, const struct tracer_options *opts)
@@ -268,12 +285,13 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 		tracer->calls_error = CALLS_NO_PIN;
 	else
 		tracer->calls_error = calls__open(&tracer->calls);
-	configure(settings, opts, connections, !tracer->calls_error);
+	configure(settings, opts, connections, !tracer->calls_error,
+		  tracer->skel && !tracer->calls_error && has_task_storage(opts->kernel));
 	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
 	choose_programs(tracer, opts);
 	tracer->pending_by_tuple = !settings->has_rx_sk || tracer->legacy;
-	return set_sizes(tracer, opts, connections);
+	return set_sizes(tracer, opts, settings, connections);
 }
 
 static int map_positions(struct tracer *tracer)
