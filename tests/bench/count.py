@@ -55,7 +55,8 @@ ROWS = [
 ]
 PEERS = {"tcplife": "/usr/sbin/tcplife", "tcpstates": "/usr/sbin/tcpstates",
          "bpftrace": "/usr/bin/bpftrace"}
-HELD = ["trace", "trace --all", "trace -p, another's", "attached", "attached, a reader"]
+HELD = ["trace", "trace --all", "trace -p, another's", "trace -p, the closer's", "attached",
+        "attached, a reader"]
 
 
 def arguments():
