@@ -13,14 +13,20 @@
 #define ROW(set) { set(0), set(1), set(2), set(3), set(4), set(5), set(6), set(7) }
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+/* fchmodat2, {set,get,list,remove}xattrat, file_{get,set}attr: these headers may be older. */
+#define NEWER 452, 463, 464, 465, 466, 468, 469
+
 static const int looks[] = {
 #ifdef __NR_open /* newer architectures have those with "at" alone */
-	__NR_open, __NR_stat, __NR_lstat, __NR_access, __NR_readlink, __NR_getdents,
+	__NR_open, __NR_stat, __NR_lstat, __NR_access, __NR_readlink, __NR_getdents, __NR_unlink, __NR_chmod,
+	__NR_chown, __NR_lchown, __NR_epoll_wait,
 #endif
 	__NR_openat, __NR_openat2, __NR_newfstatat, __NR_statx, __NR_faccessat, __NR_faccessat2,
 	__NR_readlinkat, __NR_getdents64, __NR_chdir, __NR_statfs, __NR_getxattr, __NR_lgetxattr,
 	__NR_listxattr, __NR_llistxattr, __NR_inotify_add_watch, __NR_name_to_handle_at, __NR_kcmp,
-	__NR_pidfd_getfd,
+	__NR_pidfd_getfd, __NR_setxattr, __NR_lsetxattr, __NR_removexattr, __NR_lremovexattr, __NR_unlinkat,
+	__NR_linkat, __NR_fchmodat, __NR_fchownat, __NR_utimensat, __NR_fanotify_mark, __NR_bpf,
+	__NR_open_tree, __NR_epoll_pwait, __NR_epoll_pwait2, NEWER,
 };
 static const int reads[] = { __NR_read, __NR_readv, __NR_pread64, __NR_preadv, __NR_preadv2 };
 
@@ -52,7 +58,10 @@ static const int looks_i386[] = {
 	__NR_getdents, __NR_openat, __NR_openat2, __NR_fstatat64, __NR_statx, __NR_faccessat,
 	__NR_faccessat2, __NR_readlinkat, __NR_getdents64, __NR_chdir, __NR_statfs, __NR_statfs64,
 	__NR_getxattr, __NR_lgetxattr, __NR_listxattr, __NR_llistxattr, __NR_inotify_add_watch,
-	__NR_name_to_handle_at, __NR_kcmp, __NR_pidfd_getfd,
+	__NR_name_to_handle_at, __NR_kcmp, __NR_pidfd_getfd, __NR_unlink, __NR_chmod, __NR_lchown, __NR_chown,
+	__NR_lchown32, __NR_chown32, __NR_setxattr, __NR_lsetxattr, __NR_removexattr, __NR_lremovexattr,
+	__NR_fchownat, __NR_unlinkat, __NR_linkat, __NR_fchmodat, __NR_utimensat, __NR_fanotify_mark,
+	__NR_bpf, __NR_open_tree, __NR_epoll_wait, __NR_epoll_pwait, __NR_epoll_pwait2, NEWER,
 };
 static const int reads_i386[] = { __NR_read, __NR_readv, __NR_pread64, __NR_preadv, __NR_preadv2 };
 
