@@ -95,31 +95,37 @@ size_t fmt__padded(char *to, uint64_t value, size_t width)
 	return width;
 }
 
-/* The digits of @octet from the lowest byte on and then a dot; *@len: of the digits. */
-static inline uint32_t octet_digits(unsigned int octet, unsigned int *len)
-{
-	unsigned int hundreds = octet * 41 >> 12, rest = octet - hundreds * 100;
-	unsigned int tens = rest * 103 >> 10, ones = rest - tens * 10;
-	unsigned int zeros = (octet < 100) + (octet < 10);
+/* An octet's digits from the lowest byte on, and then a dot. */
+#define DIGIT(n) ('0' + (n) % 10)
+#define BYTES(a, b, c, d) ((uint32_t)(a) | (uint32_t)(b) << 8 | (uint32_t)(c) << 16 | (uint32_t)(d) << 24)
+#define OCTET(n)                                                                                   \
+	((n) < 10  ? BYTES(DIGIT(n), '.', 0, 0) :                                                  \
+	 (n) < 100 ? BYTES(DIGIT((n) / 10), DIGIT(n), '.', 0) :                                    \
+		     BYTES(DIGIT((n) / 100), DIGIT((n) / 10), DIGIT(n), '.'))
+#define OCTETS_4(n) OCTET(n), OCTET((n) + 1), OCTET((n) + 2), OCTET((n) + 3)
+#define OCTETS_16(n) OCTETS_4(n), OCTETS_4((n) + 4), OCTETS_4((n) + 8), OCTETS_4((n) + 12)
+#define OCTETS_64(n) OCTETS_16(n), OCTETS_16((n) + 16), OCTETS_16((n) + 32), OCTETS_16((n) + 48)
 
-	*len = 3 - zeros;
-	return (hundreds | tens << 8 | ones << 16 | 0x2e303030) >> 8 * zeros;
+static const uint32_t octets[] = { OCTETS_64(0), OCTETS_64(64), OCTETS_64(128), OCTETS_64(192) };
+
+static inline size_t octet_len(unsigned int octet)
+{
+	return 1 + (octet >= 10) + (octet >= 100);
 }
 
 size_t fmt__ipv4(char *to, const uint8_t addr[4])
 {
-	unsigned int len;
 	uint32_t digits;
 	char *p = to;
 
 	for (int i = 0; i < 3; i++) {
-		digits = htole32(octet_digits(addr[i], &len));
+		digits = htole32(octets[addr[i]]);
 		memcpy(p, &digits, 4);
-		p += len + 1;
+		p += octet_len(addr[i]) + 1;
 	}
-	digits = htole32(octet_digits(addr[3], &len));
+	digits = htole32(octets[addr[3]]);
 	memcpy(p, &digits, 3); /* the dot would be one byte too many */
-	return (size_t)(p + len - to);
+	return (size_t)(p - to) + octet_len(addr[3]);
 }
 
 size_t fmt__ipv4_len(const uint8_t addr[4])

@@ -3,8 +3,8 @@
  * JSON Lines: one object a record, in the order of the contract. What stands between two
  * members depends on those two alone, so it is made once for each pair: the quote that
  * ends the first value, brackets, a comma, the keys, the quote that begins the second.
- * Two runs of members are told of each process and of each container again and again: their
- * text is kept (spans.h).
+ * Two runs of members are told again and again, of each process (a thread of it, in its network
+ * namespace) and of each container: their text is kept (spans.h).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -154,8 +154,11 @@ put_rows(struct cursor *c, const struct record *rec, unsigned int of, enum field
 	FIELD_TABLE(PUT)
 }
 
-/* What is behind a process's numbers, and who opened the connection. */
-#define PROCESS_FIRST AT_read_thread_name
+/* The process that closed, and who opened the connection; in front of it, where. The thread's number
+ * is put into what was kept. */
+#define PLACE_FIRST AT_read_netns
+#define PLACE_LAST AT_read_interface_index
+#define PROCESS_FIRST AT_read_pid
 #define PROCESS_LAST AT_read_opener_name
 #define WORKLOAD_FIRST AT_read_container_id
 #define WORKLOAD_LAST AT_read_unit
@@ -166,8 +169,24 @@ static uint64_t row_of(const struct cursor *c)
 	return (uint64_t)(c->between - c->plan->between[0]) / (FIELD_MAX + 1);
 }
 
-/* All that the readers of those rows look at; false: the command line may be another one's. */
-static bool process_key(const struct cursor *c, const struct record *rec, struct span_key *key)
+/* Whether a number is all that there is to say of the place, as of most. */
+static bool is_plain_place(const struct record *rec)
+{
+	return !rec->netns_name && !rec->interface && !rec->event->conn.ifindex;
+}
+
+/* 0: none is told. */
+static uint32_t thread_of(const struct record *rec)
+{
+	return rec->event->conn.flags & TWS_F_CLOSER ? rec->event->conn.tid : 0;
+}
+
+/*
+ * All that the readers of those rows look at but the thread's number, @netns among it if that is told
+ * there; false: the command line may be another one's.
+ */
+static bool process_key(const struct cursor *c, const struct record *rec, uint32_t netns,
+			struct span_key *key)
 {
 	const struct tws_conn *conn = &rec->event->conn;
 
@@ -175,10 +194,14 @@ static bool process_key(const struct cursor *c, const struct record *rec, struct
 	key->words[0] = rec->command_number;
 	key->words[1] = (uint64_t)conn->uid << 32 | conn->opener_tgid;
 	key->words[2] = row_of(c) << 32 | (uint64_t)rec->evidence << 24 |
-			(uint64_t)rec->shared << 17 | (uint64_t)(conn->tid != 0) << 16 | conn->flags;
-	memcpy(&key->words[3], conn->thread_comm, TWS_COMM_LEN);
-	memcpy(&key->words[5], conn->opener_comm, TWS_COMM_LEN);
-	key->words[7] = 0;
+			(uint64_t)rec->shared << 18 | (uint64_t)(conn->tid != 0) << 17 |
+			(uint64_t)(conn->pid_ns != 0) << 16 | conn->flags;
+	key->words[3] = conn->tgid;
+	key->words[4] = (uint64_t)conn->ns_tgid << 32 | netns;
+	memcpy(&key->words[5], conn->comm, TWS_COMM_LEN);
+	memcpy(&key->words[7], conn->thread_comm, TWS_COMM_LEN);
+	memcpy(&key->words[9], conn->opener_comm, TWS_COMM_LEN);
+	key->words[11] = 0;
 	return rec->command_number || !rec->command_line;
 }
 
@@ -189,46 +212,92 @@ static bool workload_key(const struct cursor *c, const struct record *rec, struc
 	return rec->workload_number;
 }
 
-static void keep_span(struct cursor *c, struct spans *spans, const struct span_key *key,
-		      uint64_t wanted, size_t start)
+/* What was put from @start on, but @thread's digits, which end at @split. */
+static void keep_process(const struct cursor *c, uint64_t wanted, const struct span_key *key,
+			 size_t start, size_t split, uint32_t thread)
 {
 	const struct outbuf *ob = &c->s->out;
-	const struct span made = { ob->data + start, (uint32_t)(ob->len - start),
-				   (uint32_t)row_of(c) };
+	size_t before = split - start - (thread ? fmt__u64_len(thread) : 0), behind = ob->len - split;
+	char text[SPANS_LEN_MAX];
 
-	if (wanted && !ob->failed && ob->len >= start)
-		spans__keep(spans, wanted, key, &made);
+	if (!wanted || ob->failed || before + behind > sizeof(text))
+		return;
+	memcpy(text, ob->data + start, before);
+	memcpy(text + before, ob->data + split, behind);
+	spans__keep(c->plan->of_processes, wanted, key,
+		    &(struct span){ text, (uint32_t)(before + behind), (uint32_t)row_of(c),
+				    (uint32_t)before });
 }
 
-/* Copies the span of @key; false: it is to be made. */
-static bool put_kept(struct cursor *c, struct spans *spans, const struct span_key *key,
-		     uint64_t *wanted)
+/* Copies the span of @key, with @thread's number in it; false: it is to be made. */
+static bool put_kept_process(struct cursor *c, const struct span_key *key, uint32_t thread,
+			     uint64_t *wanted)
 {
-	const struct span *span = spans__find(spans, key, wanted);
+	const struct span *span = spans__find(c->plan->of_processes, key, wanted);
 	struct outbuf *ob = &c->s->out;
+	char *to;
 
 	if (!span)
 		return false;
-	outbuf__bytes(ob, span->text, span->len);
+	to = outbuf__room(ob, span->len + FMT_U64_MAX);
+	if (!to)
+		return true;
+	memcpy(to, span->text, span->split);
+	to += span->split;
+	if (thread)
+		to += fmt__u64(to, thread);
+	memcpy(to, span->text + span->split, span->len - span->split);
+	ob->len = (size_t)(to - ob->data) + span->len - span->split;
 	c->between = c->plan->between[span->tail];
 	return true;
 }
 
 static inline __attribute__((always_inline)) void
-put_span(struct cursor *c, const struct record *rec, unsigned int of, struct spans *spans,
-	 bool (*make_key)(const struct cursor *, const struct record *, struct span_key *),
-	 enum field_place first, enum field_place last)
+put_process(struct cursor *c, const struct record *rec, unsigned int of)
 {
-	size_t start = c->s->out.len;
+	bool plain = is_plain_place(rec), same;
+	const struct outbuf *ob = &c->s->out;
+	uint32_t thread = thread_of(rec);
 	struct span_key key;
 	uint64_t wanted = 0;
-	bool same = make_key(c, rec, &key);
+	size_t start, split;
 
-	if (same && put_kept(c, spans, &key, &wanted))
+	if (!plain)
+		put_rows(c, rec, of, PLACE_FIRST, PLACE_LAST);
+	start = ob->len;
+	same = process_key(c, rec, plain ? rec->event->netns : 0, &key);
+	if (same && put_kept_process(c, &key, thread, &wanted))
 		return;
-	put_rows(c, rec, of, first, last);
-	if (same)
-		keep_span(c, spans, &key, wanted, start);
+	if (plain)
+		put_rows(c, rec, of, PLACE_FIRST, PLACE_LAST);
+	put_rows(c, rec, of, PROCESS_FIRST, AT_read_thread_id);
+	split = ob->len;
+	put_rows(c, rec, of, AT_read_thread_id + 1, PROCESS_LAST);
+	keep_process(c, wanted, &key, start, split, thread);
+}
+
+static inline __attribute__((always_inline)) void
+put_workload(struct cursor *c, const struct record *rec, unsigned int of)
+{
+	struct spans *spans = c->plan->of_workloads;
+	struct outbuf *ob = &c->s->out;
+	const struct span *span = NULL;
+	size_t start = ob->len;
+	struct span_key key;
+	uint64_t wanted = 0;
+
+	if (workload_key(c, rec, &key))
+		span = spans__find(spans, &key, &wanted);
+	if (span) {
+		outbuf__bytes(ob, span->text, span->len);
+		c->between = c->plan->between[span->tail];
+		return;
+	}
+	put_rows(c, rec, of, WORKLOAD_FIRST, WORKLOAD_LAST);
+	if (wanted && !ob->failed)
+		spans__keep(spans, wanted, &key,
+			    &(struct span){ ob->data + start, (uint32_t)(ob->len - start),
+					    (uint32_t)row_of(c), 0 });
 }
 
 static inline __attribute__((always_inline)) void
@@ -238,9 +307,9 @@ put_fields(struct sink_state *s, const struct record *rec, unsigned int of)
 	struct cursor c = { s, p, p->between[0] };
 	char *to;
 
-	put_rows(&c, rec, of, 0, PROCESS_FIRST - 1);
-	put_span(&c, rec, of, p->of_processes, process_key, PROCESS_FIRST, PROCESS_LAST);
-	put_span(&c, rec, of, p->of_workloads, workload_key, WORKLOAD_FIRST, WORKLOAD_LAST);
+	put_rows(&c, rec, of, 0, PLACE_FIRST - 1);
+	put_process(&c, rec, of);
+	put_workload(&c, rec, of);
 	put_rows(&c, rec, of, WORKLOAD_LAST + 1, FIELD_MAX);
 	to = outbuf__room(&s->out, BETWEEN_MAX);
 	if (to)

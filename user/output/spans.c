@@ -8,8 +8,6 @@
 
 #include "base/hash.h"
 
-#define LEN_MAX 1024 /* longer ones are made anew */
-
 #define WAYS 4
 
 struct slot {
@@ -67,10 +65,13 @@ static uint64_t hash_key(const struct spans *spans, const struct span_key *key)
 	const uint64_t *w = key->words;
 	uint64_t seed = spans->seed;
 
+	_Static_assert(SPANS_KEY_WORDS == 12, "all of them");
 	return (hash__mix(w[0] ^ seed, w[1] ^ 0x9e3779b97f4a7c15ULL) ^
 		hash__mix(w[2] ^ 0xd1342543de82ef95ULL, w[3] ^ seed) ^
 		hash__mix(w[4] ^ seed, w[5] ^ 0xbf58476d1ce4e5b9ULL) ^
-		hash__mix(w[6] ^ 0x94d049bb133111ebULL, w[7] ^ seed)) | 1;
+		hash__mix(w[6] ^ 0x94d049bb133111ebULL, w[7] ^ seed) ^
+		hash__mix(w[8] ^ seed, w[9] ^ 0xa0761d6478bd642fULL) ^
+		hash__mix(w[10] ^ 0xe7037ed1a0b428dbULL, w[11] ^ seed)) | 1;
 }
 
 static bool is_key(const struct span_key *a, const struct span_key *b)
@@ -103,7 +104,7 @@ void spans__keep(struct spans *spans, uint64_t wanted, const struct span_key *ke
 	struct slot *slot = &spans->slots[at * WAYS + way];
 	char *text = (char *)slot->span.text;
 
-	if (span->len > LEN_MAX)
+	if (span->len > SPANS_LEN_MAX)
 		return;
 	if (!text || slot->room < span->len) {
 		char *more = realloc(text, span->len ?: 1);
@@ -117,5 +118,6 @@ void spans__keep(struct spans *spans, uint64_t wanted, const struct span_key *ke
 	spans->sets[at].hashes[way] = wanted;
 	spans->sets[at].turn++;
 	slot->key = *key;
-	slot->span = (struct span){ text, span->len, span->tail };
+	slot->span = *span;
+	slot->span.text = text;
 }

@@ -12,7 +12,8 @@
 
 struct spans;
 
-#define SPANS_KEY_WORDS 8
+#define SPANS_KEY_WORDS 12
+#define SPANS_LEN_MAX 1024 /* longer ones are made anew */
 
 /* All that the text depends on. What is not used is 0. */
 struct span_key {
@@ -22,7 +23,7 @@ struct span_key {
 struct span {
 	const char *text; /* lives until the next spans__keep() */
 	uint32_t len;
-	uint32_t tail; /* the caller's */
+	uint32_t tail, split; /* the caller's */
 };
 
 /* spans__new() - room for @num, a power of two. Returns 0 and *@spansp, to be freed by

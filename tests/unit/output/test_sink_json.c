@@ -210,8 +210,17 @@ static void set_any(struct tws_event *ev, struct record *rec, unsigned int numbe
 		ev->conn.flags ^= TWS_F_SIGNALED;
 	if (number % 6 == 0)
 		support__set_comm(ev->conn.thread_comm, process % 2 ? "" : "another");
-	if (number % 10 == 0)
-		ev->netns = 0;
+	ev->conn.tgid = 700 + number / 11 % 3;
+	ev->conn.pid_ns = number % 8 ? 4026531836u : 0;
+	ev->conn.ns_tgid = 1 + number / 17 % 2;
+	ev->netns = number % 10 ? 4026531840u + number / 23 % 2 : 0;
+	ev->conn.ifindex = number % 19 == 0;
+	rec->interface = number % 38 == 0 ? "eth0" : NULL;
+	rec->netns_name = number % 29 < 2 ? texts[number % 29 + 1] : NULL;
+	if (number % 15 == 0)
+		support__set_comm(ev->conn.comm, number % 2 ? "one \"more\"" : "");
+	if (number % 22 == 0)
+		support__set_comm(ev->conn.opener_comm, "who");
 	rec->command_line = texts[process % 4];
 	rec->command_number = process == 3 ? 0 : 100 + process;
 	ev->conn.cgroup_id = container ? 5000 + container : 0;

@@ -19,12 +19,13 @@ static bool put(struct spans *spans, uint64_t number, const char *text)
 	struct span_key key = key_of(number);
 	uint64_t wanted = 0;
 	const struct span *span = spans__find(spans, &key, &wanted);
-	struct span made = { text, (uint32_t)strlen(text), (uint32_t)number };
+	struct span made = { text, (uint32_t)strlen(text), (uint32_t)number, (uint32_t)number / 2 };
 
 	if (span) {
 		assert_int_equal(span->len, strlen(text));
 		assert_memory_equal(span->text, text, span->len);
 		assert_int_equal(span->tail, (uint32_t)number);
+		assert_int_equal(span->split, (uint32_t)number / 2);
 		return true;
 	}
 	if (wanted)
