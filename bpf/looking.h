@@ -43,12 +43,17 @@ struct task_struct___x86 {
 	} thread_info;
 } __attribute__((preserve_access_index));
 
-static __always_inline bool is_compat(const struct task_struct *task)
+static __always_inline bool is_compat(const struct task_struct *task, const void *regs)
 {
+	(void)regs;
 	return TASK_READ((const struct task_struct___x86 *)task, thread_info.status) & TS_COMPAT;
 }
 
-#define call_number(regs) (REGS_READ(regs, orig_ax) & ~X32_SYSCALL_BIT)
+static __always_inline __u32 call_number(const void *regs, bool is_compat)
+{
+	(void)is_compat;
+	return REGS_READ(regs, orig_ax) & ~X32_SYSCALL_BIT;
+}
 
 static __always_inline __u32 first_argument(const void *regs, bool is_compat)
 {
@@ -59,25 +64,35 @@ static __always_inline __u32 first_argument(const void *regs, bool is_compat)
 
 #else
 
-#define TIF_32BIT 22
+#define PSR_MODE32_BIT 0x10
 
 struct pt_regs___entry {
+	__u64 regs[31];
+	__u64 pstate;
 	__u64 orig_x0;
 	__s32 syscallno;
 } __attribute__((preserve_access_index));
 
-struct task_struct___arm64 {
-	struct {
-		unsigned long flags;
-	} thread_info;
-} __attribute__((preserve_access_index));
-
-static __always_inline bool is_compat(const struct task_struct *task)
+/* Not by TIF_32BIT, whose number changes. */
+static __always_inline bool is_compat(const struct task_struct *task, const void *regs)
 {
-	return TASK_READ((const struct task_struct___arm64 *)task, thread_info.flags) >> TIF_32BIT & 1;
+	(void)task;
+	return REGS_READ(regs, pstate) & PSR_MODE32_BIT;
 }
 
-#define call_number(regs) REGS_READ(regs, syscallno)
+/*
+ * Where there is a signal, do_signal() has the number forgotten before get_signal() drops the files that the
+ * call has left to be dropped. The register that it came in has it still.
+ */
+static __always_inline __u32 call_number(const void *regs, bool is_compat)
+{
+	const struct pt_regs___entry *entry = regs;
+	__s32 nr = REGS_READ(regs, syscallno);
+
+	if (nr >= 0)
+		return nr;
+	return is_compat ? BPF_CORE_READ(entry, regs[7]) : BPF_CORE_READ(entry, regs[8]);
+}
 
 static __always_inline __u32 first_argument(const void *regs, bool is_compat)
 {
@@ -131,8 +146,8 @@ VERIFIED_ONCE __u32 tws_only_looks(void)
 {
 	struct task_struct *task = current_task();
 	const void *regs = registers_of(task);
-	bool compat = is_compat(task);
-	__u32 nr = call_number(regs);
+	bool compat = is_compat(task, regs);
+	__u32 nr = call_number(regs, compat);
 
 	if (nr >= CALL_WORDS * 64)
 		return false;
