@@ -167,7 +167,7 @@ bench:
 # Instructions instead of times, in a guest: COUNT_ARGS=--record for a new budget.
 BENCH_COUNT := $(BUILD)/tests/bench/count
 
-$(BENCH_COUNT): $(addprefix tests/bench/,count.c load.c load.h empty.bpf.c)
+$(BENCH_COUNT): $(addprefix tests/bench/,count.c drops.c drops.h load.c load.h empty.bpf.c)
 	$(MAKE) -C tests/bench BUILD=$(abspath $(BUILD)) $(abspath $@)
 
 bench-count: static $(BENCH_COUNT)

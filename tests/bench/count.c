@@ -22,7 +22,10 @@
  * timer's interrupt nor a reader nor another's socket in a chain of a hash table. What programs take is
  * summed up by groups, as long as a chunk of twsnoop's rings, so that each has its share of what is done
  * once a chunk.
+ *
+ * And what they take of a packet that the kernel drops, of each kind in drops.h.
  */
+#include "drops.h"
 #include "load.h"
 
 #include <errno.h>
@@ -272,6 +275,45 @@ static void measure_net(struct net *net, const struct empty_bpf *empty)
 	}
 }
 
+/*
+ * What the programs take of a packet that is dropped, less what an empty one takes of it; negative:
+ * none of them is on that hook.
+ */
+static double measure_drop(const struct empty_bpf *empty, enum drops_kind kind)
+{
+	static double each[MAX_PROGS][MAX_GROUPS], none[MAX_GROUPS];
+	const int empty_fd = bpf_program__fd(empty->progs.empty_drop);
+	const __u32 hook = prog_info(empty_fd).attach_btf_id;
+	struct runs before[MAX_PROGS], empty_before, runs;
+	struct drops drops;
+	double sum = -1;
+
+	errno = -drops__open(&drops, kind);
+	if (errno)
+		die("packets to drop");
+	for (size_t group = 0; group < opt.groups; group++) {
+		empty_before = runs_of(empty_fd);
+		for (size_t i = 0; i < progs.num; i++)
+			before[i] = runs_of(progs.fd[i]);
+		if (drops__send(&drops, GROUP) != GROUP)
+			die("packets to drop");
+		for (size_t i = 0; i < progs.num; i++) {
+			runs = runs_since(progs.fd[i], &before[i]);
+			each[i][group] = runs.num > 0 ? runs.ns / runs.num : 0;
+		}
+		runs = runs_since(empty_fd, &empty_before);
+		if (runs.num < GROUP)
+			die("what was sent was not dropped");
+		none[group] = runs.ns / runs.num;
+	}
+	drops__close(&drops);
+	for (size_t i = 0; i < progs.num; i++)
+		if (prog_info(progs.fd[i]).attach_btf_id == hook)
+			sum = (sum < 0 ? 0 : sum) + least(each[i], opt.groups) -
+			      least(none, opt.groups);
+	return sum;
+}
+
 /* ---- the tracer ---- */
 
 static uint64_t cpu_ns_of(pid_t pid)
@@ -426,6 +468,18 @@ static void print_net(struct net *net)
 	printf("}");
 }
 
+static void print_drops(const struct empty_bpf *empty)
+{
+	static const char *const names[DROPS_KINDS] = { "udp", "tcp" };
+
+	for (enum drops_kind kind = 0; kind < DROPS_KINDS; kind++) {
+		double net = measure_drop(empty, kind);
+
+		if (net >= 0)
+			printf(",\"drop_%s\":%.4f", names[kind], net);
+	}
+}
+
 /* In three steps, so that the counting of runs is no part of what is felt, nor the empty
  * programs, which only the kernel's counts are compared with. */
 static void measure(void)
@@ -465,6 +519,7 @@ static void measure(void)
 		connect_some(WARM_UP);
 		measure_net(&net, empty);
 		print_net(&net);
+		print_drops(empty);
 		close(stats_fd);
 	}
 	empty_bpf__destroy(empty);

@@ -203,10 +203,11 @@ def tables(figures, release):
         more = f"{figure['felt'] - base:,.0f}" if base and name != "untraced" else "-"
         share = f"{figure['net'] / life:.3f}" if life and "net" in figure else "-"
         rows.append([name, number(figure, "net"), share, number(figure, "runs", 1),
-                     number(figure, "felt", 0), more, number(figure, "reader", 0)])
+                     number(figure, "felt", 0), more, number(figure, "reader", 0),
+                     number(figure, "drop_udp", 1), number(figure, "drop_tcp", 1)])
     b.table(f"Instructions a connection, both ends, on Linux {release}",
             ["tracer", "net BPF", "of tcplife's", "runs", "all of the connection",
-             "more than untraced", "its reader"], rows)
+             "more than untraced", "its reader", "a dropped datagram", "a dropped segment"], rows)
     rows = [[f"{name}: {prog.split()[0]}", number(one, "net"), one["jited_bytes"]]
             for name, figure in figures.items() if name != "clock"
             for prog, one in figure.get("progs", {}).items() if one["net"] > 0]
