@@ -4,8 +4,9 @@
  * TIME_WAIT one inside tcp_timewait_state_process(), where no state tracepoint
  * is; but every segment that a timewait socket receives ends at discard_it in
  * tcp_v4_rcv() or tcp_v6_rcv(), and so at skb:kfree_skb, the new substate
- * already in place. This is the host's drop path too: leave at once on
- * anything else.
+ * already in place. This is the host's drop path too: anything else leaves at
+ * once, and all that is done is a function of its own, so that the programs need
+ * no stack and save no registers for it.
  */
 #ifndef TWSNOOP_BPF_DROP_H
 #define TWSNOOP_BPF_DROP_H
@@ -114,7 +115,7 @@ static __always_inline void on_segment_for(const struct tws_key *key, const stru
  * Before 6.11: a FIN, and a mini-socket kept by the segment's addresses. It may be bound to no
  * device, or to the one that the segment came by; whichever has changed is told.
  */
-static __always_inline void on_segment(const struct sk_buff *skb)
+static OUT_OF_LINE void on_segment(const struct sk_buff *skb)
 {
 	struct tws_key key = {};
 	__u8 flags;
@@ -146,25 +147,36 @@ static __always_inline void on_mini_segment(const struct sock *sk, const struct 
 	const struct inet_timewait_sock *tw = (const void *)sk;
 	__u64 cookie = sk->__sk_common.skc_cookie.counter;
 
-	if (cookie && BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
-	    tcp_flags_of(skb) & TCP_FLAG_FIN && (!filters_connections() || mini_passes_filter(sk)))
+	if (tcp_flags_of(skb) & TCP_FLAG_FIN && cookie &&
+	    BPF_CORE_READ(tw, tw_substate) == BPF_TCP_TIME_WAIT &&
+	    (!filters_connections() || mini_passes_filter(sk)))
 		tell_short(cookie, TWS_ENTERED, sk->__sk_common.skc_num, &sk->__sk_common, TWS_DROP);
 }
 
-static __always_inline int on_drop(unsigned long long *ctx)
+static OUT_OF_LINE void on_named_segment(const struct sk_buff *skb, const struct sock *sk)
 {
-	if (tws.has_rx_sk) {
-		struct sock *sk = (void *)ctx[3];
+	on_mini_segment(sk, skb);
+	if (tws.all)
+		on_mini_reset(sk, skb);
+}
 
-		if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT) {
-			on_mini_segment(sk, (void *)ctx[0]);
-			if (tws.all)
-				on_mini_reset(sk, (void *)ctx[0]);
-		}
-	} else {
-		on_segment((void *)ctx[0]);
-	}
-	return 0;
+/* A packet that the kernel lets go, and the socket that it was for, if it came to one. */
+static __always_inline void on_drop(const struct sk_buff *skb, const struct sock *sk)
+{
+	if (sk && sk->__sk_common.skc_state == BPF_TCP_TIME_WAIT)
+		on_named_segment(skb, sk);
+}
+
+/*
+ * Before 6.11. Of a segment for a mini-socket TCP has kept the flags; in the same place of nearly all
+ * that is dropped elsewhere there is a zero. What is no segment shows in its headers.
+ */
+static __always_inline void on_unnamed_drop(const struct sk_buff *skb)
+{
+	__u8 flags = tcp_flags_of(skb);
+
+	if (flags & TCP_FLAG_FIN || (flags & TCP_FLAG_RST && tws.all))
+		on_segment(skb);
 }
 
 #endif

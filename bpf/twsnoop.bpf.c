@@ -192,10 +192,20 @@ int BPF_PROG(tws_spare, const struct sock *sk, int oldstate, int newstate)
 
 #endif
 
+/* Either of these two is loaded. By the first one's arguments: what this kernel's tracepoint does
+ * not pass, as the socket before 6.11, is in no prototype. */
 SEC("tp_btf/kfree_skb")
 int tws_drop(unsigned long long *ctx)
 {
-	return on_drop(ctx);
+	on_drop((void *)ctx[0], (void *)ctx[3]);
+	return 0;
+}
+
+SEC("tp_btf/kfree_skb")
+int tws_segment(unsigned long long *ctx)
+{
+	on_unnamed_drop((void *)ctx[0]);
+	return 0;
 }
 
 /* These are attached by hand, with --all, if they can be: see user/capture/calls.h. */

@@ -240,9 +240,9 @@ static void open_program(struct pinned *pinned, const char *name)
 static void open_programs(struct pinned *pinned)
 {
 	static const char *const names[] = {
-		"tws_state", "tws_spare", "tws_drop", "tws_cgroup_mkdir", "tws_cgroup_rename",
-		"tws_cgroup_rmdir", "tws_connect_exit", "tws_bind_exit", "tws_connect_enter",
-		"tws_bind_enter",
+		"tws_state", "tws_spare", "tws_drop", "tws_segment", "tws_cgroup_mkdir",
+		"tws_cgroup_rename", "tws_cgroup_rmdir", "tws_connect_exit", "tws_bind_exit",
+		"tws_connect_enter", "tws_bind_enter",
 	};
 
 	_Static_assert(sizeof(names) / sizeof(names[0]) <= PINNED_PROGRAMS, "room for all");

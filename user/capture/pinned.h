@@ -23,7 +23,7 @@ enum pinned_map {
 	PINNED_MAPS,
 };
 
-#define PINNED_PROGRAMS 10
+#define PINNED_PROGRAMS 11
 
 struct pinned {
 	int folder; /* bpffs/twsnoop */

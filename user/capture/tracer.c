@@ -184,8 +184,11 @@ static void choose_programs(const struct tracer *tracer, const struct tracer_opt
 
 	for (int i = 0; tracer->calls_error && i < CALLS_PROGRAMS; i++)
 		leave_out(obj, calls_programs[i]);
-	if (tracer->legacy && opts->attached)
+	leave_out(obj, k->rx_sk.state == FEATURE_PRESENT ? "tws_segment" : "tws_drop");
+	if (tracer->legacy && opts->attached) {
 		leave_out(obj, "tws_drop");
+		leave_out(obj, "tws_segment");
+	}
 	if (!kernel__has_spare(k))
 		leave_out(obj, "tws_spare");
 	if (sees_cgroups(k))
