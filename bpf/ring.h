@@ -136,11 +136,11 @@ VERIFIED_ONCE __u32 tws_write_over(__u32 ring, __u32 writer, __u64 position, __u
 /*
  * Whether the writer's chunk, in which @next is, has room and is far from where the others come
  * round: not long ago, at @asked_ns, they were less than half a ring ahead, and nobody writes
- * the other half so soon. That would take a record each 4 ns, of all CPUs together.
+ * the other half so soon. That would take a record each 8 ns, of all CPUs together.
  */
 static __always_inline bool is_fresh_chunk(__u64 next, __u32 mask, __u64 asked_ns, __u64 now_ns)
 {
-	return next & (TWS_CHUNK - 1) && now_ns - asked_ns <= (__u64)mask << 1;
+	return next & (TWS_CHUNK - 1) && now_ns - asked_ns <= (__u64)mask << 2;
 }
 
 /* The next chunk, if the one that @next is in is used up, or the others have left it behind. */

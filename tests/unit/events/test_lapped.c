@@ -78,7 +78,7 @@ static bool is_fresh_chunk(const struct tws_cpu *cpu, unsigned int ring, unsigne
 {
 	uint64_t next = cpu->ring[ring][writer].next, room = ring == TWS_RING_EVENTS ? RECORDS : ENDINGS;
 
-	return next % TWS_CHUNK && k.now_ns - cpu->ring[ring][writer].asked_ns <= (room - 1) << 1;
+	return next % TWS_CHUNK && k.now_ns - cpu->ring[ring][writer].asked_ns <= (room - 1) << 2;
 }
 
 static bool takes_new_chunk(const struct tws_cpu *cpu, unsigned int ring, unsigned int writer)
