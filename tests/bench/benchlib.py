@@ -495,7 +495,7 @@ def show(s, digits=0):
     """The median and the range; of many runs the middle half."""
     if not s:
         return "-"
-    low, high = (s["low"], s["high"]) if s["n"] >= MANY else (s["min"], s["max"])
+    low, high = (s["low"], s["high"]) if s.get("n", 0) >= MANY else (s["min"], s["max"])
     return f"{s['median']:,.{digits}f} ({low:,.{digits}f} to {high:,.{digits}f})"
 
 
