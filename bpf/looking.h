@@ -102,16 +102,11 @@ static __always_inline __u32 first_argument(const void *regs, bool is_compat)
 
 #endif
 
-#define ROW(set) { set(0), set(1), set(2), set(3), set(4), set(5), set(6), set(7) }
-static const __u64 call_looks[][CALL_WORDS] = { ROW(LOOKS_64), ROW(LOOKS_COMPAT) };
-static const __u64 call_reads[][CALL_WORDS] = { ROW(READS_64), ROW(READS_COMPAT) };
-#undef ROW
+static const __u64 call_looks[][CALL_WORDS] = { CALL_SET(LOOKS_64), CALL_SET(LOOKS_COMPAT) };
+static const __u64 call_reads[][CALL_WORDS] = { CALL_SET(READS_64), CALL_SET(READS_COMPAT) };
 
 struct task_struct___stack {
 	void *stack;
-} __attribute__((preserve_access_index));
-
-struct pt_regs___any {
 } __attribute__((preserve_access_index));
 
 #define THREAD_SIZE 16384 /* with pages of 4 KiB, and no KASAN */
@@ -122,7 +117,7 @@ static __always_inline const void *registers_of(struct task_struct *task)
 	if (HAS_TASK_REGS)
 		return (const void *)bpf_task_pt_regs(task);
 	return BPF_CORE_READ((const struct task_struct___stack *)task, stack) + THREAD_SIZE -
-	       bpf_core_type_size(struct pt_regs___any);
+	       bpf_core_type_size(struct pt_regs___entry);
 }
 
 /* Whether the current task's descriptor is a socket, or nothing any more. */

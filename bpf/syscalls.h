@@ -13,6 +13,8 @@
 
 #define CALL_WORDS 8
 #define IN_WORD(word, nr) ((nr) / 64 == (word) ? 1ULL << ((nr) & 63) : 0)
+/* All words of a set, to initialise an array with. */
+#define CALL_SET(set) { set(0), set(1), set(2), set(3), set(4), set(5), set(6), set(7) }
 
 /* With the same number everywhere. */
 #define LOOKS_EVERYWHERE(w)                                                                        \

@@ -190,7 +190,6 @@ static void be_owner(struct sight *s)
 	struct sockaddr_storage ss;
 	socklen_t len = net__loopback(FAM_V4, 0, &ss);
 	int lfd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
 	uint64_t end = net__mono_ns() + ENOUGH_NS;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -262,10 +261,6 @@ static void run(struct stage *st, const char *twsnoop, bool (*look)(void))
 	solo__ended_well(st, &t, tracer__stop(&t, SIGINT));
 	judge(st, &t, s, looker);
 	tracer__free(&t);
-	munmap(s, sizeof(*s));
-	if (epoll_fd >= 0)
-		close(epoll_fd);
-	epoll_fd = -1;
 }
 
 #define LOOKED_AT(name, look)                                                      \

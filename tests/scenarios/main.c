@@ -430,32 +430,26 @@ static void list_table(const struct options *o, const struct table *t)
 			puts(t->s[i].name);
 }
 
+/* Of those with tracers of their own, in the order in which they are played; the filters come first. */
+static const struct solo *const solos[] = {
+	solo_control, solo_half_closed, solo_cgroups, solo_listeners, solo_table, solo_device, solo_softirqs,
+	solo_looked_at,
+};
+
+#define SOLOS (sizeof(solos) / sizeof(solos[0]))
+
+static void list_solos(const struct options *o, const struct solo *s)
+{
+	for (; s->name; s++)
+		if (options__chose(o, s->name))
+			puts(s->name);
+}
+
 static void list(const struct options *o, const struct table *listed)
 {
-	for (const struct solo *s = solo_filters; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_control; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_half_closed; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_cgroups; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_listeners; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_table; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_softirqs; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
-	for (const struct solo *s = solo_looked_at; s->name; s++)
-		if (options__chose(o, s->name))
-			puts(s->name);
+	list_solos(o, solo_filters);
+	for (size_t i = 0; i < SOLOS; i++)
+		list_solos(o, solos[i]);
 	listing__names(o, listed);
 }
 
@@ -563,14 +557,8 @@ int main(int argc, char **argv)
 		/* Readers that want less than is recorded, too. */
 		run_cast(&o, &time_wait_only, false, &tally);
 		run_solos(&o, solo_filters, filters__batches(), &tally);
-		run_solos(&o, solo_control, INT_MAX, &tally);
-		run_solos(&o, solo_half_closed, INT_MAX, &tally);
-		run_solos(&o, solo_cgroups, INT_MAX, &tally);
-		run_solos(&o, solo_listeners, INT_MAX, &tally);
-		run_solos(&o, solo_table, INT_MAX, &tally);
-		run_solos(&o, solo_device, INT_MAX, &tally);
-		run_solos(&o, solo_softirqs, INT_MAX, &tally);
-		run_solos(&o, solo_looked_at, INT_MAX, &tally);
+		for (size_t i = 0; i < SOLOS; i++)
+			run_solos(&o, solos[i], INT_MAX, &tally);
 		if (!o.attached)
 			listing__run(&o, &listed, &tally);
 		else

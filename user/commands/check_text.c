@@ -63,8 +63,8 @@ static void put_memory(struct outbuf *ob, const struct kernel *k)
 		return;
 	}
 	outbuf__text(ob, k->memcg.state == FEATURE_PRESENT ? "the cgroup's" :
-		limited				  ? "none" :
-						    "unknown");
+			 limited			   ? "none" :
+							     "unknown");
 	outbuf__char(ob, '\n');
 }
 

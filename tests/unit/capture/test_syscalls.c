@@ -10,7 +10,6 @@
 
 #include "bpf/syscalls.h"
 
-#define ROW(set) { set(0), set(1), set(2), set(3), set(4), set(5), set(6), set(7) }
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* fchmodat2, {set,get,list,remove}xattrat, file_{get,set}attr: these headers may be older. */
@@ -43,7 +42,7 @@ static void compare(const unsigned long long words[CALL_WORDS], const int calls[
 
 static void test_own(void **state)
 {
-	const unsigned long long look_words[] = ROW(LOOKS_64), read_words[] = ROW(READS_64);
+	const unsigned long long look_words[] = CALL_SET(LOOKS_64), read_words[] = CALL_SET(READS_64);
 
 	(void)state;
 	compare(look_words, looks, COUNT(looks));
@@ -67,7 +66,7 @@ static const int reads_i386[] = { __NR_read, __NR_readv, __NR_pread64, __NR_prea
 
 static void test_32_bit(void **state)
 {
-	const unsigned long long look_words[] = ROW(LOOKS_COMPAT), read_words[] = ROW(READS_COMPAT);
+	const unsigned long long look_words[] = CALL_SET(LOOKS_COMPAT), read_words[] = CALL_SET(READS_COMPAT);
 
 	(void)state;
 	compare(look_words, looks_i386, COUNT(looks_i386));
