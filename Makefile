@@ -2,6 +2,10 @@
 # twsnoop: see README.md. Everything is built below $(BUILD); nothing else is
 # written, except by the install targets.
 
+ifneq ($(words $(CURDIR)),1)
+$(error the path of this folder has a blank in it, which make cannot build in: $(CURDIR))
+endif
+
 HOST_ARCH := $(shell uname -m | sed 's/aarch64/arm64/')
 ARCH ?= $(HOST_ARCH)
 # For another architecture: make ARCH=arm64 static
