@@ -156,8 +156,10 @@ static void add_account(unsigned int minute)
 {
 	const struct held_account account = {
 		.wall_ns = wall_of(minute, ROWS - 1), .run = 1,
-		.delivered = (minute + 1) * ROWS,
-		.lost = is("gap") && minute >= 4 ? 3 : 0,
+		.told = {
+			.delivered = (minute + 1) * ROWS,
+			.lost = is("gap") && minute >= 4 ? 3 : 0,
+		},
 	};
 	const struct held_gap gap = { wall_of(4, 3), wall_of(4, 5), 1, HELD_GAP_DISK, 7,
 				      "No space left on device" };

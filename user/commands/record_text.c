@@ -9,6 +9,7 @@
 #include "base/escape.h"
 #include "base/fmt.h"
 #include "base/json.h"
+#include "output/account_json.h"
 
 #define PART_BYTES 64
 #define MIN_PARTS 2 /* of the line: shown however narrow it is, but cut */
@@ -145,7 +146,7 @@ static void add_writer(struct outbuf *to, const struct history_status *status, u
 void record_text__status(struct outbuf *to, const char *path, const struct history_status *status,
 			 uint64_t now_ns, const struct when_zone *zone)
 {
-	const struct held_account *account = &status->account;
+	const struct feed_account *account = &status->account.told;
 	char quoted[512], one[FMT_SHORT_MAX + 1], other[FMT_SHORT_MAX + 1];
 
 	add(to, "file      %s\n", escape__quote(quoted, sizeof(quoted), path));
@@ -206,15 +207,10 @@ static void json_run(struct outbuf *to, const struct held_run *run)
 	json__close(to, '}');
 }
 
-static void json_account(struct outbuf *to, const struct held_account *account)
+static void json_account(struct outbuf *to, const struct feed_account *account)
 {
 	json__open(to, "account", '{');
-	json__u64(to, "delivered", account->delivered);
-	json__u64(to, "lost", account->lost);
-	json__u64(to, "map_full", account->map_full);
-	json__u64(to, "recursion", account->recursion);
-	json__u64(to, "snapshot", account->snapshot);
-	json__u64(to, "unattributed", account->unattributed);
+	account_json__members(to, account);
 	json__u64(to, "no_end", account->no_end);
 	json__close(to, '}');
 }
@@ -240,7 +236,7 @@ void record_text__json(struct outbuf *to, const char *path, const struct history
 	json__close(to, '}');
 	if (status->last_run.id)
 		json_run(to, &status->last_run);
-	json_account(to, &status->account);
+	json_account(to, &status->account.told);
 	json__close(to, '}');
 	outbuf__char(to, '\n');
 }

@@ -49,6 +49,22 @@ static inline void feed_account__add(struct feed_account *sum, const struct feed
 	sum->gaps += more->gaps;
 }
 
+/* feed_account__add_rise() - adds to @sum what has come between @from and @to; what has fallen counts as none. */
+static inline void feed_account__add_rise(struct feed_account *sum, const struct feed_account *from,
+					  const struct feed_account *to)
+{
+#define ADD_RISE(what) (sum->what += to->what > from->what ? to->what - from->what : 0)
+	ADD_RISE(delivered);
+	ADD_RISE(lost);
+	ADD_RISE(map_full);
+	ADD_RISE(recursion);
+	ADD_RISE(snapshot);
+	ADD_RISE(unattributed);
+	ADD_RISE(no_end);
+	ADD_RISE(gaps);
+#undef ADD_RISE
+}
+
 struct feed;
 
 struct feed_ops {

@@ -6,6 +6,9 @@
 #include "base/outbuf.h"
 #include "model/feed.h"
 
+/* account_json__members() - appends what every account has, into the object that is open. */
+void account_json__members(struct outbuf *ob, const struct feed_account *account);
+
 /* account_json__write() - appends "account", a member of the object that is open. */
 void account_json__write(struct outbuf *ob, const struct feed_account *account);
 

@@ -46,20 +46,12 @@ static uint64_t gap_of(const struct recorder *r)
 
 static void fill_account(void *ctx, struct held_account *account)
 {
-	struct feed_account now = { 0 };
 	struct recorder *r = ctx;
 	uint64_t gap = gap_of(r);
+	uint64_t *delivered = &account->told.delivered;
 
-	r->opts.account(r->opts.ctx, &now);
-	*account = (struct held_account){
-		.delivered = now.delivered > gap ? now.delivered - gap : 0,
-		.lost = now.lost,
-		.map_full = now.map_full,
-		.recursion = now.recursion,
-		.snapshot = now.snapshot,
-		.unattributed = now.unattributed,
-		.no_end = now.no_end,
-	};
+	r->opts.account(r->opts.ctx, &account->told);
+	*delivered = *delivered > gap ? *delivered - gap : 0;
 }
 
 static void explain_trouble(void *ctx, struct collector_trouble *trouble)

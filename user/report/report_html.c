@@ -270,7 +270,7 @@ static void write_unknown(struct html_parts *p)
 
 static void write_footer(struct html_parts *p)
 {
-	const struct held_account *a = &p->story->account;
+	const struct feed_account *a = &p->story->account;
 	char line[256];
 
 	html__open(p->html, "footer");

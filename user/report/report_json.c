@@ -7,6 +7,7 @@
 #include "base/fmt.h"
 #include "base/json.h"
 #include "model/names.h"
+#include "output/account_json.h"
 #include "report/advice.h"
 #include "report/words.h"
 
@@ -306,18 +307,8 @@ static void put_findings(struct writing *w)
 
 static void put_account(struct outbuf *to, const struct story *story)
 {
-	const struct held_account *a = &story->account;
-
-	if (!story->has_account)
-		return;
-	json__open(to, "account", '{');
-	json__u64(to, "delivered", a->delivered);
-	json__u64(to, "lost", a->lost);
-	json__u64(to, "map_full", a->map_full);
-	json__u64(to, "recursion", a->recursion);
-	json__u64(to, "snapshot", a->snapshot);
-	json__u64(to, "unattributed", a->unattributed);
-	json__close(to, '}');
+	if (story->has_account)
+		account_json__write(to, &story->account);
 }
 
 static void put_point(struct outbuf *to, const struct story *story,

@@ -113,7 +113,7 @@ static void write_unknown(struct writing *w)
 
 static void write_account(struct writing *w)
 {
-	const struct held_account *a = &w->words.story->account;
+	const struct feed_account *a = &w->words.story->account;
 	char line[256];
 
 	if (!w->words.story->has_account)

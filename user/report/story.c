@@ -260,26 +260,13 @@ static int on_account(void *ctx, const struct held_account *account)
 	return 0;
 }
 
-static uint64_t rise(uint64_t from, uint64_t to)
-{
-	return to > from ? to - from : 0;
-}
-
 static void sum_accounts(struct telling *t)
 {
-	struct held_account *sum = &t->story->account;
-
 	for (const struct run *run = NULL; (run = table__next(t->runs, run));) {
 		if (!run->has_first)
 			continue;
 		t->story->has_account = true;
-		sum->delivered += rise(run->first.delivered, run->last.delivered);
-		sum->lost += rise(run->first.lost, run->last.lost);
-		sum->map_full += rise(run->first.map_full, run->last.map_full);
-		sum->recursion += rise(run->first.recursion, run->last.recursion);
-		sum->snapshot += rise(run->first.snapshot, run->last.snapshot);
-		sum->unattributed += rise(run->first.unattributed, run->last.unattributed);
-		sum->no_end += rise(run->first.no_end, run->last.no_end);
+		feed_account__add_rise(&t->story->account, &run->first.told, &run->last.told);
 	}
 }
 

@@ -171,7 +171,7 @@ struct story {
 	unsigned int num_gaps, more_gaps;
 	struct story_gap gaps[STORY_GAPS];
 	uint64_t gap_ns, gap_events;
-	struct held_account account; /* of the span */
+	struct feed_account account; /* of the span */
 	bool has_account;
 	bool minutes_only; /* raw events of the span are gone: times are known to the minute */
 

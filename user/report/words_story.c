@@ -408,7 +408,7 @@ static void write_limit(struct outbuf *to, const struct words *words,
 static void write_meaning(struct outbuf *to, const struct words *words,
 			  const struct story_incident *incident)
 {
-	const struct held_account *account = &words->story->account;
+	const struct feed_account *account = &words->story->account;
 
 	outbuf__text(to, incident->advice->means);
 	if (incident->closes < STORY_LITTLE && !incident->failed_ports)

@@ -51,7 +51,7 @@ static bool say_filter(struct outbuf *to, const struct words *words)
 
 static bool say_lost(struct outbuf *to, const struct words *words)
 {
-	const struct held_account *account = &words->story->account;
+	const struct feed_account *account = &words->story->account;
 
 	if (account->lost) {
 		put_number(to, account->lost, "event was", "events were");

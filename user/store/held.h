@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "bpf/event.h"
+#include "model/feed.h"
 #include "model/record.h"
 
 /*
@@ -157,11 +158,11 @@ struct held_counter {
 
 /* ---- what is said of the recording itself ---- */
 
-/* What became of all that a run was to tell, so far: as struct feed_account. */
+/* What became of all that a run was to tell, so far. Gaps are told apart. */
 struct held_account {
 	uint64_t wall_ns;
 	uint32_t run;
-	uint64_t delivered, lost, map_full, recursion, snapshot, unattributed, no_end;
+	struct feed_account told;
 };
 
 enum held_gap_reason {

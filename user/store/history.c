@@ -448,9 +448,12 @@ static void ask_all(struct history *history, struct history_status *status)
 	    "SELECT at_ns, run, delivered, lost, map_full, recursion, snapshot, unattributed, "
 	    "no_end FROM account ORDER BY run DESC, delivered DESC, at_ns DESC LIMIT 1", 9, counts);
 	*account = (struct held_account){
-		.wall_ns = counts[0], .run = (uint32_t)counts[1], .delivered = counts[2],
-		.lost = counts[3], .map_full = counts[4], .recursion = counts[5],
-		.snapshot = counts[6], .unattributed = counts[7], .no_end = counts[8],
+		.wall_ns = counts[0], .run = (uint32_t)counts[1],
+		.told = {
+			.delivered = counts[2], .lost = counts[3], .map_full = counts[4],
+			.recursion = counts[5], .snapshot = counts[6], .unattributed = counts[7],
+			.no_end = counts[8],
+		},
 	};
 }
 

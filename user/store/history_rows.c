@@ -493,10 +493,12 @@ static int fill_account(const struct history_span *span, sqlite3_stmt *stmt, voi
 	(void)arena;
 	*account = (struct held_account){
 		.wall_ns = db__column_u64(stmt, 7), .run = db__column_u32(stmt, 8),
-		.delivered = db__column_u64(stmt, 0), .lost = db__column_u64(stmt, 1),
-		.map_full = db__column_u64(stmt, 2), .recursion = db__column_u64(stmt, 3),
-		.snapshot = db__column_u64(stmt, 4), .unattributed = db__column_u64(stmt, 5),
-		.no_end = db__column_u64(stmt, 6),
+		.told = {
+			.delivered = db__column_u64(stmt, 0), .lost = db__column_u64(stmt, 1),
+			.map_full = db__column_u64(stmt, 2), .recursion = db__column_u64(stmt, 3),
+			.snapshot = db__column_u64(stmt, 4),
+			.unattributed = db__column_u64(stmt, 5), .no_end = db__column_u64(stmt, 6),
+		},
 	};
 	return 1;
 }

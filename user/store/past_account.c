@@ -21,17 +21,16 @@ struct counter {
 	struct feed_account *account; /* for gaps */
 };
 
-static uint64_t grown(uint64_t from, uint64_t to)
-{
-	return to > from ? to - from : 0;
-}
-
+/* What is delivered of it, the feed counts. */
 static void add_run(struct feed_account *to, const struct run_account *run)
 {
-	to->lost += grown(run->base.lost, run->last.lost);
-	to->map_full += grown(run->base.map_full, run->last.map_full);
-	to->recursion += grown(run->base.recursion, run->last.recursion);
-	to->no_end += grown(run->base.no_end, run->last.no_end);
+	struct feed_account rise = { 0 };
+
+	feed_account__add_rise(&rise, &run->base.told, &run->last.told);
+	to->lost += rise.lost;
+	to->map_full += rise.map_full;
+	to->recursion += rise.recursion;
+	to->no_end += rise.no_end;
 }
 
 /* Mostly the newest. */
@@ -78,7 +77,7 @@ static int on_account(void *ctx, const struct held_account *told)
 	/* One that began in the span began with zeros. */
 	if (!run)
 		return add(c, told->run == c->running ? told : &zeros, told);
-	if (told->delivered >= run->last.delivered)
+	if (told->told.delivered >= run->last.told.delivered)
 		run->last = *told;
 	return 0;
 }

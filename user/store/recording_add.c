@@ -439,13 +439,13 @@ int recording__add_account(struct recording *rec, const struct held_account *acc
 		return rec->err;
 	db__bind_number(stmt, 1, account->wall_ns);
 	db__bind_number(stmt, 2, account->run);
-	db__bind_number(stmt, 3, account->delivered);
-	db__bind_number(stmt, 4, account->lost);
-	db__bind_number(stmt, 5, account->map_full);
-	db__bind_number(stmt, 6, account->recursion);
-	db__bind_number(stmt, 7, account->snapshot);
-	db__bind_number(stmt, 8, account->unattributed);
-	db__bind_number(stmt, 9, account->no_end);
+	db__bind_number(stmt, 3, account->told.delivered);
+	db__bind_number(stmt, 4, account->told.lost);
+	db__bind_number(stmt, 5, account->told.map_full);
+	db__bind_number(stmt, 6, account->told.recursion);
+	db__bind_number(stmt, 7, account->told.snapshot);
+	db__bind_number(stmt, 8, account->told.unattributed);
+	db__bind_number(stmt, 9, account->told.no_end);
 	return recording__run(rec, stmt);
 }
 

@@ -26,7 +26,7 @@ static struct {
 static void account(void *ctx, struct held_account *account)
 {
 	(void)ctx;
-	account->delivered = t.cookie;
+	account->told.delivered = t.cookie;
 }
 
 static void trouble(void *ctx, struct collector_trouble *trouble)
@@ -155,7 +155,7 @@ static void test_seconds_and_minutes(void **state)
 	assert_int_equal(fake_committed.minute_count, 18);
 	assert_int_equal(fake_committed.counted, 19);
 	assert_int_equal(fake_committed.n.accounts, 1);
-	assert_int_equal(fake_committed.account.delivered, 18);
+	assert_int_equal(fake_committed.account.told.delivered, 18);
 	assert_int_equal(fake_committed.account.run, 1);
 	assert_int_equal(fake_committed.n.whos, 1);
 	assert_int_equal(collector__rows(t.collector), 18);

@@ -179,8 +179,8 @@ void made__account(struct made *made, uint64_t wall_s, uint32_t run, uint64_t de
 
 	account->wall_ns = wall_s * MADE_S;
 	account->run = run;
-	account->delivered = delivered;
-	account->lost = lost;
+	account->told.delivered = delivered;
+	account->told.lost = lost;
 }
 
 void made__gap(struct made *made, uint64_t since_s, uint64_t until_s, uint8_t reason)

@@ -43,7 +43,7 @@ static void record(unsigned int minute, const struct told *told, unsigned int nu
 	for (unsigned int i = 0; i < num; i++) {
 		const struct held_account account = {
 			.wall_ns = STORE_BEGIN_NS + told[i].minute * MINUTE_NS, .run = next.run,
-			.delivered = told[i].delivered, .lost = told[i].lost,
+			.told = { .delivered = told[i].delivered, .lost = told[i].lost },
 		};
 
 		assert_int_equal(recording__begin(rec), 0);
@@ -81,7 +81,7 @@ static void the_last_counts(void **state)
 	record(0, first, COUNT(first));
 	record(10, second, COUNT(second));
 	assert_int_equal(lost_in(&whole, &newest), 5);
-	assert_int_equal(newest.delivered, 7);
+	assert_int_equal(newest.told.delivered, 7);
 	assert_int_equal(lost_in(&end, &newest), 3);
 }
 
@@ -96,8 +96,8 @@ static void put_back(void **state)
 	(void)state;
 	record(60, run, COUNT(run));
 	assert_int_equal(lost_in(&whole, &newest), 7);
-	assert_int_equal(newest.delivered, 40);
-	assert_int_equal(newest.lost, 7);
+	assert_int_equal(newest.told.delivered, 40);
+	assert_int_equal(newest.told.lost, 7);
 }
 
 /* Before another run began, whose times lie between the first one's. */
@@ -111,7 +111,7 @@ static void runs_lie_in_each_other(void **state)
 	record(0, first, COUNT(first));
 	record(10, second, COUNT(second));
 	assert_int_equal(lost_in(&whole, &newest), 7);
-	assert_int_equal(newest.delivered, 7);
+	assert_int_equal(newest.told.delivered, 7);
 }
 
 int main(void)

@@ -540,8 +540,8 @@ static void test_errors(void **state)
 static void account_at(int64_t second, uint32_t run, uint64_t lost)
 {
 	h->accounts[h->num_accounts++] = (struct held_account){
-		.wall_ns = BEGIN + (uint64_t)(second * (int64_t)S), .run = run, .lost = lost,
-		.recursion = 2 * lost,
+		.wall_ns = BEGIN + (uint64_t)(second * (int64_t)S), .run = run,
+		.told = { .lost = lost, .recursion = 2 * lost },
 	};
 }
 

@@ -95,8 +95,9 @@ static const struct held_limits limits[] = {
 	{ .wall_ns = STORE_BEGIN_NS + MINUTE_NS, .netns = 8, .tw_reuse = -1, .timestamps = -1 },
 };
 static const struct held_account account = {
-	.wall_ns = STORE_BEGIN_NS + 9, .run = 1, .delivered = 1, .lost = 2, .map_full = 3,
-	.recursion = 4, .snapshot = 5, .unattributed = 6, .no_end = 7,
+	.wall_ns = STORE_BEGIN_NS + 9, .run = 1,
+	.told = { .delivered = 1, .lost = 2, .map_full = 3, .recursion = 4, .snapshot = 5, .unattributed = 6,
+		  .no_end = 7 },
 };
 static const struct held_gap gap = {
 	.since_ns = STORE_BEGIN_NS, .until_ns = STORE_BEGIN_NS + 10, .run = 1,
