@@ -252,13 +252,6 @@ static int set_sizes(struct tracer *tracer, const struct tracer_options *opts,
 	       set_max(obj, "tws_paths", opts->attached ? 0 : OWN_PATHS);
 }
 
-/* Not where a lock that memory is taken from may sleep. */
-static bool has_task_storage(const struct kernel *k)
-{
-	return k->realtime.state == FEATURE_MISSING &&
-	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_task_storage_get, NULL) == 1;
-}
-
 static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 {
 	struct tws_settings *settings;
@@ -289,7 +282,7 @@ static int open_object(struct tracer *tracer, const struct tracer_options *opts)
 	else
 		tracer->calls_error = calls__open(&tracer->calls);
 	configure(settings, opts, connections, !tracer->calls_error,
-		  tracer->skel && !tracer->calls_error && has_task_storage(opts->kernel));
+		  tracer->skel && !tracer->calls_error && kernel__has_task_storage(opts->kernel));
 	tracer->connections = connections;
 	tracer->has_filter = settings->has_filter;
 	choose_programs(tracer, opts);
@@ -323,6 +316,29 @@ static int open_rings(struct tracer *tracer, const struct tracer_options *opts)
 	};
 
 	return rings__new(&tracer->rings, &maps, opts->all);
+}
+
+/* Of each ring: what is larger than twice the usual one is left to the connections. */
+#define TOUCHED_BYTES (48U << 20)
+
+/*
+ * Looks once at each page of an array, by the address that the programs use. Where a hypervisor keeps
+ * page tables of its own for the kernel's (shadow paging), the first look at a page takes ten microseconds,
+ * which a connection would pay: half of what all the programs cost it, until the ring has come
+ * round. Elsewhere a look is nothing.
+ */
+static void touch_pages(const struct bpf_map *map)
+{
+	const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t entry_bytes = bpf_map__value_size(map); /* a multiple of eight */
+	struct tws_record entry;
+
+	_Static_assert(sizeof(entry) >= sizeof(struct tws_ending), "room for an entry of either ring");
+	for (size_t at = 0; at < bpf_map__max_entries(map) * entry_bytes && at < TOUCHED_BYTES; at += page_bytes) {
+		__u32 index = (__u32)(at / entry_bytes);
+
+		bpf_map_lookup_elem(bpf_map__fd(map), &index, &entry);
+	}
 }
 
 static int open_control(struct tracer *tracer)
@@ -416,6 +432,10 @@ int tracer__new(struct tracer **tracerp, const struct tracer_options *opts)
 	err = bpf_object__load(tracer->obj);
 	if (err)
 		goto out;
+	if (tracer->skel) {
+		touch_pages(tracer->skel->maps.tws_events);
+		touch_pages(tracer->skel->maps.tws_ends);
+	}
 	err = fill_pids(tracer, &opts->filter) ?:
 	      (tracer->skel ? open_rings(tracer, opts) : open_control(tracer)) ?:
 	      describe(tracer, opts);

@@ -377,3 +377,9 @@ void kernel__probe(struct kernel *k, const char *sysfs, const char *procfs)
 	probe_sock_diag(k);
 	libbpf_set_print(print);
 }
+
+bool kernel__has_task_storage(const struct kernel *k)
+{
+	return k->realtime.state == FEATURE_MISSING &&
+	       libbpf_probe_bpf_helper(BPF_PROG_TYPE_TRACEPOINT, BPF_FUNC_task_storage_get, NULL) == 1;
+}

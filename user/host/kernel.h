@@ -96,6 +96,12 @@ static inline bool kernel__has_spare(const struct kernel *k)
 }
 
 /*
+ * kernel__has_task_storage() - whether a program may keep something of its own for each thread (5.13); asks the
+ * kernel, so that who does not need it does not wait. Not where a lock that memory is taken from may sleep.
+ */
+bool kernel__has_task_storage(const struct kernel *k);
+
+/*
  * The parts of it that ask no more than files, and fill a zeroed @k.
  *
  * kernel__read_files() - release (of uname(2)), capabilities, user_ns, lockdown,
