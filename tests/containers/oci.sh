@@ -216,7 +216,7 @@ close_in()
 case_moved()
 {
 	next_id
-	trace --json || return 1
+	trace --json --netns "$(netns_here)" || return 1
 	close_in "$group/$id" || return 1
 	sees 1 "\"container\":{\"id\":\"$id\"" && sees 1 "\"port\":$port}"
 }
