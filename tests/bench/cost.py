@@ -216,23 +216,25 @@ def blocks(ctx):
     return figures
 
 
-def top_share(ctx, rate):
-    """The CPU that twsnoop top takes, in percent of a core, while so many are closed a second; after
-    a while, so that there are as many TIME_WAITs as there will be."""
-    warm_up_s, seconds = (3, 5) if ctx.quick else (62, 30)
-    millis = (warm_up_s + seconds + 5) * 1000
+def top_shares(ctx, rate):
+    """The CPU that twsnoop top takes, in percent of a core, time after time, while so many are closed a
+    second; after a while, so that there are as many TIME_WAITs as there will be. And its memory then."""
+    warm_up_s, seconds = (3, 5) if ctx.quick else (62, 20)
+    millis = (warm_up_s + ctx.rounds * seconds + 5) * 1000
+    shares = []
     with b.Churn("--millis", millis, "--rate", rate, "--pairs", 1) as churn:
         argv = [os.path.join(b.BUILD, "twsnoop"), "top", "--own", "--json"]
         with b.Process(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as tool:
             churn.go()
             time.sleep(warm_up_s)
-            begin, before = time.monotonic(), tool.cpu_ns()
-            time.sleep(seconds)
-            used = tool.cpu_ns() - before
-            share = used / (time.monotonic() - begin) / 1e7
+            for _ in range(ctx.rounds):
+                begin, before = time.monotonic(), tool.cpu_ns()
+                time.sleep(seconds)
+                used = tool.cpu_ns() - before
+                shares.append(used / (time.monotonic() - begin) / 1e7)
             rss = tool.rss_kib()
         churn.result()
-    return share, rss
+    return shares, rss
 
 
 def top(ctx):
@@ -244,13 +246,12 @@ def top(ctx):
              f"{figures['frame_most_ms']:.2f} at most"],
             ["a socket of the kernel's table", f"{figures['look_ns']:.0f} ns"],
             ["memory of the tally, two of them and JSON", f"{figures['rss_mib']:.0f} MiB"]]
-    shares = [ctx.attempt("twsnoop", top_share, ctx, 1000) for _ in range(ctx.rounds)]
-    shares = [share for share in shares if share]
-    if shares:
-        figures["share"] = b.spread([share for share, _ in shares])
+    live = ctx.attempt("twsnoop", top_shares, ctx, 1000)
+    if live:
+        figures["share"] = b.spread(live[0])
         rows += [["all of twsnoop top --json at 1,000 closes/s, of a core",
                   f"{b.show(figures['share'], 2)} %"],
-                 ["its memory", f"{shares[-1][1] / 1024:.0f} MiB"]]
+                 ["its memory", f"{live[1] / 1024:.0f} MiB"]]
     b.table("7. twsnoop top, at 50,000 closes/s by 100,000 processes in turn", ["what", "takes"],
             rows)
 

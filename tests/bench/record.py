@@ -112,7 +112,7 @@ def among_others(path, sockets, seconds):
 
 
 def record(ctx):
-    seconds = 2 if ctx.quick else 20
+    seconds = 2 if ctx.quick else 12
     rows, figures = [], {}
     with tempfile.TemporaryDirectory(dir=b.BUILD) as folder:
         path = os.path.join(folder, "bench.db")
@@ -131,9 +131,9 @@ def record(ctx):
             rows.append([f"{what}: above trace >/dev/null, µs a close", b.show(above, 2)])
         # Both ends are on this host: a connection is two closes.
         for rate in SHARE_RATES:
-            figures[f"share {rate}"] = ctx.attempt("twsnoop", share, path, rate, 3 if ctx.quick else 60,
+            figures[f"share {rate}"] = ctx.attempt("twsnoop", share, path, rate, 3 if ctx.quick else 30,
                                                    2 if ctx.quick else 65)
-        figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 120)
+        figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 60)
         figures["others"] = ctx.attempt("twsnoop", among_others, path, FOREIGN // (100 if ctx.quick else 1),
                                         2 if ctx.quick else 30)
     for rate in SHARE_RATES:
