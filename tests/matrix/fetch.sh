@@ -176,10 +176,12 @@ read_suites()
 {
 	local dir=$1 what=$2
 	shift 2
+	: >"$dir/unreadable"
 	write_apt_config "$dir" "$@"
 	if ! apt-get -c "$dir/apt.conf" -q update >"$dir/apt.log" 2>&1; then
-		say "$what: not readable on the mirror:" \
-			"$(sed -n -E 's/^Err:[0-9]+ [^ ]+ ([^ ]+) .*/\1/p' "$dir/apt.log" | sort -u | xargs)"
+		sed -n -E 's/^Err:[0-9]+ [^ ]+ ([^ ]+) .*/\1/p' "$dir/apt.log" | sort -u >"$dir/unreadable"
+		[ -s "$dir/unreadable" ] || echo "perhaps all" >"$dir/unreadable"
+		say "$what: not readable on the mirror: $(xargs <"$dir/unreadable")"
 	fi
 }
 
@@ -210,7 +212,7 @@ list_offered()
 }
 
 # download_from DIR SERIES SUITE...: true if one of these suites had the series; its packages are
-# then in $got_dir/debs, its ABI name in $got_abi.
+# then in $got_dir/debs, its ABI name in $got_abi. $read_dir: whose indexes were asked.
 download_from()
 {
 	local dir=$1 series=$2 arch abi
@@ -222,6 +224,7 @@ download_from()
 	else
 		read_suites "$dir" "$series" "$arch" "$@"
 	fi
+	read_dir=$dir
 	# Newest first; an index may be ahead of its pool for a while, then the next will do.
 	for abi in $(list_kernels "$dir" "$series" | head -n 8); do
 		if download_kernel "$dir" "$abi"; then
@@ -235,7 +238,7 @@ download_from()
 
 fetch_series()
 {
-	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi='' got_dir=
+	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi='' got_dir='' read_dir=
 	groups=$(series_suites "$series")
 	if [ "$refresh" = 0 ] && [ -s "$kernel_dir/$series/version" ]; then
 		say "$series: $(cat "$kernel_dir/$series/release") (cached)"
@@ -252,6 +255,10 @@ fetch_series()
 		# shellcheck disable=SC2086
 		download_from "$dir" "$series" $group || true
 	done
+	if [ -z "$got_abi" ] && is_passing "$series" && ! grep -qE 'backports|all' "$read_dir/unreadable"; then
+		say "$series: Debian's archive has it no more"
+		return "$GONE_STATUS"
+	fi
 	if [ -z "$got_abi" ]; then
 		say "$series: FAILED: the mirror offers no such linux-image-*-$(series_flavour "$series") (suites asked:" \
 			"$(series_suites "$series" | tr -d '|' | xargs); apt's words: $matrix_dir/apt)"
@@ -329,7 +336,9 @@ main()
 		)
 		status=$?
 		set -e
-		[ "$status" = 0 ] || failed=1
+		# What is gone counts only where nothing else is wrong.
+		[ "$status" = 0 ] || [ "$failed" = 1 ] || failed=$status
+		[ "$status" = 0 ] || [ "$status" = "$GONE_STATUS" ] || failed=1
 	done
 	exit "$failed"
 }

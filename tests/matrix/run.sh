@@ -211,6 +211,14 @@ summary()
 	[ "$failed" = 0 ]
 }
 
+# note_gone SERIES: skipped, and why.
+note_gone()
+{
+	echo "skip $1: Debian's archive has this kernel no more"
+	echo "0 0 1" >"$matrix_dir/$1.result"
+	echo "matrix $1: SKIP, Debian's archive has it no more" >"$matrix_dir/$1.verdict"
+}
+
 number_option()
 {
 	[[ $2 =~ ^[1-9][0-9]{0,5}$ ]] || usage_die "$1 wants a number from 1, not '$2'"
@@ -265,7 +273,7 @@ parse_options()
 
 main()
 {
-	local series have=()
+	local series status have=()
 	parse_options "$@"
 	if [ "$selftest" = 0 ]; then
 		[ -n "$payload" ] || usage_die "--payload or --selftest is needed"
@@ -282,9 +290,12 @@ main()
 	rm -f "$matrix_dir"/*.verdict "$matrix_dir"/*.result "$matrix_dir"/*.pid
 	[ "$selftest" = 0 ] || build_selftest
 	for series in "${series_asked[@]}"; do
-		if "$matrix_src/fetch.sh" "$series"; then
-			have+=("$series")
-		fi
+		status=0
+		"$matrix_src/fetch.sh" "$series" || status=$?
+		case $status in
+		0) have+=("$series") ;;
+		"$GONE_STATUS") note_gone "$series" ;;
+		esac
 	done
 	[ ${#have[@]} = 0 ] || run_all "${have[@]}"
 	summary "${series_asked[@]}"
