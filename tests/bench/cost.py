@@ -254,6 +254,7 @@ def top(ctx):
                  ["its memory", f"{live[1] / 1024:.0f} MiB"]]
     b.table("7. twsnoop top, at 50,000 closes/s by 100,000 processes in turn", ["what", "takes"],
             rows)
+    return figures
 
 
 def store(ctx):

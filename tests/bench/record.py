@@ -131,9 +131,9 @@ def record(ctx):
             rows.append([f"{what}: above trace >/dev/null, µs a close", b.show(above, 2)])
         # Both ends are on this host: a connection is two closes.
         for rate in SHARE_RATES:
-            figures[f"share {rate}"] = ctx.attempt("twsnoop", share, path, rate, 3 if ctx.quick else 30,
+            figures[f"share {rate}"] = ctx.attempt("twsnoop", share, path, rate, 3 if ctx.quick else 60,
                                                    2 if ctx.quick else 65)
-        figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 60)
+        figures["full"] = ctx.attempt("twsnoop", full_churn, path, 3 if ctx.quick else 120)
         figures["others"] = ctx.attempt("twsnoop", among_others, path, FOREIGN // (100 if ctx.quick else 1),
                                         2 if ctx.quick else 30)
     for rate in SHARE_RATES:

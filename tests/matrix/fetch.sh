@@ -24,7 +24,8 @@ usage()
 	usage: fetch.sh [--refresh] [SERIES...]     (default: $MATRIX_SERIES)
 	       fetch.sh --offered                   all series that the archive has now
 
-	Puts each series' current Debian kernel into \$BUILD/matrix/kernels/SERIES.
+	Puts each series' current Debian kernel into \$BUILD/matrix/kernels/SERIES. Exits with $GONE_STATUS if
+	all is well but that the archive has one of 6.17 and 7.0 no more.
 	A kernel that is there already is used as it is, unless --refresh is given.
 
 	Environment:
@@ -197,7 +198,7 @@ read_archive()
 	mkdir -p "$dir"
 	# shellcheck disable=SC2086
 	read_suites "$dir" "the archive" "$1" $archive_suites
-	touch "$dir/read"
+	has_unread "$dir" || touch "$dir/read"
 }
 
 # list_offered DIR ARCH: the series that DIR's indexes have, for clouds and real-time ones, oldest first.
@@ -212,7 +213,8 @@ list_offered()
 }
 
 # download_from DIR SERIES SUITE...: true if one of these suites had the series; its packages are
-# then in $got_dir/debs, its ABI name in $got_abi. $read_dir: whose indexes were asked.
+# then in $got_dir/debs, its ABI name in $got_abi. $read_dir: whose indexes were asked;
+# $listed: 1 if they have it.
 download_from()
 {
 	local dir=$1 series=$2 arch abi
@@ -227,6 +229,7 @@ download_from()
 	read_dir=$dir
 	# Newest first; an index may be ahead of its pool for a while, then the next will do.
 	for abi in $(list_kernels "$dir" "$series" | head -n 8); do
+		listed=1
 		if download_kernel "$dir" "$abi"; then
 			got_abi=$abi got_dir=$dir
 			return 0
@@ -236,9 +239,23 @@ download_from()
 	return 1
 }
 
+# has_unread DIR: whether a suite could not be read that may have what no release has.
+has_unread()
+{
+	[ ! -e "$1/unreadable" ] || grep -qE 'trixie-backports|forky|sid|experimental|all' "$1/unreadable"
+}
+
+# is_gone DIR LISTED: whether the archive has the series no more: its indexes have it not, or, if it is listed,
+# its pool has it not.
+is_gone()
+{
+	has_unread "$1" && return 1
+	[ "$2" = 0 ] || grep -q '404 ' "$1/apt.log"
+}
+
 fetch_series()
 {
-	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi='' got_dir='' read_dir=
+	local series=$1 groups group dir=$matrix_dir/apt/$1 got_abi='' got_dir='' read_dir='' listed=0
 	groups=$(series_suites "$series")
 	if [ "$refresh" = 0 ] && [ -s "$kernel_dir/$series/version" ]; then
 		say "$series: $(cat "$kernel_dir/$series/release") (cached)"
@@ -255,7 +272,7 @@ fetch_series()
 		# shellcheck disable=SC2086
 		download_from "$dir" "$series" $group || true
 	done
-	if [ -z "$got_abi" ] && is_passing "$series" && ! grep -qE 'backports|all' "$read_dir/unreadable"; then
+	if [ -z "$got_abi" ] && is_passing "$series" && is_gone "$read_dir" "$listed"; then
 		say "$series: Debian's archive has it no more"
 		return "$GONE_STATUS"
 	fi

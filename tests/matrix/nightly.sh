@@ -18,7 +18,7 @@ one_run()
 	local name=$1
 	shift
 	"$matrix_src/run.sh" --payload "$payload" "$@" | tee "$matrix_dir/nightly.log" || true
-	sed -n -E "s/^(matrix [0-9].*: (PASS|FAIL))/$name \\1/p; s/^matrix: /sum /p" \
+	sed -n -E "s/^(matrix [0-9].*: (PASS|FAIL|SKIP))/$name \\1/p; s/^matrix: /sum /p" \
 		"$matrix_dir/nightly.log" >>"$matrix_dir/nightly"
 	# A run that has not come to its sum is a failure.
 	grep -q '^matrix: ' "$matrix_dir/nightly.log" || echo "sum 0 passed, 1 failed" >>"$matrix_dir/nightly"
