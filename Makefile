@@ -268,15 +268,16 @@ agreement: all
 	/usr/bin/python3 tests/agreement/run.py $(BUILD)/twsnoop $(AGREEMENT_SECONDS) $(BUILD)/agreement
 
 # The same static programs in guests with other kernels; SERIES="6.1 7.3", SHARE=1 for a part of
-# what each plays. For arm64: make ARCH=arm64 matrix
+# what each plays, BRIEF=1 for little of 6.17, 7.0 and real-time ones. For arm64: make ARCH=arm64 matrix
 PAYLOAD := $(BUILD)/matrix-payload
 
 matrix-payload: static $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter
 	@mkdir -p $(PAYLOAD)
 	cp $(BUILD)/static/twsnoop $(BUILD)/scenarios $(CLITOOL) $(BUILD)/tests/test_sockiter \
 		tests/matrix/payload/run tests/matrix/payload/no_sock_diag $(PAYLOAD)/
-	rm -rf $(PAYLOAD)/containers $(PAYLOAD)/share $(PAYLOAD)/whole
+	rm -rf $(addprefix $(PAYLOAD)/,containers share brief whole)
 	$(if $(SHARE),touch $(PAYLOAD)/share)
+	$(if $(BRIEF),touch $(PAYLOAD)/brief)
 	$(if $(WHOLE),touch $(PAYLOAD)/whole)
 	cp -R tests/containers $(PAYLOAD)/
 	$(CC) -std=c11 -D_GNU_SOURCE= $(WARNINGS) -O2 -static -o $(PAYLOAD)/end \
@@ -290,8 +291,8 @@ matrix: matrix-payload
 		--payload $(PAYLOAD) $(MATRIX_OPTIONS) --deadline 2400 $(SERIES)
 
 # All of it on all kernels that Debian's archive has, real-time ones among them, and on some with several
-# processors: for hours.
-matrix-nightly: WHOLE := 1
+# processors: for hours; SHARE=1 for a part of it.
+matrix-nightly: WHOLE := $(if $(SHARE),,1)
 matrix-nightly: matrix-payload
 	BUILD=$(abspath $(BUILD)) SERIES='$(SERIES)' tests/matrix/nightly.sh $(PAYLOAD) \
 		$(MATRIX_OPTIONS) --deadline 7200

@@ -117,7 +117,7 @@ suite_systemd() { "$MAKE" --no-print-directory guests-systemd; }
 suite_disks() { "$MAKE" --no-print-directory CUTS=10 guests-record; }
 # A share of both, so that the test command stays short; `make matrix` and `make ARCH=arm64 matrix`
 # play all.
-suite_matrix() { "$MAKE" --no-print-directory SHARE=1 matrix; }
+suite_matrix() { "$MAKE" --no-print-directory SHARE=1 BRIEF=1 matrix; }
 # Of the program that these guests play an image is made, too.
 suite_matrix_arm64() {
 	local status=0

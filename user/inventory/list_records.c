@@ -9,6 +9,16 @@
 #include "inventory/row_record.h"
 #include "owners/attribute.h"
 
+/* What the kernel side has noted of one process; of most it has nothing, and to ask takes a system call. */
+struct noted {
+	uint64_t start_ns; /* as tws_conn.closer_start_ns; 0: not asked for yet */
+	uint32_t tgid;
+	char comm[TWS_COMM_LEN];
+	char arguments[TWS_ARGS_LEN + 1]; /* "": none */
+};
+
+#define NOTED 64 /* a power of two */
+
 struct list_records {
 	const struct group_context *ctx;
 	struct ledger *ledger;
@@ -16,27 +26,39 @@ struct list_records {
 	struct attributor *attributor;
 	struct tws_event ev;
 	struct record rec;
-	char arguments[TWS_ARGS_LEN + 1];
+	struct noted noted[NOTED];
 };
 
 /* As procinfo does with /proc/PID/cmdline. */
-static const char *noted_arguments(struct list_records *r, const struct tws_event *ev)
+static void copy_arguments(struct noted *to, const char *args, size_t len)
 {
-	size_t len;
-	const char *args = ledger__arguments(r->ledger, ev, &len);
-
-	if (!args)
-		return NULL;
-	if (len > sizeof(r->arguments) - 1)
-		len = sizeof(r->arguments) - 1;
-	memcpy(r->arguments, args, len);
-	while (len > 0 && (r->arguments[len - 1] == '\0' || r->arguments[len - 1] == ' '))
+	if (len > sizeof(to->arguments) - 1)
+		len = sizeof(to->arguments) - 1;
+	memcpy(to->arguments, args, len);
+	while (len > 0 && (to->arguments[len - 1] == '\0' || to->arguments[len - 1] == ' '))
 		len--;
 	for (size_t i = 0; i < len; i++)
-		if (r->arguments[i] == '\0')
-			r->arguments[i] = ' ';
-	r->arguments[len] = '\0';
-	return len ? r->arguments : NULL;
+		if (to->arguments[i] == '\0')
+			to->arguments[i] = ' ';
+	to->arguments[len] = '\0';
+}
+
+static const char *noted_arguments(struct list_records *r, const struct tws_event *ev)
+{
+	const struct tws_conn *conn = &ev->conn;
+	struct noted *noted = &r->noted[((conn->closer_start_ns >> 16) + conn->tgid) % NOTED];
+	const char *args;
+	size_t len;
+
+	if (!conn->closer_start_ns || noted->start_ns != conn->closer_start_ns ||
+	    noted->tgid != conn->tgid || memcmp(noted->comm, conn->comm, TWS_COMM_LEN)) {
+		*noted = (struct noted){ .start_ns = conn->closer_start_ns, .tgid = conn->tgid };
+		memcpy(noted->comm, conn->comm, TWS_COMM_LEN);
+		args = ledger__arguments(r->ledger, ev, &len);
+		if (args)
+			copy_arguments(noted, args, len);
+	}
+	return noted->arguments[0] ? noted->arguments : NULL;
 }
 
 const struct record *list_records__get(struct list_records *r, const struct listing_row *row)
