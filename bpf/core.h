@@ -47,6 +47,11 @@ struct sk_buff___cb {
 	char cb[48];
 } __attribute__((preserve_access_index));
 
+/* A number of its own for each socket that a process makes (sock_alloc(), get_next_ino()). */
+struct inode___number {
+	unsigned long i_ino;
+} __attribute__((preserve_access_index));
+
 /* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */
 struct socket___state {
 	enum { SS_FREE, SS_UNCONNECTED, SS_CONNECTING } state;

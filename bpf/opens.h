@@ -27,7 +27,7 @@
 struct tws_open {
 	__u64 tag;  /* whose it is: see tag_of(); 0: nobody's yet */
 	__u64 open; /* CLOCK_MONOTONIC in ns, and OPEN_*; 0: not in use */
-	char opener_comm[TWS_COMM_LEN];
+	char opener_comm[TWS_COMM_LEN]; /* the last byte, which is NUL in any name: see open_mark() */
 #ifndef TWS_ATOMIC
 	__u64 id; /* as in tws_ending, once a FIN was sent */
 #endif

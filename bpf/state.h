@@ -25,6 +25,39 @@
 
 static const struct tws_conn nobody;
 
+/* What refers to the socket, or NULL. */
+static __always_inline const struct file *file_of(const struct sock *sk)
+{
+	const struct socket *socket = sk->sk_socket;
+
+	return socket ? socket->file : NULL;
+}
+
+/*
+ * Where a softirq's transition may be seen by neither program (tws.is_alone), the entry of a client whose end was not
+ * seen stays, and the next socket at its address, whose opening was not seen either, would have it: another process, or the
+ * other side. So an entry that connect() makes has a mark of the socket's inode number there, which the next one has not,
+ * but for one in 255. What has no inode has no mark, 0.
+ */
+static __always_inline __u8 mark_of(const struct sock *sk)
+{
+	const struct file *file = file_of(sk);
+
+	return file ? ((const struct inode___number *)file->f_inode)->i_ino % 255 + 1 : 0;
+}
+
+static __always_inline void open_mark(struct tws_open *open, const struct sock *sk)
+{
+	if (tws.is_alone)
+		open->opener_comm[TWS_COMM_LEN - 1] = mark_of(sk);
+}
+
+static __always_inline bool is_anothers(const struct tws_open *open, const struct sock *sk)
+{
+	return tws.is_alone && open_side(open) == TWS_SIDE_CLIENT &&
+	       (__u8)open->opener_comm[TWS_COMM_LEN - 1] != mark_of(sk);
+}
+
 static __always_inline __u64 socket_cookie(const struct sock *sk)
 {
 	return sk->__sk_common.skc_cookie.counter;
@@ -43,6 +76,8 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct soc
 		copy_comm(conn->opener_comm, open->opener_comm);
 	else
 		__builtin_memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
+	if (tws.is_alone)
+		conn->opener_comm[TWS_COMM_LEN - 1] = 0;
 	conn->side = open ? open_side(open) : TWS_SIDE_UNKNOWN;
 	conn->cause = TWS_CAUSE_UNKNOWN;
 	conn->flags = opener ? TWS_F_OPENER : 0;
@@ -84,6 +119,7 @@ static __always_inline void on_connect(const struct sock *sk)
 		return;
 	if (is_process)
 		read_comm(open->opener_comm, TASK_READ(task, group_leader));
+	open_mark(open, sk);
 	open_publish(open, TWS_SIDE_CLIENT, bpf_ktime_get_ns());
 	note_process(task);
 }
@@ -115,14 +151,6 @@ static __always_inline bool file_is_dead(const struct file *file)
 	if (bpf_core_field_exists(((struct file___ref *)0)->f_ref))
 		return ((const struct file___ref *)file)->f_ref.refcnt.counter < 0;
 	return ((const struct file___count *)file)->f_count.counter == 0;
-}
-
-/* What refers to the socket, or NULL. */
-static __always_inline const struct file *file_of(const struct sock *sk)
-{
-	const struct socket *socket = sk->sk_socket;
-
-	return socket ? socket->file : NULL;
 }
 
 /* do_exit() sets exit_code before exit_files(); its low bits are a signal. */
@@ -235,7 +263,8 @@ static __always_inline struct tws_open *take_opening(const struct sock *sk,
 		return NULL;
 	/* Servers' entries are left behind; and the program that was to take this one over may
 	 * have been skipped. */
-	if (open_side(open) == TWS_SIDE_SERVER && side_by_acks(tp, fins) == TWS_SIDE_CLIENT) {
+	if ((open_side(open) == TWS_SIDE_SERVER && side_by_acks(tp, fins) == TWS_SIDE_CLIENT) ||
+	    is_anothers(open, sk)) {
 		open_release(sk, open);
 		return NULL;
 	}
@@ -558,6 +587,8 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 	if (!action)
 		return;
 	open = open_find(sk);
+	if (open && is_anothers(open, sk))
+		open = NULL;
 	fill_opening(&conn, sk, open);
 	fill_peer_fin(&conn, open);
 	if (action == TWS_ABORT)

@@ -22,7 +22,7 @@ crun runc strace"
 # shellcheck disable=SC2034
 case ${MATRIX_ARCH:-amd64} in
 arm64) MATRIX_SERIES="7.3-arm64 6.1-arm64" ;;
-*) MATRIX_SERIES="7.3 6.12 6.1 5.10 7.0 6.17 6.12-rt" ;;
+*) MATRIX_SERIES="7.3 6.12 6.1 5.10 7.3-rt 7.0 6.17" ;;
 esac
 
 matrix_src=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
