@@ -47,9 +47,10 @@ struct sk_buff___cb {
 	char cb[48];
 } __attribute__((preserve_access_index));
 
-/* A number of its own for each socket that a process makes (sock_alloc(), get_next_ino()). */
-struct inode___number {
-	unsigned long i_ino;
+/* The inode's number, one of its own for each socket (sock_alloc(), get_next_ino()); since 5d6b58c932ec, before 7.0.
+ * 0: no process's, as of what was not accepted yet. */
+struct sock___ino {
+	unsigned long sk_ino;
 } __attribute__((preserve_access_index));
 
 /* Its type has no name in the kernel. include/uapi/linux/net.h has all the values. */

@@ -389,8 +389,8 @@ struct tws_settings {
 	__u8 sees_calls;   /* connect() and bind() are looked at: see bpf/call.h */
 	__u8 has_task_storage; /* bpf_task_storage_get() in such programs, 5.13; not used for
 				* real-time kernels */
-	__u8 is_alone;	   /* tws_state acts without tws_spare: what both would see may be seen by
-			    * none, so that entries of the table of connections are not trusted */
+	__u8 may_miss;	   /* a transition may be seen by no program (7.0): entries of the table of
+			    * connections are not trusted by the socket's address alone */
 	__u8 pad[4];
 	struct tws_filter filter;
 };

@@ -25,37 +25,32 @@
 
 static const struct tws_conn nobody;
 
-/* What refers to the socket, or NULL. */
-static __always_inline const struct file *file_of(const struct sock *sk)
-{
-	const struct socket *socket = sk->sk_socket;
-
-	return socket ? socket->file : NULL;
-}
-
 /*
- * Where a softirq's transition may be seen by neither program (tws.is_alone), the entry of a client whose end was not
- * seen stays, and the next socket at its address, whose opening was not seen either, would have it: another process, or the
- * other side. So an entry that connect() makes has a mark of the socket's inode number there, which the next one has not,
- * but for one in 255. What has no inode has no mark, 0.
+ * Where a transition may be seen by no program, the entry of a client whose end was not seen stays, and the next
+ * socket at its address, whose opening was not seen either, would have it: another process, or the other side. So
+ * an entry that connect() makes has a mark of the socket's inode number there, which the next one has not, but for
+ * one in 255. A mark of 0 is nobody's: such an entry is never used.
  */
 static __always_inline __u8 mark_of(const struct sock *sk)
 {
-	const struct file *file = file_of(sk);
+	unsigned long ino = 0;
 
-	return file ? ((const struct inode___number *)file->f_inode)->i_ino % 255 + 1 : 0;
+	if (bpf_core_field_exists(((struct sock___ino *)0)->sk_ino))
+		ino = ((const struct sock___ino *)sk)->sk_ino;
+	return ino ? ino % 255 + 1 : 0;
 }
 
 static __always_inline void open_mark(struct tws_open *open, const struct sock *sk)
 {
-	if (tws.is_alone)
+	if (tws.may_miss)
 		open->opener_comm[TWS_COMM_LEN - 1] = mark_of(sk);
 }
 
 static __always_inline bool is_anothers(const struct tws_open *open, const struct sock *sk)
 {
-	return tws.is_alone && open_side(open) == TWS_SIDE_CLIENT &&
-	       (__u8)open->opener_comm[TWS_COMM_LEN - 1] != mark_of(sk);
+	__u8 mark = (__u8)open->opener_comm[TWS_COMM_LEN - 1];
+
+	return tws.may_miss && open_side(open) == TWS_SIDE_CLIENT && (!mark || mark != mark_of(sk));
 }
 
 static __always_inline __u64 socket_cookie(const struct sock *sk)
@@ -76,7 +71,7 @@ static __always_inline void fill_opening(struct tws_conn *conn, const struct soc
 		copy_comm(conn->opener_comm, open->opener_comm);
 	else
 		__builtin_memset(conn->opener_comm, 0, sizeof(conn->opener_comm));
-	if (tws.is_alone)
+	if (tws.may_miss)
 		conn->opener_comm[TWS_COMM_LEN - 1] = 0;
 	conn->side = open ? open_side(open) : TWS_SIDE_UNKNOWN;
 	conn->cause = TWS_CAUSE_UNKNOWN;
@@ -151,6 +146,14 @@ static __always_inline bool file_is_dead(const struct file *file)
 	if (bpf_core_field_exists(((struct file___ref *)0)->f_ref))
 		return ((const struct file___ref *)file)->f_ref.refcnt.counter < 0;
 	return ((const struct file___count *)file)->f_count.counter == 0;
+}
+
+/* What refers to the socket, or NULL. */
+static __always_inline const struct file *file_of(const struct sock *sk)
+{
+	const struct socket *socket = sk->sk_socket;
+
+	return socket ? socket->file : NULL;
 }
 
 /* do_exit() sets exit_code before exit_files(); its low bits are a signal. */
@@ -574,6 +577,14 @@ static OUT_OF_LINE bool is_told_by_call(const struct sock *sk, const struct tcp_
 	return fails_in_call(sk, tp, open ? open_time_ns(open) : 0);
 }
 
+/* Whether a server's entry is another's: as in take_opening(), where nothing shows but that. */
+static __always_inline bool is_no_server(const struct tws_open *open, const struct tcp_sock *tp, int oldstate)
+{
+	return tws.may_miss && open_side(open) == TWS_SIDE_SERVER &&
+	       (oldstate == BPF_TCP_SYN_SENT ||
+		(!(STATE(oldstate) & FIN_WAS_SENT) && side_by_acks(tp, 0) == TWS_SIDE_CLIENT));
+}
+
 /* Any other end of a connection that sent no FIN. Who aborts it is the current
  * task, if it holds the socket. */
 static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock *tp, int oldstate,
@@ -587,7 +598,7 @@ static OUT_OF_LINE void tell_other(const struct sock *sk, const struct tcp_sock 
 	if (!action)
 		return;
 	open = open_find(sk);
-	if (open && is_anothers(open, sk))
+	if (open && (is_anothers(open, sk) || is_no_server(open, tp, oldstate)))
 		open = NULL;
 	fill_opening(&conn, sk, open);
 	fill_peer_fin(&conn, open);
@@ -726,7 +737,7 @@ static __always_inline void on_close(const struct sock *sk, const struct tcp_soc
 	if (!is_others(id) && !ends_in_plain_mini(sk, tp, id, oldstate, writer))
 		tell_close(sk, tp, id, oldstate, writer);
 	if (!(STATE(oldstate) & FIN_WAS_SENT) || !open_outlives_socket() ||
-	    (id && !open_ends_with_fin()))
+	    (id && !open_ends_with_fin()) || (tws.may_miss && !id))
 		open_drop(sk);
 }
 

@@ -164,7 +164,7 @@ static void configure(struct tws_settings *to, const struct tracer_options *opts
 	to->sees_rmdir = sees_cgroups(k);
 	to->sees_calls = sees_calls;
 	to->has_task_storage = has_task_storage;
-	to->is_alone = !kernel__has_spare(k);
+	to->may_miss = kernel__skips_matter(k);
 	to->filter = opts->filter;
 }
 

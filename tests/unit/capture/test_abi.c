@@ -75,7 +75,7 @@ static const struct field fields[] = {
 	FIELD(tws_settings, open_mask), FIELD(tws_settings, end_mask),
 	FIELD(tws_settings, event_mask), FIELD(tws_settings, cgroup_hierarchy),
 	FIELD(tws_settings, sees_calls), FIELD(tws_settings, has_task_storage),
-	FIELD(tws_settings, is_alone),
+	FIELD(tws_settings, may_miss),
 	FIELD(tws_settings, filter),
 	FIELD(tws_filter, num_pids), FIELD(tws_filter, family), FIELD(tws_filter, pids),
 	FIELD(tws_filter, netns), FIELD(tws_filter, comms), FIELD(tws_filter, locals),
