@@ -577,7 +577,8 @@ static OUT_OF_LINE bool is_told_by_call(const struct sock *sk, const struct tcp_
 	return fails_in_call(sk, tp, open ? open_time_ns(open) : 0);
 }
 
-/* Whether a server's entry is another's: as in take_opening(), where nothing shows but that. */
+/* Whether a server's entry is at a client's socket. As take_opening() asks, but that of what sends a FIN the sum is
+ * left alone; and what leaves SYN_SENT is a client's in any case. */
 static __always_inline bool is_no_server(const struct tws_open *open, const struct tcp_sock *tp, int oldstate)
 {
 	return tws.may_miss && open_side(open) == TWS_SIDE_SERVER &&

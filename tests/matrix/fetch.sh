@@ -353,9 +353,11 @@ main()
 		)
 		status=$?
 		set -e
-		# What is gone counts only where nothing else is wrong.
-		[ "$status" = 0 ] || [ "$failed" = 1 ] || failed=$status
-		[ "$status" = 0 ] || [ "$status" = "$GONE_STATUS" ] || failed=1
+		case $status in
+		0) ;;
+		"$GONE_STATUS") [ "$failed" = 1 ] || failed=$status ;;
+		*) failed=1 ;;
+		esac
 	done
 	exit "$failed"
 }

@@ -210,7 +210,7 @@ static int parse_status(const char *text, struct procinfo *info)
 	return 0;
 }
 
-static void join_arguments(char *line, size_t len)
+void procinfo__join_arguments(char *line, size_t len)
 {
 	size_t i;
 
@@ -264,7 +264,7 @@ static int read_process(int dir_fd, struct procinfo *info)
 	n = read_at(dir_fd, "cmdline", info->command_line, sizeof(info->command_line) - 1);
 	if (n < 0)
 		return (int)n;
-	join_arguments(info->command_line, (size_t)n);
+	procinfo__join_arguments(info->command_line, (size_t)n);
 	return 0;
 }
 

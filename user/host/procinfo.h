@@ -106,6 +106,12 @@ const struct procinfo *procinfo__get(struct procinfo_cache *cache, uint32_t pid,
 				     uint64_t start_ns, const char *comm);
 
 /*
+ * procinfo__join_arguments() - makes of a process's arguments, @len bytes at @line in which each ends in a NUL, as in
+ * /proc/PID/cmdline, one string: a blank between them, none at the end. Writes up to line[@len].
+ */
+void procinfo__join_arguments(char *line, size_t len);
+
+/*
  * procinfo__command_line() - as procinfo__get(), the command line alone; NULL
  * where it is empty too. Lifetime as there.
  */

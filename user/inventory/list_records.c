@@ -29,18 +29,12 @@ struct list_records {
 	struct noted noted[NOTED];
 };
 
-/* As procinfo does with /proc/PID/cmdline. */
 static void copy_arguments(struct noted *to, const char *args, size_t len)
 {
 	if (len > sizeof(to->arguments) - 1)
 		len = sizeof(to->arguments) - 1;
 	memcpy(to->arguments, args, len);
-	while (len > 0 && (to->arguments[len - 1] == '\0' || to->arguments[len - 1] == ' '))
-		len--;
-	for (size_t i = 0; i < len; i++)
-		if (to->arguments[i] == '\0')
-			to->arguments[i] = ' ';
-	to->arguments[len] = '\0';
+	procinfo__join_arguments(to->arguments, len);
 }
 
 static const char *noted_arguments(struct list_records *r, const struct tws_event *ev)

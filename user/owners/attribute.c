@@ -102,12 +102,9 @@ static const char *noted_arguments(struct attributor *a, const struct tws_event 
 
 	if (!args || len >= sizeof(a->arguments))
 		return NULL;
-	while (len > 0 && (args[len - 1] == '\0' || args[len - 1] == ' '))
-		len--;
-	for (size_t i = 0; i < len; i++)
-		a->arguments[i] = args[i] ? args[i] : ' ';
-	a->arguments[len] = '\0';
-	return len ? a->arguments : NULL;
+	memcpy(a->arguments, args, len);
+	procinfo__join_arguments(a->arguments, len);
+	return a->arguments[0] ? a->arguments : NULL;
 }
 
 static const char *find_interface(const struct attributor *a, const struct tws_event *ev)
