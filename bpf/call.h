@@ -26,6 +26,22 @@
 #define ERESTARTSYS 512 /* these leave the kernel as EINTR, or not at all */
 #define ERESTART_RESTARTBLOCK 516
 
+/*
+ * What a program at the tracepoint of a system call gets: perf_call_bpf_enter() and
+ * perf_call_bpf_exit() lay that out themselves, with the arguments or the result at 16 in all
+ * kernels. struct trace_event_raw_sys_enter is the trace file's, which has them at 24 where
+ * PREEMPT_RT adds to each entry (before 6.12): CO-RE would follow it, and the kernel refuse that.
+ */
+struct syscall_enter {
+	__u64 head[2];
+	__u64 args[6];
+};
+
+struct syscall_exit {
+	__u64 head[2];
+	__s64 ret;
+};
+
 /* How far a connect() has got, or that it is a bind(). */
 enum call_phase { CALL_NONE, CALL_BEGUN, CALL_SYN_SENT, CALL_FAILED };
 
@@ -241,7 +257,7 @@ static __always_inline __u32 write_seq_of(const struct sock *sk)
 }
 
 static __always_inline void note_call(const struct sock *sk,
-				      const struct trace_event_raw_sys_enter *ctx)
+				      const struct syscall_enter *ctx)
 {
 	struct tws_call *call = make_call();
 
@@ -269,7 +285,7 @@ static __always_inline void forget_call(void)
 }
 
 /* A socket that another connect() is at work on already tells by its transitions. */
-static __always_inline void on_connect_begin(const struct trace_event_raw_sys_enter *ctx)
+static __always_inline void on_connect_begin(const struct syscall_enter *ctx)
 {
 	struct own_socket own;
 
@@ -279,7 +295,7 @@ static __always_inline void on_connect_begin(const struct trace_event_raw_sys_en
 		forget_call();
 }
 
-static __always_inline void on_bind_begin(const struct trace_event_raw_sys_enter *ctx)
+static __always_inline void on_bind_begin(const struct syscall_enter *ctx)
 {
 	struct own_socket own;
 

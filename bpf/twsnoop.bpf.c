@@ -211,28 +211,28 @@ int tws_segment(unsigned long long *ctx)
 /* These are attached by hand, with --all, if they can be: see user/capture/calls.h. */
 
 SEC("tracepoint")
-int tws_connect_enter(struct trace_event_raw_sys_enter *ctx)
+int tws_connect_enter(struct syscall_enter *ctx)
 {
 	on_connect_begin(ctx);
 	return 0;
 }
 
 SEC("tracepoint")
-int tws_connect_exit(struct trace_event_raw_sys_exit *ctx)
+int tws_connect_exit(struct syscall_exit *ctx)
 {
 	on_call_end(ctx->ret, TWS_CONNECT_FAILED);
 	return 0;
 }
 
 SEC("tracepoint")
-int tws_bind_enter(struct trace_event_raw_sys_enter *ctx)
+int tws_bind_enter(struct syscall_enter *ctx)
 {
 	on_bind_begin(ctx);
 	return 0;
 }
 
 SEC("tracepoint")
-int tws_bind_exit(struct trace_event_raw_sys_exit *ctx)
+int tws_bind_exit(struct syscall_exit *ctx)
 {
 	on_call_end(ctx->ret, TWS_BIND_FAILED);
 	return 0;

@@ -145,6 +145,21 @@ static void test_layouts(void **state)
 	}
 }
 
+/* CO-RE would look for a field where another struct has it: see struct syscall_enter. */
+static void test_system_calls_contexts(void **state)
+{
+	(void)state;
+	for (size_t o = 0; o < sizeof(objects) / sizeof(objects[0]); o++) {
+		struct btf *btf = btf__parse_elf(objects[o], NULL);
+
+		assert_non_null(btf);
+		assert_non_null(find_type(btf, "syscall_enter"));
+		assert_null(find_type(btf, "trace_event_raw_sys_enter"));
+		assert_null(find_type(btf, "trace_event_raw_sys_exit"));
+		btf__free(btf);
+	}
+}
+
 /* Words that both sides compare and copy as such. */
 static void test_sizes_are_whole_words(void **state)
 {
@@ -166,6 +181,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_layouts),
+		cmocka_unit_test(test_system_calls_contexts),
 		cmocka_unit_test(test_sizes_are_whole_words),
 	};
 
