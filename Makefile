@@ -43,7 +43,8 @@ CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
 	-I. -Iuser -I$(BUILD) -pthread
-LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo -lmicrohttpd
+# libmicrohttpd and libcurl are loaded when they are needed: see LATE.
+LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
 HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
@@ -51,16 +52,20 @@ HAVE_LIBCURL := $(if $(HAVE_JANSSON),$(shell \
 	$(PKG_CONFIG) --atleast-version=7.80 libcurl 2>/dev/null && echo 1))
 NAMES_DISK := $(if $(HAVE_JANSSON),-DHAVE_JANSSON)
 NAMES_CFLAGS := $(if $(HAVE_LIBCURL),-DHAVE_LIBCURL,$(NAMES_DISK))
-NAMES_LIBS := $(if $(HAVE_LIBCURL),-lcurl) $(if $(HAVE_JANSSON),-ljansson)
+NAMES_LIBS := $(if $(HAVE_JANSSON),-ljansson)
 STATIC_LIBS := -lmicrohttpd -lbpf -lelf -lsqlite3 -lm -lzstd -lz -lncursesw -ltinfo
+
+# The libraries that only some commands need: user/base/library.h.
+LATE := user/base/libcurl.c user/serving/libmicrohttpd.c
 
 BPF_HEADERS := $(wildcard bpf/*.h) vmlinux/$(ARCH)/vmlinux.h
 USER_SRC := $(sort $(wildcard user/*/*.c))
 USER_OBJ := $(USER_SRC:user/%.c=$(BUILD)/user/%.o)
-# Built twice: see NAMES_CFLAGS and NAMES_DISK; and without TLS, which has no static form.
+# Built twice: see NAMES_CFLAGS and NAMES_DISK; without TLS, which has no static form; and LATE, of
+# which libmicrohttpd is linked there.
 STATIC_SRC := $(filter user/containers/runtime_%.c user/export/answer.c \
-	user/export/endpoint.c user/export/sender.c user/serving/http.c,$(USER_SRC))
-STATIC_OBJ := $(filter-out $(STATIC_SRC:user/%.c=$(BUILD)/user/%.o),$(USER_OBJ)) \
+	user/export/endpoint.c user/export/sender.c user/serving/http.c,$(USER_SRC)) $(LATE)
+STATIC_OBJ := $(filter-out $(STATIC_SRC:user/%.c=$(BUILD)/user/%.o) $(BUILD)/user/base/library.o,$(USER_OBJ)) \
 	$(STATIC_SRC:user/%.c=$(BUILD)/static/user/%.o) $(BUILD)/static/no_gnutls.o
 SKELETONS := $(BUILD)/twsnoop.skel.h $(BUILD)/twsnoop_legacy.skel.h $(BUILD)/sockets.skel.h \
 	$(BUILD)/processes.skel.h $(BUILD)/bindhash.skel.h
@@ -111,11 +116,23 @@ $(BUILD)/user/sockets/bindhash.o: $(SKELETONS)
 
 $(BUILD)/static/user/%.o: user/%.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(NAMES_DISK) -DTWSNOOP_NO_TLS -MMD -MP -c $< -o $@
+	$(CC) $(CFLAGS) $(NAMES_DISK) -DTWSNOOP_NO_TLS -DTWSNOOP_LINKED -MMD -MP -c $< -o $@
 
 $(BUILD)/static/no_gnutls.o: packaging/static/no_gnutls.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) -MMD -MP -c $< -o $@
+
+# Not to be loaded: all that twsnoop calls of LATE's libraries, for the linker to find; under which names
+# they are loaded; and for a package to know its dependencies by.
+$(BUILD)/late.so: $(LATE) $(LATE:.c=.h) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(NAMES_CFLAGS) -DTWSNOOP_LINKED -fPIC -shared -Wl,-z,defs -o $@ $(LATE) \
+		$(if $(HAVE_LIBCURL),-lcurl) -lmicrohttpd
+
+$(BUILD)/sonames.h: $(BUILD)/late.so
+	readelf -d $< | sed -n 's/.*(NEEDED).*\[lib\(curl\|microhttpd\)\(.*\)\]/#define SONAME_\1 "lib\1\2"/p' >$@
+
+$(LATE:user/%.c=$(BUILD)/user/%.o): $(BUILD)/sonames.h
 
 -include $(USER_OBJ:.o=.d) $(STATIC_OBJ:.o=.d)
 
@@ -325,7 +342,7 @@ guests-clocks: all $(CLITOOL)
 LINT_FLAGS := -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(NAMES_CFLAGS) \
 	-I$(CURDIR) -I$(CURDIR)/user -I$(abspath $(BUILD))
 
-lint: $(SKELETONS)
+lint: $(SKELETONS) $(BUILD)/sonames.h
 	tests/deps.sh lint
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 		--inline-suppr -j $$(nproc) $(LINT_FLAGS) \

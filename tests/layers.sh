@@ -56,7 +56,7 @@ for file in user/*/*.[ch]; do
 	good=1
 	for used in $(sed -n 's/^#include "\(.*\)"$/\1/p' "$file"); do
 		case $used in
-		*.skel.h | bpf/event.h | bpf/sockets.h | bpf/processes.h | bpf/bindhash.h) continue ;;
+		*.skel.h | sonames.h | bpf/event.h | bpf/sockets.h | bpf/processes.h | bpf/bindhash.h) continue ;;
 		esac
 		case " $allowed " in
 		*" ${used%%/*} "*) ;;

@@ -42,6 +42,7 @@ trap 'exit 1' HUP INT TERM
 . "$here/recorder.sh"
 . "$here/record.sh"
 . "$here/serve.sh"
+. "$here/libraries.sh"
 
 memlock=0
 if [ $# -gt 2 ]; then
@@ -86,6 +87,7 @@ elif is_root; then
 	test_record
 	test_serve_usage
 	test_serve_refused
+	test_libraries
 	test_latency
 	test_pid_namespace
 else

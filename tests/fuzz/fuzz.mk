@@ -9,7 +9,7 @@
 FUZZ_DIR := $(BUILD)/tests/fuzz
 FUZZ_SECONDS ?= 600
 FUZZ_SHORT_SECONDS ?= 6
-FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -O1 -g -Wall -Wextra -Werror \
+FUZZ_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 # All but the commands and what needs libbpf.
 FUZZ_MODULES := $(UNIT_MODULES)
@@ -20,6 +20,8 @@ FUZZ_FLAGS := -max_len=2048 -timeout=60 -rss_limit_mb=1024
 FUZZ_OBJS := $(FUZZ_MODULES:%=$(FUZZ_DIR)/user/%.o) $(FUZZ_DIR)/support.o
 FUZZ_LIB := $(FUZZ_DIR)/modules.a
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(FUZZ_DIR)/fuzz_%)
+
+$(LATE:user/%.c=$(FUZZ_DIR)/user/%.o): $(BUILD)/sonames.h
 
 $(FUZZ_DIR)/user/%.o: user/%.c
 	@mkdir -p $(@D)

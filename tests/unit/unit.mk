@@ -4,7 +4,7 @@
 #   make unit     build and run them
 
 UNIT_DIR := $(BUILD)/tests/unit
-UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -O1 -g -Wall -Wextra -Werror \
+UNIT_CFLAGS := -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' -I. -Iuser -I$(BUILD) -O1 -g -Wall -Wextra -Werror \
 	-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # All but the commands and what needs libbpf.
 NEED_LIBBPF := host/pid_iter host/kernel host/quiet capture/tracer capture/calls \
@@ -25,6 +25,8 @@ UNIT_OBJS := $(UNIT_MODULES:%=$(UNIT_DIR)/user/%.o) $(UNIT_DIR)/support.o \
 # Each test links what it needs of it.
 UNIT_LIB := $(UNIT_DIR)/modules.a
 UNIT_PROGRAMS := $(UNIT_TESTS:%=$(UNIT_DIR)/%)
+
+$(LATE:user/%.c=$(UNIT_DIR)/user/%.o): $(BUILD)/sonames.h
 
 $(UNIT_DIR)/user/%.o: user/%.c
 	@mkdir -p $(@D)
@@ -48,7 +50,7 @@ $(UNIT_DIR)/events/test_lapped: UNIT_LDFLAGS := -Wl,--wrap=batch__add_event,--wr
 
 $(UNIT_PROGRAMS): $(UNIT_DIR)/%: $(UNIT_DIR)/%.o $(UNIT_LIB)
 	$(CC) $(UNIT_CFLAGS) $(filter %.o,$^) $(filter %.a,$^) -o $@ $(UNIT_LDFLAGS) -lcmocka \
-		$(if $(HAVE_LIBCURL),-lcurl) -ljansson -lmicrohttpd -lsqlite3 -lzstd -lz -pthread
+		-ljansson -lsqlite3 -lzstd -lz -pthread
 
 .PHONY: unit unit-build
 unit-build: $(UNIT_PROGRAMS)

@@ -74,6 +74,16 @@ static void say(const struct serve_web *web, const char *format, ...)
 
 /* ---- the begin ---- */
 
+static int check_http(struct serve_web *web)
+{
+	const char *why = http__why_not();
+
+	if (!why)
+		return 0;
+	say(web, "cannot answer HTTP: %s", why);
+	return -EOPNOTSUPP;
+}
+
 static int read_tls(struct serve_web *web)
 {
 	const struct serve_web_words *words = &web->opts.words;
@@ -118,7 +128,7 @@ int serve_web__open(struct serve_web **webp, const struct serve_web_options *opt
 	web->opts = *opts;
 	web->listen = opts->words.listen;
 	web->listen_fd = -1;
-	err = read_tls(web) ?: open_listener(web);
+	err = check_http(web) ?: read_tls(web) ?: open_listener(web);
 	if (err) {
 		serve_web__close(web);
 		return err;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/libcurl.h"
 #include "containers/cgroup_mount.h"
 #include "containers/cgroups.h"
 #include "containers/runtime_names.h"
@@ -423,12 +424,12 @@ int containers__parse_socket(void *field, const char *arg, char *why, size_t why
 	const char *wrong = NULL;
 	int err;
 
-	if (!runtime_source__has_sockets())
-		wrong = "this build of twsnoop can ask no sockets";
-	else if (!arg[0])
+	if (!arg[0])
 		wrong = "it is empty";
 	else if (strlen(arg) >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		wrong = "too long for a socket's path";
+	else
+		wrong = libcurl__load();
 	if (wrong) {
 		snprintf(why, why_len, "%s", wrong);
 		return -EINVAL;

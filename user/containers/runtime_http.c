@@ -6,19 +6,10 @@
 
 #include <errno.h>
 
-bool runtime_http__is_built(void)
-{
-#ifdef HAVE_LIBCURL
-	return true;
-#else
-	return false;
-#endif
-}
-
 #ifdef HAVE_LIBCURL
 
-#include <curl/curl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +18,7 @@ bool runtime_http__is_built(void)
 #include <sys/un.h>
 
 #include "base/clock.h"
+#include "base/libcurl.h"
 
 #define HEADERS_MAX_BYTES 65536
 #define MAX_PAUSES 8
@@ -41,7 +33,8 @@ struct pause {
 struct runtime_http {
 	struct runtime_http_limits limits;
 	atomic_bool cancelled;
-	CURLM *multi;
+	/* Made for the first question, as most runs have none: NULL before. */
+	CURLM *_Atomic multi;
 	CURL *easy;
 	struct curl_slist *grpc_headers;
 	struct pause pauses[MAX_PAUSES];
@@ -130,7 +123,7 @@ static size_t read_header(char *data, size_t size, size_t count, void *ctx)
 
 /* ---- a question ---- */
 
-#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
+#define SET(option, value) (code = code ? code : curl.easy_setopt(easy, (option), (value)))
 
 /* gRPC is a POST over HTTP/2; over a unix socket nobody negotiates that. */
 static CURLcode prepare_grpc(struct runtime_http *http, const struct exchange *exchange)
@@ -151,7 +144,7 @@ static int prepare(struct runtime_http *http, struct exchange *exchange)
 	CURL *easy = http->easy;
 	CURLcode code = CURLE_OK;
 
-	curl_easy_reset(easy);
+	curl.easy_reset(easy);
 	if (exchange->request->call)
 		code = prepare_grpc(http, exchange);
 	SET(CURLOPT_URL, exchange->url);
@@ -181,26 +174,26 @@ static int prepare(struct runtime_http *http, struct exchange *exchange)
 /* Until the answer is there, the time is up, or somebody cancels. */
 static int perform(struct runtime_http *http)
 {
-	CURLM *multi = http->multi;
+	CURLM *multi = atomic_load(&http->multi);
 	CURLcode result = CURLE_OPERATION_TIMEDOUT;
 	int running = 0, left, err = 0;
 	uint64_t end_ns = clock__now_ns(CLOCK_MONOTONIC) + http->limits.connection_ms * NS_PER_MS;
 	CURLMsg *message;
 
-	if (curl_multi_add_handle(multi, http->easy))
+	if (curl.multi_add_handle(multi, http->easy))
 		return -EIO;
-	while (!curl_multi_perform(multi, &running) && running) {
+	while (!curl.multi_perform(multi, &running) && running) {
 		if (atomic_load(&http->cancelled))
 			err = -ECANCELED;
 		else if (clock__now_ns(CLOCK_MONOTONIC) > end_ns)
 			err = -ETIMEDOUT;
-		if (err || curl_multi_poll(multi, NULL, 0, 1000, NULL))
+		if (err || curl.multi_poll(multi, NULL, 0, 1000, NULL))
 			break;
 	}
-	while ((message = curl_multi_info_read(multi, &left)))
+	while ((message = curl.multi_info_read(multi, &left)))
 		if (message->msg == CURLMSG_DONE)
 			result = message->data.result;
-	curl_multi_remove_handle(multi, http->easy);
+	curl.multi_remove_handle(multi, http->easy);
 	if (err)
 		return err;
 	if (result == CURLE_OPERATION_TIMEDOUT)
@@ -236,6 +229,49 @@ static void pause_socket(struct runtime_http *http, const char *path)
 	pause->until_ns = clock__now_ns(CLOCK_MONOTONIC) + http->limits.pause_ms * NS_PER_MS;
 }
 
+/* ---- what it asks with ---- */
+
+/* slist_append() returns the list that it was given. */
+static int make_headers(struct runtime_http *http)
+{
+	http->grpc_headers = curl.slist_append(NULL, "Content-Type: application/grpc");
+	if (!http->grpc_headers || !curl.slist_append(http->grpc_headers, "TE: trailers") ||
+	    !curl.slist_append(http->grpc_headers, "containerd-namespace: default"))
+		return -ENOMEM;
+	return 0;
+}
+
+static void free_tools(struct runtime_http *http, CURLM *multi)
+{
+	curl.easy_cleanup(http->easy);
+	curl.slist_free_all(http->grpc_headers);
+	curl.multi_cleanup(multi);
+	curl.global_cleanup();
+}
+
+/* The last of them is seen by who cancels. */
+static int make_tools(struct runtime_http *http)
+{
+	CURLM *multi = NULL;
+
+	if (libcurl__load())
+		return -EOPNOTSUPP;
+	/* no TLS: that would take its time, and memory */
+	if (curl.global_init(CURL_GLOBAL_NOTHING))
+		return -ENOMEM;
+	http->easy = curl.easy_init();
+	if (http->easy && !make_headers(http))
+		multi = curl.multi_init();
+	if (!multi) {
+		free_tools(http, NULL);
+		http->easy = NULL;
+		http->grpc_headers = NULL;
+		return -ENOMEM;
+	}
+	atomic_store(&http->multi, multi);
+	return 0;
+}
+
 /* ---- all of it ---- */
 
 static int run(struct runtime_http *http, struct exchange *exchange)
@@ -255,7 +291,7 @@ static int run(struct runtime_http *http, struct exchange *exchange)
 		pause_socket(http, request->socket);
 	if (err)
 		return err;
-	curl_easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(http->easy, CURLINFO_RESPONSE_CODE, &status);
 	return status == 200 && (!request->call || exchange->is_grpc_ok) ? 0 : -ENOENT;
 }
 
@@ -266,12 +302,15 @@ int runtime_http__ask(struct runtime_http *http, const struct runtime_http_reque
 		.request = request, .fd = -1, .body_max = http->limits.answer_bytes,
 	};
 	int n = snprintf(exchange.url, sizeof(exchange.url), "http://localhost%s", request->path);
-	int err;
+	int err = 0;
 
 	if (n < 0 || (size_t)n >= sizeof(exchange.url) ||
 	    strlen(request->socket) >= sizeof(http->pauses[0].path))
 		return -EINVAL;
-	err = run(http, &exchange);
+	if (!http->multi)
+		err = make_tools(http);
+	if (!err)
+		err = run(http, &exchange);
 	if (err) {
 		free(exchange.body);
 		return err;
@@ -283,8 +322,12 @@ int runtime_http__ask(struct runtime_http *http, const struct runtime_http_reque
 
 void runtime_http__cancel(struct runtime_http *http)
 {
+	CURLM *multi;
+
 	atomic_store(&http->cancelled, true);
-	curl_multi_wakeup(http->multi);
+	multi = atomic_load(&http->multi);
+	if (multi)
+		curl.multi_wakeup(multi);
 }
 
 int runtime_http__new(struct runtime_http **httpp, const struct runtime_http_limits *limits)
@@ -293,23 +336,9 @@ int runtime_http__new(struct runtime_http **httpp, const struct runtime_http_lim
 
 	if (!http)
 		return -ENOMEM;
-	/* no TLS: that would take its time, and memory */
-	if (curl_global_init(CURL_GLOBAL_NOTHING)) {
-		free(http);
-		return -ENOMEM;
-	}
 	http->limits = *limits;
 	atomic_init(&http->cancelled, false);
-	http->multi = curl_multi_init();
-	http->easy = curl_easy_init();
-	http->grpc_headers = curl_slist_append(NULL, "Content-Type: application/grpc");
-	/* curl_slist_append() returns the list that it was given */
-	if (!http->multi || !http->easy || !http->grpc_headers ||
-	    !curl_slist_append(http->grpc_headers, "TE: trailers") ||
-	    !curl_slist_append(http->grpc_headers, "containerd-namespace: default")) {
-		runtime_http__free(http);
-		return -ENOMEM;
-	}
+	atomic_init(&http->multi, NULL);
 	*httpp = http;
 	return 0;
 }
@@ -318,10 +347,8 @@ void runtime_http__free(struct runtime_http *http)
 {
 	if (!http)
 		return;
-	curl_easy_cleanup(http->easy);
-	curl_slist_free_all(http->grpc_headers);
-	curl_multi_cleanup(http->multi);
-	curl_global_cleanup();
+	if (http->multi)
+		free_tools(http, http->multi);
 	free(http);
 }
 

@@ -5,13 +5,12 @@
  * untrusted: it may say anything, of any length, or never end. Waits for the answer, so
  * it belongs into a thread of its own.
  *
- * HAVE_LIBCURL (7.80 or newer) builds it; without it every question fails with
- * -EOPNOTSUPP.
+ * HAVE_LIBCURL (7.80 or newer) builds it; without it, or where libcurl__load() fails, every
+ * question fails with -EOPNOTSUPP.
  */
 #ifndef TWSNOOP_RUNTIME_HTTP_H
 #define TWSNOOP_RUNTIME_HTTP_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,9 +30,6 @@ struct runtime_http_request {
 };
 
 struct runtime_http;
-
-/* Whether this build can ask at all. */
-bool runtime_http__is_built(void);
 
 /* runtime_http__new() - returns 0 and *@httpp, to be freed by runtime_http__free(), or
  * -ENOMEM. For one thread at a time, but for runtime_http__cancel(). */

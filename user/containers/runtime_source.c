@@ -62,11 +62,6 @@ const struct runtime_limits runtime_default_limits = {
 	.file_bytes = 16 << 20,
 };
 
-bool runtime_source__has_sockets(void)
-{
-	return runtime_http__is_built();
-}
-
 #ifdef HAVE_JANSSON
 
 #define HEX_ID_LEN 64

@@ -7,14 +7,13 @@
  * that lives for a tenth of a second is gone by then. Waits for the answer, so it belongs
  * into a thread of its own: see runtime_names.h.
  *
- * HAVE_LIBCURL (see runtime_http.h) builds both; HAVE_JANSSON alone only the state on disk
+ * HAVE_LIBCURL (see base/libcurl.h) builds both; HAVE_JANSSON alone only the state on disk
  * (for a static binary, where libcurl would bring some twenty libraries along);
  * neither: every answer is -EOPNOTSUPP.
  */
 #ifndef TWSNOOP_RUNTIME_SOURCE_H
 #define TWSNOOP_RUNTIME_SOURCE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "containers/cgroup_path.h"
@@ -63,10 +62,6 @@ void runtime_source__free(struct runtime_source *source); /* NULL is allowed */
  */
 int runtime_source__ask(struct runtime_source *source, const struct cgroup_identity *identity,
 			struct runtime_names_of *names);
-
-/* Whether this build can ask sockets; if not, those in struct runtime_places are not
- * looked at. */
-bool runtime_source__has_sockets(void);
 
 /* runtime_source__cancel() - from any thread: what is being asked, and all that
  * will be, returns -ECANCELED at once. */

@@ -5,11 +5,12 @@
 
 #ifdef HAVE_LIBCURL
 
-#include <curl/curl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/escape.h"
+#include "base/libcurl.h"
 
 #define MAX_URL 4096
 
@@ -19,20 +20,15 @@ struct endpoint {
 	char shown[512];
 };
 
-bool endpoint__is_built(void)
-{
-	return true;
-}
-
 /* A part as a string of malloc(), decoded or as it is; NULL: there is none. */
 static char *part(CURLU *url, CURLUPart what, unsigned int flags)
 {
 	char *value = NULL, *copy;
 
-	if (curl_url_get(url, what, &value, flags))
+	if (curl.url_get(url, what, &value, flags))
 		return NULL;
 	copy = strdup(value);
-	curl_free(value);
+	curl.free(value);
 	return copy;
 }
 
@@ -49,9 +45,9 @@ static int take_credentials(struct endpoint *e)
 {
 	e->user = part(e->url, CURLUPART_USER, CURLU_URLDECODE);
 	e->password = part(e->url, CURLUPART_PASSWORD, CURLU_URLDECODE);
-	if (curl_url_set(e->url, CURLUPART_USER, NULL, 0) ||
-	    curl_url_set(e->url, CURLUPART_PASSWORD, NULL, 0) ||
-	    curl_url_set(e->url, CURLUPART_FRAGMENT, NULL, 0))
+	if (curl.url_set(e->url, CURLUPART_USER, NULL, 0) ||
+	    curl.url_set(e->url, CURLUPART_PASSWORD, NULL, 0) ||
+	    curl.url_set(e->url, CURLUPART_FRAGMENT, NULL, 0))
 		return -ENOMEM;
 	return 0;
 }
@@ -61,7 +57,7 @@ static int add_path(struct endpoint *e, const char *path)
 	char *has = part(e->url, CURLUPART_PATH, 0);
 	int err = 0;
 
-	if (path && (!has || !strcmp(has, "/")) && curl_url_set(e->url, CURLUPART_PATH, path, 0))
+	if (path && (!has || !strcmp(has, "/")) && curl.url_set(e->url, CURLUPART_PATH, path, 0))
 		err = -ENOMEM;
 	free(has);
 	return err;
@@ -70,12 +66,12 @@ static int add_path(struct endpoint *e, const char *path)
 /* Without its query: that may have a password in it. */
 static int fill_shown(struct endpoint *e)
 {
-	CURLU *copy = curl_url_dup(e->url);
+	CURLU *copy = curl.url_dup(e->url);
 	char *text = NULL;
 
-	if (copy && !curl_url_set(copy, CURLUPART_QUERY, NULL, 0))
+	if (copy && !curl.url_set(copy, CURLUPART_QUERY, NULL, 0))
 		text = part(copy, CURLUPART_URL, 0);
-	curl_url_cleanup(copy);
+	curl.url_cleanup(copy);
 	if (!text)
 		return -ENOMEM;
 	escape__quote(e->shown, sizeof(e->shown), text);
@@ -89,19 +85,23 @@ static int parse(struct endpoint *e, const char *url, const char *path, const ch
 	if (strlen(url) > MAX_URL)
 		return -EINVAL;
 	*why = "not of the form http://HOST:PORT/";
-	if (curl_url_set(e->url, CURLUPART_URL, url, 0) || !has_scheme(e->url))
+	if (curl.url_set(e->url, CURLUPART_URL, url, 0) || !has_scheme(e->url))
 		return -EINVAL;
 	return take_credentials(e) ?: add_path(e, path) ?: fill_shown(e);
 }
 
 int endpoint__new(struct endpoint **endpointp, const char *url, const char *path, const char **why)
 {
-	struct endpoint *e = calloc(1, sizeof(*e));
+	struct endpoint *e;
 	int err = -ENOMEM;
 
+	*why = libcurl__load();
+	if (*why)
+		return -EOPNOTSUPP;
 	*why = "no memory";
+	e = calloc(1, sizeof(*e));
 	if (e)
-		e->url = curl_url();
+		e->url = curl.url();
 	if (e && e->url)
 		err = parse(e, url, path, why);
 	if (err) {
@@ -116,7 +116,7 @@ void endpoint__free(struct endpoint *e)
 {
 	if (!e)
 		return;
-	curl_url_cleanup(e->url);
+	curl.url_cleanup(e->url);
 	free(e->user);
 	free(e->password);
 	free(e);
@@ -148,14 +148,14 @@ static int add_parameter(CURLU *url, const struct endpoint_parameter *parameter)
 	strcpy(text, parameter->name);
 	strcat(text, "=");
 	strcat(text, parameter->value);
-	code = curl_url_set(url, CURLUPART_QUERY, text, CURLU_APPENDQUERY | CURLU_URLENCODE);
+	code = curl.url_set(url, CURLUPART_QUERY, text, CURLU_APPENDQUERY | CURLU_URLENCODE);
 	free(text);
 	return code ? -ENOMEM : 0;
 }
 
 char *endpoint__url(const struct endpoint *e, const struct endpoint_parameter *parameters)
 {
-	CURLU *url = curl_url_dup(e->url);
+	CURLU *url = curl.url_dup(e->url);
 	char *text = NULL;
 	int err = url ? 0 : -ENOMEM;
 
@@ -163,16 +163,11 @@ char *endpoint__url(const struct endpoint *e, const struct endpoint_parameter *p
 		err = add_parameter(url, parameters);
 	if (!err)
 		text = part(url, CURLUPART_URL, 0);
-	curl_url_cleanup(url);
+	curl.url_cleanup(url);
 	return text;
 }
 
 #else
-
-bool endpoint__is_built(void)
-{
-	return false;
-}
 
 int endpoint__new(struct endpoint **endpointp, const char *url, const char *path, const char **why)
 {

@@ -6,18 +6,14 @@
 #ifndef TWSNOOP_ENDPOINT_H
 #define TWSNOOP_ENDPOINT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct endpoint;
 
-/* endpoint__is_built() - with libcurl; else nothing is sent, and endpoint__new() says -EOPNOTSUPP. */
-bool endpoint__is_built(void);
-
 /*
  * endpoint__new() - of @url, http or https. @path: added where the URL has none, or NULL. Returns 0
- * and *@endpointp, to be freed by endpoint__free(), -ENOMEM, or -EINVAL and in *@why (a constant)
- * what is wrong with it.
+ * and *@endpointp, to be freed by endpoint__free(), -ENOMEM, or -EINVAL and in *@why (which lives on)
+ * what is wrong with it, or -EOPNOTSUPP and there why nothing can be sent: see libcurl__load().
  */
 int endpoint__new(struct endpoint **endpointp, const char *url, const char *path,
 		  const char **why);

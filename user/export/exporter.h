@@ -58,7 +58,7 @@ struct exporter;
 /*
  * exporter__new() - opens the spool, and sends nothing yet. Returns 0 and *@exporterp, to be freed by
  * exporter__free(), or a negative errno and @failure: -EBUSY where another process has the spool,
- * -EINVAL for a URL that is none, -EOPNOTSUPP where it was built without libcurl.
+ * -EINVAL for a URL that is none, -EOPNOTSUPP where libcurl is missing.
  */
 int exporter__new(struct exporter **exporterp, const struct exporter_options *opts,
 		  struct exporter_failure *failure);

@@ -5,7 +5,6 @@
 
 #ifdef HAVE_LIBCURL
 
-#include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/escape.h"
+#include "base/libcurl.h"
 #include "base/parse.h"
 #include "export/retry.h"
 
@@ -99,7 +99,7 @@ static size_t take_header(char *line, size_t size, size_t count, void *ctx)
 
 /* ---- a request ---- */
 
-#define SET(option, value) (code = code ? code : curl_easy_setopt(easy, (option), (value)))
+#define SET(option, value) (code = code ? code : curl.easy_setopt(easy, (option), (value)))
 
 static CURLcode set_limits(CURL *easy)
 {
@@ -148,7 +148,7 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
 	struct curl_slist *more;
 
 	snprintf(line, sizeof(line), "%s: %s", name, value);
-	more = curl_slist_append(*list, line);
+	more = curl.slist_append(*list, line);
 	if (!more)
 		return -ENOMEM;
 	*list = more;
@@ -158,12 +158,12 @@ static int add_header(struct curl_slist **list, const char *name, const char *va
 /* A store that answers "100 Continue" late, or never, would cost a second each time. */
 static int fill_headers(struct sender *s, const struct sender_request *request)
 {
-	struct curl_slist *more = curl_slist_append(NULL, "Expect:");
+	struct curl_slist *more = curl.slist_append(NULL, "Expect:");
 	const struct curl_slist *own;
 	int err = more ? 0 : -ENOMEM;
 
 	for (own = s->headers; !err && own; own = own->next)
-		if (!curl_slist_append(more, own->data))
+		if (!curl.slist_append(more, own->data))
 			err = -ENOMEM;
 	if (!err && request->body && !request->file)
 		err = add_header(&more, "Content-Type", request->content_type);
@@ -178,16 +178,16 @@ static CURLcode set_file(struct sender *s, CURL *easy, const struct sender_reque
 	curl_mimepart *part;
 	CURLcode code = CURLE_OUT_OF_MEMORY;
 
-	s->mime = curl_mime_init(easy);
-	part = s->mime ? curl_mime_addpart(s->mime) : NULL;
+	s->mime = curl.mime_init(easy);
+	part = s->mime ? curl.mime_addpart(s->mime) : NULL;
 	if (part)
-		code = curl_mime_name(part, request->file);
+		code = curl.mime_name(part, request->file);
 	if (!code)
-		code = curl_mime_filename(part, request->file);
+		code = curl.mime_filename(part, request->file);
 	if (!code)
-		code = curl_mime_type(part, request->content_type);
+		code = curl.mime_type(part, request->content_type);
 	if (!code)
-		code = curl_mime_data(part, request->body, request->len);
+		code = curl.mime_data(part, request->body, request->len);
 	SET(CURLOPT_MIMEPOST, s->mime);
 	return code;
 }
@@ -210,7 +210,7 @@ static int prepare(struct sender *s, const struct sender_request *request)
 	CURL *easy = s->easy;
 	CURLcode code;
 
-	curl_easy_reset(easy);
+	curl.easy_reset(easy);
 	if (fill_headers(s, request))
 		return -ENOMEM;
 	code = set_limits(easy) ?: set_callbacks(s, easy) ?: set_credentials(s, easy) ?:
@@ -225,9 +225,9 @@ static int prepare(struct sender *s, const struct sender_request *request)
 
 static void clean_up(struct sender *s)
 {
-	curl_slist_free_all(s->all_headers);
+	curl.slist_free_all(s->all_headers);
 	s->all_headers = NULL;
-	curl_mime_free(s->mime);
+	curl.mime_free(s->mime);
 	s->mime = NULL;
 }
 
@@ -241,7 +241,7 @@ int sender__begin(struct sender *s, const struct sender_request *request)
 	s->exception = 0;
 	s->error[0] = '\0';
 	err = prepare(s, request);
-	if (!err && curl_multi_add_handle(s->multi, s->easy))
+	if (!err && curl.multi_add_handle(s->multi, s->easy))
 		err = -ENOMEM;
 	if (err)
 		clean_up(s);
@@ -260,7 +260,7 @@ static void fill_answer(struct sender *s, CURLcode result, struct sender_answer 
 {
 	long status = 0;
 
-	curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
+	curl.easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
 	*answer = (struct sender_answer){
 		.error = result ? -EIO : 0,
 		.status = (unsigned int)status,
@@ -272,12 +272,12 @@ static void fill_answer(struct sender *s, CURLcode result, struct sender_answer 
 	};
 	if (result)
 		escape__quote(answer->why, sizeof(answer->why),
-			      s->error[0] ? s->error : curl_easy_strerror(result));
+			      s->error[0] ? s->error : curl.easy_strerror(result));
 }
 
 static void end(struct sender *s)
 {
-	curl_multi_remove_handle(s->multi, s->easy);
+	curl.multi_remove_handle(s->multi, s->easy);
 	clean_up(s);
 	s->is_busy = false;
 }
@@ -288,12 +288,12 @@ bool sender__poll(struct sender *s, int wait_ms, struct sender_answer *answer)
 	int running = 0, left;
 	bool has_ended = false;
 
-	curl_multi_perform(s->multi, &running);
+	curl.multi_perform(s->multi, &running);
 	if (!s->is_busy || running) {
-		curl_multi_poll(s->multi, NULL, 0, wait_ms, NULL);
-		curl_multi_perform(s->multi, &running);
+		curl.multi_poll(s->multi, NULL, 0, wait_ms, NULL);
+		curl.multi_perform(s->multi, &running);
 	}
-	while ((message = curl_multi_info_read(s->multi, &left))) {
+	while ((message = curl.multi_info_read(s->multi, &left))) {
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		fill_answer(s, message->data.result, answer);
@@ -312,7 +312,7 @@ void sender__cancel(struct sender *s)
 
 void sender__wake(struct sender *s)
 {
-	curl_multi_wakeup(s->multi);
+	curl.multi_wakeup(s->multi);
 }
 
 /* ---- from begin to end ---- */
@@ -320,7 +320,7 @@ void sender__wake(struct sender *s)
 static int copy_headers(struct sender *s, const char *const *headers)
 {
 	for (; headers && *headers; headers++) {
-		struct curl_slist *more = curl_slist_append(s->headers, *headers);
+		struct curl_slist *more = curl.slist_append(s->headers, *headers);
 
 		if (!more)
 			return -ENOMEM;
@@ -334,16 +334,18 @@ int sender__new(struct sender **senderp, const struct sender_options *opts)
 	struct sender *s;
 	int err;
 
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
+	if (libcurl__load())
+		return -EOPNOTSUPP;
+	if (curl.global_init(CURL_GLOBAL_DEFAULT))
 		return -ENOMEM;
 	s = calloc(1, sizeof(*s));
 	if (!s) {
-		curl_global_cleanup();
+		curl.global_cleanup();
 		return -ENOMEM;
 	}
 	s->opts = *opts;
-	s->multi = curl_multi_init();
-	s->easy = curl_easy_init();
+	s->multi = curl.multi_init();
+	s->easy = curl.easy_init();
 	err = s->multi && s->easy ? copy_headers(s, opts->headers) : -ENOMEM;
 	if (err) {
 		sender__free(s);
@@ -358,11 +360,11 @@ void sender__free(struct sender *s)
 	if (!s)
 		return;
 	sender__cancel(s);
-	curl_easy_cleanup(s->easy);
-	curl_multi_cleanup(s->multi);
-	curl_slist_free_all(s->headers);
+	curl.easy_cleanup(s->easy);
+	curl.multi_cleanup(s->multi);
+	curl.slist_free_all(s->headers);
 	free(s);
-	curl_global_cleanup();
+	curl.global_cleanup();
 }
 
 #else

@@ -42,7 +42,7 @@ struct sender_answer {
 };
 
 /* sender__new() - returns 0 and *@senderp, to be freed by sender__free(), -ENOMEM, or -EOPNOTSUPP
- * where it was built without libcurl. */
+ * where libcurl__load() fails. */
 int sender__new(struct sender **senderp, const struct sender_options *opts);
 void sender__free(struct sender *sender); /* NULL is allowed */
 

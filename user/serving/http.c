@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -18,6 +17,7 @@
 #include "base/clock.h"
 #include "base/privileges.h"
 #include "export/accept.h"
+#include "serving/libmicrohttpd.h"
 
 #define MS_PER_S 1000
 #define NS_PER_S 1000000000ULL
@@ -88,11 +88,11 @@ static void free_text(void *cls)
 
 static bool add_headers(struct MHD_Response *response, const char *type)
 {
-	return MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
-	       MHD_add_response_header(response, "X-Content-Type-Options", "nosniff") &&
-	       MHD_add_response_header(response, "X-Frame-Options", "DENY") &&
-	       MHD_add_response_header(response, "Referrer-Policy", "no-referrer") &&
-	       MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	return mhd.add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) &&
+	       mhd.add_response_header(response, "X-Content-Type-Options", "nosniff") &&
+	       mhd.add_response_header(response, "X-Frame-Options", "DENY") &&
+	       mhd.add_response_header(response, "Referrer-Policy", "no-referrer") &&
+	       mhd.add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 }
 
 /* @ob's memory goes over to it. NULL: no memory. */
@@ -103,7 +103,7 @@ static struct MHD_Response *make_response(struct http *http, struct outbuf *ob, 
 
 	if (text && !ob->failed) {
 		*text = (struct shared_text){ http, ob->data };
-		response = MHD_create_response_from_buffer_with_free_callback_cls(
+		response = mhd.create_response_from_buffer_with_free_callback_cls(
 			ob->len, ob->data, free_text, text);
 	}
 	if (!response) {
@@ -115,7 +115,7 @@ static struct MHD_Response *make_response(struct http *http, struct outbuf *ob, 
 	memset(ob, 0, sizeof(*ob));
 	if (add_headers(response, type))
 		return response;
-	MHD_destroy_response(response);
+	mhd.destroy_response(response);
 	return NULL;
 }
 
@@ -123,7 +123,7 @@ static void set_cached(struct cached *cached, struct MHD_Response *response, uns
 		       uint64_t fresh_ns)
 {
 	if (cached->response)
-		MHD_destroy_response(cached->response);
+		mhd.destroy_response(cached->response);
 	cached->response = response;
 	cached->status = status;
 	cached->made_ns = clock__now_ns(CLOCK_MONOTONIC);
@@ -141,7 +141,7 @@ static bool is_fresh(const struct cached *cached)
 static struct peer *peer_of(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+		mhd.get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 
 	return info ? info->socket_context : NULL;
 }
@@ -155,14 +155,14 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned int st
 		peer->state = PEER_ANSWERED;
 		peer->since_ns = clock__now_ns(CLOCK_MONOTONIC);
 	}
-	return MHD_queue_response(connection, status, response);
+	return mhd.queue_response(connection, status, response);
 }
 
 /* @text is a constant. */
 static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned int status,
 				   const char *text)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
+	struct MHD_Response *response = mhd.create_response_from_buffer(
 		strlen(text), (void *)text, MHD_RESPMEM_PERSISTENT);
 	enum MHD_Result result = MHD_NO;
 
@@ -170,17 +170,17 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned i
 		return MHD_NO;
 	if (add_headers(response, TYPE_PLAIN) &&
 	    (status != MHD_HTTP_METHOD_NOT_ALLOWED ||
-	     MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD")) &&
+	     mhd.add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD")) &&
 	    (status != MHD_HTTP_SERVICE_UNAVAILABLE ||
-	     MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1")))
+	     mhd.add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1")))
 		result = answer(connection, status, response);
-	MHD_destroy_response(response);
+	mhd.destroy_response(response);
 	return result;
 }
 
 static enum MHD_Result answer_metrics(struct http *http, struct MHD_Connection *connection)
 {
-	bool openmetrics = accept__openmetrics(MHD_lookup_connection_value(
+	bool openmetrics = accept__openmetrics(mhd.lookup_connection_value(
 		connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT));
 	struct cached *cached = &http->metrics[openmetrics];
 	uint64_t begin_ns = clock__now_ns(CLOCK_MONOTONIC), fresh_ns;
@@ -231,13 +231,13 @@ static enum MHD_Result wait_for_page(struct http *http, struct MHD_Connection *c
 		return answer_text(connection, MHD_HTTP_SERVICE_UNAVAILABLE, "too many wait\n");
 	peer->waits = peer->waited = true;
 	http->waiting[http->num_waiting++] = connection;
-	MHD_suspend_connection(connection);
+	mhd.suspend_connection(connection);
 	return MHD_YES;
 }
 
 static enum MHD_Result answer_page(struct http *http, struct MHD_Connection *connection)
 {
-	const char *host = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	const char *host = mhd.lookup_connection_value(connection, MHD_HEADER_KIND,
 						       MHD_HTTP_HEADER_HOST);
 	struct peer *peer = peer_of(connection);
 	bool suspended = false;
@@ -271,11 +271,11 @@ static enum MHD_Result answer_state(struct MHD_Connection *connection, const cha
 /* Whether the request brings a body, which nothing here wants. */
 static bool has_body(struct MHD_Connection *connection)
 {
-	const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	const char *length = mhd.lookup_connection_value(connection, MHD_HEADER_KIND,
 							 MHD_HTTP_HEADER_CONTENT_LENGTH);
 
 	return (length && strcmp(length, "0") != 0) ||
-	       MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
+	       mhd.lookup_connection_value(connection, MHD_HEADER_KIND,
 					   MHD_HTTP_HEADER_TRANSFER_ENCODING);
 }
 
@@ -340,7 +340,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
 		*context = NULL;
 		return;
 	}
-	info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	info = mhd.get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	peer = info ? calloc(1, sizeof(*peer)) : NULL;
 	if (!peer) /* libmicrohttpd's own time limit has to do */
 		return;
@@ -429,7 +429,7 @@ static int timeout_ms(struct http *http)
 	MHD_UNSIGNED_LONG_LONG ms;
 	int most_ms = http->num_peers ? MS_PER_S : -1;
 
-	if (MHD_get_timeout(http->daemon, &ms) != MHD_YES)
+	if (mhd.get_timeout(http->daemon, &ms) != MHD_YES)
 		return most_ms;
 	return most_ms < 0 || ms < (MHD_UNSIGNED_LONG_LONG)most_ms ?
 		       (int)(ms < MS_PER_S ? ms : MS_PER_S) : most_ms;
@@ -451,7 +451,7 @@ static void *work(void *arg)
 		uint64_t now_ns;
 
 		poll(fds, 2, timeout_ms(http));
-		MHD_run(http->daemon);
+		mhd.run(http->daemon);
 		now_ns = clock__now_ns(CLOCK_MONOTONIC);
 		turn_out_late(http, now_ns);
 		make_room(http, now_ns);
@@ -475,7 +475,7 @@ void http__set_page(struct http *http, unsigned int status, struct outbuf *text)
 			peer->waits = false;
 			peer->since_ns = clock__now_ns(CLOCK_MONOTONIC);
 		}
-		MHD_resume_connection(http->waiting[i]);
+		mhd.resume_connection(http->waiting[i]);
 	}
 	http->num_waiting = 0;
 	pthread_mutex_unlock(&http->lock);
@@ -483,12 +483,17 @@ void http__set_page(struct http *http, unsigned int status, struct outbuf *text)
 
 /* ---- its life ---- */
 
+const char *http__why_not(void)
+{
+	return libmicrohttpd__load();
+}
+
 bool http__has_tls(void)
 {
 #ifdef TWSNOOP_NO_TLS /* the library says that it has it */
 	return false;
 #else
-	return MHD_is_feature_supported(MHD_FEATURE_TLS) == MHD_YES;
+	return !http__why_not() && mhd.is_feature_supported(MHD_FEATURE_TLS) == MHD_YES;
 #endif
 }
 
@@ -505,7 +510,7 @@ static int start_daemon(struct http *http)
 	const union MHD_DaemonInfo *info;
 
 	errno = 0;
-	http->daemon = MHD_start_daemon(
+	http->daemon = mhd.start_daemon(
 		flags, 0, NULL, NULL, handle, http,
 		MHD_OPTION_LISTEN_SOCKET, http->opts.listen_fd,
 		MHD_OPTION_CONNECTION_LIMIT, (unsigned int)HTTP_CONNECTIONS,
@@ -518,7 +523,7 @@ static int start_daemon(struct http *http)
 		MHD_OPTION_ARRAY, http->opts.cert ? tls : &tls[3], MHD_OPTION_END);
 	if (!http->daemon)
 		return http->opts.cert ? -EINVAL : errno ? -errno : -ENOMEM;
-	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	info = mhd.get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	http->epoll_fd = info ? info->epoll_fd : -1;
 	return http->epoll_fd < 0 ? -EOPNOTSUPP : 0;
 }
@@ -527,7 +532,7 @@ static int start(struct http *http)
 {
 	int err;
 
-	if (http->opts.cert && !http__has_tls())
+	if (http__why_not() || (http->opts.cert && !http__has_tls()))
 		return -EOPNOTSUPP;
 	http->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (http->stop_fd < 0)
@@ -583,7 +588,7 @@ void http__free(struct http *http)
 	http__end(http);
 	http__set_page(http, 0, &nothing); /* nobody waits any more */
 	if (http->daemon)
-		MHD_stop_daemon(http->daemon);
+		mhd.stop_daemon(http->daemon);
 	set_cached(&http->metrics[0], NULL, 0, 0);
 	set_cached(&http->metrics[1], NULL, 0, 0);
 	set_cached(&http->page, NULL, 0, 0);

@@ -45,7 +45,7 @@ struct http_options {
 };
 
 /* http__start() - returns 0 and *@httpp, or a negative errno: -EOPNOTSUPP if TLS is asked for and
- * not built in, -EINVAL if its certificate or key will not do. */
+ * not built in, or for http__why_not(), -EINVAL if its certificate or key will not do. */
 int http__start(struct http **httpp, const struct http_options *opts);
 
 /* http__set_page() - the whole HTML of /, with its status: for all that wait for it and whoever asks
@@ -58,6 +58,9 @@ void http__end(struct http *http);
 /* http__free() - ends it, if that was not done, and frees it all: nobody calls http__set_page() any
  * more. NULL is allowed. */
 void http__free(struct http *http);
+
+/* http__why_not() - NULL, or why nothing can be answered: see libmicrohttpd__load(). */
+const char *http__why_not(void);
 
 /* http__has_tls() - whether this program can. */
 bool http__has_tls(void);

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/libcurl.h"
 #include "commands/serve_sinks.h"
-#include "export/endpoint.h"
 
 static char dir[64], said[2048];
 
@@ -44,7 +44,7 @@ static void test_both_end(void **state)
 	struct serve_sinks sinks = { .say = say };
 
 	(void)state;
-	if (!endpoint__is_built())
+	if (libcurl__load())
 		skip();
 	assert_int_equal(serve_sinks__open(&sinks, &opts), 0);
 	assert_int_equal(sinks.num, 2);

@@ -15,6 +15,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/libcurl.h"
 #include "containers/containers.h"
 #include "containers/runtime_source.h"
 #include "tests/unit/support.h"
@@ -261,7 +262,7 @@ static void by_pod(void **unused)
 	struct runtime runtime;
 
 	(void)unused;
-	if (!runtime_source__has_sockets())
+	if (libcurl__load())
 		skip();
 	start(&runtime);
 	for (size_t i = 0; i < COUNT(right); i++)
@@ -321,7 +322,7 @@ static void awaits_all(void **unused)
 	struct containers *c;
 
 	(void)unused;
-	if (!runtime_source__has_sockets())
+	if (libcurl__load())
 		skip();
 	start(&runtime);
 	keeps_silent = true;
@@ -348,7 +349,7 @@ static void nobodys(void **unused)
 	int given = 0;
 
 	(void)unused;
-	if (!runtime_source__has_sockets())
+	if (libcurl__load())
 		skip();
 	start(&runtime);
 	c = begin(&runtime, wanted, &told);
@@ -383,7 +384,7 @@ static void no_answer(void **unused)
 	int given = 0;
 
 	(void)unused;
-	if (!runtime_source__has_sockets())
+	if (libcurl__load())
 		skip();
 	start(&runtime);
 	c = begin(&runtime, wanted, &told);
@@ -438,7 +439,7 @@ static void socket_option(void **unused)
 {
 	const char *path = NULL;
 	char why[128] = "", longest[200], own[100];
-	bool has_sockets = runtime_source__has_sockets();
+	bool has_sockets = !libcurl__load();
 	int fd;
 
 	(void)unused;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/libcurl.h"
 #include "containers/runtime_http.h"
 #include "tests/unit/unix_server.h"
 
@@ -230,7 +231,7 @@ int main(void)
 	};
 	static const struct CMUnitTest without[] = { cmocka_unit_test(test_built_without) };
 
-	if (!runtime_http__is_built())
+	if (libcurl__load())
 		return cmocka_run_group_tests(without, make_folder, drop_folder);
 	return cmocka_run_group_tests(tests, make_folder, drop_folder);
 }
