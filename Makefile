@@ -197,9 +197,9 @@ bench-count: static $(BENCH_COUNT)
 # The user side by itself, out of the same objects; the rest is made in tests/bench.
 BENCH_READER := $(BUILD)/tests/bench/reader
 
-$(BENCH_READER): tests/bench/reader.c $(USER_LIB)
+$(BENCH_READER): $(addprefix tests/bench/,reader.c busy_host.c busy_host.h) $(USER_LIB)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -o $@ $^ $(LIBS) $(NAMES_LIBS)
+	$(CC) $(CFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS) $(NAMES_LIBS)
 
 # And the blocks of a recording, likewise.
 BENCH_BLOCKS := $(BUILD)/tests/bench/blocks
