@@ -14,7 +14,14 @@ struct inference {
 	struct listeners *listeners;
 	struct attributor *attributor;
 	struct live *live;
-	struct table *parents; /* uint64_t: of any process; NULL: was not needed yet */
+	/* NULL: were not needed yet. */
+	struct table *parents; /* uint64_t: of any process */
+	struct table *families; /* struct family: of whom that was asked */
+};
+
+struct family {
+	uint64_t tgid;
+	bool has_children;
 };
 
 /* Established, and without a file: the listener has not accepted it yet. */
@@ -128,25 +135,54 @@ static int find_parents(struct inference *in)
 	       procinfo__each_pid(in->proc_root, note_parent, in);
 }
 
+/* True as well where that cannot be told. */
+static int look_for_children(struct inference *in, uint32_t tgid, bool *has)
+{
+	struct procinfo_kin kin;
+	uint64_t key;
+	int err;
+
+	*has = true;
+	if (procinfo__kin(in->proc_root, tgid, &kin) || kin.had_children)
+		return 0;
+	key = kin.pid;
+	err = find_parents(in);
+	if (!err)
+		*has = table__find(in->parents, &key);
+	return err;
+}
+
+/* The kernel is asked once, and not for each socket of a listener's. */
+static int has_children(struct inference *in, uint32_t tgid, bool *has)
+{
+	const struct table_options opts = {
+		.key_bytes = sizeof(uint64_t), .entry_bytes = sizeof(struct family), .max = TABLE_MAX,
+	};
+	uint64_t key = tgid;
+	void *entry = NULL;
+	struct family *family;
+	int err = in->families ? 0 : table__new(&in->families, &opts), is_new;
+
+	if (err)
+		return err;
+	is_new = table__get(in->families, &key, &entry);
+	if (is_new < 0)
+		return is_new;
+	family = entry;
+	if (is_new)
+		err = look_for_children(in, tgid, &family->has_children);
+	*has = family->has_children;
+	return err;
+}
+
 /*
  * Whether what the listener accepts may be closed by another process: one that it has given
  * it to, or a child, which may have gone.
  */
 static int hands_on(struct inference *in, const struct listing_row *row, uint32_t tgid, bool *does)
 {
-	struct procinfo_kin kin;
-	uint64_t key;
-	int err;
-
 	*does = true;
-	if (live__others_hold(in->live, &row->key, tgid) ||
-	    procinfo__kin(in->proc_root, tgid, &kin) || kin.had_children)
-		return 0;
-	key = kin.pid;
-	err = find_parents(in);
-	if (!err)
-		*does = table__find(in->parents, &key);
-	return err;
+	return live__others_hold(in->live, &row->key, tgid) ? 0 : has_children(in, tgid, does);
 }
 
 static int by_listener(struct inference *in, struct listing_row *row)
@@ -211,6 +247,7 @@ int infer__owners(struct listing *l, const struct sockets_source *source,
 		err = infer_all(&in, source, flags);
 	live__free(in.live);
 	table__free(in.parents);
+	table__free(in.families);
 	attributor__free(in.attributor);
 	return err;
 }

@@ -30,8 +30,8 @@ static void explain(const struct list_account *account, unsigned int ledger_flag
 	if (account->written_over) {
 		format_moment(when, sizeof(when), account, account->whole_ns);
 		fprintf(to, "twsnoop: the ledger is too small, and reaches back to %s only; "
-			    "sockets that were closed before: %zu: 'twsnoop detach', then "
-			    "'twsnoop attach' with a larger --size\n", when,
+			    "sockets that were closed before: %zu: 'twsnoop attach' with a larger "
+			    "--size, after 'twsnoop detach' where it is attached\n", when,
 			account->written_over);
 	}
 	if (!account->before || ledger_flags & LEDGER_DENIED)

@@ -292,8 +292,8 @@ static void test_account(void **state)
 	list_account__count(&account, &l, NULL);
 	check_account(&account, 0,
 		      "twsnoop: the ledger is too small, and reaches back to 06:59:00 only; "
-		      "sockets that were closed before: 1: 'twsnoop detach', then 'twsnoop "
-		      "attach' with a larger --size\n"
+		      "sockets that were closed before: 1: 'twsnoop attach' with a larger --size, "
+		      "after 'twsnoop detach' where it is attached\n"
 		      "twsnoop: owners are known only since 06:58:40, sockets that were closed "
 		      "before: 1\n"
 		      "twsnoop: listed=4 seen=1 inferred=0 unknown=3 missed=2\n");
