@@ -44,7 +44,7 @@ WARNINGS := -Wall -Wextra -Werror
 override CFLAGS += -std=c11 -D_GNU_SOURCE= -DTWSNOOP_VERSION='"$(VERSION)"' $(WARNINGS) \
 	-I. -Iuser -I$(BUILD) -pthread
 # libmicrohttpd and libcurl are loaded when they are needed: see LATE.
-LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo
+LIBS := -lbpf -lelf -lz -lsqlite3 -lzstd -lncursesw -ltinfo -ldl
 # Containers' names: libcurl to ask over sockets, jansson to read the answers. The
 # static program reads what runtimes keep on disk, and asks nobody.
 HAVE_JANSSON := $(shell $(PKG_CONFIG) --exists jansson 2>/dev/null && echo 1)
@@ -126,11 +126,14 @@ $(BUILD)/static/no_gnutls.o: packaging/static/no_gnutls.c Makefile
 # they are loaded; and for a package to know its dependencies by.
 $(BUILD)/late.so: $(LATE) $(LATE:.c=.h) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(NAMES_CFLAGS) -DTWSNOOP_LINKED -fPIC -shared -Wl,-z,defs -o $@ $(LATE) \
+	$(CC) $(CFLAGS) $(NAMES_CFLAGS) $(LDFLAGS) -DTWSNOOP_LINKED -fPIC -shared -o $@ $(LATE) \
 		$(if $(HAVE_LIBCURL),-lcurl) -lmicrohttpd
 
 $(BUILD)/sonames.h: $(BUILD)/late.so
-	readelf -d $< | sed -n 's/.*(NEEDED).*\[lib\(curl\|microhttpd\)\(.*\)\]/#define SONAME_\1 "lib\1\2"/p' >$@
+	LC_ALL=C readelf -d $< >$@.tmp
+	sed -n 's/.*(NEEDED).*\[lib\(curl\|microhttpd\)\(.*\)\]/#define SONAME_\1 "lib\1\2"/p' $@.tmp >$@
+	rm $@.tmp
+	grep -q SONAME_microhttpd $@
 
 $(LATE:user/%.c=$(BUILD)/user/%.o): $(BUILD)/sonames.h
 

@@ -50,4 +50,9 @@ test_libraries()
 	does_without_all diagnose
 	does_without_all check
 	does_without_all --version
+	run_without libcurl -- check --json
+	judge "check says what is lost without libcurl" "$(grep -q '"because":"install libcurl: ' "$out" ||
+		echo "it does not. ")"
+	run "$twsnoop" check --json
+	judge "and not with it" "$(! grep -o 'install libcurl' "$out")"
 }

@@ -98,6 +98,7 @@ guest_install()
 	"${MAKE:-make}" -s -C "$repo_root" BUILD="$BUILD" DESTDIR="$stage" install ||
 		die "make install has failed"
 	guest_add_libraries "$BUILD/twsnoop"
+	guest_add_libraries "$BUILD/late.so" # and those of the libraries that it loads late
 }
 
 # guest_add_package NAME: of this machine's, its files
@@ -144,6 +145,7 @@ guest_add_deb()
 	dpkg-deb --root-owner-group -b "$newer" "$stage/payload/next.deb" >/dev/null
 	cp "$deb" "$stage/payload/twsnoop.deb"
 	guest_add_libraries "$newer/usr/sbin/twsnoop"
+	guest_add_libraries "$BUILD/late.so"
 	for name in dpkg tar perl-base init-system-helpers diffutils; do
 		guest_add_package "$name"
 	done

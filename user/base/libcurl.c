@@ -25,6 +25,10 @@ const char *libcurl__load(void)
 #include "base/library.h"
 #include "sonames.h"
 
+#ifndef SONAME_curl
+#error "the build folder has objects of a build without libcurl: make clean"
+#endif
+
 struct libcurl curl;
 
 #define FUNCTION(name) { "curl_" #name, &curl.name },
@@ -32,8 +36,14 @@ static const struct library_function functions[] = {
 	LIBCURL_FUNCTIONS(FUNCTION){ NULL, NULL },
 };
 
+/* Before 7.84 it must not be called in two threads at once. */
+static bool begin(void)
+{
+	return !curl.global_init(CURL_GLOBAL_DEFAULT);
+}
+
 static struct library libcurl = {
-	.name = "libcurl", .soname = SONAME_curl, .functions = functions,
+	.name = "libcurl", .soname = SONAME_curl, .functions = functions, .begin = begin,
 };
 
 const char *libcurl__load(void)

@@ -8,7 +8,8 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static bool load(const struct library *library)
+/* What it has opened stays so: not every library can be let go. */
+static bool load(struct library *library)
 {
 	const struct library_function *function;
 	void *handle = dlopen(library->soname, RTLD_NOW | RTLD_LOCAL), *address;
@@ -22,15 +23,22 @@ static bool load(const struct library *library)
 		/* ISO C has no way from an object's pointer to a function's; POSIX has dlsym() */
 		memcpy(function->to, &address, sizeof(address));
 	}
-	return true;
+	library->is_loaded = !library->begin || library->begin();
+	return library->is_loaded;
 }
 
 const char *library__load(struct library *library)
 {
+	static _Thread_local char text[256];
+	const char *why = NULL, *said;
+
 	pthread_mutex_lock(&lock);
-	if (!library->is_tried && !load(library))
-		snprintf(library->why, sizeof(library->why), "install %s: %s", library->name, dlerror());
-	library->is_tried = true;
+	if (!library->is_loaded && !load(library)) {
+		said = dlerror(); /* nothing, where the library itself has failed */
+		snprintf(text, sizeof(text), "install %s: %s", library->name,
+			 said ? said : "it does not work here");
+		why = text;
+	}
 	pthread_mutex_unlock(&lock);
-	return library->why[0] ? library->why : NULL;
+	return why;
 }

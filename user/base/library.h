@@ -21,15 +21,15 @@ struct library_function {
 struct library {
 	const char *name, *soname; /* "libcurl", "libcurl.so.4" */
 	const struct library_function *functions;
-	/* of library__load() alone: */
-	bool is_tried;
-	char why[256];
+	/* What it wants to be called once, before all else: true if it could. NULL: nothing. */
+	bool (*begin)(void);
+	bool is_loaded; /* library__load()'s */
 };
 
 /*
- * library__load() - from any thread, as often as one likes: the first one loads it, for good, and
- * puts its functions where they go. Returns NULL, or why it is not to be had: what to do and what the
- * dynamic linker said, one line, which lives as long as @library.
+ * library__load() - from any thread, as often as one likes: the first that can loads it, for good, and
+ * puts its functions where they go. Returns NULL, or why it is not to be had, in one line: what to do
+ * and what the dynamic linker said. That lives until this thread asks again.
  */
 const char *library__load(struct library *library);
 

@@ -72,9 +72,9 @@ int calls__attach(struct calls *calls, struct bpf_object *obj)
 			bpf_object__find_program_by_name(obj, calls_programs[i]);
 
 		calls->links[i] = bpf_program__attach_perf_event(prog, calls->events[i]);
-		/* who may not, could not open the event: else it is the program that is refused */
+		/* EACCES is of the program: who may not has met EPERM, or opened no event */
 		if (!calls->links[i])
-			return errno == EACCES || errno == EPERM ? -ENOEXEC : -errno;
+			return errno == EACCES ? -ENOEXEC : -errno;
 		calls->events[i] = -1; /* the link closes it */
 	}
 	return 0;

@@ -7,6 +7,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/libcurl.h"
 #include "capture/calls.h"
 #include "capture/tracer.h"
 #include "host/quiet.h"
@@ -131,6 +132,7 @@ static void add_loss(struct findings *f, const struct findings_loss *loss)
 
 static void add_other_losses(struct findings *f)
 {
+	const char *no_libcurl = libcurl__load();
 	static const struct findings_loss sockets = {
 		"missed events are not found again, connections that were open before have no "
 		"side, and 'twsnoop list' does not work",
@@ -156,6 +158,14 @@ static void add_other_losses(struct findings *f)
 	}
 	if (f->kernel.bpf_stats == 1)
 		add_loss(f, &stats);
+	if (no_libcurl) {
+		const struct findings_loss names = {
+			"the names of containers that a runtime does not keep on disk", no_libcurl,
+			"libcurl, and a program that is built with it"
+		};
+
+		add_loss(f, &names);
+	}
 }
 
 static void find_losses(struct findings *f)

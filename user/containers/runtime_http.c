@@ -246,7 +246,6 @@ static void free_tools(struct runtime_http *http, CURLM *multi)
 	curl.easy_cleanup(http->easy);
 	curl.slist_free_all(http->grpc_headers);
 	curl.multi_cleanup(multi);
-	curl.global_cleanup();
 }
 
 /* The last of them is seen by who cancels. */
@@ -256,9 +255,6 @@ static int make_tools(struct runtime_http *http)
 
 	if (libcurl__load())
 		return -EOPNOTSUPP;
-	/* no TLS: that would take its time, and memory */
-	if (curl.global_init(CURL_GLOBAL_NOTHING))
-		return -ENOMEM;
 	http->easy = curl.easy_init();
 	if (http->easy && !make_headers(http))
 		multi = curl.multi_init();

@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/libcurl.h"
 #include "base/privileges.h"
 #include "base/table.h"
 #include "base/thread.h"
@@ -178,6 +179,9 @@ static void ask(struct runtime_names *names, struct entry *entry,
 {
 	if (names->on_the_way == QUEUE_LEN)
 		return;
+	/* Here, not in the helper, which is left behind where it hangs: a process cannot end while
+	 * one of its threads loads a library. Without it the state on disk is asked alone. */
+	libcurl__load();
 	pthread_mutex_lock(&names->lock);
 	names->questions[(names->first_question + names->num_questions++) % QUEUE_LEN] = *identity;
 	pthread_cond_signal(&names->asked);

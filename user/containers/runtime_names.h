@@ -2,7 +2,7 @@
 /*
  * Names of containers, images and pods, asked of the runtimes in one helper
  * thread and kept. Never in the way: the caller's thread makes no system call
- * but to wake the helper once for each new container.
+ * but to wake the helper once for each new container, and to load libcurl for the first.
  *
  *	struct runtime_names *names = NULL;	// NULL: --no-names, asks nobody
  *	err = runtime_names__new(&names, NULL, NULL, 0);
@@ -31,7 +31,7 @@ struct runtime_names;
  * RUNTIME_NAMES_DEFAULT). If there are more, the one that was called gone
  * (runtime_names__retire()) the longest ago gives way, else the longest unused: in
  * constant time, and it can be asked for again. Starts the helper, which blocks all
- * signals. Call it before other threads use libcurl. Returns 0 and *@namesp, or
+ * signals. Returns 0 and *@namesp, or
  * -ENOMEM, -EAGAIN (no thread), -EOPNOTSUPP (built without JSON), or what eventfd()
  * fails with.
  */

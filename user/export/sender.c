@@ -336,13 +336,9 @@ int sender__new(struct sender **senderp, const struct sender_options *opts)
 
 	if (libcurl__load())
 		return -EOPNOTSUPP;
-	if (curl.global_init(CURL_GLOBAL_DEFAULT))
-		return -ENOMEM;
 	s = calloc(1, sizeof(*s));
-	if (!s) {
-		curl.global_cleanup();
+	if (!s)
 		return -ENOMEM;
-	}
 	s->opts = *opts;
 	s->multi = curl.multi_init();
 	s->easy = curl.easy_init();
@@ -364,7 +360,6 @@ void sender__free(struct sender *s)
 	curl.multi_cleanup(s->multi);
 	curl.slist_free_all(s->headers);
 	free(s);
-	curl.global_cleanup();
 }
 
 #else
