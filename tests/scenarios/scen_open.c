@@ -85,7 +85,7 @@ static void run_self_early(struct stage *st)
 	*tuple = self_tuple(st->sc->fam);
 	p.e[END_C] = (struct end){ .a = a, .fd = (int)fd, .t = *tuple, .side = SIDE_CLIENT,
 				   .opener = a->pid };
-	stage__see(st, &p.e[END_C], REF_STATE(ST_SYN_RECV));
+	stage__await(st, &p.e[END_C], REF_STATE(ST_SYN_RECV));
 	t = truth__add(st, &p, END_C, A(TIME_WAIT), a, CAUSE_CLOSE);
 	EXPECT(st, actor__call(a, do_close, fd, 0, 0) == 0);
 	EXPECT(st, valve__set(valve, 0) == 0);
