@@ -69,6 +69,8 @@ def inspect(v, deb, what):
         depends = run("dpkg-deb", "-f", deb, "Depends").stdout
         header = run("readelf", "--file-header", "--program-headers", "--dynamic", "--wide", program).stdout
     needed = {lib for lib in re.findall(r"\(NEEDED\).*\[(\S+)\]", header) if not lib.startswith("ld-linux-")}
+    # And those of the libraries that it loads late.
+    v.check(f"{what}_depends_late", "libcurl" in depends and "libmicrohttpd" in depends, depends)
     v.check(f"{what}_depends", needed and len(depends.split(",")) >= len(needed) - 1, depends)
     return header
 

@@ -16,7 +16,7 @@ const char *libcurl__load(void);
 
 #define LIBCURL_FUNCTIONS(F)                                                                       \
 	F(easy_cleanup) F(easy_getinfo) F(easy_init) F(easy_reset) F(easy_setopt)                  \
-	F(easy_strerror) F(free) F(global_init) F(mime_addpart) F(mime_data)     \
+	F(easy_strerror) F(free) F(global_init) F(mime_addpart) F(mime_data)                       \
 	F(mime_filename) F(mime_free) F(mime_init) F(mime_name) F(mime_type)                       \
 	F(multi_add_handle) F(multi_cleanup) F(multi_info_read) F(multi_init) F(multi_perform)     \
 	F(multi_poll) F(multi_remove_handle) F(multi_wakeup) F(slist_append) F(slist_free_all)     \

@@ -38,7 +38,7 @@ static void test_missing(void **state)
 	assert_non_null(why);
 	assert_non_null(strstr(why, "install libnone: libtwsnoop-none.so.1: "));
 	assert_null(strchr(why, '\n'));
-	/* it is not tried twice, and says the same */
+	/* it is tried again, and says the same */
 	assert_ptr_equal(library__load(&missing), why);
 }
 
