@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "model/decode.h"
 
 #define SLACK_NS 1500000000ULL /* between a record and what the timer says */
@@ -80,9 +81,14 @@ static int make_index(struct index *index, uint64_t count)
 
 	while (size < 2 * count)
 		size *= 2;
-	index->entries = calloc(size, sizeof(*index->entries));
+	index->entries = pages__new(size * sizeof(*index->entries));
 	index->mask = size - 1;
 	return index->entries ? 0 : -ENOMEM;
+}
+
+static void free_index(struct index *index)
+{
+	pages__free(index->entries, (index->mask + (size_t)1) * sizeof(*index->entries));
 }
 
 /* The entry of @key, its event in *@event, or the free one where it would stand. */
@@ -349,7 +355,7 @@ void owners__free(struct owners *owners)
 {
 	if (!owners)
 		return;
-	free(owners->by_cookie.entries);
-	free(owners->by_tuple.entries);
+	free_index(&owners->by_cookie);
+	free_index(&owners->by_tuple);
 	free(owners);
 }

@@ -5,24 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "base/table.h"
 #include "model/decode.h"
 
-#define CHUNK_CLOSES 1024
+#define CHUNK_LEAST 1024
+#define CHUNK_MOST 52000 /* of a huge page */
 
 struct chunk {
 	struct chunk *next;
 	size_t used;
-	struct seen_close closes[CHUNK_CLOSES];
+	struct seen_close closes[];
 };
 
 struct closes {
 	struct chunk *chunks;
+	size_t chunk_closes; /* of each */
 	struct table *conns; /* struct tws_conn, whose bytes all count */
 	const struct tws_conn *last; /* the next one is often its like */
 };
 
-int closes__new(struct closes **closesp)
+static size_t chunk_bytes(const struct closes *closes)
+{
+	return sizeof(struct chunk) + closes->chunk_closes * sizeof(struct seen_close);
+}
+
+int closes__new(struct closes **closesp, size_t expected)
 {
 	const struct table_options opts = {
 		.key_bytes = sizeof(struct tws_conn), .entry_bytes = sizeof(struct tws_conn),
@@ -36,6 +44,8 @@ int closes__new(struct closes **closesp)
 		free(closes);
 		return -ENOMEM;
 	}
+	closes->chunk_closes = expected < CHUNK_LEAST ? CHUNK_LEAST :
+			       expected > CHUNK_MOST ? CHUNK_MOST : expected;
 	*closesp = closes;
 	return 0;
 }
@@ -48,7 +58,7 @@ void closes__free(struct closes *closes)
 		return;
 	while ((chunk = closes->chunks)) {
 		closes->chunks = chunk->next;
-		free(chunk);
+		pages__free(chunk, chunk_bytes(closes));
 	}
 	table__free(closes->conns);
 	free(closes);
@@ -58,11 +68,10 @@ static struct seen_close *claim(struct closes *closes)
 {
 	struct chunk *chunk = closes->chunks;
 
-	if (!chunk || chunk->used == CHUNK_CLOSES) {
-		chunk = malloc(sizeof(*chunk));
+	if (!chunk || chunk->used == closes->chunk_closes) {
+		chunk = pages__new(chunk_bytes(closes));
 		if (!chunk)
 			return NULL;
-		chunk->used = 0;
 		chunk->next = closes->chunks;
 		closes->chunks = chunk;
 	}

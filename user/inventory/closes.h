@@ -6,6 +6,7 @@
 #ifndef TWSNOOP_CLOSES_H
 #define TWSNOOP_CLOSES_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "bpf/event.h"
@@ -19,8 +20,8 @@ struct seen_close {
 	const struct tws_conn *conn;
 };
 
-/* closes__new() - returns 0 and *@closesp, to be freed by closes__free(), or -ENOMEM. */
-int closes__new(struct closes **closesp);
+/* closes__new() - for about @expected closes. Returns 0 and *@closesp, to be freed by closes__free(), or -ENOMEM. */
+int closes__new(struct closes **closesp, size_t expected);
 void closes__free(struct closes *closes); /* NULL is allowed */
 
 /* closes__add() - what is kept of @ev, for as long as the closes live; NULL: no memory. */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/pages.h"
 #include "base/table.h"
 #include "model/filter.h"
 #include "host/procinfo.h"
@@ -15,6 +16,26 @@
 #define NS_PER_MS 1000000ULL
 #define TIME_WAIT_MS 60000 /* TCP_TIMEWAIT_LEN */
 #define TICK_ROWS 1024	   /* the clock is looked at this often */
+
+/* ---- room ---- */
+
+int listing__reserve(struct listing *l, size_t rows)
+{
+	size_t room = l->room ? l->room * 2 : 1024;
+	void *more;
+
+	if (rows <= l->room - l->num)
+		return 0;
+	if (rows > LISTING_MAX - l->num)
+		return -E2BIG;
+	room = room > l->num + rows ? room : l->num + rows;
+	more = pages__grow(l->rows, l->room * sizeof(*l->rows), room * sizeof(*l->rows));
+	if (!more)
+		return -ENOMEM;
+	l->rows = more;
+	l->room = room;
+	return 0;
+}
 
 /* ---- taking ---- */
 
@@ -53,12 +74,17 @@ static int add_netns(struct listing *l, const struct netns_entry *ns, struct net
 	return 0;
 }
 
-/* To list none is a walk through the table of all namespaces; the kernel counts them. */
+/* The kernel counts them: to list none is a walk through the table of all namespaces. */
 static bool has_no_minis(const struct collector *c, const struct netns_entry *ns)
 {
 	uint64_t num;
 
-	return !sockstat__count_minis(ns->fd, c->proc_root, &num) && !num;
+	if (sockstat__count_minis(ns->fd, c->proc_root, &num))
+		return false;
+	/* Some more come meanwhile; a failure is told when they are there. */
+	if (num < LISTING_MAX)
+		listing__reserve(c->l, num + num / 16);
+	return !num;
 }
 
 static int begin_netns(void *ctx, const struct netns_entry *ns)
@@ -73,23 +99,6 @@ static int begin_netns(void *ctx, const struct netns_entry *ns)
 	c->first = c->l->num;
 	c->has_fin_wait2 = false;
 	c->now_ns = clock__now_ns(CLOCK_MONOTONIC);
-	return 0;
-}
-
-static int make_room(struct listing *l)
-{
-	size_t room = l->room ? l->room * 2 : 1024;
-	void *more;
-
-	if (l->num < l->room)
-		return 0;
-	if (l->num == LISTING_MAX)
-		return -E2BIG;
-	more = realloc(l->rows, room * sizeof(*l->rows));
-	if (!more)
-		return -ENOMEM;
-	l->rows = more;
-	l->room = room;
 	return 0;
 }
 
@@ -133,7 +142,7 @@ static int add_socket(void *ctx, const struct sockdiag_socket *sk)
 		if (err)
 			return err;
 	}
-	err = make_room(c->l);
+	err = listing__reserve(c->l, 1);
 	if (err)
 		return err;
 	fill_row(&c->l->rows[c->l->num], c, sk);
@@ -220,7 +229,7 @@ int listing__add_bound(struct listing *l, const struct binds *binds)
 
 		if (!bind->inode || !listing__netns(l, bind->netns))
 			continue;
-		err = make_room(l);
+		err = listing__reserve(l, 1);
 		if (err)
 			return err;
 		sockdiag__set_addresses(&sk, bind->family, bind->addr, (const uint8_t[16]){});
@@ -236,7 +245,7 @@ void listing__free(struct listing *l)
 		netlimits__free(&l->netns[i].limits);
 	}
 	free(l->netns);
-	free(l->rows);
+	pages__free(l->rows, l->room * sizeof(*l->rows));
 	free(l->owners);
 	table__free(l->owner_places);
 	closes__free(l->closes);
@@ -247,7 +256,7 @@ void listing__free(struct listing *l)
 
 int listing__see(struct listing *l, struct listing_row *row, const struct tws_event *ev)
 {
-	int err = l->closes ? 0 : closes__new(&l->closes);
+	int err = l->closes ? 0 : closes__new(&l->closes, l->room);
 
 	if (err)
 		return err;

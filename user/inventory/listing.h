@@ -92,6 +92,10 @@ int listing__take(struct listing *l, const struct sockets_source *source,
 		  const struct listing_want *want, unsigned int *flags);
 void listing__free(struct listing *l);
 
+/* listing__reserve() - room for @rows more, at once: they come to stand where they stay. Returns 0, -E2BIG or
+ * -ENOMEM. */
+int listing__reserve(struct listing *l, size_t rows);
+
 /* listing__add_bound() - adds the sockets that @binds tells of, in the namespaces that were
  * read: those that are bound and nothing more, where the kernel lists them nowhere else.
  * Returns 0, -E2BIG or -ENOMEM. */

@@ -248,12 +248,8 @@ static int add_rows(struct recalled *r, struct gathered *g, const struct recall_
 {
 	struct listing *l = &g->listing;
 	struct place *place = NULL;
-	int err = 0;
+	int err = listing__reserve(l, table__count(r->places));
 
-	l->room = table__count(r->places);
-	l->rows = malloc((l->room ?: 1) * sizeof(*l->rows));
-	if (!l->rows)
-		return -ENOMEM;
 	while (!err && (place = table__next(r->places, place))) {
 		struct listing_row *row = &l->rows[l->num];
 		uint64_t life = life_ns(r, place), age = age_ns(place, l->taken_ns);

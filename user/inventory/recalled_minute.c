@@ -20,23 +20,11 @@ struct recalled_minute {
 
 static int add_rows(struct listing *l, const struct listing_row *row, uint64_t count)
 {
-	size_t room = l->room ?: 1024;
-	void *more;
+	int err = listing__reserve(l, count);
 
-	if (count > LISTING_MAX - l->num)
-		return -E2BIG;
-	while (room < l->num + count)
-		room *= 2;
-	if (room != l->room) {
-		more = realloc(l->rows, room * sizeof(*l->rows));
-		if (!more)
-			return -ENOMEM;
-		l->rows = more;
-		l->room = room;
-	}
-	for (uint64_t i = 0; i < count; i++)
+	for (uint64_t i = 0; !err && i < count; i++)
 		l->rows[l->num++] = *row;
-	return 0;
+	return err;
 }
 
 static int put_workload(struct recalled_minute *m, const struct held_who *who,
