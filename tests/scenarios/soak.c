@@ -2,7 +2,7 @@
 /*
  * For long: connections as fast as can be, two readers of one recorder, one of which is stopped
  * for a while, lists, and readers with filters that come and go. So do others beside: processes that live for
- * one connection, each with a listener and a cgroup of its own, some with a network namespace. Each
+ * one connection, each with a listener, and a cgroup or a network namespace of its own. Each
  * reader has to have told every end once, or to have counted it as lost; the kernel has to have
  * made as many; a list has to show what the kernel's table has; a filter may let nothing pass but what it is
  * for; and the readers' memory, and what a connection costs them, have to stay as they are.
@@ -30,6 +30,13 @@
 #define STOP_S 10
 
 struct soak *soak;
+static volatile sig_atomic_t is_ended; /* before its time */
+
+static void end_early(int sig)
+{
+	(void)sig;
+	is_ended = 1;
+}
 
 void soak__fail(const char *format, ...)
 {
@@ -67,7 +74,7 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	pid_t filters = soak__fork_filters(twsnoop, total_ms);
 
 	__atomic_store_n(&soak->go, 1, __ATOMIC_RELEASE);
-	for (; ms < total_ms && !soak->fault_line; ms = (net__mono_ns() - begun_ns) / 1000000) {
+	for (; ms < total_ms && !soak->fault_line && !is_ended; ms = (net__mono_ns() - begun_ns) / 1000000) {
 		stop_and_go(readers[STOPPED].pid, ms, total_ms);
 		soak__note_memory(memory, readers, ms, total_ms);
 		soak__say_progress(ms, readers);
@@ -75,7 +82,9 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	}
 	kill(readers[STOPPED].pid, SIGCONT);
 	__atomic_store_n(&soak->enough, 1, __ATOMIC_RELAXED);
-	soak__note_memory(memory, readers, total_ms, total_ms);
+	soak__note_memory(memory, readers, ms, total_ms);
+	if (is_ended)
+		printf("# ended after %lu of %u s: what readers take is not judged\n", ms / 1000, seconds);
 	waitpid(lists, NULL, 0);
 	waitpid(filters, NULL, 0);
 }
@@ -119,8 +128,10 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	for (int i = 0; i < READERS; i++)
 		if (program__end(&readers[i], "a reader"))
 			soak__judge_reader(i, &readers[i], soak__made());
-	soak__judge_memory(&memory, soak__made());
-	soak__judge_cost(&memory, seconds);
+	if (!is_ended) {
+		soak__judge_memory(&memory, soak__made());
+		soak__judge_cost(&memory, seconds);
+	}
 	printf("# came and went: %lu processes with a listener each, %lu cgroups, %lu network namespaces, "
 	       "%lu readers with a filter\n", soak->made[PASSERS], soak->cgroups, soak->namespaces,
 	       soak->filters);
@@ -199,6 +210,7 @@ int soak__main(int argc, char **argv)
 	world = fork();
 	if (!world)
 		soak__be_world();
+	signal(SIGTERM, end_early);
 	play(twsnoop, seconds, world);
 	kill(world, SIGKILL);
 	waitpid(world, NULL, 0);
