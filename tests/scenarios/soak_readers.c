@@ -230,16 +230,19 @@ static uint64_t uses_of(int pair, size_t slot)
 }
 
 /* Of one of the lives of a client's address. */
-static void say_missing(int pair, size_t slot, unsigned int times, uint64_t uses)
+static void say_missing(char *text, size_t size, int pair, size_t slot, unsigned int times, uint64_t uses)
 {
 	uint64_t ns = soak->before_ns[pair][slot];
 
-	printf("# missing: client %zu of pair %d, closed first by the %s, %u of %lu told, the last at "
-	       "%lu.%06lu\n", slot, pair, slot % 2 ? "server" : "client", times, uses,
-	       ns / 1000000000, ns / 1000 % 1000000);
+	snprintf(text, size, "client %zu of %s %d%s, closed first by the %s, %u of %lu told, the last at "
+		 "%lu.%06lu", slot, pair == PASSERS ? "passers" : "pair", pair,
+		 pair == PASSERS && slot % NETNS_EACH == 0 ? " in a namespace of its own" : "",
+		 slot % 2 ? "server" : "client", times, uses, ns / 1000000000, ns / 1000 % 1000000);
+	printf("# missing: %s\n", text);
 }
 
-static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice)
+/* @example gets the last of the first ten. */
+static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice, char *example, size_t size)
 {
 	for (int pair = 0; pair < GROUPS; pair++)
 		for (size_t slot = 0; slot < SLOTS; slot++) {
@@ -247,7 +250,7 @@ static void compare(const struct reader *r, uint64_t *missing, uint64_t *twice)
 			uint16_t times = r->ends.times[pair][slot];
 
 			if (times < uses && *missing < 10)
-				say_missing(pair, slot, times, uses);
+				say_missing(example, size, pair, slot, times, uses);
 			*missing += times < uses ? uses - times : 0;
 			*twice += times > uses ? times - uses : 0;
 		}
@@ -258,9 +261,9 @@ void soak__judge_reader(int i, const struct program *p, uint64_t sum)
 	struct reader *r = &soak->reader[i];
 	uint64_t missing = 0, twice = 0;
 	unsigned long lost, delivered;
-	char text[4096], *account;
+	char text[4096], example[256] = "", *account;
 
-	compare(r, &missing, &twice);
+	compare(r, &missing, &twice, example, sizeof(example));
 	program__read_stderr(p, text, sizeof(text));
 	account = strstr(text, "delivered=") ?: text;
 	lost = soak__number_after(account, "lost=");
@@ -281,5 +284,6 @@ void soak__judge_reader(int i, const struct program *p, uint64_t sum)
 		soak__fail("reader %d: delivered=%lu, but %lu lines came", i, delivered, r->lines);
 	/* Of others' on this machine it is not known which were lost. */
 	if (missing > lost || lost > missing + soak->reader[!i].others)
-		soak__fail("reader %d: %lu of %lu are missing, but lost=%lu", i, missing, sum, lost);
+		soak__fail("reader %d: %lu of %lu are missing (%s), but lost=%lu; %lu were found by "
+			   "snapshots", i, missing, sum, example, lost, r->found);
 }
