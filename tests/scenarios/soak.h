@@ -51,6 +51,9 @@ struct soak {
 	pid_t server[PAIRS], client[GROUPS];
 	uint64_t made[GROUPS], outside; /* of the namespace that the rest is in */
 	uint64_t before_ns[GROUPS][SLOTS]; /* CLOCK_MONOTONIC, before the last close of each */
+	/* A client whose connection's FIN was waited for so long that it may never have come: such a mini-socket
+	 * ends in FIN_WAIT2, after a minute. */
+	uint8_t fin_is_late[GROUPS][SLOTS];
 	/* Of each passer, since before it connected. */
 	uint32_t passer_pid[SLOTS], passer_netns[SLOTS];
 	uint64_t cgroups, namespaces, filters;

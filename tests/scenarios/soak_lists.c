@@ -21,6 +21,10 @@
 #define LISTS 10	/* in the whole time */
 #define LIST_S 50	/* one that takes longer may have what came and went between the two dumps */
 #define SETTLE_MS 120000
+#define FIN_WAIT2_MS 60000 /* tcp_fin_timeout, as the kernel sets it */
+#define FIN_LATE_MS 10000 /* on a loopback interface */
+#define LOOK_S 20 /* so often it is looked who waits for a FIN, but while a list is taken */
+#define SAY_MS 3000 /* what is not settled then is said */
 
 /* ---- lists ---- */
 
@@ -28,19 +32,29 @@ struct look {
 	struct ends before, after;
 	uint64_t begun_ns; /* of the first dump; CLOCK_MONOTONIC */
 	uint64_t others; /* that are not in TIME_WAIT yet */
+	struct diag other; /* one of them */
 };
 
 static struct ends *looking;
 
 static void on_diag(const struct diag *d, void *ctx)
 {
+	struct look *look = ctx;
 	unsigned int pair, slot;
-	bool is_server;
+	bool is_server, is_known;
 
-	if (!d->mini || d->state != ST_TIME_WAIT)
-		((struct look *)ctx)->others += d->state != ST_CLOSE;
-	else if (soak__find_end(d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, &pair, &slot, &is_server))
+	if (d->state == ST_CLOSE)
+		return;
+	is_known = d->mini && soak__find_end(d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, &pair, &slot,
+					     &is_server);
+	if (!d->mini || d->state != ST_TIME_WAIT) {
+		look->others++;
+		look->other = *d;
+		if (is_known && d->expires_ms < FIN_WAIT2_MS - FIN_LATE_MS)
+			soak->fin_is_late[pair][slot] = 1;
+	} else if (is_known) {
 		looking->times[pair][slot] = 1;
+	}
 }
 
 static int dump(struct look *look, struct ends *ends, int netns, int home)
@@ -112,6 +126,17 @@ static void take_list(const char *twsnoop, int netns, int home, unsigned int num
 	close(p.err);
 }
 
+static void look_for_late_fins(int netns, int home)
+{
+	static struct look look;
+	static uint64_t last_ns;
+
+	if (net__mono_ns() - last_ns > LOOK_S * 1000000000ULL) {
+		dump(&look, &look.before, netns, home);
+		last_ns = net__mono_ns();
+	}
+}
+
 /* One list after the other, in a process of its own: a long one is to delay nothing. */
 pid_t soak__fork_lists(const char *twsnoop, uint64_t total_ms, int netns, int home)
 {
@@ -125,19 +150,35 @@ pid_t soak__fork_lists(const char *twsnoop, uint64_t total_ms, int netns, int ho
 	for (; ms < total_ms && !soak->enough; ms = (net__mono_ns() - begun_ns) / 1000000) {
 		if (ms >= (lists + 1) * total_ms / (LISTS + 1))
 			take_list(twsnoop, netns, home, ++lists, begun_ns);
+		look_for_late_fins(netns, home);
 		poll(NULL, 0, 100);
 	}
 	_exit(0);
 }
 
+static void say_other(const struct look *look, uint64_t ns)
+{
+	const struct diag *d = &look->other;
+
+	printf("# after %lu s %lu are not in TIME_WAIT yet, such as %s:%u to %s:%u: state %u%s, timer %u ms\n",
+	       ns / 1000000000, look->others, d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, d->state,
+	       d->mini ? ", a mini-socket" : "", d->expires_ms);
+	fflush(stdout);
+}
+
 bool soak__settle(int netns, int home)
 {
-	uint64_t end_ns = net__mono_ns() + SETTLE_MS * 1000000ULL;
+	uint64_t begun_ns = net__mono_ns(), said_ns = begun_ns;
 	static struct look look;
 
-	while (dump(&look, &look.before, netns, home) == 0 && net__mono_ns() < end_ns) {
+	while (dump(&look, &look.before, netns, home) == 0 &&
+	       net__mono_ns() < begun_ns + SETTLE_MS * 1000000ULL) {
 		if (!look.others)
 			return true;
+		if (net__mono_ns() - said_ns > SAY_MS * 1000000ULL) {
+			said_ns = net__mono_ns();
+			say_other(&look, said_ns - begun_ns);
+		}
 		poll(NULL, 0, 50);
 	}
 	return false;
