@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The soak's load: connections as fast as can be, each between a client and a server that stay, in one
- * network namespace; and beside them processes that live for one connection, each with a listener, and a
- * cgroup or a network namespace of its own. What was made is noted where the judges can read it.
+ * network namespace; and beside them processes that live for one connection, each with a listener and a
+ * cgroup of its own, some with a network namespace. What was made is noted where the judges can read it.
  */
 #define _GNU_SOURCE
 #include "soak.h"
@@ -112,23 +112,8 @@ static void await_time_wait(void)
 	fault(__LINE__);
 }
 
-/* A kernel with silent tasks (docs/limits.md) lets no program see an end now and then: it is told by a snapshot,
- * if its namespace is still there. What was lost is never told, and the TIME_WAIT is over by then. */
-static void await_told(uint32_t slot, uint16_t times)
-{
-	for (int ms = 0; ms < HEALED_MS; ms += 100, usleep(100000)) {
-		int told = 0;
-
-		for (int i = 0; i < READERS; i++)
-			told += __atomic_load_n(&soak->reader[i].ends.times[PASSERS][slot],
-						__ATOMIC_RELAXED) >= times;
-		if (told == READERS)
-			return;
-	}
-}
-
 /* A listener, one connection to it, of which one end or the other is closed first; then all is gone. */
-static void pass_by(uint32_t slot)
+static void pass_by(uint32_t slot, bool has_netns)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
 				  .sin_port = htons((uint16_t)(PASSER_PORT + (slot >> 16))),
@@ -151,12 +136,13 @@ static void pass_by(uint32_t slot)
 	if (recv(slot % 2 ? fd : accepted, &rest, 1, 0))
 		fault(__LINE__);
 	close(slot % 2 ? fd : accepted);
+	if (has_netns)
+		await_time_wait();
+	_exit(0);
 }
 
-/* With a namespace of its own it stops when its connection is over, and goes some time after it is sent on. */
-static void be_passer(uint64_t number, bool has_netns, const char *cgroup)
+static void be_passer(uint32_t slot, bool has_netns, const char *cgroup)
 {
-	uint32_t slot = (uint32_t)(number % SLOTS);
 	char name[16];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -168,34 +154,7 @@ static void be_passer(uint64_t number, bool has_netns, const char *cgroup)
 		fault(__LINE__);
 	soak->passer_pid[slot] = (uint32_t)getpid();
 	soak->passer_netns[slot] = (uint32_t)net__netns_inode();
-	pass_by(slot);
-	if (has_netns) {
-		await_time_wait();
-		raise(SIGSTOP);
-		await_told(slot, (uint16_t)(number / SLOTS + 1));
-	}
-	_exit(0);
-}
-
-/* Waits until its connection is over. */
-static void await_passer(pid_t pid)
-{
-	int status = -1;
-
-	if (waitpid(pid, &status, WUNTRACED) != pid || (status && !WIFSTOPPED(status)))
-		fault(__LINE__);
-	if (WIFSTOPPED(status))
-		kill(pid, SIGCONT);
-}
-
-/* Those that have gone since; all of them, where it is @over. */
-static void await_gone(bool over)
-{
-	int status;
-
-	while (waitpid(-1, &status, over ? 0 : WNOHANG) > 0)
-		if (status)
-			fault(__LINE__);
+	pass_by(slot, has_netns);
 }
 
 /* One after the other. */
@@ -208,21 +167,18 @@ static void be_passers(void)
 	while (!__atomic_load_n(&soak->go, __ATOMIC_ACQUIRE))
 		usleep(1000);
 	for (uint64_t i = 0; !__atomic_load_n(&soak->enough, __ATOMIC_RELAXED); i++) {
-		/* A cgroup cannot go while there is a process in it. */
-		bool has_netns = i % NETNS_EACH == 0, has_cgroup = !has_netns && soak->hierarchy[0];
+		bool has_netns = i % NETNS_EACH == 0, has_cgroup = soak->hierarchy[0];
+		int status = -1;
 		pid_t pid;
 
 		snprintf(path, sizeof(path), "%s/lxc.payload.soak-%lu", soak->hierarchy, i);
-		/* A soak that was killed may have left it. */
-		if (has_cgroup && mkdir(path, 0755) && errno != EEXIST)
+		if (has_cgroup && mkdir(path, 0755))
 			fault(__LINE__);
 		pid = fork();
 		if (!pid)
-			be_passer(i, has_netns, has_cgroup ? path : NULL);
-		if (pid < 0)
+			be_passer((uint32_t)(i % SLOTS), has_netns, has_cgroup ? path : NULL);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
 			fault(__LINE__);
-		await_passer(pid);
-		await_gone(false);
 		if (has_cgroup && rmdir(path))
 			fault(__LINE__);
 		soak->cgroups += has_cgroup;
@@ -230,7 +186,6 @@ static void be_passers(void)
 		soak->outside += has_netns;
 		__atomic_store_n(&soak->made[PASSERS], i + 1, __ATOMIC_RELAXED);
 	}
-	await_gone(true);
 	_exit(0);
 }
 

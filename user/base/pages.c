@@ -8,17 +8,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define HUGE ((size_t)2 << 20) /* of x86_64, and of arm64 with pages of 4 KiB */
-
 static bool is_large(size_t bytes)
 {
-	return bytes >= HUGE;
+	return bytes >= PAGES_HUGE;
 }
 
 /* A huge page has to be whole. */
 static size_t round_up(size_t bytes)
 {
-	return (bytes + HUGE - 1) & ~(HUGE - 1);
+	return (bytes + PAGES_HUGE - 1) & ~(PAGES_HUGE - 1);
 }
 
 static void *map(size_t bytes)
@@ -26,15 +24,15 @@ static void *map(size_t bytes)
 	size_t whole = round_up(bytes), before;
 	unsigned char *at;
 
-	if (bytes > SIZE_MAX - 2 * HUGE)
+	if (bytes > SIZE_MAX - 2 * PAGES_HUGE)
 		return NULL;
-	at = mmap(NULL, whole + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	at = mmap(NULL, whole + PAGES_HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (at == MAP_FAILED)
 		return NULL;
-	before = -(uintptr_t)at & (HUGE - 1);
+	before = -(uintptr_t)at & (PAGES_HUGE - 1);
 	if (before)
 		munmap(at, before);
-	munmap(at + before + whole, HUGE - before);
+	munmap(at + before + whole, PAGES_HUGE - before);
 	madvise(at + before, whole, MADV_HUGEPAGE); /* a kernel that has none goes on without */
 	return at + before;
 }
@@ -56,10 +54,15 @@ void *pages__grow(void *at, size_t from, size_t to)
 {
 	void *more = pages__new(to);
 
-	if (!more)
+	if (!more || !at)
+		return more;
+	if (is_large(from)) { /* moved, not copied: there is never twice as much */
+		if (mremap(at, round_up(from), round_up(from), MREMAP_MAYMOVE | MREMAP_FIXED, more) == more)
+			return more;
+		pages__free(more, to);
 		return NULL;
-	if (at)
-		memcpy(more, at, from);
+	}
+	memcpy(more, at, from);
 	pages__free(at, from);
 	return more;
 }

@@ -24,11 +24,11 @@ int listing__reserve(struct listing *l, size_t rows)
 	size_t room = l->room ? l->room * 2 : 1024;
 	void *more;
 
-	if (rows <= l->room - l->num)
-		return 0;
 	if (rows > LISTING_MAX - l->num)
 		return -E2BIG;
-	room = room > l->num + rows ? room : l->num + rows;
+	if (rows <= l->room - l->num)
+		return 0;
+	room = room < l->num + rows ? l->num + rows : room > LISTING_MAX ? LISTING_MAX : room;
 	more = pages__grow(l->rows, l->room * sizeof(*l->rows), room * sizeof(*l->rows));
 	if (!more)
 		return -ENOMEM;
@@ -81,8 +81,8 @@ static bool has_no_minis(const struct collector *c, const struct netns_entry *ns
 
 	if (sockstat__count_minis(ns->fd, c->proc_root, &num))
 		return false;
-	/* Some more come meanwhile; a failure is told when they are there. */
-	if (num < LISTING_MAX)
+	/* Some more come meanwhile; a failure is told when they are there. A filter may leave few. */
+	if (num < LISTING_MAX && !c->filters)
 		listing__reserve(c->l, num + num / 16);
 	return !num;
 }

@@ -7,7 +7,7 @@
 
 #include "base/pages.h"
 
-#define HUGE ((size_t)2 << 20)
+#define HUGE PAGES_HUGE
 
 static void check_zero(const unsigned char *at, size_t from, size_t to)
 {
@@ -56,6 +56,7 @@ static void test_grow(void **state)
 	grow(10, 1000);
 	grow(HUGE - 4096, HUGE + 4096);
 	grow(HUGE, 5 * HUGE);
+	grow(3 * HUGE + 1, 4 * HUGE); /* as many pages */
 }
 
 static void test_too_much(void **state)

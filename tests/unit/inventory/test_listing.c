@@ -258,12 +258,58 @@ static void empty_is_passed_over(void **state)
 	assert_int_equal(l.num_netns, 1);
 }
 
+/* As many rows come to stand where they stay as the kernel counts, but not where a filter may leave few. */
+static void counted_ahead(void **state)
+{
+	struct listing_want want = { .filter = &no_filter };
+	struct tws_filter filter = { .num_peers = 1, .peers = { { .port = 81, .last_port = 81 } } };
+	unsigned int flags = 0;
+
+	(void)state;
+	add_tw(40001, 9, 81);
+	make_dir("/thread-self");
+	make_dir("/thread-self/net");
+	make_file("/thread-self/net/sockstat", "TCP: inuse 3 orphan 0 tw 100000 alloc 4 mem 0\n");
+	assert_int_equal(listing__take(&l, &source, &want, &flags), 0);
+	assert_int_equal(l.num, 1);
+	assert_in_range(l.room, 100000, 120000);
+	listing__free(&l);
+	want.filter = &filter;
+	assert_int_equal(listing__take(&l, &source, &want, &flags), 0);
+	assert_int_equal(l.num, 1);
+	assert_in_range(l.room, 1, 2000);
+	listing__free(&l);
+	make_file("/thread-self/net/sockstat", "TCP: inuse 3 orphan 0 tw 18446744073709551615 alloc 4 mem 0\n");
+	want.filter = &no_filter;
+	assert_int_equal(listing__take(&l, &source, &want, &flags), 0);
+	assert_in_range(l.room, 1, 2000);
+}
+
+/* Whatever was reserved before: no more than LISTING_MAX. */
+static void room_is_bounded(void **state)
+{
+	(void)state;
+	assert_int_equal(listing__reserve(&l, 0), 0);
+	assert_int_equal(listing__reserve(&l, LISTING_MAX + 1UL), -E2BIG);
+	assert_int_equal(listing__reserve(&l, SIZE_MAX), -E2BIG);
+	assert_int_equal(listing__reserve(&l, LISTING_MAX / 4 * 3), 0);
+	l.num = l.room;
+	assert_int_equal(listing__reserve(&l, 1), 0);
+	assert_int_equal(l.room, LISTING_MAX);
+	assert_int_equal(listing__reserve(&l, LISTING_MAX / 4 + 1), -E2BIG);
+	assert_int_equal(listing__reserve(&l, LISTING_MAX / 4), 0);
+	l.num = l.room;
+	assert_int_equal(listing__reserve(&l, 1), -E2BIG);
+	l.num = 0;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_take), TEST(test_holders), TEST(test_owner_cgroups),
 		TEST(test_unknown_cgroup), TEST(test_take_errors), TEST(test_filter),
 		TEST(test_join), TEST(closes_share), TEST(empty_is_passed_over),
+		TEST(counted_ahead), TEST(room_is_bounded),
 	};
 
 	setenv("TZ", "UTC0", 1);
