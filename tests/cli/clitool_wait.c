@@ -27,6 +27,13 @@ static unsigned long count_lines(const char *path, const char *prefix)
 	return num;
 }
 
+static int late(const char *path)
+{
+	if (access(path, F_OK))
+		die(path);
+	return 1;
+}
+
 int tool__wait_line(int argc, char **argv)
 {
 	uint64_t end_ns = now_ns() + DEADLINE_S * 1000000000ULL;
@@ -37,7 +44,7 @@ int tool__wait_line(int argc, char **argv)
 	wanted = argc > 2 ? number(argv[2]) : 1;
 	while (count_lines(argv[0], argv[1]) < wanted) {
 		if (now_ns() > end_ns)
-			return 1;
+			return late(argv[0]);
 		rest();
 	}
 	return 0;
@@ -51,7 +58,7 @@ int tool__wait_exit(int argc, char **argv)
 		die("wait-exit FILE");
 	while (!count_lines(argv[0], "")) {
 		if (now_ns() > end_ns)
-			return 1;
+			return late(argv[0]);
 		rest();
 	}
 	return 0;

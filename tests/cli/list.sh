@@ -133,7 +133,7 @@ list_ends()
 list_by_both()
 {
 	tries=0
-	while [ "$tries" -lt 10 ]; do
+	while [ "$tries" -lt 4 ]; do
 		list_two "$@" >"$dir/netlink"
 		TWSNOOP_NO_SOCK_DIAG=1 list_two "$@" >"$dir/iterator"
 		if cmp -s "$dir/netlink" "$dir/iterator"; then return; fi
