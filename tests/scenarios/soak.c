@@ -2,7 +2,7 @@
 /*
  * For long: connections as fast as can be, two readers of one recorder, one of which is stopped
  * for a while, lists, and readers with filters that come and go. So do others beside: processes that live for
- * one connection, each with a listener, and a cgroup or a network namespace of its own. Each
+ * one connection, each with a listener and a cgroup of its own, some with a network namespace. Each
  * reader has to have told every end once, or to have counted it as lost; the kernel has to have
  * made as many; a list has to show what the kernel's table has; a filter may let nothing pass but what it is
  * for; and the readers' memory, and what a connection costs them, have to stay as they are.
@@ -30,12 +30,12 @@
 #define STOP_S 10
 
 struct soak *soak;
-static volatile sig_atomic_t is_ended; /* before its time */
+static volatile sig_atomic_t end_asked;
 
 static void end_early(int sig)
 {
 	(void)sig;
-	is_ended = 1;
+	end_asked = 1;
 }
 
 void soak__fail(const char *format, ...)
@@ -65,8 +65,8 @@ static void stop_and_go(pid_t pid, uint64_t ms, uint64_t total_ms)
 	}
 }
 
-/* Connections for @seconds, with all that happens meanwhile. */
-static void churn(const char *twsnoop, unsigned int seconds, const struct program *readers,
+/* Connections for @seconds, with all that happens meanwhile. False: it was ended before its time. */
+static bool churn(const char *twsnoop, unsigned int seconds, const struct program *readers,
 		  int netns, int home, struct memory *memory)
 {
 	uint64_t begun_ns = net__mono_ns(), total_ms = seconds * 1000ULL, ms = 0;
@@ -74,7 +74,7 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	pid_t filters = soak__fork_filters(twsnoop, total_ms);
 
 	__atomic_store_n(&soak->go, 1, __ATOMIC_RELEASE);
-	for (; ms < total_ms && !soak->fault_line && !is_ended; ms = (net__mono_ns() - begun_ns) / 1000000) {
+	for (; ms < total_ms && !soak->fault_line && !end_asked; ms = (net__mono_ns() - begun_ns) / 1000000) {
 		stop_and_go(readers[STOPPED].pid, ms, total_ms);
 		soak__note_memory(memory, readers, ms, total_ms);
 		soak__say_progress(ms, readers);
@@ -82,11 +82,13 @@ static void churn(const char *twsnoop, unsigned int seconds, const struct progra
 	}
 	kill(readers[STOPPED].pid, SIGCONT);
 	__atomic_store_n(&soak->enough, 1, __ATOMIC_RELAXED);
+	signal(SIGTERM, SIG_DFL);
 	soak__note_memory(memory, readers, ms, total_ms);
-	if (is_ended)
-		printf("# ended after %lu of %u s: what readers take is not judged\n", ms / 1000, seconds);
 	waitpid(lists, NULL, 0);
 	waitpid(filters, NULL, 0);
+	if (ms < total_ms)
+		printf("# ended after %lu of %u s: what readers take is not judged\n", ms / 1000, seconds);
+	return ms >= total_ms;
 }
 
 static void judge_kernel(pid_t world, uint64_t sum)
@@ -109,6 +111,7 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	struct program readers[READERS];
 	struct memory memory = { 0 };
 	char path[64];
+	bool is_whole;
 
 	if (!soak__await_ready(PAIRS) || !soak__start_readers(readers, twsnoop)) {
 		soak__fail("it cannot begin: soak_load.c:%d: %s", soak->fault_line,
@@ -117,7 +120,7 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	}
 	snprintf(path, sizeof(path), "/proc/%d/ns/net", (int)world);
 	netns = open(path, O_RDONLY | O_CLOEXEC);
-	churn(twsnoop, seconds, readers, netns, home, &memory);
+	is_whole = churn(twsnoop, seconds, readers, netns, home, &memory);
 	if (!soak__await_ready(PAIRS + 1) || !soak__settle(netns, home))
 		soak__fail("connections do not come to an end: soak_load.c:%d: %s", soak->fault_line,
 			   strerror(soak->fault_errno));
@@ -128,7 +131,7 @@ static void play(const char *twsnoop, unsigned int seconds, pid_t world)
 	for (int i = 0; i < READERS; i++)
 		if (program__end(&readers[i], "a reader"))
 			soak__judge_reader(i, &readers[i], soak__made());
-	if (!is_ended) {
+	if (is_whole) {
 		soak__judge_memory(&memory, soak__made());
 		soak__judge_cost(&memory, seconds);
 	}

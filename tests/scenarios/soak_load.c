@@ -172,7 +172,8 @@ static void be_passers(void)
 		pid_t pid;
 
 		snprintf(path, sizeof(path), "%s/lxc.payload.soak-%lu", soak->hierarchy, i);
-		if (has_cgroup && mkdir(path, 0755))
+		/* A soak that was killed may have left it. */
+		if (has_cgroup && mkdir(path, 0755) && errno != EEXIST)
 			fault(__LINE__);
 		pid = fork();
 		if (!pid)
@@ -208,6 +209,7 @@ static pid_t fork_pair(int pair, void (*run)(int pair), const char *what)
 void soak__be_world(void)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	signal(SIGTERM, SIG_IGN); /* it is told when to end */
 	/* The segments that come late are not to end what the table is compared with. */
 	if (net__new_netns() || net__sysctl("tcp_max_tw_buckets", 4000000) ||
 	    net__sysctl("tcp_rfc1337", 1))
