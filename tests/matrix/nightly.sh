@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The payload on every kernel that Debian's archive has now, and on some with several processors, which
-# run at once and so are loaded. Ends with which were played, and one line that sums up.
+# The payload on every kernel that Debian's archive has now, and on some with several processors.
+# Ends with which were played, and one line that sums up.
 # Usage: nightly.sh PAYLOAD [OPTION of run.sh]...
 # Environment: BUILD; SERIES, in the place of all that the archive has; CPUS_SERIES, those that get CPUS
 # (2) processors

@@ -26,7 +26,7 @@ usage()
 	  --jobs N                 guests at a time (also JOBS=; default: one for each processor)
 	  --deadline SECONDS       for each guest (also DEADLINE=; default 600)
 	  --cpus N                 of each guest (also CPUS=; default 1: its clock counts instructions,
-	                           so that it is never short of time; more: they run at once, and it
+	                           so that it is never short of time; more: they take turns, and it
 	                           is this machine's)
 	  --processor NAME         one of QEMU's, such as cortex-a57, which is ARMv8.0 (also PROCESSOR=)
 	  --memory SIZE            for each guest, as QEMU's -m takes it (default 1G)
