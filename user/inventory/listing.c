@@ -74,27 +74,26 @@ static int add_netns(struct listing *l, const struct netns_entry *ns, struct net
 	return 0;
 }
 
-/* The kernel counts them: to list none is a walk through the table of all namespaces. */
-static bool has_no_minis(const struct collector *c, const struct netns_entry *ns)
+/* Room for @num mini-sockets, and some that come meanwhile; that there is none is told when they are there. */
+static void expect_minis(const struct collector *c, uint64_t num)
 {
-	uint64_t num;
-
-	if (sockstat__count_minis(ns->fd, c->proc_root, &num))
-		return false;
-	/* Some more come meanwhile; a failure is told when they are there. A filter may leave few. */
-	if (num < LISTING_MAX && !c->filters)
+	if (num < LISTING_MAX && !c->filters) /* a filter may leave few */
 		listing__reserve(c->l, num + num / 16);
-	return !num;
 }
 
 static int begin_netns(void *ctx, const struct netns_entry *ns)
 {
 	struct collector *c = ctx;
+	uint64_t minis;
 
 	if (!filter__passes_netns(&c->filter, ns->inode))
 		return 1;
-	if (!c->want->all && has_no_minis(c, ns))
-		return add_netns(c->l, ns, &(struct netlimits)NETLIMITS_UNKNOWN) ?: 1;
+	if (!c->want->all && !sockstat__count_minis(ns->fd, c->proc_root, &minis)) {
+		/* To list none is a walk through the table of all namespaces. */
+		if (!minis)
+			return add_netns(c->l, ns, &(struct netlimits)NETLIMITS_UNKNOWN) ?: 1;
+		expect_minis(c, minis);
+	}
 	c->netns = ns->inode;
 	c->first = c->l->num;
 	c->has_fin_wait2 = false;
