@@ -35,21 +35,22 @@ struct look {
 	struct diag other; /* one of them */
 };
 
+static struct look look;
 static struct ends *looking;
 
 static void on_diag(const struct diag *d, void *ctx)
 {
-	struct look *look = ctx;
 	unsigned int pair, slot;
 	bool is_server, is_known;
 
+	(void)ctx;
 	if (d->state == ST_CLOSE)
 		return;
 	is_known = d->mini && soak__find_end(d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, &pair, &slot,
 					     &is_server);
 	if (!d->mini || d->state != ST_TIME_WAIT) {
-		look->others++;
-		look->other = *d;
+		look.others++;
+		look.other = *d;
 		if (is_known && d->expires_ms < FIN_WAIT2_MS - FIN_LATE_MS)
 			soak->fin_is_late[pair][slot] = 1;
 	} else if (is_known) {
@@ -57,31 +58,31 @@ static void on_diag(const struct diag *d, void *ctx)
 	}
 }
 
-static int dump(struct look *look, struct ends *ends, int netns, int home)
+static int dump(struct ends *ends, int netns, int home)
 {
 	int err;
 
 	looking = ends;
-	look->others = 0;
+	look.others = 0;
 	memset(ends, 0, sizeof(*ends));
 	if (setns(netns, CLONE_NEWNET))
 		return -errno;
-	err = referee__dump(on_diag, look);
+	err = referee__dump(on_diag, NULL);
 	return setns(home, CLONE_NEWNET) ? -errno : err;
 }
 
 /* The kernel's table before and after: what is in both has to be listed, once; and nothing is
  * that neither has, but for what came and one dump of a changing table has missed. */
-static void judge_list(const struct look *look, const char *account, unsigned int number,
+static void judge_list(const char *account, unsigned int number,
 		       uint64_t at_ms)
 {
 	const struct reader *l = &soak->list;
 	uint64_t both = 0, absent = 0, twice = 0, in_none = 0;
-	bool is_slow = net__mono_ns() - look->begun_ns > LIST_S * 1000000000ULL;
+	bool is_slow = net__mono_ns() - look.begun_ns > LIST_S * 1000000000ULL;
 
 	for (int pair = 0; pair < GROUPS; pair++)
 		for (size_t i = 0; i < SLOTS; i++) {
-			bool before = look->before.times[pair][i], after = look->after.times[pair][i];
+			bool before = look.before.times[pair][i], after = look.after.times[pair][i];
 			uint16_t times = l->ends.times[pair][i];
 
 			both += before && after;
@@ -106,7 +107,6 @@ static void judge_list(const struct look *look, const char *account, unsigned in
 static void take_list(const char *twsnoop, int netns, int home, unsigned int number,
 		      uint64_t begun_ns)
 {
-	static struct look look;
 	char inode[24], text[1024];
 	const char *const args[] = { "list", "-o", "csv", "--no-names", "--netns", inode, NULL };
 	struct program p;
@@ -114,25 +114,24 @@ static void take_list(const char *twsnoop, int netns, int home, unsigned int num
 	snprintf(inode, sizeof(inode), "%lu", soak->netns);
 	memset(&soak->list, 0, sizeof(soak->list));
 	look.begun_ns = net__mono_ns();
-	if (dump(&look, &look.before, netns, home) ||
+	if (dump(&look.before, netns, home) ||
 	    !program__start(&p, twsnoop, args, &soak->list, true)) {
 		soak__fail("list %u could not be taken", number);
 		return;
 	}
-	if (program__end(&p, "list") && dump(&look, &look.after, netns, home) == 0) {
+	if (program__end(&p, "list") && dump(&look.after, netns, home) == 0) {
 		program__read_stderr(&p, text, sizeof(text));
-		judge_list(&look, text, number, (net__mono_ns() - begun_ns) / 1000000);
+		judge_list(text, number, (net__mono_ns() - begun_ns) / 1000000);
 	}
 	close(p.err);
 }
 
 static void look_for_late_fins(int netns, int home)
 {
-	static struct look look;
 	static uint64_t last_ns;
 
 	if (net__mono_ns() - last_ns > LOOK_S * 1000000000ULL) {
-		dump(&look, &look.before, netns, home);
+		dump(&look.before, netns, home);
 		last_ns = net__mono_ns();
 	}
 }
@@ -156,12 +155,12 @@ pid_t soak__fork_lists(const char *twsnoop, uint64_t total_ms, int netns, int ho
 	_exit(0);
 }
 
-static void say_other(const struct look *look, uint64_t ns)
+static void say_other(uint64_t ns)
 {
-	const struct diag *d = &look->other;
+	const struct diag *d = &look.other;
 
 	printf("# after %lu s %lu are not in TIME_WAIT yet, such as %s:%u to %s:%u: state %u%s, timer %u ms\n",
-	       ns / 1000000000, look->others, d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, d->state,
+	       ns / 1000000000, look.others, d->t.laddr, d->t.lport, d->t.raddr, d->t.rport, d->state,
 	       d->mini ? ", a mini-socket" : "", d->expires_ms);
 	fflush(stdout);
 }
@@ -169,15 +168,14 @@ static void say_other(const struct look *look, uint64_t ns)
 bool soak__settle(int netns, int home)
 {
 	uint64_t begun_ns = net__mono_ns(), said_ns = begun_ns;
-	static struct look look;
 
-	while (dump(&look, &look.before, netns, home) == 0 &&
+	while (dump(&look.before, netns, home) == 0 &&
 	       net__mono_ns() < begun_ns + SETTLE_MS * 1000000ULL) {
 		if (!look.others)
 			return true;
 		if (net__mono_ns() - said_ns > SAY_MS * 1000000ULL) {
 			said_ns = net__mono_ns();
-			say_other(&look, said_ns - begun_ns);
+			say_other(said_ns - begun_ns);
 		}
 		poll(NULL, 0, 50);
 	}

@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-#define PAGES_HUGE ((size_t)2 << 20) /* what is as large, or larger: of x86_64, and of arm64 with pages of 4 KiB */
+#define PAGES_HUGE ((size_t)2 << 20) /* of x86_64, and of arm64 with pages of 4 KiB */
 
 /* pages__new() - @bytes, all zero, for pages__free() with the same @bytes; NULL: there is no memory. */
 void *pages__new(size_t bytes);

@@ -10,6 +10,7 @@
 #include "model/decode.h"
 
 #define CHUNK_LEAST 1024
+#define CHUNK_MOST 52000 /* a huge page, nearly */
 
 struct chunk {
 	struct chunk *next;
@@ -24,13 +25,9 @@ struct closes {
 	const struct tws_conn *last; /* the next one is often its like */
 };
 
-/* A huge page is filled. */
-#define CHUNK_MOST ((PAGES_HUGE - sizeof(struct chunk)) / sizeof(struct seen_close))
-
 static size_t chunk_bytes(const struct closes *closes)
 {
-	return closes->chunk_closes == CHUNK_MOST ? PAGES_HUGE : sizeof(struct chunk) +
-						    closes->chunk_closes * sizeof(struct seen_close);
+	return sizeof(struct chunk) + closes->chunk_closes * sizeof(struct seen_close);
 }
 
 int closes__new(struct closes **closesp, size_t expected)
